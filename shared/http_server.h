@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_HTTP_SERVER_H
+#define SHARED_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/mem.h"
+
+// libmicrohttpd on a libuv loop: MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, its epoll descriptor polled by libuv, one
+// daemon a loop on a listening socket of its own with SO_REUSEPORT. It knows HTTP, nothing of messages.
+//
+// Life of a request: on_headers (may already reply), then the body is gathered, then on_request, once. The owner
+// replies in either, or later (the connection is suspended meanwhile); exactly once. on_done is the end of it:
+// the owner lets go of what it hung on the request.
+
+struct http_server;
+struct http_request;
+
+enum http_body_state {
+    HTTP_BODY_OK,
+    HTTP_BODY_TOO_LARGE, // over max_body: what came was drained, up to twice max_body
+    HTTP_BODY_MALFORMED, // two Content-Length headers, or Content-Length and chunked: answer 400
+};
+
+struct http_server_options {
+    int listen_socket; // from http_listen; owned by the server from here on
+    unsigned max_connections;
+    size_t max_body;         // bytes
+    int64_t idle_timeout_ms; // a connection on which nothing moves for so long is closed
+    void (*on_headers)(void *argument, struct http_request *request); // may be NULL
+    void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
+    void (*on_done)(void *argument, struct http_request *request); // may be NULL
+    void *argument;
+};
+
+// A listening TCP socket. shared_port: SO_REUSEPORT, for several loops of one process.
+// Returns the descriptor, or -1 with errno set (EADDRINUSE when any other process listens there).
+int http_listen(const char *address, uint16_t port, bool shared_port) MUST_CHECK;
+// Whether somebody else listens there already: 0 when free, -1 with errno set otherwise. To be asked once before
+// several http_listen with shared_port, because SO_REUSEPORT would let two copies share the port silently.
+int http_port_check(const char *address, uint16_t port) MUST_CHECK;
+
+// NULL with errno set when the daemon can't be started.
+struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options);
+// Stops accepting; requests under way go on, and each answer closes its connection.
+void http_server_quiesce(struct http_server *server);
+// Requests that still wait for their answer.
+size_t http_server_pending(const struct http_server *server);
+// Every request must have been answered. Frees itself once its handles have closed.
+void http_server_destroy(struct http_server *server);
+
+// The request. All strings are owned by it and live until on_done.
+const char *http_method(const struct http_request *request);
+const char *http_path(const struct http_request *request); // percent-decoded by libmicrohttpd, without the query
+// A header by its name in any case, or NULL. With several of that name: the first.
+const char *http_header(const struct http_request *request, const char *name);
+unsigned http_header_count(const struct http_request *request);
+// Calls each(argument, name, value) for every header.
+void http_each_header(const struct http_request *request, void (*each)(void *, const char *, const char *),
+                      void *argument);
+// A query parameter, percent-decoded, or NULL; `count` (may be NULL) gets how often it was given.
+const char *http_query(const struct http_request *request, const char *name, unsigned *count);
+// The body; valid from on_request to on_done. NUL-terminated (the NUL is not counted).
+const char *http_body(const struct http_request *request, size_t *length);
+// The peer's numeric address without port; an IPv4-mapped IPv6 address is shown as IPv4.
+const char *http_peer(const struct http_request *request);
+int64_t http_started_us(const struct http_request *request); // clock_monotonic_us at its first byte's handling
+void http_set_context(struct http_request *request, void *context);
+void *http_context(const struct http_request *request);
+
+// Headers to send with the answer; name and value are copied. Before http_reply only.
+void http_add_header(struct http_request *request, const char *name, const char *value);
+// Answers. body is copied. May be called inside on_headers and on_request, or later from the server's own loop.
+void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                size_t length);
+// Answers and closes the connection after it.
+void http_reply_and_close(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                          size_t length);
+bool http_is_answered(const struct http_request *request);
+
+#endif

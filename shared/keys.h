@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_KEYS_H
+#define SHARED_KEYS_H
+
+#include <stddef.h>
+
+#include "shared/message.h"
+
+// The names of everything in Redis. The hash tag {provider:partition} keeps every atomic step in one slot.
+
+#define GROUP_DISPATCHERS "dispatchers"
+#define GROUP_PERSISTERS "persisters"
+#define KEY_PARTITIONS "partitions"   // set of "provider:partition" that were ever in use; only grows
+#define KEY_MOCK_CONFIG "mock:config" // hash
+#define KEY_METRICS "metrics"         // hash of fleet-wide counters
+
+#define KEY_SIZE 96
+
+struct partition_keys {
+    char tag[KEY_SIZE];        // "sms-mms:0"
+    char outbound[KEY_SIZE];   // stream
+    char events[KEY_SIZE];     // stream
+    char parked[KEY_SIZE];     // hash
+    char parked_due[KEY_SIZE]; // zset
+};
+
+// tag is "provider:partition", e.g. "email:3".
+void partition_keys(const char *tag, struct partition_keys *out);
+// The partition of a normalized sender among `partitions`: a hash that never changes (FNV-1a, 32 bits).
+unsigned partition_of(const char *sender, unsigned partitions);
+// "breaker:{sms-mms}".
+const char *breaker_key(enum provider provider);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_LIBRARY_H
+#define SHARED_LIBRARY_H
+
+// redis/messaging.lua as the build embeds it. Its functions carry the content's version, so that two releases
+// run side by side: LIBRARY_FUNCTION_ACCEPT is "accept_<version>".
+
+extern const char library_text[];    // for FUNCTION LOAD
+extern const char library_version[]; // 12 hexadecimal digits of the file's SHA-256
+
+enum library_function {
+    LIBRARY_ACCEPT,
+    LIBRARY_LIMIT,
+    LIBRARY_SETTLE,
+    LIBRARY_UNPARK,
+    LIBRARY_CLAIM,
+    LIBRARY_RENEW,
+    LIBRARY_GIVE_BACK,
+    LIBRARY_DONE,
+    LIBRARY_REAP,
+    LIBRARY_REPLAY,
+    LIBRARY_BREAKER_PROBE,
+    LIBRARY_BREAKER_RECORD,
+    LIBRARY_BREAKER_MODE,
+    LIBRARY_FUNCTION_COUNT
+};
+
+// "accept_0123456789ab". Static.
+const char *library_function(enum library_function function);
+
+#endif
