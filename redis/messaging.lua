@@ -1,0 +1,425 @@
+#!lua name=messaging_dev
+-- SPDX-License-Identifier: MIT
+--
+-- Every step of a message through Redis that must be atomic, as one library of Redis Functions (Redis 7.0).
+--
+-- The idea: an outbound message is one token. It is one entry of `outbound`, or one field of `parked`, never both and
+-- never neither, until its last outcome is in `events`. Each function moves the token whole: it checks first, writes
+-- then, and deletes last, because an error inside a function keeps what was already written.
+--
+-- All keys of a call share one hash tag, `{provider:partition}`, so that a Redis Cluster can run it. Time is Redis's.
+-- The build replaces "_dev" by the content's version: two releases run side by side. To try it by hand:
+--   redis-cli -x FUNCTION LOAD REPLACE < redis/messaging.lua
+--
+-- Entries (all values are text; `p` is JSON):
+--   outbound  v id gen call spent at p                at: when this generation began, ms since 1970
+--   events    v k id gen at p                         k = accepted | received
+--             v k id gen at call n verdict due late p k = outcome; due only with retry, late only where it is
+--             v k id gen at                           k = replayed
+
+local FORMAT = '1'
+local HOUR_MS = 3600000
+local LONGEST_WAIT_MS = 72 * HOUR_MS
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- A flat reply ("name", value, …) as a table.
+local function to_map(flat)
+  local map = {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+-- Integers as Redis wants them: Lua 5.1 would write 1e+15 for a large one.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
+-- sliding window still covers.
+--   admitted     whether one more fits under limit
+--   left         how many more fit after this one (or now, where none is admitted)
+--   retry_ms     when one more is admitted, where it is not; else until this window ends
+--   key, fresh   the counter to raise on admission, and whether it needs its TTL
+local function window(prefix, now, width, limit)
+  local index = math.floor(now / width)
+  local elapsed = now - index * width
+  local key = prefix .. ':' .. int(index)
+  local this = tonumber(redis.call('GET', key) or '0')
+  local last = tonumber(redis.call('GET', prefix .. ':' .. int(index - 1)) or '0')
+  local used = this + math.floor(last * (width - elapsed) / width)
+  if used + 1 <= limit then
+    return { admitted = true, left = limit - used - 1, retry_ms = width - elapsed, key = key, fresh = this == 0 }
+  end
+  local wait
+  if this + 1 <= limit then -- the older window's share must shrink below what is free
+    wait = width * (1 - (limit - this) / last) - elapsed
+  else -- this window must become the older one, and its share shrink below the limit
+    wait = width - elapsed + width * (1 - limit / this)
+  end
+  return { admitted = false, left = 0, retry_ms = math.floor(wait) + 1 }
+end
+
+local function spend(w, width)
+  redis.call('INCR', w.key)
+  if w.fresh then redis.call('PEXPIRE', w.key, 2 * width) end
+end
+
+local function seconds(ms)
+  return math.ceil(ms / 1000)
+end
+
+-- limit: one POST or PUT of an address.
+-- KEYS rate prefix · ARGV limit, window ms → {OK, left, reset s} | {LIMITED, retry s}
+local function limit(keys, args)
+  local width = tonumber(args[2])
+  local w = window(keys[1], now_ms(), width, tonumber(args[1]))
+  if not w.admitted then return { 'LIMITED', seconds(w.retry_ms) } end
+  spend(w, width)
+  return { 'OK', w.left, seconds(w.retry_ms) }
+end
+
+-- accept: a send into both streams, or a webhook into `events`.
+-- KEYS outbound, events, parked, idempotency, rate prefix
+-- ARGV 1 kind (accepted | received)   2 id   3 token: the id's 16 bytes and the digest's 16   4 payload
+--      5 idempotency TTL ms (0: no key)   6 cap   7 deadline, ms since 1970   8 limit (0: none)   9 window ms
+-- → {OK, id bytes, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
+--   | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
+local function accept(keys, args)
+  local outbound, events, parked, idempotency, rate = keys[1], keys[2], keys[3], keys[4], keys[5]
+  local kind, id, token, payload = args[1], args[2], args[3], args[4]
+  local ttl, cap, deadline = tonumber(args[5]), tonumber(args[6]), tonumber(args[7])
+  local most, width = tonumber(args[8]), tonumber(args[9])
+  local now = now_ms()
+
+  local w = most > 0 and window(rate, now, width, most)
+  local left, reset = 0, 0
+  if w then
+    left = w.admitted and w.left + 1 or 0 -- as long as this one isn't counted
+    reset = seconds(w.retry_ms)
+  end
+
+  if now > deadline then return { 'LATE', left, reset } end
+  if ttl > 0 then
+    local seen = redis.call('GET', idempotency)
+    if seen then
+      if string.sub(seen, 17) ~= string.sub(token, 17) then return { 'REUSED', left, reset } end
+      return { 'REPLAY', string.sub(seen, 1, 16), left, reset }
+    end
+  end
+  if redis.call('XLEN', events) >= cap then return { 'FULL', left, reset } end
+  if kind == 'accepted' and redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then return { 'FULL', left, reset } end
+  if w and not w.admitted then return { 'LIMITED', reset } end
+
+  local at = int(now)
+  redis.call('XADD', events, '*', 'v', FORMAT, 'k', kind, 'id', id, 'gen', '0', 'at', at, 'p', payload)
+  if kind == 'accepted' then
+    redis.call('XADD', outbound, '*', 'v', FORMAT, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', at, 'p', payload)
+  end
+  if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end
+  if w then spend(w, width) end
+  return { 'OK', string.sub(token, 1, 16), w and w.left or 0, reset }
+end
+
+-- Who holds entry e of a group, as {consumer, delivery count}; nil when nobody does or there is no such group.
+local function owner(stream, group, e)
+  local pending = redis.pcall('XPENDING', stream, group, e, e, 1)
+  if pending.err or not pending[1] then return nil end
+  return { consumer = pending[1][2], count = pending[1][4] }
+end
+
+local function owned_by(o, me, count)
+  return o ~= nil and o.consumer == me and o.count == tonumber(count)
+end
+
+-- settle: what a call came to. Fenced by consumer, delivery count and message id.
+-- KEYS outbound, events, parked, parked-due
+-- ARGV 1 me   2 entry   3 delivery count   4 id   5 gen   6 call   7 verdict (sent | failed | retry)
+--      8 delay ms   9 free (1: spends no attempt)   10 payload of the outcome
+-- → OK | LATE (a success of an entry that was no longer mine: recorded all the same) | LOST (nothing written)
+local function settle(keys, args)
+  local outbound, events, parked, due = keys[1], keys[2], keys[3], keys[4]
+  local me, e, count, id, gen, number = args[1], args[2], args[3], args[4], args[5], args[6]
+  local verdict, delay, free, payload = args[7], tonumber(args[8]), args[9] == '1', args[10]
+  local group, token, now = 'dispatchers', id .. ':' .. gen, now_ms()
+
+  local o = owner(outbound, group, e)
+  local entry = redis.call('XRANGE', outbound, e, e)[1]
+  local m = entry and to_map(entry[2])
+  if m and (m.id ~= id or m.gen ~= gen) then m, o = nil, nil end -- the entry id was given out anew (fail-over)
+
+  local outcome = { 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(now), 'call', number, 'n', count,
+    'verdict', verdict, 'p', payload }
+  if not m or (o and not owned_by(o, me, count)) then
+    if verdict ~= 'sent' then return 'LOST' end
+    -- A late success is still true, the provider has the message: it is recorded and ends the token.
+    outcome[#outcome + 1] = 'late'
+    outcome[#outcome + 1] = '1'
+    redis.call('XADD', events, '*', unpack(outcome))
+    redis.call('HDEL', parked, token)
+    redis.call('ZREM', due, token)
+    if m then
+      redis.pcall('XACK', outbound, group, e)
+      redis.call('XDEL', outbound, e)
+    end
+    return 'LATE'
+  end
+
+  if verdict == 'retry' then
+    outcome[#outcome + 1] = 'due'
+    outcome[#outcome + 1] = int(now + delay)
+  end
+  redis.call('XADD', events, '*', unpack(outcome))
+  if verdict == 'retry' then
+    m.call = int(m.call + 1)
+    if not free then m.spent = int(m.spent + 1) end
+    redis.call('HSET', parked, token, cjson.encode(m))
+    redis.call('ZADD', due, int(now + delay), token)
+  end
+  redis.pcall('XACK', outbound, group, e)
+  redis.call('XDEL', outbound, e)
+  return 'OK'
+end
+
+-- unpark: messages whose wait is over, back into the stream.
+-- KEYS outbound, events, parked, parked-due · ARGV most → {moved, ms until the next is due | -1}
+local function unpark(keys, args)
+  local outbound, events, parked, due = keys[1], keys[2], keys[3], keys[4]
+  local now = now_ms()
+  local tokens = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, args[1])
+  for _, token in ipairs(tokens) do
+    local packed = redis.call('HGET', parked, token)
+    if packed then
+      local m = cjson.decode(packed)
+      redis.call('XADD', outbound, '*', 'v', m.v, 'id', m.id, 'gen', m.gen, 'call', m.call, 'spent', m.spent, 'at', m.at,
+        'p', m.p)
+    else
+      local id, gen = string.match(token, '^(.*):(%d+)$')
+      local provider = string.match(events, '{([^:]*)')
+      redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(now), 'call', '0',
+        'n', '0', 'verdict', 'failed', 'p', cjson.encode({ provider = provider, outcome = 'lost', http_status = 0,
+        latency_us = 0, started_ms = now, error = 'its parked payload was missing' }))
+    end
+    redis.call('HDEL', parked, token)
+    redis.call('ZREM', due, token)
+  end
+  local next = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+  return { #tokens, next[2] and math.max(0, next[2] - now) or -1 }
+end
+
+-- claim: entries that were delivered before and are mine to work on now: what others gave back, what I held before I
+-- lost touch, and, with steal, what others have held for too long or nobody holds though it was delivered.
+-- KEYS stream · ARGV group, me, steal (1 | 0), idle ms, most, entries known to me …
+-- → {{entry, delivery count, {field, value, …}}, …}, at most `most`
+local function claim(keys, args)
+  local stream, group, me = keys[1], args[1], args[2]
+  local steal, idle, most = args[3] == '1', args[4], tonumber(args[5])
+  local known, taken = {}, {}
+  for i = 6, #args do known[args[i]] = true end
+
+  local function take(e, force)
+    if known[e] or #taken >= most then return end
+    local got
+    if force then
+      got = redis.call('XCLAIM', stream, group, me, 0, e, 'FORCE')
+    else
+      got = redis.call('XCLAIM', stream, group, me, 0, e)
+    end
+    known[e] = true
+    if got[1] then taken[#taken + 1] = { e, owner(stream, group, e).count, got[1][2] } end
+  end
+  local function take_all(pending)
+    for _, p in ipairs(pending) do take(p[1]) end
+  end
+
+  take_all(redis.call('XPENDING', stream, group, '-', '+', most, '.returned'))
+  take_all(redis.call('XPENDING', stream, group, '-', '+', most + #args - 5, me))
+  if steal then
+    for _, p in ipairs(redis.call('XPENDING', stream, group, 'IDLE', idle, '-', '+', most + #args - 5)) do
+      if p[2] ~= me then take(p[1]) end
+    end
+    local last = '0-0'
+    for _, g in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+      local info = to_map(g)
+      if info.name == group then last = info['last-delivered-id'] end
+    end
+    for _, entry in ipairs(redis.call('XRANGE', stream, '-', last, 'COUNT', most)) do
+      if not known[entry[1]] and not owner(stream, group, entry[1]) then take(entry[1], true) end
+    end
+  end
+  return taken
+end
+
+-- Hands an entry that is mine to `to` (maybe me again), which starts its idle time anew and keeps its delivery count.
+local function hand_to(to, stream, group, me, e, count)
+  if not owned_by(owner(stream, group, e), me, count) then return 'LOST' end
+  redis.call('XCLAIM', stream, group, to, 0, e, 'JUSTID')
+  return 'OK'
+end
+
+-- renew: the lease of an entry begins anew. KEYS stream · ARGV group, me, entry, delivery count → OK | LOST
+local function renew(keys, args)
+  return hand_to(args[2], keys[1], args[1], args[2], args[3], args[4])
+end
+
+-- give_back: an entry that I read and won't work on; whoever claims next takes it. As renew.
+local function give_back(keys, args)
+  return hand_to('.returned', keys[1], args[1], args[2], args[3], args[4])
+end
+
+-- done: entries whose work is recorded; for the persister after its COMMIT. KEYS stream · ARGV group, entries … → count
+local function done(keys, args)
+  local stream, group, count = keys[1], args[1], 0
+  for first = 2, #args, 1000 do
+    local last = math.min(first + 999, #args)
+    redis.pcall('XACK', stream, group, unpack(args, first, last))
+    count = count + redis.call('XDEL', stream, unpack(args, first, last))
+  end
+  return count
+end
+
+-- reap: forgets consumers that hold nothing and have been silent. KEYS stream · ARGV group, idle ms → count
+local function reap(keys, args)
+  local count = 0
+  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', keys[1], args[1])) do
+    local info = to_map(c)
+    if info.pending == 0 and info.idle > tonumber(args[2]) and info.name ~= '.returned' then
+      redis.call('XGROUP', 'DELCONSUMER', keys[1], args[1], info.name)
+      count = count + 1
+    end
+  end
+  return count
+end
+
+-- replay: a dead letter as a token again, under a greater generation.
+-- KEYS outbound, events, guard · ARGV id, gen, payload → OK | ALREADY
+local function replay(keys, args)
+  local id, gen, at = args[1], args[2], int(now_ms())
+  if redis.call('EXISTS', keys[3]) == 1 then return 'ALREADY' end
+  redis.call('XADD', keys[2], '*', 'v', FORMAT, 'k', 'replayed', 'id', id, 'gen', gen, 'at', at)
+  redis.call('XADD', keys[1], '*', 'v', FORMAT, 'id', id, 'gen', gen, 'call', '1', 'spent', '0', 'at', at, 'p', args[3])
+  redis.call('SET', keys[3], '1', 'PX', int(LONGEST_WAIT_MS))
+  return 'OK'
+end
+
+-- The breaker of one provider, for the whole fleet: a hash with mode (auto | open | closed, an operator's), state
+-- (closed | open | half-open), reason, epoch, fails, ok, until, paused, transitions, and a field `lease:<n>` a probe.
+local function breaker(key)
+  local b = to_map(redis.call('HGETALL', key))
+  b.mode, b.state, b.epoch = b.mode or 'auto', b.state or 'closed', tonumber(b.epoch) or 0
+  for _, name in ipairs({ 'fails', 'ok', 'until', 'paused' }) do b[name] = tonumber(b[name]) or 0 end
+  return b
+end
+
+-- Every change of state is here. A new state is a new epoch: what began before says nothing about it.
+local function move(key, b, now, state, until_ms, reason)
+  for field in pairs(b) do
+    if string.sub(field, 1, 6) == 'lease:' then redis.call('HDEL', key, field) end
+  end
+  local from = b.state
+  b.state, b.epoch, b.fails, b.ok, b['until'] = state, math.max(b.epoch + 1, now), 0, 0, until_ms
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'epoch', int(b.epoch), 'fails', '0', 'ok', '0',
+    'until', int(until_ms), 'since', int(now))
+  redis.call('HINCRBY', key, 'transitions', 1)
+  return from
+end
+
+-- breaker_probe: may I call this provider? A GO lasts 100 ms from asking; a PROBE until its lease ends.
+-- KEYS breaker · ARGV want, lease ms, probes
+-- → {NO, ms, why, moved} | {GO, epoch, moved} | {PROBE, epoch, moved, lease …}; moved: the state left by this call, or ''
+local function breaker_probe(keys, args)
+  local key, want, lease_ms, probes = keys[1], tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+  local now, b, moved = now_ms(), breaker(keys[1]), ''
+  if b.mode == 'open' then return { 'NO', 1000, 'opened by hand', moved } end
+  if b.paused > now then return { 'NO', b.paused - now, 'paused', moved } end
+  if b.mode == 'closed' or b.state == 'closed' then return { 'GO', int(b.epoch), moved } end
+  if b.state == 'open' then
+    if now < b['until'] then return { 'NO', b['until'] - now, 'open', moved } end
+    moved = move(key, b, now, 'half-open', 0, 'cool-down over')
+    b = breaker(key)
+  end
+
+  local live, soonest = 0, nil
+  for field, ends in pairs(b) do
+    if string.sub(field, 1, 6) == 'lease:' then
+      ends = tonumber(ends)
+      if ends <= now then
+        redis.call('HDEL', key, field)
+      else
+        live = live + 1
+        soonest = math.min(soonest or ends, ends)
+      end
+    end
+  end
+  local grant = math.min(want, probes - b.ok - live)
+  if grant <= 0 then return { 'NO', soonest and soonest - now or 50, 'half-open', moved } end
+  local reply = { 'PROBE', int(b.epoch), moved }
+  for _ = 1, grant do
+    local lease = 'lease:' .. redis.call('HINCRBY', key, 'seq', 1)
+    redis.call('HSET', key, lease, int(now + lease_ms))
+    reply[#reply + 1] = lease
+  end
+  return reply
+end
+
+-- breaker_record: what calls came to, before they are settled, at most once a call.
+-- KEYS breaker · ARGV 1 epoch   2 lease or ''   3 ok | fail | trip (opens at once) | none   4 how many   5 pause ms
+--      6 threshold   7 open ms   8 probes   9 reason
+-- → {state, the state left by this call or '', stale (1 | 0)}
+local function breaker_record(keys, args)
+  local key, epoch, lease, result = keys[1], args[1], args[2], args[3]
+  local count, pause, threshold = tonumber(args[4]), tonumber(args[5]), tonumber(args[6])
+  local open_ms, probes, reason = tonumber(args[7]), tonumber(args[8]), args[9]
+  local now, b, moved = now_ms(), breaker(keys[1]), ''
+  if pause > 0 then redis.call('HSET', key, 'paused', int(math.max(b.paused, now + math.min(pause, LONGEST_WAIT_MS)))) end
+  if epoch ~= int(b.epoch) then return { b.state, moved, 1 } end
+  local failed = result == 'fail' or result == 'trip'
+  if b.state == 'half-open' then
+    if lease == '' or redis.call('HDEL', key, lease) == 0 then return { b.state, moved, 1 } end
+    b[lease] = nil
+    if failed then
+      moved = move(key, b, now, 'open', now + open_ms, reason)
+    elseif result == 'ok' and redis.call('HINCRBY', key, 'ok', 1) >= probes then
+      moved = move(key, b, now, 'closed', 0, 'probes succeeded')
+    end
+  elseif b.state == 'closed' then
+    if result == 'ok' and b.fails > 0 then
+      redis.call('HSET', key, 'fails', '0')
+    elseif result == 'trip' or (failed and redis.call('HINCRBY', key, 'fails', count) >= threshold) then
+      moved = move(key, b, now, 'open', now + open_ms, reason)
+    end
+  end
+  return { b.state, moved, 0 }
+end
+
+-- breaker_mode: an operator's hand on the breaker. KEYS breaker · ARGV open | closed | auto → the mode
+local function breaker_mode(keys, args)
+  local mode = args[1]
+  if mode ~= 'open' and mode ~= 'closed' and mode ~= 'auto' then
+    return redis.error_reply('ERR mode must be open, closed or auto')
+  end
+  redis.call('HSET', keys[1], 'mode', mode)
+  return mode
+end
+
+-- Work that frees memory must run when memory is full; what adds to it must not.
+local function register(name, callback, flags)
+  redis.register_function({ function_name = name .. '_dev', callback = callback, flags = flags })
+end
+
+register('accept', accept, {})
+register('limit', limit, {})
+register('replay', replay, {})
+register('settle', settle, { 'allow-oom' })
+register('unpark', unpark, { 'allow-oom' })
+register('claim', claim, { 'allow-oom' })
+register('renew', renew, { 'allow-oom' })
+register('give_back', give_back, { 'allow-oom' })
+register('done', done, { 'allow-oom' })
+register('reap', reap, { 'allow-oom' })
+register('breaker_probe', breaker_probe, { 'allow-oom' })
+register('breaker_record', breaker_record, { 'allow-oom' })
+register('breaker_mode', breaker_mode, { 'allow-oom' })
