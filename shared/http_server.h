@@ -21,8 +21,12 @@ struct http_request;
 
 enum http_body_state {
     HTTP_BODY_OK,
-    HTTP_BODY_TOO_LARGE, // over max_body: what came was drained, up to twice max_body
-    HTTP_BODY_MALFORMED, // two Content-Length headers, or Content-Length and chunked: answer 400
+    // Over max_body: told at once where the length is declared, else once what came has been drained, up to twice
+    // max_body. Answer within on_request. The connection is closed.
+    HTTP_BODY_TOO_LARGE,
+    // Two Content-Length headers, Content-Length and chunked, or an unknown Transfer-Encoding: answer 400 within
+    // on_request. The connection is closed.
+    HTTP_BODY_MALFORMED,
 };
 
 struct http_server_options {
@@ -47,14 +51,16 @@ int http_port_check(const char *address, uint16_t port) MUST_CHECK;
 struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options);
 // Stops accepting; requests under way go on, and each answer closes its connection.
 void http_server_quiesce(struct http_server *server);
-// Requests that still wait for their answer.
+// Requests begun whose answer has not left yet; it excludes a request from its on_done on.
 size_t http_server_pending(const struct http_server *server);
-// Every request must have been answered. Frees itself once its handles have closed.
+// Every request should have been answered (what has not is closed without an answer, and gets its on_done). May be
+// called from the server's own callbacks. Frees itself once its handles have closed.
 void http_server_destroy(struct http_server *server);
 
 // The request. All strings are owned by it and live until on_done.
 const char *http_method(const struct http_request *request);
-const char *http_path(const struct http_request *request); // percent-decoded by libmicrohttpd, without the query
+// Percent-decoded, without the query. "%00" stays as it is, here and in http_query, so that no NUL cuts a string short.
+const char *http_path(const struct http_request *request);
 // A header by its name in any case, or NULL. With several of that name: the first.
 const char *http_header(const struct http_request *request, const char *name);
 unsigned http_header_count(const struct http_request *request);

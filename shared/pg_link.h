@@ -18,14 +18,14 @@
 
 struct pg_link;
 
-enum pg_result {
+enum pg_outcome {
     PG_LINK_OK,    // result is the (last) result: PGRES_TUPLES_OK or PGRES_COMMAND_OK
     PG_LINK_ERROR, // result is PGRES_FATAL_ERROR with its SQLSTATE; the connection stands
     PG_LINK_LOST,  // the connection broke or timed out before the answer: result is NULL, the fate is unknown
 };
 
 // result belongs to the link and is valid during the call only.
-typedef void (*pg_link_done)(void *argument, enum pg_result outcome, const PGresult *result);
+typedef void (*pg_link_done)(void *argument, enum pg_outcome outcome, const PGresult *result);
 
 struct pg_statement {
     const char *name;
@@ -61,7 +61,7 @@ const char *pg_link_last_error(const struct pg_link *link);
 int pg_link_execute(struct pg_link *link, const char *name, int count, const char *const *values, pg_link_done done,
                     void *argument) MUST_CHECK;
 // Runs a script of statements as one message to the server; done gets the last result, or the first error. Batch links
-// only.
+// only. Where an error leaves a transaction block open, the link rolls it back before the next job.
 int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, void *argument) MUST_CHECK;
 // Runs `sql`, whose last statement is a COPY … FROM STDIN, and feeds it data. The caller keeps data unchanged until
 // done.

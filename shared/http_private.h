@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_HTTP_PRIVATE_H
+#define SHARED_HTTP_PRIVATE_H
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/buf.h"
+#include "shared/http_server.h"
+
+// What http_server.c (the daemon on the loop), http_exchange.c (the course of one request), http_request.c (what can
+// be asked of it) and http_reply.c (its answer) share.
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_server_options options;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;    // of the daemon's epoll descriptor
+    uv_timer_t timer;  // the daemon's next time-out
+    uv_idle_t resumed; // runs the daemon before the next poll, because a request was resumed
+    int open_handles;
+    bool in_daemon; // inside MHD_run: it must not be entered twice, nor stopped
+    bool quiesced;
+    bool destroyed;
+    size_t pending;
+    struct http_request *first; // all requests begun and not done
+};
+
+struct http_request {
+    struct http_request *next, **back; // in the server's list
+    struct http_server *server;
+    struct MHD_Connection *connection;
+    const char *method, *path; // libmicrohttpd's, until the request's end
+    struct buf body;
+    uint64_t received; // bytes of the body, kept or dropped
+    enum http_body_state state;
+    bool asked;     // on_request has been called
+    bool suspended; // it waits for its answer outside libmicrohttpd
+    bool answered;
+    bool cut_short;                // the answer can't wait for the body's end, nor go through libmicrohttpd
+    bool aborted;                  // the server goes away
+    struct MHD_Response *response; // answered, and not yet queued
+    unsigned status;
+    struct buf headers; // name NUL value NUL …, to send with the answer
+    char peer[INET6_ADDRSTRLEN];
+    int64_t started_us;
+    void *context;
+};
+
+// http_exchange.c: libmicrohttpd's callbacks; cls is the server.
+enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                     const char *version, const char *data, size_t *size, void **slot);
+void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,
+                             enum MHD_RequestTerminationCode how);
+
+// http_request.c
+void http_request_read_peer(struct http_request *request);
+// Percent-decodes in place, but for %00, and returns the length: see http_path.
+size_t http_request_unescape(void *cls, struct MHD_Connection *connection, char *text);
+
+// http_reply.c. Gives the answer to libmicrohttpd; from inside its callback only.
+enum MHD_Result http_reply_queue(struct http_request *request);
+
+// http_server.c. Runs the daemon again before the loop polls.
+void http_server_run_soon(struct http_server *server);
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "shared/http_private.h"
+#include "shared/log.h"
+
+void http_add_header(struct http_request *request, const char *name, const char *value) {
+    buf_append(&request->headers, name, strlen(name) + 1);
+    buf_append(&request->headers, value, strlen(value) + 1);
+}
+
+// Calls each(argument, name, value) for every header that http_add_header gathered.
+static void each_added(const struct http_request *request, void (*each)(void *, const char *, const char *),
+                       void *argument) {
+    const char *at = request->headers.data;
+    const char *end = at ? at + request->headers.length : NULL;
+    while (at < end) {
+        const char *name = at;
+        const char *value = name + strlen(name) + 1;
+        at = value + strlen(value) + 1;
+        each(argument, name, value);
+    }
+}
+
+static void add_to_response(void *argument, const char *name, const char *value) {
+    if (MHD_add_response_header(argument, name, value) != MHD_YES)
+        log_error("http_header", "the answer's header %s could not be set", name);
+}
+
+static void add_to_text(void *argument, const char *name, const char *value) {
+    buf_printf(argument, "%s: %s\r\n", name, value);
+}
+
+// Writes the answer to the socket as far as it goes without waiting, and reads away what the client has sent so far,
+// because closing a socket with unread bytes resets it, which may overtake the answer.
+static void send_past_daemon(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                             size_t length) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct buf text = {0};
+    char unread[4096];
+    char date[64];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
+    buf_printf(&text, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
+               MHD_get_reason_phrase_for(status), date, length);
+    if (content_type)
+        add_to_text(&text, "Content-Type", content_type);
+    each_added(request, add_to_text, &text);
+    buf_puts(&text, "\r\n");
+    buf_append(&text, body, length);
+    if (info && send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+        shutdown(info->connect_fd, SHUT_WR);
+        for (int i = 0; i < 64 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
+            continue;
+    }
+    buf_free(&text);
+}
+
+static struct MHD_Response *make_response(const struct http_request *request, const char *content_type,
+                                          const char *body, size_t length, bool close) {
+    // libmicrohttpd 0.9.75 takes void * even where it only copies.
+    union {
+        const char *in;
+        void *out;
+    } bytes = {.in = body};
+    struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes.out, MHD_RESPMEM_MUST_COPY);
+    if (!response)
+        return NULL;
+    if (content_type)
+        add_to_response(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    each_added(request, add_to_response, response);
+    if (close || request->server->quiesced)
+        add_to_response(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return response;
+}
+
+static void answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                   size_t length, bool close) {
+    if (request->answered) {
+        log_error("http_answered_twice", "a second answer (%u) to %s %s was dropped", status, request->method,
+                  request->path);
+        return;
+    }
+    request->answered = true;
+    request->status = status;
+    if (request->cut_short)
+        send_past_daemon(request, status, content_type, body, length);
+    else
+        request->response = make_response(request, content_type, body, length, close);
+    if (request->suspended) {
+        request->suspended = false;
+        MHD_resume_connection(request->connection);
+        http_server_run_soon(request->server);
+    }
+}
+
+void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                size_t length) {
+    answer(request, status, content_type, body, length, false);
+}
+
+void http_reply_and_close(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                          size_t length) {
+    answer(request, status, content_type, body, length, true);
+}
+
+enum MHD_Result http_reply_queue(struct http_request *request) {
+    if (!request->response)
+        return MHD_NO; // cut short, or no memory for an answer: close
+    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+    MHD_destroy_response(request->response); // the connection holds its own reference
+    request->response = NULL;
+    return result;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+//
+// The daemon on the loop. libmicrohttpd has an epoll descriptor of its own, which libuv polls; MHD_run then does
+// everything that is due without blocking, and MHD_get_timeout says when to call it again at the latest. Its callbacks
+// run inside MHD_run, which can neither be entered again nor have the daemon stopped under it: both wait until it
+// has returned.
+#include "shared/http_server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "shared/http_private.h"
+#include "shared/log.h"
+
+static void stop(struct http_server *server);
+
+static void log_from_daemon(void *cls, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+
+static void log_from_daemon(void *cls, const char *format, va_list arguments) {
+    struct buf text = {0};
+    (void)cls;
+    buf_vprintf(&text, format, arguments);
+    if (text.length > 0 && text.data[text.length - 1] == '\n')
+        text.data[text.length - 1] = '\0';
+    log_debug("http_library", "%s", text.data ? text.data : "");
+    buf_free(&text);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void set_timer(struct http_server *server) {
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
+        uv_timer_start(&server->timer, on_timer, wait_ms, 0);
+    else
+        uv_timer_stop(&server->timer);
+}
+
+static void run(struct http_server *server) {
+    if (server->in_daemon)
+        return;
+    server->in_daemon = true;
+    MHD_run(server->daemon);
+    server->in_daemon = false;
+    if (server->destroyed)
+        stop(server);
+    else
+        set_timer(server);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    run(timer->data);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events) {
+    (void)status;
+    (void)events;
+    run(poll->data);
+}
+
+static void on_resumed(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    run(idle->data);
+}
+
+void http_server_run_soon(struct http_server *server) {
+    uv_idle_start(&server->resumed, on_resumed);
+}
+
+static struct MHD_Daemon *start_daemon(struct http_server *server, const struct http_server_options *options) {
+    unsigned timeout_secs = (unsigned)((options->idle_timeout_ms + 999) / 1000);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                            http_exchange_handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_from_daemon, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, options->listen_socket, MHD_OPTION_NOTIFY_COMPLETED,
+                            http_exchange_completed, server, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
+                            MHD_OPTION_CONNECTION_TIMEOUT, timeout_secs, MHD_OPTION_UNESCAPE_CALLBACK,
+                            http_request_unescape, NULL, MHD_OPTION_END);
+}
+
+struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options) {
+    struct http_server *server = xcalloc(1, sizeof *server);
+    server->loop = loop;
+    server->options = *options;
+    server->daemon = start_daemon(server, options);
+    if (!server->daemon) {
+        int why = errno;
+        free(server);
+        errno = why;
+        return NULL;
+    }
+    int epoll_fd = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    int status = uv_poll_init(loop, &server->poll, epoll_fd);
+    if (status < 0) {
+        MHD_stop_daemon(server->daemon);
+        free(server);
+        errno = -status;
+        return NULL;
+    }
+    uv_timer_init(loop, &server->timer);
+    uv_idle_init(loop, &server->resumed);
+    server->poll.data = server->timer.data = server->resumed.data = server;
+    server->open_handles = 3;
+    uv_poll_start(&server->poll, UV_READABLE, on_ready);
+    return server;
+}
+
+void http_server_quiesce(struct http_server *server) {
+    if (server->quiesced || server->destroyed)
+        return;
+    run(server); // connections that the kernel has accepted for this socket would be reset
+    server->quiesced = true;
+    MHD_socket listening = MHD_quiesce_daemon(server->daemon);
+    if (listening != MHD_INVALID_SOCKET)
+        close(listening);
+}
+
+size_t http_server_pending(const struct http_server *server) {
+    return server->pending;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct http_server *server = handle->data;
+    if (--server->open_handles == 0)
+        free(server);
+}
+
+// The library forbids stopping with suspended connections: let what was never answered end without an answer.
+static void abort_requests(struct http_server *server) {
+    for (struct http_request *request = server->first; request; request = request->next) {
+        request->aborted = true;
+        if (request->suspended) {
+            request->suspended = false;
+            MHD_resume_connection(request->connection);
+        }
+    }
+}
+
+static void stop(struct http_server *server) {
+    server->in_daemon = true;
+    abort_requests(server);
+    MHD_run(server->daemon);
+    uv_poll_stop(&server->poll); // before its descriptor is closed
+    MHD_stop_daemon(server->daemon);
+    uv_close((uv_handle_t *)&server->poll, on_closed);
+    uv_close((uv_handle_t *)&server->timer, on_closed);
+    uv_close((uv_handle_t *)&server->resumed, on_closed);
+}
+
+void http_server_destroy(struct http_server *server) {
+    if (server->destroyed)
+        return;
+    server->destroyed = true;
+    if (!server->in_daemon)
+        stop(server);
+}

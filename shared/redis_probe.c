@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// What an idle link asks: every second how full Redis is, every ten what time it has. It finds a dead connection, too:
+// without calls there would be nothing to be late.
+#include "shared/redis_link_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+
+enum { PROBE_MS = 1000, PROBES_PER_TIME = 10 };
+
+void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !reply->element[0]->str || !reply->element[1]->str)
+        return;
+    int64_t redis_ms =
+        strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
+    link->clock_offset_ms = redis_ms - clock_monotonic_us() / 1000;
+}
+
+// The number behind "\n<field>:" of an INFO reply, 0 when it isn't there.
+static unsigned long long info_number(const char *info, const char *field) {
+    size_t length = strlen(field);
+    for (const char *line = info; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, field, length) == 0 && line[length] == ':')
+            return strtoull(line + length + 1, NULL, 10);
+    }
+    return 0;
+}
+
+void redis_probe_take_memory(struct redis_link *link, const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_STRING)
+        return;
+    unsigned long long used = info_number(reply->str, "used_memory");
+    unsigned long long limit = info_number(reply->str, "maxmemory");
+    link->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
+}
+
+static void on_memory(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST)
+        return;
+    link->info_waits = false;
+    if (result == REDIS_LINK_OK)
+        redis_probe_take_memory(link, reply);
+}
+
+static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST)
+        return;
+    link->time_waits = false;
+    if (result == REDIS_LINK_OK)
+        redis_probe_take_time(link, reply);
+}
+
+static void on_probe(uv_timer_t *timer) {
+    struct redis_link *link = timer->data;
+    const char *memory[] = {"INFO", "memory"};
+    const char *time[] = {"TIME"};
+    if (!link->info_waits) { // behind a blocking read it may wait for longer than a second
+        link->info_waits = true;
+        redis_link_send(link, on_memory, 2, memory);
+    }
+    if (++link->probes % PROBES_PER_TIME == 0 && !link->time_waits) {
+        link->time_waits = true;
+        redis_link_send(link, on_time, 1, time);
+    }
+}
+
+void redis_probe_start(struct redis_link *link) {
+    link->probes = 0;
+    uv_timer_start(&link->probe, on_probe, PROBE_MS, PROBE_MS);
+}
+
+void redis_probe_stop(struct redis_link *link) {
+    uv_timer_stop(&link->probe);
+}

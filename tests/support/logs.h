@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_SUPPORT_LOGS_H
+#define TESTS_SUPPORT_LOGS_H
+
+// Reads a program's log: JSON lines, none of level error but for the events that are allowed, and nothing else (a
+// sanitizer's or valgrind's report is such an else).
+// allowed is NULL-terminated. Returns NULL, or the first faulty line, owned by the caller.
+char *logs_fault(const char *path, const char *const *allowed);
+// How many lines of the log are of that event.
+int logs_count(const char *path, const char *event);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_SUPPORT_PRIVATE_POSTGRES_H
+#define TESTS_SUPPORT_PRIVATE_POSTGRES_H
+
+#include <stdint.h>
+
+#include "tests/support/child.h"
+
+// A Postgres of a suite's own: on loopback, migrated, with the user and database of the brief. initdb and the
+// migrations run once, into <root>/postgres-template, of which each suite gets a copy. It doesn't fsync: what is tested
+// is the end of processes, not of the machine.
+
+// The newest server's folder of programs, owned by the caller.
+char *postgres_programs(void);
+// Makes <root>/postgres-template unless it is there. Fails the test when it can't.
+void postgres_make_template(const char *root);
+// Copies the template to <folder>/postgres.
+void postgres_copy_template(const char *root, const char *folder);
+// Starts it on that port and waits until it takes queries.
+struct child *postgres_start(const char *folder, uint16_t port);
+// postgres://…@127.0.0.1:<port>/messaging_service, owned by the caller.
+char *postgres_url(uint16_t port);
+
+#endif

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/stack.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/mem.h"
+#include "tests/support/child.h"
+#include "tests/support/logs.h"
+#include "tests/support/port.h"
+#include "tests/support/private_postgres.h"
+
+#define MAX_MEMBERS 16
+#define MAX_ALLOWED 16
+#define MAX_VARIABLES 64
+#define START_MS 15000
+#define STOP_MS 15000
+#define CALL_MS 10000
+#define REDIS "redis"
+#define POSTGRES "postgres"
+#define MOCK "mock-provider"
+
+// A server or program; it keeps its place and port when it ends and is started again.
+struct member {
+    char *name;
+    uint16_t port;       // 0: it listens nowhere
+    struct child *child; // NULL once it has ended
+};
+
+struct stack {
+    char *folder;
+    const char *const *environment;
+    struct member members[MAX_MEMBERS];
+    size_t member_count;
+    const char *allowed[MAX_ALLOWED + 1];
+    struct probe *probe;
+};
+
+// Short times, so that what would take minutes shows within seconds; the claim time is at least 2 x the provider's
+// time-out + 2 s.
+static const char *const usual_environment[] = {"API_RATE_LIMIT_PER_IP_PER_MIN=1000000",
+                                                "API_RATE_LIMIT_PER_SENDER_PER_MIN=1000000",
+                                                "API_WORKER_CLAIM_TIMEOUT_SECS=4",
+                                                "API_WORKER_BACKOFF_BASE_MS=20",
+                                                "API_WORKER_BACKOFF_CAP_MS=200",
+                                                "PROVIDER_TIMEOUT_MS=1000",
+                                                "INGEST_THREADS=2",
+                                                "LOG_LEVEL=info",
+                                                NULL};
+
+static bool starts_with(const char *text, const char *beginning) {
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+static struct member *find(struct stack *stack, const char *name) {
+    for (size_t i = 0; i < stack->member_count; i++) {
+        if (strcmp(stack->members[i].name, name) == 0) {
+            return &stack->members[i];
+        }
+    }
+    return NULL;
+}
+
+static struct member *must_find(struct stack *stack, const char *name) {
+    struct member *member = find(stack, name);
+    ck_assert_msg(member != NULL, "%s was never started", name);
+    return member;
+}
+
+static struct member *find_or_add(struct stack *stack, const char *name) {
+    struct member *member = find(stack, name);
+    if (member == NULL) {
+        ck_assert_uint_lt(stack->member_count, MAX_MEMBERS);
+        member = &stack->members[stack->member_count++];
+        bool listens = !starts_with(name, "dispatcher") && !starts_with(name, "persister");
+        *member = (struct member){.name = xstrdup(name), .port = listens ? free_port() : 0};
+    }
+    return member;
+}
+
+uint16_t stack_port(struct stack *stack, const char *name) {
+    return find_or_add(stack, name)->port;
+}
+
+static void start_redis(struct stack *stack, struct member *member) {
+    char *configuration = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
+    char *port = xasprintf("%u", member->port);
+    const char *argv[] = {"redis-server", configuration, "--port", port, "--dir", stack->folder, NULL};
+    member->child = child_start(
+        &(struct child_options){.name = REDIS, .folder = stack->folder, .argv = argv, .death_signal = SIGKILL});
+    WAIT_FOR(START_MS, stack_redis_int(stack, "DBSIZE") >= 0);
+    free(port);
+    free(configuration);
+}
+
+static void start_postgres(struct stack *stack, struct member *member) {
+    char *data = xasprintf("%s/postgres", stack->folder);
+    if (access(data, F_OK) != 0) {
+        postgres_make_template(getenv("TEST_ROOT"));
+        postgres_copy_template(getenv("TEST_ROOT"), stack->folder);
+    }
+    member->child = postgres_start(stack->folder, member->port);
+    free(data);
+}
+
+// "ingest" of "ingest-1"; owned by the caller.
+static char *program_path(const char *name) {
+    size_t length = strlen(name);
+    while (length > 0 && strchr("-0123456789", name[length - 1]) != NULL) {
+        length--;
+    }
+    return xasprintf("%s/%.*s", getenv("BUILD_DIR"), (int)length, name);
+}
+
+static bool is_given(const char *const *variables, size_t count, const char *one) {
+    size_t name = strcspn(one, "=") + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(variables[i], one, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void start_program(struct stack *stack, struct member *member, const char *const *extra) {
+    const char *variables[MAX_VARIABLES + 1] = {0};
+    size_t count = 0;
+    char *postgres = postgres_url(stack_port(stack, POSTGRES));
+    char *own[] = {xasprintf("INSTANCE_ID=%s", member->name),
+                   xasprintf("REDIS_URL=redis://127.0.0.1:%u", stack_port(stack, REDIS)),
+                   xasprintf("DATABASE_URL=%s", postgres), xasprintf("MOCK_PROVIDER_PORT=%u", stack_port(stack, MOCK)),
+                   xasprintf("PORT=%u", member->port)};
+    const char *const *layers[] = {extra, stack->environment, usual_environment}; // the first of a name counts
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        for (const char *const *one = layers[i]; one != NULL && *one != NULL; one++) {
+            ck_assert_uint_lt(count, MAX_VARIABLES);
+            if (!is_given(variables, count, *one)) {
+                variables[count++] = *one;
+            }
+        }
+    }
+    for (size_t i = 0; i < sizeof own / sizeof *own && count < MAX_VARIABLES; i++) {
+        if (!(i == 4 && member->port == 0)) {
+            variables[count++] = own[i];
+        }
+    }
+    char *path = program_path(member->name);
+    const char *valgrind = getenv("VALGRIND");
+    const char *plain[] = {path, NULL};
+    const char *checked[] = {
+        "valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite", "--error-exitcode=99", path, NULL};
+    member->child =
+        child_start(&(struct child_options){.name = member->name,
+                                            .folder = stack->folder,
+                                            .argv = valgrind != NULL && valgrind[0] == '1' ? checked : plain,
+                                            .environment = variables,
+                                            .death_signal = SIGKILL});
+    free(path);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        free(own[i]);
+    }
+    free(postgres);
+}
+
+static bool serves_or_ended(struct stack *stack, struct member *member) {
+    bool ready = starts_with(member->name, "ingest") && stack_is_running(stack, REDIS);
+    long status = stack_status(stack, member->name, "GET", ready ? "/readyz" : "/", NULL);
+    return !child_is_running(member->child) || (ready ? status == 200 : status != 0);
+}
+
+void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
+    struct member *member = find_or_add(stack, name);
+    ck_assert_msg(member->child == NULL, "%s runs already", name);
+    if (strcmp(name, REDIS) == 0) {
+        start_redis(stack, member);
+    } else if (strcmp(name, POSTGRES) == 0) {
+        start_postgres(stack, member);
+    } else {
+        start_program(stack, member, environment);
+        if (member->port != 0) {
+            WAIT_FOR(START_MS, serves_or_ended(stack, member));
+        }
+    }
+    ck_assert_msg(child_is_running(member->child), "%s ended with %d: see %s/%s.log", name,
+                  child_wait(member->child, 0), stack->folder, name);
+}
+
+void stack_start(struct stack *stack, const char *name) {
+    stack_start_with(stack, name, NULL);
+}
+
+void stack_start_all(struct stack *stack) {
+    stack_start(stack, POSTGRES);
+    stack_start(stack, MOCK);
+    stack_start(stack, "dispatcher-1");
+    stack_start(stack, "persister-1");
+    stack_start(stack, "ingest-1");
+}
+
+struct stack *stack_create(const char *suite, const char *const *environment) {
+    struct stack *stack = xcalloc(1, sizeof *stack);
+    stack->folder = xasprintf("%s/%s", getenv("TEST_ROOT"), suite);
+    stack->environment = environment;
+    ck_assert_msg(mkdir(stack->folder, 0755) == 0, "%s: %s", stack->folder, strerror(errno));
+    char *url = postgres_url(stack_port(stack, POSTGRES));
+    stack->probe = probe_create(stack_port(stack, REDIS), url);
+    free(url);
+    stack_start(stack, REDIS);
+    return stack;
+}
+
+void stack_recover(struct stack *stack) {
+    for (size_t i = 0; i < stack->member_count; i++) {
+        if (stack->members[i].child != NULL) {
+            child_signal(stack->members[i].child, SIGCONT);
+        }
+    }
+    const char *const servers[] = {REDIS, POSTGRES};
+    for (size_t i = 0; i < 2; i++) {
+        char *data = xasprintf("%s/%s.log", stack->folder, servers[i]);
+        if (find(stack, servers[i])->child == NULL && access(data, F_OK) == 0) {
+            stack_start(stack, servers[i]);
+        }
+        free(data);
+    }
+}
+
+void stack_allow_error(struct stack *stack, const char *event) {
+    for (size_t i = 0; i < MAX_ALLOWED; i++) {
+        if (stack->allowed[i] == NULL || strcmp(stack->allowed[i], event) == 0) {
+            stack->allowed[i] = event;
+            return;
+        }
+    }
+    ck_abort_msg("more than %d events allowed", MAX_ALLOWED);
+}
+
+bool stack_is_running(struct stack *stack, const char *name) {
+    struct member *member = find(stack, name);
+    return member != NULL && member->child != NULL && child_is_running(member->child);
+}
+
+void stack_signal(struct stack *stack, const char *name, int signal) {
+    struct member *member = must_find(stack, name);
+    ck_assert_msg(member->child != NULL, "%s doesn't run", name);
+    child_signal(member->child, signal);
+}
+
+static int end(struct stack *stack, const char *name, int signal) {
+    stack_signal(stack, name, signal);
+    struct member *member = must_find(stack, name);
+    int status = child_wait(member->child, deadline_scaled(STOP_MS));
+    child_destroy(member->child);
+    member->child = NULL;
+    return status;
+}
+
+void stack_stop(struct stack *stack, const char *name) {
+    int status = end(stack, name, strcmp(name, POSTGRES) == 0 ? SIGINT : SIGTERM);
+    ck_assert_msg(status == 0, "%s ended with %d (-1: not within %d ms)", name, status, deadline_scaled(STOP_MS));
+}
+
+void stack_kill(struct stack *stack, const char *name) {
+    // The end of Postgres's first process alone would leave the others, which hold the data for a moment longer.
+    (void)end(stack, name, strcmp(name, POSTGRES) == 0 ? SIGQUIT : SIGKILL);
+}
+
+// Ingest first, so that nothing new comes while the others drain.
+void stack_finish(struct stack *stack) {
+    stack_recover(stack);
+    const char *const order[] = {"ingest", "dispatcher", "persister", MOCK};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        for (size_t k = 0; k < stack->member_count; k++) {
+            if (starts_with(stack->members[k].name, order[i]) && stack->members[k].child != NULL) {
+                stack_stop(stack, stack->members[k].name);
+            }
+        }
+    }
+    for (size_t i = 0; i < stack->member_count; i++) {
+        const char *name = stack->members[i].name;
+        char *path = xasprintf("%s/%s.log", stack->folder, name);
+        char *fault = strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0 ? NULL : logs_fault(path, stack->allowed);
+        ck_assert_msg(fault == NULL, "%s logged: %s", name, fault);
+        free(path);
+    }
+}
+
+static void remove_folder(const char *folder) {
+    const char *keep = getenv("KEEP");
+    if (keep == NULL || keep[0] != '1') {
+        const char *argv[] = {"rm", "-rf", folder, NULL};
+        child_run(&(struct child_options){.name = "rm", .folder = "/tmp", .argv = argv, .death_signal = SIGKILL},
+                  START_MS);
+    }
+}
+
+void stack_destroy(struct stack *stack) {
+    for (size_t i = 0; i < stack->member_count; i++) {
+        struct child *child = stack->members[i].child;
+        if (child != NULL && strcmp(stack->members[i].name, POSTGRES) == 0) {
+            child_signal(child, SIGQUIT); // so that its own children end with it
+            (void)child_wait(child, STOP_MS);
+        }
+        child_destroy(child);
+        free(stack->members[i].name);
+    }
+    probe_destroy(stack->probe);
+    remove_folder(stack->folder);
+    free(stack->folder);
+    free(stack);
+}
+
+int stack_log_count(struct stack *stack, const char *name, const char *event) {
+    char *path = xasprintf("%s/%s.log", stack->folder, name);
+    int count = logs_count(path, event);
+    free(path);
+    return count;
+}
+
+struct answer *stack_call(struct stack *stack, const char *name, const char *method, const char *path, const char *body,
+                          const char *const *headers) {
+    char *url = xasprintf("http://127.0.0.1:%u%s", stack_port(stack, name), path);
+    struct answer *answer = client_call(method, url, body, headers, deadline_scaled(CALL_MS));
+    free(url);
+    return answer;
+}
+
+long stack_status(struct stack *stack, const char *name, const char *method, const char *path, const char *body) {
+    struct answer *answer = stack_call(stack, name, method, path, body, NULL);
+    long status = answer->status;
+    answer_free(answer);
+    return status;
+}
+
+int64_t stack_sql(struct stack *stack, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int64_t number = probe_vsql(stack->probe, format, arguments);
+    va_end(arguments);
+    return number;
+}
+
+char *stack_sql_text(struct stack *stack, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = probe_vsql_text(stack->probe, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+redisReply *stack_redis(struct stack *stack, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = probe_vredis(stack->probe, format, arguments);
+    va_end(arguments);
+    return reply;
+}
+
+redisReply *stack_redis_argv(struct stack *stack, int argc, const char **argv) {
+    return probe_redis_argv(stack->probe, argc, argv);
+}
+
+int64_t stack_redis_int(struct stack *stack, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = probe_vredis(stack->probe, format, arguments);
+    va_end(arguments);
+    int64_t number = reply != NULL && reply->type == REDIS_REPLY_INTEGER ? reply->integer : PROBE_NONE;
+    freeReplyObject(reply);
+    return number;
+}
+
+bool stack_is_drained(struct stack *stack) {
+    const char *const tags[] = {"sms-mms:0", "email:0"};
+    for (size_t i = 0; i < 2; i++) {
+        if (stack_redis_int(stack, "XLEN outbound:{%s}", tags[i]) != 0 ||
+            stack_redis_int(stack, "HLEN parked:{%s}", tags[i]) != 0 ||
+            stack_redis_int(stack, "XLEN events:{%s}", tags[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}

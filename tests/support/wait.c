@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "tests/support/wait.h"
+
+#include <stdlib.h>
+
+#include "shared/clock.h"
+#include "shared/mem.h"
+
+enum { TURN_MS = 5 };
+
+static void on_timer(uv_timer_t *timer) {
+    (void)timer;
+}
+
+static void free_timer(uv_handle_t *timer) {
+    free(timer);
+}
+
+bool wait_turn(uv_loop_t *loop, int64_t deadline) {
+    uv_timer_t *timer = xmalloc(sizeof *timer);
+    uv_timer_init(loop, timer);
+    uv_timer_start(timer, on_timer, TURN_MS, 0);
+    uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)timer, free_timer);
+    uv_run(loop, UV_RUN_NOWAIT);
+    return clock_monotonic_us() / 1000 < deadline;
+}
+
+void run_for(uv_loop_t *loop, int ms) {
+    int64_t until = clock_monotonic_us() / 1000 + ms;
+    while (wait_turn(loop, until))
+        continue;
+}
+
+void wait_closed(uv_loop_t *loop) {
+    RUN_UNTIL(loop, 5000, !uv_loop_alive(loop));
+    ck_assert_int_eq(uv_loop_close(loop), 0);
+}

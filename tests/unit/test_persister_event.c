@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+#include <check.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "persister/event.h"
+
+Suite *suite_persister_event(void);
+
+#define ID "018f3c5e-0000-7000-8000-000000000001"
+#define MESSAGE                                                                                                        \
+    "{\"type\":\"mms\",\"direction\":\"outbound\",\"from\":\"+1 804\",\"to\":\"+2\",\"sender\":\"+1804\","             \
+    "\"recipient\":\"+2\",\"body\":\"hi\",\"attachments\":[\"https://a/b\"],\"occurred_ms\":1,\"accepted_ms\":2,"      \
+    "\"request_id\":\"r\"}"
+#define ATTEMPT                                                                                                        \
+    "{\"provider\":\"email\",\"outcome\":\"server_error\",\"http_status\":503,\"latency_us\":1200,"                    \
+    "\"started_ms\":1730469600000,\"error\":\"busy\"}"
+
+static struct buf packed;
+
+// Packs name, value, …, NULL.
+static void pack(const char *name, ...) {
+    va_list values;
+    buf_clear(&packed);
+    va_start(values, name);
+    for (const char *text = name; text != NULL; text = va_arg(values, const char *)) {
+        event_pack(&packed, text, strlen(text));
+    }
+    va_end(values);
+}
+
+static void tear_down(void) {
+    buf_free(&packed);
+}
+
+static enum event_result decode(struct event *event, const char **reason) {
+    *reason = NULL;
+    return event_decode(packed.data, packed.length, event, reason);
+}
+
+static void assert_poison(const char *expected) {
+    struct event event;
+    const char *reason;
+    ck_assert_int_eq(decode(&event, &reason), EVENT_POISON);
+    ck_assert_str_eq(reason, expected);
+}
+
+START_TEST(an_accepted_entry_carries_its_message) {
+    struct event event;
+    const char *reason;
+    pack("v", "1", "k", "accepted", "id", ID, "gen", "0", "at", "1730469600000", "p", MESSAGE, NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+    ck_assert_int_eq(event.kind, EVENT_MESSAGE);
+    ck_assert_str_eq(event.id, ID);
+    ck_assert_int_eq(event.at_ms, 1730469600000);
+    ck_assert_str_eq(event.message.sender, "+1804");
+    event_free(&event);
+}
+END_TEST
+
+START_TEST(an_id_is_kept_in_lower_case) {
+    struct event event;
+    const char *reason;
+    pack("v", "1", "k", "replayed", "id", "018F3C5E-0000-7000-8000-00000000000A", "gen", "2", "at", "5", NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+    ck_assert_str_eq(event.id, "018f3c5e-0000-7000-8000-00000000000a");
+    ck_assert_int_eq(event.kind, EVENT_REPLAYED);
+    ck_assert_int_eq(event.generation, 2);
+    event_free(&event);
+}
+END_TEST
+
+START_TEST(an_outcome_carries_its_call) {
+    struct event event;
+    const char *reason;
+    pack("v", "1", "k", "outcome", "id", ID, "gen", "1", "at", "7", "call", "3", "n", "2", "verdict", "retry", "due",
+         "900", "p", ATTEMPT, NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+    ck_assert_int_eq(event.kind, EVENT_OUTCOME);
+    ck_assert_int_eq(event.verdict, EVENT_RETRY);
+    ck_assert_int_eq(event.call, 3);
+    ck_assert_int_eq(event.delivery, 2);
+    ck_assert_int_eq(event.due_ms, 900);
+    ck_assert(!event.late);
+    ck_assert_int_eq(event.attempt.http_status, 503);
+    ck_assert_str_eq(event.attempt.error, "busy");
+    ck_assert_ptr_null(event.attempt.provider_message_id);
+    event_free(&event);
+}
+END_TEST
+
+START_TEST(a_late_success_says_so_and_has_no_next_attempt) {
+    struct event event;
+    const char *reason;
+    pack("v", "1", "k", "outcome", "id", ID, "gen", "0", "at", "7", "call", "1", "n", "1", "verdict", "sent", "p",
+         ATTEMPT, "late", "1", NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+    ck_assert(event.late);
+    ck_assert_int_eq(event.due_ms, -1);
+    event_free(&event);
+}
+END_TEST
+
+START_TEST(a_newer_format_is_no_poison) {
+    struct event event;
+    const char *reason;
+    pack("v", "2", "what", "ever", NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_NEWER);
+}
+END_TEST
+
+START_TEST(garbage_is_poison_with_its_reason) {
+    pack("a", "b", NULL);
+    assert_poison("v is not a format's number");
+    pack("v", "one", NULL);
+    assert_poison("v is not a format's number");
+    pack("v", "1", "k", "surprise", NULL);
+    assert_poison("k is not accepted, received, outcome or replayed");
+    pack("v", "1", "k", "accepted", "id", "x", NULL);
+    assert_poison("id is not a UUID");
+    pack("v", "1", "k", "accepted", "id", ID, "gen", "99999999999", NULL);
+    assert_poison("gen is not an integer of 0 to 2147483647");
+    pack("v", "1", "k", "accepted", "id", ID, "gen", "0", "at", "999999999999999", NULL);
+    assert_poison("at is not a time of the years 1 to 9999 in milliseconds since 1970");
+    pack("v", "1", "k", "accepted", "id", ID, "gen", "0", "at", "1", NULL);
+    assert_poison("p is missing");
+    pack("v", "1", "k", "outcome", "id", ID, "gen", "0", "at", "1", "call", "1", "n", "1", "verdict", "maybe", "p",
+         ATTEMPT, NULL);
+    assert_poison("verdict is not sent, failed or retry");
+    pack("v", "1", "k", "outcome", "id", ID, "gen", "0", "at", "1", "call", "1", "n", "1", "verdict", "sent", "p", "{}",
+         NULL);
+    assert_poison("provider is not sms-mms or email");
+}
+END_TEST
+
+START_TEST(a_received_entry_is_not_an_outbound_message) {
+    pack("v", "1", "k", "received", "id", ID, "gen", "0", "at", "1", "p", MESSAGE, NULL);
+    assert_poison("the direction does not fit the kind");
+}
+END_TEST
+
+START_TEST(a_payload_with_a_nul_byte_is_poison) {
+    struct event event;
+    const char *reason;
+    pack("v", "1", "k", "accepted", "id", ID, "gen", "0", "at", "1", "p", NULL);
+    event_pack(&packed, "{\"type\":\0\"sms\"}", 15);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_POISON);
+}
+END_TEST
+
+START_TEST(an_entry_is_shown_whole_as_json) {
+    struct buf json = {0};
+    pack("a", "\"quoted\"\n", "b", NULL);
+    event_pack(&packed, "\xff\0z", 3);
+    event_json(packed.data, packed.length, &json);
+    ck_assert_str_eq(json.data, "{\"a\":\"\\\"quoted\\\"\\n\",\"b\":\"\xEF\xBF\xBD\\u0000z\"}");
+    buf_free(&json);
+}
+END_TEST
+
+START_TEST(a_field_without_a_value_at_the_end_is_left_out) {
+    struct buf json = {0};
+    pack("a", "1", "b", NULL);
+    event_json(packed.data, packed.length, &json);
+    ck_assert_str_eq(json.data, "{\"a\":\"1\"}");
+    buf_free(&json);
+}
+END_TEST
+
+Suite *suite_persister_event(void) {
+    Suite *suite = suite_create("persister_event");
+    TCase *tcase = tcase_create("event");
+    tcase_add_checked_fixture(tcase, NULL, tear_down);
+    tcase_add_test(tcase, an_accepted_entry_carries_its_message);
+    tcase_add_test(tcase, an_id_is_kept_in_lower_case);
+    tcase_add_test(tcase, an_outcome_carries_its_call);
+    tcase_add_test(tcase, a_late_success_says_so_and_has_no_next_attempt);
+    tcase_add_test(tcase, a_newer_format_is_no_poison);
+    tcase_add_test(tcase, garbage_is_poison_with_its_reason);
+    tcase_add_test(tcase, a_received_entry_is_not_an_outbound_message);
+    tcase_add_test(tcase, a_payload_with_a_nul_byte_is_poison);
+    tcase_add_test(tcase, an_entry_is_shown_whole_as_json);
+    tcase_add_test(tcase, a_field_without_a_value_at_the_end_is_left_out);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <check.h>
+
+#include "ingest/media_type.h"
+#include "ingest/routes.h"
+
+Suite *suite_routes(void);
+
+static struct route_match find(const char *method, const char *path, enum route_result expected) {
+    struct route_match match;
+    ck_assert_msg(route_find(method, path, "/alive", &match) == expected, "%s %s", method, path);
+    return match;
+}
+
+START_TEST(a_route_is_found_by_method_and_path) {
+    struct route_match match = find("POST", "/api/messages/sms", ROUTE_FOUND);
+    ck_assert_str_eq(match.route->pattern, "/api/messages/sms");
+    ck_assert_uint_ne(match.route->flags & ROUTE_SEND, 0);
+    match = find("GET", "/api/conversations", ROUTE_FOUND);
+    ck_assert_str_eq(match.route->pattern, "/api/conversations");
+}
+END_TEST
+
+START_TEST(an_id_in_the_path_is_handed_on) {
+    struct route_match match = find("GET", "/api/conversations/42/messages", ROUTE_FOUND);
+    ck_assert_str_eq(match.parameter, "42");
+    match = find("GET", "/api/messages/0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", ROUTE_FOUND);
+    ck_assert_str_eq(match.parameter, "0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11");
+}
+END_TEST
+
+START_TEST(a_literal_route_wins_over_a_pattern_whatever_its_method) {
+    struct route_match match = find("GET", "/api/messages/sms", ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "POST");
+    match = find("DELETE", "/api/messages/sms2", ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "GET, HEAD");
+}
+END_TEST
+
+START_TEST(allow_names_all_methods_of_the_path) {
+    struct route_match match = find("OPTIONS", "/api/provider/mock/config", ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "GET, HEAD, PUT");
+}
+END_TEST
+
+START_TEST(head_works_where_get_does) {
+    ck_assert_str_eq(find("HEAD", "/metrics", ROUTE_FOUND).route->method, "GET");
+    (void)find("HEAD", "/api/webhooks/sms", ROUTE_OTHER_METHOD);
+}
+END_TEST
+
+START_TEST(the_health_path_is_the_settings) {
+    (void)find("GET", "/alive", ROUTE_FOUND);
+    (void)find("GET", "/healthz", ROUTE_UNKNOWN);
+    (void)find("GET", "HEALTH_PATH", ROUTE_UNKNOWN);
+}
+END_TEST
+
+START_TEST(any_other_path_is_unknown) {
+    static const char *const paths[] = {
+        "/",
+        "",
+        "/api",
+        "/api/",
+        "/api/conversations/",
+        "/api/conversations//messages",
+        "/api/messages/",
+        "/api/conversations/1",
+        "/api/conversations/1/messages/",
+        "/api/messages/a/b",
+        "/API/conversations",
+        "/api/messages/0123456789012345678901234567890123456789012345678901234567890123456789",
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        (void)find("GET", paths[i], ROUTE_UNKNOWN);
+    }
+}
+END_TEST
+
+START_TEST(a_json_body_may_carry_parameters) {
+    ck_assert(media_type_is_json("application/json"));
+    ck_assert(media_type_is_json("Application/JSON; charset=utf-8"));
+    ck_assert(media_type_is_json("application/json ;charset=utf-8"));
+    ck_assert(!media_type_is_json("application/jsonx"));
+    ck_assert(!media_type_is_json("text/json"));
+    ck_assert(!media_type_is_json(""));
+    ck_assert(!media_type_is_json(NULL));
+}
+END_TEST
+
+static void assert_json(const char *accept, int quality) {
+    ck_assert_msg(media_type_quality(accept, "application", "json") == quality, "%s", accept);
+}
+
+START_TEST(accept_is_weighed_by_its_most_specific_range) {
+    assert_json(NULL, 1000);
+    assert_json("", 1000);
+    assert_json("*/*", 1000);
+    assert_json("application/json", 1000);
+    assert_json("text/html", 0);
+    assert_json("text/html, */*;q=0.1", 100);
+    assert_json("application/*;q=0.25, */*", 250);
+    assert_json("APPLICATION/Json ; q=0.5 , application/*", 500);
+    assert_json("application/json;q=0, */*", 0);
+    assert_json("application/json;version=1;q=0.123", 123);
+    assert_json("application/jsonx", 0);
+    assert_json(",,;;q,/", 0);
+}
+END_TEST
+
+Suite *suite_routes(void) {
+    Suite *suite = suite_create("routes");
+    TCase *tests = tcase_create("routes");
+    tcase_add_test(tests, a_route_is_found_by_method_and_path);
+    tcase_add_test(tests, an_id_in_the_path_is_handed_on);
+    tcase_add_test(tests, a_literal_route_wins_over_a_pattern_whatever_its_method);
+    tcase_add_test(tests, allow_names_all_methods_of_the_path);
+    tcase_add_test(tests, head_works_where_get_does);
+    tcase_add_test(tests, the_health_path_is_the_settings);
+    tcase_add_test(tests, any_other_path_is_unknown);
+    tcase_add_test(tests, a_json_body_may_carry_parameters);
+    tcase_add_test(tests, accept_is_weighed_by_its_most_specific_range);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
