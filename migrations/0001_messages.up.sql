@@ -85,12 +85,13 @@ CREATE TABLE dead_letters (
   replayed_at timestamptz,
   stream      text,
   entry_id    text,
-  entry       text,
-  UNIQUE (message_id, generation),
-  UNIQUE (stream, entry_id)
+  entry       text
 );
 
-CREATE INDEX dead_letters_by_time ON dead_letters (failed_at DESC, id DESC);
+-- An entry id can be given out anew after a fail-over, so the entry itself belongs to the key.
+CREATE UNIQUE INDEX dead_letters_dispatch ON dead_letters (message_id, generation) WHERE stage = 'dispatch';
+CREATE UNIQUE INDEX dead_letters_persist  ON dead_letters (stream, entry_id, md5(entry)) WHERE stage = 'persist';
+CREATE INDEX dead_letters_by_time         ON dead_letters (failed_at DESC, id DESC);
 
 -- Totals, so that no list counts rows. A persister adds to the rows of its own slot; a reader sums the sixteen.
 CREATE TABLE totals (

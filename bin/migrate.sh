@@ -1,0 +1,227 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Applies the numbered pairs of SQL in migrations/, each in a transaction of its own, and records them with a checksum
+# in schema_migrations. All of a run is one script for one psql session, because the advisory lock that keeps two runs
+# apart belongs to the session.
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: bin/migrate.sh [COMMAND]
+
+  up          apply what is pending (the default)
+  down [N]    undo the last N migrations (1)
+  status      list the migrations and which are applied
+  new NAME    make the next numbered pair of files
+  seed        write the demo data; again: changes nothing
+
+The database is DATABASE_URL's: from the environment, then .env, then shared/default.toml, else the private server on
+LOCAL_POSTGRES_PORT.
+END
+}
+
+here=$(dirname -- "${BASH_SOURCE[0]}")
+# shellcheck source=bin/lib.sh
+. "$here/lib.sh"
+
+# The names of all migrations ("0001_messages"), in order, one a line.
+migrations() {
+  local file
+  for file in migrations/[0-9]*.up.sql; do
+    [ -e "$file" ] || continue
+    file=${file#migrations/}
+    printf '%s\n' "${file%.up.sql}"
+  done
+}
+
+check_files() {
+  local name last=
+  for name in $(migrations); do
+    [[ $name =~ ^[0-9]{4}_[a-z0-9_]+$ ]] || die "migrations/$name.up.sql: the name must be NNNN_lower_case.up.sql"
+    [ -e "migrations/$name.down.sql" ] || die "migrations/$name.down.sql is missing"
+    [ "${name%%_*}" != "$last" ] || die "two migrations have the number $last"
+    last=${name%%_*}
+  done
+}
+
+make_pair() {
+  local name=${1:-} last=0 existing stem
+  [[ $name =~ ^[a-z0-9_]+$ ]] || die "a migration's name is made of a-z, 0-9 and _, as in: bin/migrate.sh new add_tags"
+  for existing in $(migrations); do last=$((10#${existing%%_*})); done
+  printf -v stem 'migrations/%04d_%s' $((last + 1)) "$name"
+  printf -- '-- Why this change, in a sentence.\n' >"$stem.up.sql"
+  printf -- '-- Takes %s back.\n' "${stem##*/}" >"$stem.down.sql"
+  say "$stem.up.sql"
+  say "$stem.down.sql"
+}
+
+choose_database() {
+  local source=DATABASE_URL
+  load_settings
+  if [ -z "${DATABASE_URL:-}" ]; then
+    DATABASE_URL=postgres://messaging_user:messaging_password@127.0.0.1:$LOCAL_POSTGRES_PORT/messaging_service
+    source='the private server'
+  fi
+  say "$(redact "$DATABASE_URL") ($source)"
+}
+
+# Runs the psql script on stdin in one session. What goes wrong becomes one line.
+run_psql() {
+  local errors status=0 line
+  exec 3>&1
+  errors=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5} PGAPPNAME=migrate \
+    psql -X -w -q -A -t -v ON_ERROR_STOP=1 -f - "$DATABASE_URL" 2>&1 >&3) || status=$?
+  exec 3>&-
+  if [ "$status" -eq 0 ]; then
+    if [ -n "$errors" ]; then warn "$errors"; fi
+    return
+  fi
+  line=$(sed -n -E '/(ERROR|FATAL|error):/{s/^psql:<stdin>:[0-9]+: (ERROR|error): +//;s/^psql: error: //;p;q}' <<<"$errors")
+  [ -n "$line" ] || line=${errors%%$'\n'*}
+  case $status in
+  2) die "no connection: $line" ;;
+  *) die "$line" ;;
+  esac
+}
+
+# --- Pieces of the script
+
+# The lock (waits for another run), the table of what is applied, and what the files are.
+script_head() {
+  local name
+  cat <<'SQL'
+SET client_min_messages = warning;
+SELECT pg_advisory_lock(hashtext('schema_migrations')) \g /dev/null
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  version    integer     PRIMARY KEY,
+  name       text        NOT NULL,
+  checksum   text        NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TEMPORARY TABLE files (version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL);
+SQL
+  for name in $(migrations); do
+    printf "INSERT INTO files VALUES (%d, '%s', '%s');\n" "$((10#${name%%_*}))" "$name" "$(checksum "$name")"
+  done
+}
+
+checksum() { sha256sum <"migrations/$1.up.sql" | cut -d ' ' -f 1; }
+
+# An applied file never changes, and none that is applied is missing.
+script_check() {
+  cat <<'SQL'
+DO $$
+DECLARE
+  wrong text;
+BEGIN
+  SELECT format('migrations/%s.up.sql has changed since it was applied: put it back, and make a new migration for the change',
+    f.name) INTO wrong
+  FROM schema_migrations m JOIN files f USING (version) WHERE m.checksum <> f.checksum ORDER BY version LIMIT 1;
+  IF wrong IS NULL THEN
+    SELECT format('%s is applied but is not in migrations/: this copy is older than the database', m.name) INTO wrong
+    FROM schema_migrations m LEFT JOIN files f USING (version) WHERE f.version IS NULL ORDER BY version LIMIT 1;
+  END IF;
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION '%', wrong;
+  END IF;
+END
+$$;
+SQL
+}
+
+script_up() {
+  local name version
+  script_head
+  script_check
+  say '\set applied 0'
+  for name in $(migrations); do
+    version=$((10#${name%%_*}))
+    cat <<SQL
+SELECT NOT EXISTS (SELECT FROM schema_migrations WHERE version = $version) AS pending \\gset
+\\if :pending
+BEGIN;
+\\i migrations/$name.up.sql
+INSERT INTO schema_migrations (version, name, checksum) SELECT version, name, checksum FROM files WHERE version = $version;
+COMMIT;
+\\echo 'applied $name'
+\\set applied 1
+\\endif
+SQL
+  done
+  printf '%s\n' '\if :applied' '\else' "\\echo 'nothing to apply'" '\endif'
+}
+
+script_down() {
+  local name version
+  script_head
+  script_check
+  printf '%s\n' "\\set left $1" "SELECT count(*) = 0 AS none FROM schema_migrations \\gset" \
+    '\if :none' "\\echo 'nothing to undo'" '\endif'
+  for name in $(migrations | sort -r); do
+    version=$((10#${name%%_*}))
+    cat <<SQL
+SELECT :left > 0 AND EXISTS (SELECT FROM schema_migrations WHERE version = $version) AS undo \\gset
+\\if :undo
+BEGIN;
+\\i migrations/$name.down.sql
+DELETE FROM schema_migrations WHERE version = $version;
+COMMIT;
+\\echo 'undid $name'
+SELECT :left - 1 AS left \\gset
+\\endif
+SQL
+  done
+}
+
+script_status() {
+  script_head
+  cat <<'SQL'
+SELECT format('%-40s %s', coalesce(f.name, m.name), CASE
+  WHEN m.version IS NULL THEN 'pending'
+  WHEN f.version IS NULL THEN 'applied, but the file is missing'
+  WHEN f.checksum <> m.checksum THEN 'applied, but the file has changed since'
+  ELSE 'applied ' || to_char(m.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END)
+FROM files f FULL JOIN schema_migrations m USING (version)
+ORDER BY version;
+SQL
+}
+
+script_seed() {
+  script_head
+  script_check
+  cat <<'SQL'
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM files f WHERE NOT EXISTS (SELECT FROM schema_migrations m WHERE m.version = f.version)) THEN
+    RAISE EXCEPTION 'there are pending migrations: run bin/migrate.sh up first';
+  END IF;
+END
+$$;
+\i migrations/seed.sql
+SELECT format('the demo data is there: %s customers, %s conversations and %s messages in all',
+  (SELECT count(*) FROM customers), sum(conversations), sum(messages)) FROM totals;
+SQL
+}
+
+main() {
+  local command=${1:-up}
+  case $command in
+  -h | --help) usage && return ;;
+  new) make_pair "${2:-}" && return ;;
+  up | status | seed) ;;
+  down) [[ ${2:-1} =~ ^[1-9][0-9]{0,3}$ ]] || die "down takes how many to undo, not '$2'" ;;
+  *) die "unknown command '$command'; see bin/migrate.sh --help" ;;
+  esac
+  command -v psql >/dev/null || die "psql is missing: install postgresql-client"
+  check_files
+  choose_database
+  case $command in
+  up) run_psql < <(script_up) ;;
+  down) run_psql < <(script_down "${2:-1}") ;;
+  status) run_psql < <(script_status) ;;
+  seed) run_psql < <(script_seed) ;;
+  esac
+}
+
+main "$@"

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#include "persister/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "persister/staging.h"
+#include "shared/clock.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+struct batch_queue {
+    size_t max_entries, max_bytes;
+    unsigned slot;
+    struct batch *head, *tail;
+    size_t entries, bytes; // that wait in all batches
+};
+
+struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot) {
+    struct batch_queue *queue = xcalloc(1, sizeof *queue);
+    *queue = (struct batch_queue){.max_entries = max_entries, .max_bytes = max_bytes, .slot = slot};
+    return queue;
+}
+
+void batch_queue_destroy(struct batch_queue *queue) {
+    if (queue == NULL) {
+        return;
+    }
+    for (struct batch *batch; (batch = batch_queue_take(queue)) != NULL;) {
+        batch_free(batch);
+    }
+    free(queue);
+}
+
+static size_t batch_bytes(const struct batch *batch) {
+    return batch->lines.length + batch->packed.length;
+}
+
+static struct batch *open_batch(struct batch_queue *queue) {
+    struct batch *tail = queue->tail;
+    if (tail != NULL && tail->count < queue->max_entries && batch_bytes(tail) < queue->max_bytes) {
+        return tail;
+    }
+    struct batch *batch = xcalloc(1, sizeof *batch);
+    batch->entries = xcalloc(queue->max_entries, sizeof *batch->entries);
+    if (tail == NULL) {
+        queue->head = batch;
+    } else {
+        tail->next = batch;
+    }
+    queue->tail = batch;
+    return batch;
+}
+
+static void log_event_read(const struct batch_stream *stream, const char *id, const struct event *event) {
+    struct log_line *line = log_begin(LOG_DEBUG, "event_read");
+    log_str(line, "stream", stream->name);
+    log_str(line, "entry", id);
+    log_str(line, "message_id", event->id);
+    if (event->kind == EVENT_MESSAGE) {
+        log_str(line, "request_id", event->message.request_id);
+        log_str(line, "traceparent", event->message.traceparent);
+    }
+    log_end(line);
+}
+
+static void log_poison(const struct batch_stream *stream, const char *id, const char *reason) {
+    struct log_line *line = log_begin(LOG_WARN, "poison");
+    log_str(line, "stream", stream->name);
+    log_str(line, "entry", id);
+    log_str(line, "reason", reason);
+    log_end(line);
+}
+
+static void put_poison(struct buf *out, const struct staging_row *row, const struct batch_stream *stream,
+                       const char *id, const char *reason, const char *packed, size_t length) {
+    struct buf json = {0};
+    event_json(packed, length, &json);
+    staging_poison(out, row,
+                   &(struct staging_poison){.provider = stream->provider,
+                                            .stream = stream->name,
+                                            .entry_id = id,
+                                            .reason = reason,
+                                            .entry = json.data,
+                                            .failed_ms = clock_unix_ms()});
+    buf_free(&json);
+    log_poison(stream, id, reason);
+}
+
+static void append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
+                   const char *reason, const struct buf *packed) {
+    struct batch *batch = open_batch(queue);
+    struct staging_row row = {batch->count, queue->slot};
+    size_t before = batch_bytes(batch);
+    struct batch_entry *entry = &batch->entries[batch->count++];
+    *entry = *head;
+    entry->line = batch->lines.length;
+    entry->packed = batch->packed.length;
+    buf_append(&batch->packed, packed->data, packed->length);
+    if (reason == NULL) {
+        memcpy(entry->message_id, event->id, sizeof entry->message_id);
+        staging_event(&batch->lines, &row, event);
+        log_event_read(head->stream, head->id, event);
+    } else {
+        put_poison(&batch->lines, &row, head->stream, head->id, reason, packed->data, packed->length);
+    }
+    queue->entries++;
+    queue->bytes += batch_bytes(batch) - before;
+}
+
+bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t generation, const char *id,
+                     const struct buf *packed) {
+    struct batch_entry head = {.stream = stream, .generation = generation};
+    strncpy(head.id, id, sizeof head.id - 1);
+    struct event event;
+    const char *reason = NULL;
+    if (event_decode(packed->data, packed->length, &event, &reason) == EVENT_NEWER) {
+        return false;
+    }
+    append(queue, &head, &event, reason, packed);
+    event_free(&event);
+    return true;
+}
+
+bool batch_queue_has_room(const struct batch_queue *queue) {
+    return queue->entries < queue->max_entries && queue->bytes < queue->max_bytes;
+}
+
+bool batch_queue_is_empty(const struct batch_queue *queue) {
+    return queue->head == NULL;
+}
+
+struct batch *batch_queue_take(struct batch_queue *queue) {
+    struct batch *batch = queue->head;
+    if (batch == NULL) {
+        return NULL;
+    }
+    queue->head = batch->next;
+    if (queue->head == NULL) {
+        queue->tail = NULL;
+    }
+    batch->next = NULL;
+    queue->entries -= batch->count;
+    queue->bytes -= batch_bytes(batch);
+    return batch;
+}
+
+void batch_free(struct batch *batch) {
+    if (batch == NULL) {
+        return;
+    }
+    free(batch->entries);
+    buf_free(&batch->lines);
+    buf_free(&batch->packed);
+    free(batch);
+}
+
+const char *batch_lines(const struct batch *batch, size_t first, size_t count, size_t *length) {
+    size_t begin = batch->entries[first].line;
+    size_t end = first + count < batch->count ? batch->entries[first + count].line : batch->lines.length;
+    *length = end - begin;
+    return batch->lines.data + begin;
+}
+
+void batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out) {
+    const struct batch_entry *entry = &batch->entries[index];
+    size_t end = index + 1 < batch->count ? batch->entries[index + 1].packed : batch->packed.length;
+    put_poison(out, &(struct staging_row){index, slot}, entry->stream, entry->id, reason,
+               batch->packed.data + entry->packed, end - entry->packed);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#ifndef PERSISTER_BATCH_H
+#define PERSISTER_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "persister/event.h"
+#include "shared/buf.h"
+#include "shared/uuid.h"
+
+// What has been read and isn't recorded yet: a queue of batches, filled at its tail by the readers, taken at its head
+// by the writer. A batch is kept as it will be sent: the lines of COPY one after the other, so that any run of entries
+// is one run of bytes.
+
+#define BATCH_ENTRY_ID_SIZE 42 // "<20 digits>-<20 digits>" and a NUL
+
+// Where entries come from; outlives them.
+struct batch_stream {
+    const char *name;     // "events:{sms-mms:0}"
+    const char *provider; // "sms-mms"
+    void *reader;         // who acknowledges them
+};
+
+struct batch_entry {
+    const struct batch_stream *stream;
+    uint64_t generation; // of the connection that read it
+    char id[BATCH_ENTRY_ID_SIZE];
+    char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
+    size_t line;                     // where its line begins in lines
+    size_t packed;                   // where its fields begin in packed
+};
+
+struct batch {
+    struct batch_entry *entries;
+    size_t count;
+    struct buf lines;  // staging.h
+    struct buf packed; // event_pack
+    struct batch *next;
+};
+
+struct batch_queue;
+
+// max_entries and max_bytes bound one batch; slot is this persister's row of `totals`.
+struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot);
+void batch_queue_destroy(struct batch_queue *queue);
+// Appends an entry, decoded; one that can't be understood becomes a dead letter's line. packed: its fields as
+// event_pack wrote them, id: the entry's. Returns false where it is of a newer format: it was not taken and is to be
+// given back.
+bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t generation, const char *id,
+                     const struct buf *packed) MUST_CHECK;
+// Whether less than one full batch waits: readers read on only while it does, which bounds memory.
+bool batch_queue_has_room(const struct batch_queue *queue);
+bool batch_queue_is_empty(const struct batch_queue *queue);
+// The oldest batch, owned by the caller; NULL when none waits.
+struct batch *batch_queue_take(struct batch_queue *queue);
+
+void batch_free(struct batch *batch);
+// The lines of `count` entries from `first` on.
+const char *batch_lines(const struct batch *batch, size_t first, size_t count, size_t *length);
+// Appends the line that makes entry `index` a dead letter.
+void batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out);
+
+#endif

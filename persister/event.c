@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "persister/event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/json.h"
+
+#define MAX_INT32 2147483647LL
+#define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
+#define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
+#define MAX_LATENCY_US 9007199254740991LL
+
+// The values of one entry by name; NULL where absent. The texts live in the packed run.
+struct fields {
+    const char *v, *k, *id, *gen, *at, *call, *n, *verdict, *due, *late, *p;
+    size_t p_length;
+};
+
+struct text {
+    const char *bytes; // NUL-terminated
+    size_t length;
+};
+
+void event_pack(struct buf *out, const char *text, size_t length) {
+    uint32_t size = (uint32_t)length;
+    buf_append(out, &size, sizeof size);
+    buf_append(out, text, length);
+    buf_putc(out, '\0');
+}
+
+// The text at *packed, which then points behind it; false at the end.
+static bool next_text(const char **packed, const char *end, struct text *out) {
+    uint32_t size;
+    if ((size_t)(end - *packed) < sizeof size + 1) {
+        return false;
+    }
+    memcpy(&size, *packed, sizeof size);
+    *out = (struct text){*packed + sizeof size, size};
+    *packed += sizeof size + size + 1;
+    return *packed <= end;
+}
+
+void event_json(const char *packed, size_t length, struct buf *out) {
+    const char *end = packed + length;
+    struct text name, value;
+    buf_putc(out, '{');
+    for (bool first = true; next_text(&packed, end, &name) && next_text(&packed, end, &value); first = false) {
+        buf_puts(out, first ? "" : ",");
+        json_write_stringn(out, name.bytes, name.length);
+        buf_putc(out, ':');
+        json_write_stringn(out, value.bytes, value.length);
+    }
+    buf_putc(out, '}');
+}
+
+static const struct {
+    const char *name;
+    size_t offset; // in struct fields
+} field_table[] = {
+    {"v", offsetof(struct fields, v)},     {"k", offsetof(struct fields, k)},
+    {"id", offsetof(struct fields, id)},   {"gen", offsetof(struct fields, gen)},
+    {"at", offsetof(struct fields, at)},   {"call", offsetof(struct fields, call)},
+    {"n", offsetof(struct fields, n)},     {"verdict", offsetof(struct fields, verdict)},
+    {"due", offsetof(struct fields, due)}, {"late", offsetof(struct fields, late)},
+    {"p", offsetof(struct fields, p)},
+};
+
+static void take_field(struct fields *fields, const struct text *name, const struct text *value) {
+    for (size_t i = 0; i < sizeof field_table / sizeof *field_table; i++) {
+        if (strcmp(name->bytes, field_table[i].name) == 0) {
+            *(const char **)(void *)((char *)fields + field_table[i].offset) = value->bytes;
+            if (value->bytes == fields->p) {
+                fields->p_length = value->length;
+            }
+            return;
+        }
+    }
+}
+
+static struct fields find_fields(const char *packed, size_t length) {
+    struct fields fields = {0};
+    const char *end = packed + length;
+    struct text name, value;
+    while (next_text(&packed, end, &name) && next_text(&packed, end, &value)) {
+        take_field(&fields, &name, &value);
+    }
+    return fields;
+}
+
+static bool take_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
+    if (text == NULL || *text == '\0' || strspn(text, "-0123456789") != strlen(text)) {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    *out = value;
+    return errno == 0 && *end == '\0' && value >= min && value <= max;
+}
+
+static const char *take_head(const struct fields *fields, struct event *out) {
+    struct uuid id;
+    if (fields->id == NULL || uuid_parse(fields->id, &id) != 0) {
+        return "id is not a UUID";
+    }
+    uuid_format(&id, out->id);
+    if (!take_integer(fields->gen, 0, MAX_INT32, &out->generation)) {
+        return "gen is not an integer of 0 to 2147483647";
+    }
+    if (!take_integer(fields->at, MIN_MS, MAX_MS, &out->at_ms)) {
+        return "at is not a time of the years 1 to 9999 in milliseconds since 1970";
+    }
+    return fields->p != NULL || out->kind == EVENT_REPLAYED ? NULL : "p is missing";
+}
+
+static const char *take_message(const struct fields *fields, struct event *out) {
+    const char *error = message_decode(fields->p, fields->p_length, &out->message);
+    if (error != NULL) {
+        return error;
+    }
+    enum message_direction expected = strcmp(fields->k, "accepted") == 0 ? MESSAGE_OUTBOUND : MESSAGE_INBOUND;
+    return out->message.direction == expected ? NULL : "the direction does not fit the kind";
+}
+
+static const char *take_call(const struct fields *fields, struct event *out) {
+    if (!take_integer(fields->call, 0, MAX_INT32, &out->call)) {
+        return "call is not an integer of 0 to 2147483647";
+    }
+    if (!take_integer(fields->n, 0, MAX_INT32, &out->delivery)) {
+        return "n is not an integer of 0 to 2147483647";
+    }
+    out->due_ms = -1;
+    if (fields->due != NULL && !take_integer(fields->due, 0, MAX_MS, &out->due_ms)) {
+        return "due is not a time until the year 9999 in milliseconds since 1970";
+    }
+    out->late = fields->late != NULL && strcmp(fields->late, "1") == 0;
+    for (int i = EVENT_SENT; i <= EVENT_RETRY; i++) {
+        if (fields->verdict != NULL && strcmp(fields->verdict, event_verdict_name((enum event_verdict)i)) == 0) {
+            out->verdict = (enum event_verdict)i;
+            return NULL;
+        }
+    }
+    return "verdict is not sent, failed or retry";
+}
+
+static const char *take_attempt(const cJSON *payload, struct attempt *out) {
+    const char *provider = json_string(payload, "provider");
+    if (provider == NULL || provider_parse(provider, &out->provider) != 0) {
+        return "provider is not sms-mms or email";
+    }
+    out->outcome = json_string(payload, "outcome");
+    if (out->outcome == NULL || *out->outcome == '\0') {
+        return "outcome is missing";
+    }
+    int64_t status;
+    if (!json_integer(payload, "http_status", &status) || status < 0 || status > 999) {
+        return "http_status is not an integer of 0 to 999";
+    }
+    out->http_status = (int)status;
+    if (!json_integer(payload, "latency_us", &out->latency_us) || out->latency_us < 0 ||
+        out->latency_us > MAX_LATENCY_US) {
+        return "latency_us is not a duration in microseconds";
+    }
+    if (!json_integer(payload, "started_ms", &out->started_ms) || out->started_ms < MIN_MS ||
+        out->started_ms > MAX_MS) {
+        return "started_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
+    }
+    out->error = json_string(payload, "error");
+    out->provider_message_id = json_string(payload, "provider_message_id");
+    return NULL;
+}
+
+static const char *take_outcome(const struct fields *fields, struct event *out) {
+    const char *error = take_call(fields, out);
+    if (error != NULL) {
+        return error;
+    }
+    out->payload = json_parse(fields->p, fields->p_length, &error);
+    return out->payload == NULL ? error : take_attempt(out->payload, &out->attempt);
+}
+
+static const char *take_body(const struct fields *fields, struct event *out) {
+    switch (out->kind) {
+    case EVENT_MESSAGE:
+        return take_message(fields, out);
+    case EVENT_OUTCOME:
+        return take_outcome(fields, out);
+    case EVENT_REPLAYED:
+        return NULL;
+    }
+    return "kind is unknown";
+}
+
+static bool take_kind(const char *text, enum event_kind *out) {
+    static const struct {
+        const char *name;
+        enum event_kind kind;
+    } kinds[] = {{"accepted", EVENT_MESSAGE},
+                 {"received", EVENT_MESSAGE},
+                 {"outcome", EVENT_OUTCOME},
+                 {"replayed", EVENT_REPLAYED}};
+    for (size_t i = 0; text != NULL && i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(text, kinds[i].name) == 0) {
+            *out = kinds[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum event_result event_decode(const char *packed, size_t length, struct event *out, const char **reason) {
+    *out = (struct event){0};
+    struct fields fields = find_fields(packed, length);
+    int64_t format;
+    if (!take_integer(fields.v, 1, MAX_INT32, &format)) {
+        *reason = "v is not a format's number";
+        return EVENT_POISON;
+    }
+    if (format > atoll(STREAM_FORMAT)) {
+        return EVENT_NEWER;
+    }
+    if (!take_kind(fields.k, &out->kind)) {
+        *reason = "k is not accepted, received, outcome or replayed";
+        return EVENT_POISON;
+    }
+    *reason = take_head(&fields, out);
+    if (*reason == NULL) {
+        *reason = take_body(&fields, out);
+    }
+    if (*reason != NULL) {
+        event_free(out);
+        return EVENT_POISON;
+    }
+    return EVENT_OK;
+}
+
+void event_free(struct event *event) {
+    message_free(&event->message);
+    cJSON_Delete(event->payload);
+    *event = (struct event){0};
+}
+
+const char *event_verdict_name(enum event_verdict verdict) {
+    static const char *const names[] = {[EVENT_SENT] = "sent", [EVENT_FAILED] = "failed", [EVENT_RETRY] = "retry"};
+    return names[verdict];
+}

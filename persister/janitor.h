@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#ifndef PERSISTER_JANITOR_H
+#define PERSISTER_JANITOR_H
+
+#include <uv.h>
+
+#include "shared/pg_link.h"
+
+// Once an hour: dead letters older than 30 days go, a thousand at a time.
+
+struct persister_janitor;
+
+// link outlives it.
+struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link);
+// Begins now rather than at the hour; a sweep under way goes on.
+void persister_janitor_sweep(struct persister_janitor *janitor);
+// The link must have been destroyed before. Frees itself once its timer has closed.
+void persister_janitor_destroy(struct persister_janitor *janitor);
+
+#endif

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "persister/persister.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "persister/batch.h"
+#include "persister/janitor.h"
+#include "persister/reader.h"
+#include "persister/streams.h"
+#include "persister/writer.h"
+#include "shared/counters.h"
+#include "shared/keys.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/pg_link.h"
+#include "shared/process.h"
+#include "shared/redis_link.h"
+
+extern const char persister_sql_staging_sql[];
+
+#define SLOTS 16                           // rows of `totals`
+#define MAX_BATCH_BYTES (16 * 1024 * 1024) // of a batch in memory, beside its number of entries
+
+enum persister_state { PERSISTER_RUNNING, PERSISTER_DRAINING, PERSISTER_FLUSHING, PERSISTER_FINISHED };
+
+struct persister {
+    enum persister_state state;
+    struct redis_link *control; // for all that doesn't belong to one stream
+    struct counters *counters;
+    struct pg_link *database;
+    struct batch_queue *queue;
+    struct event_streams *streams;
+    struct batch_writer *writer;
+    struct persister_janitor *janitor;
+    void (*on_finished)(void *);
+    void *argument;
+};
+
+static void finish(struct persister *persister) {
+    if (persister->state == PERSISTER_FINISHED) {
+        return;
+    }
+    persister->state = PERSISTER_FINISHED;
+    pg_link_destroy(persister->database);
+    batch_writer_destroy(persister->writer);
+    persister_janitor_destroy(persister->janitor);
+    counters_destroy(persister->counters);
+    redis_link_destroy(persister->control);
+    event_streams_destroy(persister->streams);
+    persister->on_finished(persister->argument);
+}
+
+static void on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
+    (void)result;
+    (void)reply;
+    finish(argument);
+}
+
+// The last counters are on their way once something sent behind them is answered.
+static void flush(struct persister *persister) {
+    persister->state = PERSISTER_FLUSHING;
+    const char *argv[] = {"PING"};
+    counters_flush(persister->counters);
+    if (redis_link_call(persister->control, on_flushed, persister, 1, argv, NULL) != 0) {
+        finish(persister);
+    }
+}
+
+static void flush_if_drained(struct persister *persister) {
+    if (persister->state == PERSISTER_DRAINING && event_streams_are_quiet(persister->streams) &&
+        batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer)) {
+        flush(persister);
+    }
+}
+
+static void on_read(void *argument) {
+    struct persister *persister = argument;
+    batch_writer_kick(persister->writer);
+    flush_if_drained(persister);
+}
+
+static void on_stolen(void *argument, size_t count) {
+    struct persister *persister = argument;
+    counters_add(persister->counters, COUNTER_WORKER_CLAIMED, count);
+}
+
+static void on_next(void *argument) {
+    struct persister *persister = argument;
+    event_streams_kick(persister->streams);
+    flush_if_drained(persister);
+}
+
+static void log_persisted(const struct batch_entry *entry) {
+    struct log_line *line = log_begin(LOG_DEBUG, "persisted");
+    log_str(line, "message_id", entry->message_id);
+    log_str(line, "stream", entry->stream->name);
+    log_str(line, "entry", entry->id);
+    log_end(line);
+}
+
+// Acknowledges, a run of entries of one stream and connection at a time.
+static void acknowledge(const struct batch *batch, size_t first, size_t count) {
+    const char **ids = xmalloc(count * sizeof *ids);
+    for (size_t i = first, run = 0; i < first + count; i++) {
+        const struct batch_entry *entry = &batch->entries[i];
+        const struct batch_entry *following = i + 1 < first + count ? entry + 1 : NULL;
+        ids[run++] = entry->id;
+        log_persisted(entry);
+        if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
+            event_reader_done(entry->stream->reader, entry->generation, ids, run);
+            run = 0;
+        }
+    }
+    free(ids);
+}
+
+static void on_written(void *argument, const struct batch *batch, size_t first, size_t count,
+                       const struct batch_written *written) {
+    struct persister *persister = argument;
+    acknowledge(batch, first, count);
+    counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
+    counters_add(persister->counters, COUNTER_WORKER_DEAD_LETTER, (uint64_t)written->dead_letters);
+    counters_add(persister->counters, COUNTER_CONVERSATIONS_CREATED, (uint64_t)written->created);
+    counters_add(persister->counters, COUNTER_CONVERSATIONS_REUSED, (uint64_t)(written->stored - written->created));
+}
+
+static void on_repeat(void *argument) {
+    struct persister *persister = argument;
+    counters_add(persister->counters, COUNTER_WORKER_ERROR, 1);
+}
+
+static void on_control_up(void *argument) {
+    struct persister *persister = argument;
+    event_streams_refresh(persister->streams);
+}
+
+static void on_database_up(void *argument) {
+    struct persister *persister = argument;
+    batch_writer_renewed(persister->writer);
+    batch_writer_kick(persister->writer);
+}
+
+static void create_database(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
+                            unsigned slot) {
+    persister->database = pg_link_create(loop, &(struct pg_link_options){.url = settings->database_url,
+                                                                         .name = process_instance(),
+                                                                         .timeout_ms = settings->database_timeout_ms,
+                                                                         .setup = persister_sql_staging_sql,
+                                                                         .on_up = on_database_up,
+                                                                         .argument = persister});
+    persister->writer = batch_writer_create(loop, &(struct batch_writer_options){.link = persister->database,
+                                                                                 .queue = persister->queue,
+                                                                                 .slot = slot,
+                                                                                 .on_next = on_next,
+                                                                                 .on_written = on_written,
+                                                                                 .on_repeat = on_repeat,
+                                                                                 .argument = persister});
+    persister->janitor = persister_janitor_create(loop, persister->database);
+}
+
+static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings) {
+    persister->control = redis_link_create(loop, &(struct redis_link_options){.url = settings->redis_url,
+                                                                              .name = process_instance(),
+                                                                              .timeout_ms = settings->redis_timeout_ms,
+                                                                              .on_up = on_control_up,
+                                                                              .argument = persister});
+    persister->counters = counters_create(loop, persister->control);
+    struct event_reader_options reader = {.redis_url = settings->redis_url,
+                                          .redis_timeout_ms = settings->redis_timeout_ms,
+                                          .consumer = process_instance(),
+                                          .max_entries = (size_t)settings->worker_batch_size,
+                                          .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
+                                          .queue = persister->queue,
+                                          .on_change = on_read,
+                                          .on_stolen = on_stolen,
+                                          .argument = persister};
+    persister->streams = event_streams_create(loop, persister->control, &reader, (unsigned)settings->stream_partitions);
+}
+
+struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, void (*on_finished)(void *),
+                                   void *argument) {
+    struct persister *persister = xcalloc(1, sizeof *persister);
+    unsigned slot = partition_of(process_instance(), SLOTS);
+    persister->on_finished = on_finished;
+    persister->argument = argument;
+    persister->queue = batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot);
+    create_database(persister, loop, settings, slot);
+    create_streams(persister, loop, settings);
+    return persister;
+}
+
+void persister_drain(void *argument) {
+    struct persister *persister = argument;
+    if (persister->state == PERSISTER_RUNNING) {
+        persister->state = PERSISTER_DRAINING;
+        event_streams_stop(persister->streams);
+        flush_if_drained(persister);
+    }
+}
+
+void persister_hurry(void *argument) {
+    finish(argument);
+}
+
+void persister_free(struct persister *persister) {
+    batch_queue_destroy(persister->queue);
+    free(persister);
+}

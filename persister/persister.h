@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#ifndef PERSISTER_PERSISTER_H
+#define PERSISTER_PERSISTER_H
+
+#include <uv.h>
+
+#include "shared/settings.h"
+
+// The persister: what has happened (Redis, the `events` streams) becomes rows (Postgres).
+//   streams ── readers ──▶ queue ── writer ──▶ Postgres
+//                ▲                    │
+//                └──── committed ◀────┘
+
+struct persister;
+
+// Starts connecting and working; never fails. settings outlive it. on_finished is called once, after persister_drain or
+// persister_hurry, when everything has been let go of; the loop then ends by itself.
+struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, void (*on_finished)(void *),
+                                   void *argument);
+// Reads no more, records what was read, acknowledges it, then finishes. argument is the persister (process.h).
+void persister_drain(void *argument);
+// Finishes now: what was read and isn't recorded stays pending in its stream, for whoever claims it.
+void persister_hurry(void *argument);
+// After the loop has ended.
+void persister_free(struct persister *persister);
+
+#endif

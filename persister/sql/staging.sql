@@ -1,0 +1,79 @@
+-- A persister's session: run at each connect.
+
+SET client_encoding = 'UTF8';
+SET client_min_messages = warning;
+SET default_transaction_isolation = 'read committed'; -- each statement of the batch must see what others committed
+SET idle_in_transaction_session_timeout = '5s';       -- a persister that is stopped must not hold locks
+SET lock_timeout = '3s';
+SET temp_buffers = '32MB';
+
+-- A 202 was given and the stream entry is deleted once COMMIT has returned, so COMMIT must mean "on disk".
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+
+-- The staging tables have no statistics, and every join with a real table is a few thousand look-ups by key in pages
+-- that are in memory. With the usual cost of a random page, the planner hashes the whole of messages instead as long as
+-- that is of middle size (measured: from 20,000 to 700,000 rows).
+SET random_page_cost = 0.1;
+SET jit = off;
+
+-- What COPY fills: one row a stream entry, a group of columns a kind (persister/staging.c writes them in this order).
+CREATE TEMPORARY TABLE staging (
+  position            integer NOT NULL, -- of the entry in its batch
+  slot                smallint NOT NULL, -- of the persister, in totals
+  kind                text NOT NULL, -- message | outcome | replayed | poison
+  message_id          uuid,
+  generation          integer NOT NULL,
+  happened_at         timestamptz NOT NULL,
+  provider            text,
+  provider_message_id text,
+  -- message
+  channel             text COLLATE "C",
+  key                 text COLLATE "C",
+  participant_a       text COLLATE "C",
+  participant_b       text COLLATE "C",
+  direction           text,
+  type                text,
+  from_address        text,
+  to_address          text,
+  body                text,
+  attachments         json,
+  occurred_at         timestamptz,
+  accepted_at         timestamptz,
+  request_id          text,
+  -- outcome
+  verdict             text, -- sent | failed | retry
+  call                integer,
+  delivery            integer,
+  due_at              timestamptz,
+  late                boolean,
+  outcome             text,
+  http_status         integer,
+  latency_us          bigint,
+  started_at          timestamptz,
+  error               text,
+  -- poison
+  stream              text,
+  entry_id            text,
+  reason              text,
+  entry               text
+);
+
+-- The messages of the batch that aren't stored yet, each once.
+CREATE TEMPORARY TABLE fresh (
+  position    integer NOT NULL, -- of the staged row
+  message_id  uuid NOT NULL,
+  key         text COLLATE "C" NOT NULL,
+  occurred_at timestamptz NOT NULL
+) ON COMMIT DELETE ROWS;
+
+-- Their conversations, locked or new.
+CREATE TEMPORARY TABLE touched (
+  conversation_id bigint NOT NULL,
+  key             text COLLATE "C" NOT NULL,
+  channel         text COLLATE "C" NOT NULL,
+  participant_a   text COLLATE "C" NOT NULL,
+  participant_b   text COLLATE "C" NOT NULL,
+  created         boolean NOT NULL, -- by this transaction
+  added           bigint NOT NULL,
+  latest          timestamptz NOT NULL
+) ON COMMIT DELETE ROWS;

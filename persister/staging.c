@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "persister/staging.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/address.h"
+#include "shared/json.h"
+#include "shared/rfc3339.h"
+
+// The columns come in the order of sql/staging.sql: what all kinds share, then the group of each kind. A kind fills its
+// own group and leaves the others NULL.
+#define MESSAGE_COLUMNS 13
+#define OUTCOME_COLUMNS 10
+#define POISON_COLUMNS 4
+
+// Every column ends with a tab; end_line turns the last one into the line's end.
+static void put_null(struct buf *out) {
+    buf_append(out, "\\N\t", 3);
+}
+
+static void put_nulls(struct buf *out, int count) {
+    for (int i = 0; i < count; i++) {
+        put_null(out);
+    }
+}
+
+// A backslash, tab, line feed or carriage return is escaped; every other byte stands for itself. NULL is SQL NULL.
+static void put_text(struct buf *out, const char *text) {
+    if (text == NULL) {
+        put_null(out);
+        return;
+    }
+    for (;;) {
+        size_t plain = strcspn(text, "\\\t\n\r");
+        buf_append(out, text, plain);
+        text += plain;
+        if (*text == '\0') {
+            break;
+        }
+        buf_putc(out, '\\');
+        buf_putc(out, *text == '\t' ? 't' : *text == '\n' ? 'n' : *text == '\r' ? 'r' : '\\');
+        text++;
+    }
+    buf_putc(out, '\t');
+}
+
+static void put_integer(struct buf *out, int64_t value) {
+    buf_printf(out, "%lld\t", (long long)value);
+}
+
+static void put_time(struct buf *out, int64_t unix_ms) {
+    char text[RFC3339_SIZE];
+    rfc3339_format(unix_ms, text);
+    put_text(out, text);
+}
+
+static void end_line(struct buf *out) {
+    out->data[out->length - 1] = '\n';
+}
+
+static void put_row(struct buf *out, const struct staging_row *row, const char *kind) {
+    put_integer(out, (int64_t)row->position);
+    put_integer(out, row->slot);
+    put_text(out, kind);
+}
+
+static void put_attachments(struct buf *out, const struct message *message) {
+    if (message->attachment_count == 0) {
+        put_null(out);
+        return;
+    }
+    struct buf json = {0};
+    for (size_t i = 0; i < message->attachment_count; i++) {
+        buf_putc(&json, i == 0 ? '[' : ',');
+        json_write_string(&json, message->attachments[i]);
+    }
+    buf_putc(&json, ']');
+    put_text(out, json.data);
+    buf_free(&json);
+}
+
+static void put_conversation(struct buf *out, const struct message *message) {
+    enum channel channel = message_channel(message->type);
+    bool ordered = strcmp(message->sender, message->recipient) <= 0;
+    char *key = conversation_key(channel, message->sender, message->recipient);
+    put_text(out, channel_name(channel));
+    put_text(out, key);
+    put_text(out, ordered ? message->sender : message->recipient);
+    put_text(out, ordered ? message->recipient : message->sender);
+    free(key);
+}
+
+static void put_message(struct buf *out, const struct message *message) {
+    put_conversation(out, message);
+    put_text(out, message_direction_name(message->direction));
+    put_text(out, message_type_name(message->type));
+    put_text(out, message->from);
+    put_text(out, message->to);
+    put_text(out, message->body);
+    put_attachments(out, message);
+    put_time(out, message->occurred_ms);
+    put_time(out, message->accepted_ms);
+    put_text(out, message->request_id == NULL ? "" : message->request_id);
+}
+
+static void put_outcome(struct buf *out, const struct event *event) {
+    put_text(out, event_verdict_name(event->verdict));
+    put_integer(out, event->call);
+    put_integer(out, event->delivery);
+    if (event->due_ms < 0) {
+        put_null(out);
+    } else {
+        put_time(out, event->due_ms);
+    }
+    put_text(out, event->late ? "t" : "f");
+    put_text(out, event->attempt.outcome);
+    put_integer(out, event->attempt.http_status);
+    put_integer(out, event->attempt.latency_us);
+    put_time(out, event->attempt.started_ms);
+    put_text(out, event->attempt.error);
+}
+
+static const char *kind_name(enum event_kind kind) {
+    return kind == EVENT_MESSAGE ? "message" : kind == EVENT_OUTCOME ? "outcome" : "replayed";
+}
+
+// What all events have: id, generation, time, provider, provider_message_id.
+static void put_event(struct buf *out, const struct event *event) {
+    put_text(out, event->id);
+    put_integer(out, event->generation);
+    put_time(out, event->at_ms);
+    if (event->kind == EVENT_MESSAGE) {
+        put_text(out, provider_name(message_provider(event->message.type)));
+        put_text(out, event->message.provider_message_id);
+    } else if (event->kind == EVENT_OUTCOME) {
+        put_text(out, provider_name(event->attempt.provider));
+        put_text(out, event->attempt.provider_message_id);
+    } else {
+        put_nulls(out, 2);
+    }
+}
+
+void staging_event(struct buf *out, const struct staging_row *row, const struct event *event) {
+    put_row(out, row, kind_name(event->kind));
+    put_event(out, event);
+    if (event->kind == EVENT_MESSAGE) {
+        put_message(out, &event->message);
+    } else {
+        put_nulls(out, MESSAGE_COLUMNS);
+    }
+    if (event->kind == EVENT_OUTCOME) {
+        put_outcome(out, event);
+    } else {
+        put_nulls(out, OUTCOME_COLUMNS);
+    }
+    put_nulls(out, POISON_COLUMNS);
+    end_line(out);
+}
+
+void staging_poison(struct buf *out, const struct staging_row *row, const struct staging_poison *poison) {
+    put_row(out, row, "poison");
+    put_null(out);
+    put_integer(out, 0);
+    put_time(out, poison->failed_ms);
+    put_text(out, poison->provider);
+    put_nulls(out, 1 + MESSAGE_COLUMNS + OUTCOME_COLUMNS);
+    put_text(out, poison->stream);
+    put_text(out, poison->entry_id);
+    put_text(out, poison->reason);
+    put_text(out, poison->entry);
+    end_line(out);
+}

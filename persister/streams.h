@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#ifndef PERSISTER_STREAMS_H
+#define PERSISTER_STREAMS_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "persister/reader.h"
+#include "shared/redis_link.h"
+
+// All `events` streams there are, each with its reader: those of the partitions that any process ever used (a Redis set
+// that only grows), so that changing STREAM_PARTITIONS strands nothing, and those that the settings name.
+
+struct event_streams;
+
+// link: asked for the set every 5 s; outlives the streams. reader: what every reader gets, but for its tag.
+// partitions: those of each provider that are served from the start.
+struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link,
+                                           const struct event_reader_options *reader, unsigned partitions);
+// Asks for the set now: the link has come up.
+void event_streams_refresh(struct event_streams *streams);
+void event_streams_kick(struct event_streams *streams);
+void event_streams_stop(struct event_streams *streams);
+bool event_streams_are_quiet(const struct event_streams *streams);
+// The link must have been destroyed before (its calls call back).
+void event_streams_destroy(struct event_streams *streams);
+
+#endif

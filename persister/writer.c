@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+//
+//        queue has a batch             COPY done               committed, batch finished
+//   IDLE ────────────────▶ STAGING ───────────────▶ COMMITTING ──────────────────────────▶ IDLE
+//                           ▲  │                        │              (not finished: STAGING)
+//                           │  ▼ error, link lost       ▼
+//                          WAITING ◀────────────────────┘
+//
+// A batch is worked off from `first` on, `span` entries a transaction, at the beginning all of them. Where Postgres
+// refuses a span for what it holds, the span is halved; where that succeeds, the next one is twice as long. So one
+// poison entry among n costs about 2 log n transactions, and n poison entries in a row about 3 each. A refused span of
+// one entry is poison: its line is replaced by one that makes it a dead letter.
+//
+// Everything else that goes wrong is waited out, however often; nothing else is ever poison. But a span whose
+// connection is lost again and again may be more than the server can do within the time-out, so it is halved as well.
+#include "persister/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/backoff.h"
+#include "shared/clock.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+extern const char persister_sql_stage_delete_sql[];
+extern const char persister_sql_stage_truncate_sql[];
+extern const char persister_sql_batch_sql[];
+
+#define BACKOFF_BASE_MS 25
+#define BACKOFF_CAP_MS 5000
+#define LOST_BEFORE_HALVING 3
+#define DEAD_ROWS 10000              // in the staging table, after which it is truncated
+#define DEAD_BYTES (8 * 1024 * 1024) // the same
+
+enum writer_state { WRITER_IDLE, WRITER_STAGING, WRITER_COMMITTING, WRITER_WAITING };
+
+struct batch_writer {
+    uv_timer_t backoff;
+    struct batch_writer_options options;
+    enum writer_state state;
+    struct batch *batch; // NULL when idle
+    size_t first, span;
+    bool poison;      // the span is one entry, and lines holds its dead letter
+    struct buf lines; // with poison
+    size_t dead_rows; // in the staging table
+    size_t dead_bytes;
+    unsigned failures; // in a row
+    int64_t began_us, staged_us;
+};
+
+static void stage(struct batch_writer *writer);
+
+static void change_state(struct batch_writer *writer, enum writer_state state) {
+    writer->state = state;
+}
+
+static const char *sqlstate(const PGresult *result) {
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state == NULL ? "" : state;
+}
+
+static const char *error_text(const struct batch_writer *writer, const PGresult *result) {
+    const char *text = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    return text == NULL ? pg_link_last_error(writer->options.link) : text;
+}
+
+static bool is_refusal(const PGresult *result) {
+    return strncmp(sqlstate(result), "22", 2) == 0 || strncmp(sqlstate(result), "23", 2) == 0;
+}
+
+static void on_backoff(uv_timer_t *timer) {
+    stage(timer->data);
+}
+
+static void wait_and_retry(struct batch_writer *writer) {
+    change_state(writer, WRITER_WAITING);
+    int64_t wait_ms = backoff_full_jitter_ms(writer->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
+    writer->failures++;
+    uv_timer_start(&writer->backoff, on_backoff, (uint64_t)wait_ms, 0);
+}
+
+static void log_repeat(const struct batch_writer *writer, const PGresult *result) {
+    bool met_another = strcmp(sqlstate(result), "MS001") == 0; // sql/batch.sql, step 3: nothing is wrong
+    struct log_line *line = log_begin(met_another ? LOG_INFO : LOG_WARN, "batch_repeat");
+    log_int(line, "entries", (int64_t)writer->span);
+    log_int(line, "failures", writer->failures + 1);
+    log_str(line, "sqlstate", sqlstate(result));
+    log_str(line, "message", error_text(writer, result));
+    log_end(line);
+}
+
+// The span was refused: a shorter one next, or the entry itself as a dead letter. Returns false where even the dead
+// letter was refused, which is no fault of the entry.
+static bool narrow(struct batch_writer *writer, const PGresult *result) {
+    if (writer->poison) {
+        return false;
+    }
+    if (writer->span > 1) {
+        writer->span /= 2;
+        return true;
+    }
+    char *reason = xasprintf("%s: %s", sqlstate(result), error_text(writer, result));
+    writer->poison = true;
+    buf_clear(&writer->lines);
+    batch_poison_line(writer->batch, writer->first, writer->options.slot, reason, &writer->lines);
+    free(reason);
+    return true;
+}
+
+static void lose(struct batch_writer *writer) {
+    log_repeat(writer, NULL);
+    if (writer->failures >= LOST_BEFORE_HALVING && writer->span > 1) {
+        writer->span /= 2;
+    }
+    writer->options.on_repeat(writer->options.argument);
+    wait_and_retry(writer);
+}
+
+// The link has already rolled back what failed.
+static void fail(struct batch_writer *writer, const PGresult *result) {
+    if (is_refusal(result) && narrow(writer, result)) {
+        stage(writer);
+        return;
+    }
+    log_repeat(writer, result);
+    writer->options.on_repeat(writer->options.argument);
+    wait_and_retry(writer);
+}
+
+static int64_t number(const PGresult *result, const char *column) {
+    int index = PQfnumber(result, column);
+    return index < 0 || PQntuples(result) < 1 ? 0 : atoll(PQgetvalue(result, 0, index));
+}
+
+static void log_batch(const struct batch_writer *writer, const struct batch_written *written) {
+    struct log_line *line = log_begin(LOG_DEBUG, "batch");
+    if (line == NULL) {
+        return;
+    }
+    size_t bytes;
+    batch_lines(writer->batch, writer->first, writer->span, &bytes);
+    log_int(line, "entries", (int64_t)writer->span);
+    log_int(line, "bytes", (int64_t)bytes);
+    log_int(line, "stored", written->stored);
+    log_int(line, "conversations_created", written->created);
+    log_int(line, "dead_letters", written->dead_letters);
+    log_int(line, "stage_us", writer->staged_us - writer->began_us);
+    log_int(line, "commit_us", clock_monotonic_us() - writer->staged_us);
+    log_end(line);
+}
+
+static void start_next(struct batch_writer *writer) {
+    writer->batch = batch_queue_take(writer->options.queue);
+    if (writer->batch == NULL) {
+        change_state(writer, WRITER_IDLE);
+    } else {
+        writer->first = 0;
+        writer->span = writer->batch->count;
+        stage(writer);
+    }
+    writer->options.on_next(writer->options.argument);
+}
+
+// The span is committed: on to the rest of the batch, or to the next one.
+static void advance(struct batch_writer *writer) {
+    writer->failures = 0;
+    writer->poison = false;
+    writer->first += writer->span;
+    size_t left = writer->batch->count - writer->first;
+    if (left > 0) {
+        writer->span = writer->span * 2 < left ? writer->span * 2 : left;
+        stage(writer);
+        return;
+    }
+    batch_free(writer->batch);
+    writer->batch = NULL;
+    start_next(writer);
+}
+
+static void on_committed(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct batch_writer *writer = argument;
+    if (outcome == PG_LINK_LOST) { // committed or not: recording it again changes nothing
+        lose(writer);
+        return;
+    }
+    if (outcome == PG_LINK_ERROR) {
+        fail(writer, result);
+        return;
+    }
+    struct batch_written written = {number(result, "stored"), number(result, "created"),
+                                    number(result, "dead_letters")};
+    log_batch(writer, &written);
+    writer->options.on_written(writer->options.argument, writer->batch, writer->first, writer->span, &written);
+    advance(writer);
+}
+
+static void on_staged(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct batch_writer *writer = argument;
+    if (outcome == PG_LINK_LOST) {
+        lose(writer);
+        return;
+    }
+    if (outcome == PG_LINK_ERROR) {
+        fail(writer, result);
+        return;
+    }
+    writer->staged_us = clock_monotonic_us();
+    change_state(writer, WRITER_COMMITTING);
+    if (pg_link_script(writer->options.link, persister_sql_batch_sql, on_committed, writer) != 0) {
+        lose(writer);
+    }
+}
+
+// How the staging table is emptied before this COPY.
+static const char *stage_sql(struct batch_writer *writer, size_t bytes) {
+    bool full = writer->dead_rows >= DEAD_ROWS || writer->dead_bytes >= DEAD_BYTES;
+    if (full) {
+        writer->dead_rows = writer->dead_bytes = 0;
+    }
+    writer->dead_rows += writer->span;
+    writer->dead_bytes += bytes;
+    return full ? persister_sql_stage_truncate_sql : persister_sql_stage_delete_sql;
+}
+
+static void stage(struct batch_writer *writer) {
+    if (!pg_link_is_up(writer->options.link)) {
+        change_state(writer, WRITER_WAITING); // until the kick from on_up
+        return;
+    }
+    change_state(writer, WRITER_STAGING);
+    writer->began_us = clock_monotonic_us();
+    size_t length = writer->lines.length;
+    const char *lines =
+        writer->poison ? writer->lines.data : batch_lines(writer->batch, writer->first, writer->span, &length);
+    if (pg_link_copy(writer->options.link, stage_sql(writer, length), lines, length, on_staged, writer) != 0) {
+        change_state(writer, WRITER_WAITING);
+    }
+}
+
+struct batch_writer *batch_writer_create(uv_loop_t *loop, const struct batch_writer_options *options) {
+    struct batch_writer *writer = xcalloc(1, sizeof *writer);
+    writer->options = *options;
+    writer->backoff.data = writer;
+    uv_timer_init(loop, &writer->backoff);
+    return writer;
+}
+
+void batch_writer_kick(struct batch_writer *writer) {
+    if (!pg_link_is_up(writer->options.link)) {
+        return;
+    }
+    if (writer->state == WRITER_IDLE && !batch_queue_is_empty(writer->options.queue)) {
+        start_next(writer);
+    } else if (writer->state == WRITER_WAITING && !uv_is_active((uv_handle_t *)&writer->backoff)) {
+        stage(writer);
+    }
+}
+
+void batch_writer_renewed(struct batch_writer *writer) {
+    writer->dead_rows = writer->dead_bytes = 0;
+}
+
+bool batch_writer_is_idle(const struct batch_writer *writer) {
+    return writer->state == WRITER_IDLE;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct batch_writer *writer = handle->data;
+    batch_free(writer->batch);
+    buf_free(&writer->lines);
+    free(writer);
+}
+
+void batch_writer_destroy(struct batch_writer *writer) {
+    uv_close((uv_handle_t *)&writer->backoff, on_closed);
+}

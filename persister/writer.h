@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#ifndef PERSISTER_WRITER_H
+#define PERSISTER_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "persister/batch.h"
+#include "shared/pg_link.h"
+
+// Takes one batch after the other from the queue and records it: COPY into the staging table, then sql/batch.sql.
+// It never gives up: what a lost connection, a deadlock or another persister undid is tried again with backoff; an
+// entry that Postgres refuses for what it is (SQLSTATE class 22 or 23) is found by bisection and becomes a dead letter.
+
+struct batch_writer;
+
+// What one transaction came to.
+struct batch_written {
+    int64_t stored;       // messages that were new
+    int64_t created;      // conversations that were new
+    int64_t dead_letters; // that were new, of both stages
+};
+
+struct batch_writer_options {
+    struct pg_link *link;      // connected with sql/staging.sql as its setup; outlives the writer
+    struct batch_queue *queue; // outlives the writer
+    unsigned slot;             // of `totals`
+    // A batch was taken, so that the queue has room again, or the last one is finished and none waits.
+    void (*on_next)(void *argument);
+    // Entries first … first + count - 1 of batch are committed.
+    void (*on_written)(void *argument, const struct batch *batch, size_t first, size_t count,
+                       const struct batch_written *written);
+    // A transaction must be repeated.
+    void (*on_repeat)(void *argument);
+    void *argument;
+};
+
+struct batch_writer *batch_writer_create(uv_loop_t *loop, const struct batch_writer_options *options);
+// The queue has something, or the link has come up.
+void batch_writer_kick(struct batch_writer *writer);
+// The link has a new connection, so a new, empty staging table.
+void batch_writer_renewed(struct batch_writer *writer);
+bool batch_writer_is_idle(const struct batch_writer *writer);
+// The link must have been destroyed before (its jobs call back). Frees itself once its timer has closed.
+void batch_writer_destroy(struct batch_writer *writer);
+
+#endif
