@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+//
+// A message into its stream: the one call on which the promise "202 means durable" stands.
+//
+// 202 leaves only on Redis's own OK or REPLAY. What Redis refused, and what was never sent, is 503 and wrote nothing.
+// When the connection breaks between call and reply, nobody knows: 503 that says "ambiguous", and the call is not
+// repeated here, because without an Idempotency-Key a repeat could double the message.
+//
+// The deadline makes a time-out final: a call that still waits in Redis's socket when we have given up answers LATE
+// and writes nothing, in case Redis was stopped and goes on later.
+//
+// With REDIS_WAIT_REPLICAS, each turn of the loop that sent accepts ends with a WAIT. Replies come in the order of the
+// calls, so when a WAIT answers, the requests held back are just those it speaks for.
+#include "ingest/accept.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/answer.h"
+#include "ingest/limits.h"
+#include "ingest/readiness.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "shared/library.h"
+#include "shared/log.h"
+#include "shared/redis_link.h"
+#include "shared/settings.h"
+
+#define NUMBER_SIZE 24
+#define RETRY_SOON_SECS 1
+#define RETRY_FULL_SECS 5 // a backlog doesn't shrink within a second
+#define ACCEPT_ARGUMENTS 17
+
+struct acceptor {
+    struct ingest_resources *with;
+    struct partition_keys *keys; // [provider * partitions + partition]
+    unsigned partitions;
+    bool announced;  // Redis has the partitions in its set, over this connection
+    bool announcing; // the call that tells it is under way
+    // settings as the arguments they become
+    char ttl_ms[NUMBER_SIZE], cap[NUMBER_SIZE], limit[NUMBER_SIZE];
+    struct buf payload, rate_prefix; // reused by each call
+    // REDIS_WAIT_REPLICAS
+    uv_prepare_t end_of_turn;
+    bool wait_due;                     // accepts were sent since the last WAIT
+    struct ingest_request *first_held; // accepted, in the order of their replies; the replicas' answer decides
+    struct ingest_request **last_held;
+};
+
+const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message) {
+    unsigned provider = message_provider(message->type);
+    return &acceptor->keys[provider * acceptor->partitions + partition_of(message->sender, acceptor->partitions)];
+}
+
+// ---- The partitions in use, which dispatchers and persisters read.
+
+static void set_announced(struct acceptor *acceptor, bool announced) {
+    if (announced != acceptor->announced) {
+        acceptor->announced = announced;
+        readiness_redis_changed(acceptor->with->readiness, announced);
+    }
+}
+
+static void on_announced(void *argument, enum redis_result result, const redisReply *reply) {
+    struct acceptor *acceptor = argument;
+    acceptor->announcing = false;
+    set_announced(acceptor, result == REDIS_LINK_OK);
+    if (result == REDIS_LINK_ERROR) {
+        log_warn("partitions_refused", "%s", reply->str);
+    }
+}
+
+static void announce(struct acceptor *acceptor) {
+    int count = (int)(PROVIDER_COUNT * acceptor->partitions);
+    const char **arguments = xcalloc((size_t)count + 2, sizeof *arguments);
+    arguments[0] = "SADD";
+    arguments[1] = KEY_PARTITIONS;
+    for (int i = 0; i < count; i++) {
+        arguments[i + 2] = acceptor->keys[i].tag;
+    }
+    acceptor->announcing =
+        redis_link_call(acceptor->with->redis, on_announced, acceptor, count + 2, arguments, NULL) == 0;
+    free(arguments);
+}
+
+void acceptor_on_up(struct acceptor *acceptor) {
+    announce(acceptor);
+}
+
+void acceptor_on_down(struct acceptor *acceptor) {
+    set_announced(acceptor, false);
+}
+
+// ---- Replicas
+
+static void on_replicas(void *argument, enum redis_result result, const redisReply *reply) {
+    struct acceptor *acceptor = argument;
+    bool met = result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
+               reply->integer >= acceptor->with->settings->redis_wait_replicas;
+    struct ingest_request *request = acceptor->first_held;
+    acceptor->first_held = NULL;
+    acceptor->last_held = &acceptor->first_held;
+    while (request != NULL) {
+        struct ingest_request *next = request->next_held;
+        if (!ingest_request_reply_came(request)) {
+            // Nobody waits for the answer.
+        } else if (met) {
+            answer_accepted(request, request->is_replay);
+        } else {
+            answer_unavailable(request, "too few replicas have the message", RETRY_SOON_SECS, true);
+        }
+        request = next;
+    }
+}
+
+static void ask_replicas(uv_prepare_t *handle) {
+    struct acceptor *acceptor = handle->data;
+    if (!acceptor->wait_due) {
+        return;
+    }
+    acceptor->wait_due = false;
+    const struct settings *settings = acceptor->with->settings;
+    int64_t within_ms = settings->redis_timeout_ms / 2;
+    char replicas[NUMBER_SIZE], limit_ms[NUMBER_SIZE];
+    snprintf(replicas, sizeof replicas, "%" PRId64, settings->redis_wait_replicas);
+    snprintf(limit_ms, sizeof limit_ms, "%" PRId64, within_ms);
+    const char *arguments[] = {"WAIT", replicas, limit_ms};
+    // Where the link has gone down meanwhile, the accepts before it have had their LOST and nothing is held.
+    (void)!redis_link_call_blocking(acceptor->with->redis, within_ms, on_replicas, acceptor, 3, arguments, NULL);
+}
+
+static void hold(struct acceptor *acceptor, struct ingest_request *request) {
+    request->next_held = NULL;
+    *acceptor->last_held = request;
+    acceptor->last_held = &request->next_held;
+    ingest_request_expect_reply(request);
+}
+
+// ---- The call and its reply
+
+static void answer_ok(struct ingest_request *request, bool replayed) {
+    request->is_replay = replayed && request->has_key;
+    if (request->with->settings->redis_wait_replicas > 0) {
+        hold(request->with->acceptor, request);
+    } else {
+        answer_accepted(request, request->is_replay);
+    }
+}
+
+// Most replies end with the sender's window: what is left, and the seconds until it ends.
+static void read_window(struct ingest_request *request, const redisReply *reply) {
+    if (!request->is_send || reply->elements < 2) {
+        return;
+    }
+    request->window.limit = request->with->settings->rate_limit_per_sender_per_min;
+    bool limited = strcmp(reply->element[0]->str, "LIMITED") == 0;
+    request->window.left = limited ? 0 : reply->element[reply->elements - 2]->integer;
+    request->window.reset_secs = reply->element[reply->elements - 1]->integer;
+}
+
+static void take_first_id(struct ingest_request *request, const redisReply *id) {
+    if (id->type == REDIS_REPLY_STRING && id->len == UUID_BYTES) {
+        struct uuid first;
+        memcpy(first.bytes, id->str, UUID_BYTES);
+        uuid_format(&first, request->message_id);
+    }
+}
+
+static void answer_verdict(struct ingest_request *request, const redisReply *reply) {
+    const char *verdict = reply->element[0]->str;
+    read_window(request, reply);
+    if (strcmp(verdict, "OK") == 0) {
+        answer_ok(request, false);
+        return;
+    }
+    if (strcmp(verdict, "REPLAY") == 0) {
+        take_first_id(request, reply->element[1]);
+        answer_ok(request, true);
+        return;
+    }
+    request->message_id[0] = '\0'; // there is no such message
+    if (strcmp(verdict, "REUSED") == 0) {
+        answer_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
+    } else if (strcmp(verdict, "LIMITED") == 0) {
+        answer_limited(request, "sender");
+    } else if (strcmp(verdict, "FULL") == 0) {
+        answer_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
+    } else {
+        answer_unavailable(request, "Redis was too late", RETRY_SOON_SECS, false);
+    }
+}
+
+// Errors that Redis gives before it runs a function. Another one, from within, may have left something written.
+static bool wrote_nothing(const char *error) {
+    static const char *const codes[] = {
+        "OOM ",    "READONLY ", "LOADING ",    "MASTERDOWN ", "NOREPLICAS ", "MISCONF ", "NOAUTH ",
+        "NOPERM ", "BUSY ",     "CLUSTERDOWN", "MOVED ",      "ASK ",        "TRYAGAIN", "CROSSSLOT ",
+    };
+    if (strstr(error, "script: ") != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (strncmp(error, codes[i], strlen(codes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_redis_error(struct ingest_request *request, const char *error) {
+    bool ambiguous = !wrote_nothing(error);
+    log_event(ambiguous ? LOG_ERROR : LOG_WARN, "accept_refused", "request %s: %s", request->id, error);
+    answer_unavailable(request, "Redis refused the message", RETRY_SOON_SECS, ambiguous);
+}
+
+static void on_accept(void *argument, enum redis_result result, const redisReply *reply) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request)) {
+        return;
+    }
+    switch (result) {
+    case REDIS_LINK_OK:
+        if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
+            answer_verdict(request, reply);
+        } else {
+            answer_redis_error(request, "the reply has another shape");
+        }
+        break;
+    case REDIS_LINK_ERROR:
+        answer_redis_error(request, reply->str);
+        break;
+    case REDIS_LINK_NO_LIBRARY: // nothing was written: from the payload on once more
+        if (request->accept_repeated) {
+            answer_unavailable(request, "Redis has no function library", RETRY_SOON_SECS, false);
+        } else {
+            request->accept_repeated = true;
+            request->match.route->handle(request);
+        }
+        break;
+    case REDIS_LINK_LOST:
+        answer_unavailable(request, "the connection to Redis broke before it answered", RETRY_SOON_SECS, true);
+        break;
+    }
+}
+
+static int send_call(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
+    struct acceptor *acceptor = request->with->acceptor;
+    const struct settings *settings = request->with->settings;
+    buf_clear(&acceptor->payload);
+    message_encode(message, &acceptor->payload);
+    buf_clear(&acceptor->rate_prefix);
+    buf_printf(&acceptor->rate_prefix, "rate:{%s}:%s", call->keys->tag, message->sender);
+    char deadline[NUMBER_SIZE], unused_key[IDEMPOTENCY_KEY_SIZE];
+    snprintf(deadline, sizeof deadline, "%" PRId64,
+             redis_link_now_ms(request->with->redis) + settings->redis_timeout_ms);
+    snprintf(unused_key, sizeof unused_key, "idem:{%s}:", call->keys->tag); // every key must be in the one slot
+
+    const char *arguments[ACCEPT_ARGUMENTS] = {
+        "FCALL",
+        library_function(LIBRARY_ACCEPT),
+        "5",
+        call->keys->outbound,
+        call->keys->events,
+        call->keys->parked,
+        call->remembered ? call->key : unused_key,
+        acceptor->rate_prefix.data,
+        request->is_send ? "accepted" : "received",
+        request->message_id,
+        (const char *)call->token,
+        acceptor->payload.data,
+        call->remembered ? acceptor->ttl_ms : "0",
+        acceptor->cap,
+        deadline,
+        request->is_send ? acceptor->limit : "0",
+        LIMIT_WINDOW_MS_TEXT,
+    };
+    size_t lengths[ACCEPT_ARGUMENTS];
+    for (size_t i = 0; i < ACCEPT_ARGUMENTS; i++) {
+        bool token = arguments[i] == (const char *)call->token;
+        lengths[i] = token ? sizeof call->token : strlen(arguments[i]);
+    }
+    return redis_link_call(request->with->redis, on_accept, request, ACCEPT_ARGUMENTS, arguments, lengths);
+}
+
+static bool memory_is_short(const struct ingest_resources *with) {
+    return redis_link_memory_pct(with->redis) >= with->settings->redis_memory_pct;
+}
+
+void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
+    struct acceptor *acceptor = request->with->acceptor;
+    if (!acceptor->announced) {
+        if (!acceptor->announcing) {
+            announce(acceptor);
+        }
+        answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+    } else if (memory_is_short(request->with)) {
+        answer_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
+    } else if (send_call(request, message, call) != 0) {
+        answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+    } else {
+        ingest_request_expect_reply(request);
+        acceptor->wait_due = request->with->settings->redis_wait_replicas > 0;
+    }
+}
+
+// ---- Life
+
+struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with) {
+    const struct settings *settings = with->settings;
+    struct acceptor *acceptor = xcalloc(1, sizeof *acceptor);
+    acceptor->with = with;
+    acceptor->last_held = &acceptor->first_held;
+    acceptor->partitions = (unsigned)settings->stream_partitions;
+    acceptor->keys = xcalloc(PROVIDER_COUNT * acceptor->partitions, sizeof *acceptor->keys);
+    for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
+        char tag[KEY_SIZE];
+        snprintf(tag, sizeof tag, "%s:%u", provider_name((enum provider)(i / acceptor->partitions)),
+                 i % acceptor->partitions);
+        partition_keys(tag, &acceptor->keys[i]);
+    }
+    snprintf(acceptor->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
+    snprintf(acceptor->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);
+    snprintf(acceptor->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
+    uv_prepare_init(loop, &acceptor->end_of_turn);
+    acceptor->end_of_turn.data = acceptor;
+    if (settings->redis_wait_replicas > 0) {
+        uv_prepare_start(&acceptor->end_of_turn, ask_replicas);
+    }
+    return acceptor;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct acceptor *acceptor = handle->data;
+    buf_free(&acceptor->payload);
+    buf_free(&acceptor->rate_prefix);
+    free(acceptor->keys);
+    free(acceptor);
+}
+
+void acceptor_destroy(struct acceptor *acceptor) {
+    uv_close((uv_handle_t *)&acceptor->end_of_turn, on_closed);
+}

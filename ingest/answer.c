@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/answer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "ingest/request.h"
+#include "ingest/request_log.h"
+#include "ingest/resources.h"
+#include "shared/counters.h"
+#include "shared/json.h"
+
+static const char json_type[] = "application/json";
+
+static const struct {
+    unsigned status;
+    const char *code;
+} errors[] = {
+    [API_BAD_REQUEST] = {400, "bad_request"},
+    [API_NOT_FOUND] = {404, "not_found"},
+    [API_METHOD_NOT_ALLOWED] = {405, "method_not_allowed"},
+    [API_NOT_ACCEPTABLE] = {406, "not_acceptable"},
+    [API_PAYLOAD_TOO_LARGE] = {413, "payload_too_large"},
+    [API_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type"},
+    [API_IDEMPOTENCY_KEY_REUSED] = {422, "idempotency_key_reused"},
+    [API_RATE_LIMITED] = {429, "rate_limited"},
+    [API_INTERNAL_ERROR] = {500, "internal_error"},
+    [API_SERVICE_UNAVAILABLE] = {503, "service_unavailable"},
+};
+
+static const char *const security_headers[][2] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+};
+
+static void add_number(struct ingest_request *request, const char *name, int64_t value) {
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    http_add_header(request->http, name, text);
+}
+
+static void add_common_headers(struct ingest_request *request) {
+    for (size_t i = 0; i < sizeof security_headers / sizeof *security_headers; i++) {
+        http_add_header(request->http, security_headers[i][0], security_headers[i][1]);
+    }
+    http_add_header(request->http, "X-Request-Id", request->id);
+    if (request->match.route != NULL && (request->match.route->flags & ROUTE_SEND) != 0) {
+        add_number(request, "RateLimit-Limit", request->window.limit);
+        add_number(request, "RateLimit-Remaining", request->window.left);
+        add_number(request, "RateLimit-Reset", request->window.reset_secs);
+    }
+}
+
+void answer_content(struct ingest_request *request, unsigned status, const char *content_type, const char *body,
+                    size_t length) {
+    add_common_headers(request);
+    ingest_request_log(request, status);
+    http_reply(request->http, status, content_type, body, length);
+}
+
+void answer_json(struct ingest_request *request, unsigned status, const struct buf *json) {
+    answer_content(request, status, json_type, json->data, json->length);
+}
+
+void answer_accepted(struct ingest_request *request, bool replayed) {
+    char location[sizeof "/api/messages/" + UUID_TEXT_SIZE];
+    snprintf(location, sizeof location, "/api/messages/%s", request->message_id);
+    http_add_header(request->http, "Location", location);
+    if (replayed) {
+        http_add_header(request->http, "Idempotent-Replayed", "true");
+    }
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_puts(json, "{\"status\":\"accepted\"");
+    json_write_member(json, "id", request->message_id);
+    buf_putc(json, '}');
+    answer_json(request, 202, json);
+}
+
+// The error's object up to where "details" may follow; end_error closes it.
+static struct buf *begin_error(struct ingest_request *request, enum api_error error, const char *message) {
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_putc(json, '{');
+    json_write_member(json, "code", errors[error].code);
+    json_write_member(json, "message", message);
+    return json;
+}
+
+static void end_error(struct ingest_request *request, enum api_error error, struct buf *json) {
+    buf_putc(json, '}');
+    answer_json(request, errors[error].status, json);
+}
+
+void answer_error(struct ingest_request *request, enum api_error error, const char *message) {
+    end_error(request, error, begin_error(request, error, message));
+}
+
+void answer_and_close(struct ingest_request *request, enum api_error error, const char *message) {
+    struct buf *json = begin_error(request, error, message);
+    buf_putc(json, '}');
+    add_common_headers(request);
+    ingest_request_log(request, errors[error].status);
+    http_reply_and_close(request->http, errors[error].status, json_type, json->data, json->length);
+}
+
+void answer_bad_field(struct ingest_request *request, const char *field, const char *reason) {
+    char message[512];
+    snprintf(message, sizeof message, "%s: %s", field, reason);
+    struct buf *json = begin_error(request, API_BAD_REQUEST, message);
+    buf_puts(json, ",\"details\":{");
+    json_write_member(json, "field", field);
+    buf_putc(json, '}');
+    end_error(request, API_BAD_REQUEST, json);
+}
+
+void answer_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs, bool ambiguous) {
+    add_number(request, "Retry-After", retry_after_secs);
+    struct buf *json = begin_error(request, API_SERVICE_UNAVAILABLE, message);
+    if (ambiguous) {
+        buf_puts(json, ",\"details\":{\"ambiguous\":true}");
+    }
+    end_error(request, API_SERVICE_UNAVAILABLE, json);
+}
+
+void answer_limited(struct ingest_request *request, const char *whose) {
+    counters_add(request->with->counters, COUNTER_RATE_LIMITED, 1);
+    add_number(request, "Retry-After", request->window.reset_secs);
+    char message[80];
+    snprintf(message, sizeof message, "this %s's limit is %" PRId64 " a minute", whose, request->window.limit);
+    answer_error(request, API_RATE_LIMITED, message);
+}
+
+void answer_internal_error(struct ingest_request *request) {
+    answer_error(request, API_INTERNAL_ERROR, "internal error");
+}

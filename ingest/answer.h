@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_ANSWER_H
+#define INGEST_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/buf.h"
+
+struct ingest_request;
+
+// Every answer leaves through here, so that each carries the security headers, X-Request-Id and, to a send,
+// RateLimit-*, and each is logged. Each request is answered exactly once.
+
+// api.md, "Errors".
+enum api_error {
+    API_BAD_REQUEST,
+    API_NOT_FOUND,
+    API_METHOD_NOT_ALLOWED,
+    API_NOT_ACCEPTABLE,
+    API_PAYLOAD_TOO_LARGE,
+    API_UNSUPPORTED_MEDIA_TYPE,
+    API_IDEMPOTENCY_KEY_REUSED,
+    API_RATE_LIMITED,
+    API_INTERNAL_ERROR,
+    API_SERVICE_UNAVAILABLE,
+};
+
+void answer_json(struct ingest_request *request, unsigned status, const struct buf *json);
+void answer_content(struct ingest_request *request, unsigned status, const char *content_type, const char *body,
+                    size_t length);
+
+// 202 with the message's id (request->message_id) and Location.
+void answer_accepted(struct ingest_request *request, bool replayed);
+
+// {"code","message"}.
+void answer_error(struct ingest_request *request, enum api_error error, const char *message);
+// The same, and the connection closes: what follows on it can't be trusted or isn't worth reading.
+void answer_and_close(struct ingest_request *request, enum api_error error, const char *message);
+// 400; field is the payload's field, the parameter or the header, reason goes on from its name ("is required").
+void answer_bad_field(struct ingest_request *request, const char *field, const char *reason);
+// 503. ambiguous: the send may have been written all the same.
+void answer_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs, bool ambiguous);
+// 429 by request->window; whose is "sender" or "address".
+void answer_limited(struct ingest_request *request, const char *whose);
+// 500; what happened is in the log.
+void answer_internal_error(struct ingest_request *request);
+
+#endif

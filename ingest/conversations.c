@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/conversations.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/answer.h"
+#include "ingest/paging.h"
+#include "ingest/reader.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "ingest/shown_time.h"
+#include "shared/address.h"
+#include "shared/json.h"
+#include "shared/unicode.h"
+
+#define NUMBER_SIZE 24
+
+// The columns of ingest/sql/conversations*.sql.
+enum { ID, KEY, CHANNEL, PARTICIPANT_A, PARTICIPANT_B, MESSAGE_COUNT, LAST_ACTIVITY_US, TOTAL };
+
+// Which conversations are asked for. participant, normalized, is owned.
+struct filter {
+    bool by_channel;
+    enum channel channel;
+    char *participant;
+};
+
+static void write_item(struct buf *json, const PGresult *rows, int row) {
+    json_write_member(json, "id", ingest_reader_text(rows, row, ID));
+    json_write_member(json, "key", ingest_reader_text(rows, row, KEY));
+    json_write_member(json, "channel", ingest_reader_text(rows, row, CHANNEL));
+    json_write_member(json, "participant_a", ingest_reader_text(rows, row, PARTICIPANT_A));
+    json_write_member(json, "participant_b", ingest_reader_text(rows, row, PARTICIPANT_B));
+    json_write_member_int(json, "message_count", ingest_reader_int(rows, row, MESSAGE_COUNT));
+    shown_time_write(json, "last_activity_at", ingest_reader_int(rows, row, LAST_ACTIVITY_US));
+}
+
+static void on_rows(struct ingest_request *request, const PGresult *rows) {
+    const struct paging *paging = &request->paging;
+    int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
+    bool more = fetched > paging->page_size;
+    int shown = more ? (int)paging->page_size : fetched;
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_puts(json, "{\"items\":[");
+    for (int row = 0; row < shown; row++) {
+        buf_puts(json, row > 0 ? ",{" : "{");
+        write_item(json, rows, row);
+        buf_putc(json, '}');
+    }
+    buf_putc(json, ']');
+    struct cursor next = {.page = paging->page + 1};
+    if (more) {
+        next.time_us = ingest_reader_int(rows, shown - 1, LAST_ACTIVITY_US);
+        next.id.number = ingest_reader_int(rows, shown - 1, ID);
+    }
+    paging_write_meta(json, paging, ingest_reader_int(rows, 0, TOTAL), CURSOR_CONVERSATION, more ? &next : NULL);
+    buf_putc(json, '}');
+    answer_json(request, 200, json);
+}
+
+static const char *parse_channel(const char *text, struct filter *filter) {
+    filter->by_channel = true;
+    for (int channel = CHANNEL_SMS; channel <= CHANNEL_EMAIL; channel++) {
+        if (strcmp(text, channel_name((enum channel)channel)) == 0) {
+            filter->channel = (enum channel)channel;
+            return NULL;
+        }
+    }
+    return "must be sms or email";
+}
+
+static bool is_utf8(const char *text) {
+    size_t left = strlen(text), taken;
+    for (; left > 0; text += taken, left -= taken) {
+        taken = unicode_sequence(text, left);
+        if (taken == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Its form says which channel it belongs to, where none is given.
+static const char *parse_participant(const char *text, struct filter *filter) {
+    char *shown;
+    const char *reason = NULL;
+    if (!is_utf8(text)) {
+        return "must be UTF-8"; // Postgres would refuse the query
+    }
+    for (int channel = CHANNEL_SMS; channel <= CHANNEL_EMAIL; channel++) {
+        if (filter->by_channel && filter->channel != (enum channel)channel) {
+            continue;
+        }
+        reason = address_parse((enum channel)channel, text, &shown, &filter->participant);
+        if (reason == NULL) {
+            free(shown);
+            filter->by_channel = true;
+            filter->channel = (enum channel)channel;
+            return NULL;
+        }
+    }
+    return filter->by_channel ? reason : "must be a phone number or an email address";
+}
+
+static int read_filter(const struct http_request *http, struct filter *out, struct paging_error *error) {
+    const char *channel, *participant;
+    if (paging_read_once(http, "channel", &channel, error) != 0 ||
+        paging_read_once(http, "participant", &participant, error) != 0) {
+        return -1;
+    }
+    if (channel != NULL) {
+        *error = (struct paging_error){"channel", parse_channel(channel, out)};
+        if (error->reason != NULL) {
+            return -1;
+        }
+    }
+    if (participant != NULL) {
+        *error = (struct paging_error){"participant", parse_participant(participant, out)};
+        if (error->reason != NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void run(struct ingest_request *request, const struct filter *filter) {
+    const struct paging *paging = &request->paging;
+    char time[CURSOR_TIME_SIZE] = "infinity", id[NUMBER_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE];
+    if (paging->has_cursor) {
+        cursor_format_time(paging->cursor.time_us, time);
+    }
+    snprintf(id, sizeof id, "%" PRId64, paging->has_cursor ? paging->cursor.id.number : INT64_MAX);
+    snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
+    snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
+    const char *values[] = {time, id, limit, offset, channel_name(filter->channel), filter->participant};
+    if (filter->participant != NULL) {
+        ingest_reader_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, on_rows);
+    } else if (filter->by_channel) {
+        ingest_reader_run(request, READ_CONVERSATIONS_OF_CHANNEL, 5, values, on_rows);
+    } else {
+        ingest_reader_run(request, READ_CONVERSATIONS, 4, values, on_rows);
+    }
+}
+
+void conversations_list(struct ingest_request *request) {
+    struct filter filter = {0};
+    struct paging_error error;
+    if (paging_read(request->http, CURSOR_CONVERSATION, &request->paging, &error) != 0 ||
+        read_filter(request->http, &filter, &error) != 0) {
+        answer_bad_field(request, error.parameter, error.reason);
+    } else {
+        run(request, &filter);
+    }
+    free(filter.participant);
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_HEALTH_H
+#define INGEST_HEALTH_H
+
+struct ingest_request;
+
+// GET HEALTH_PATH: this process serves.
+void health_alive(struct ingest_request *request);
+// GET /readyz: whether Redis and Postgres are there, for every thread.
+void health_ready(struct ingest_request *request);
+
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/incoming.h"
+
+#include <string.h>
+
+#include "ingest/accept.h"
+#include "ingest/answer.h"
+#include "ingest/idempotency.h"
+#include "ingest/payload.h"
+#include "ingest/request.h"
+#include "ingest/request_log.h"
+#include "ingest/resources.h"
+#include "shared/clock.h"
+#include "shared/settings.h"
+
+#define TRACEPARENT_LENGTH 55 // of version 00
+
+static void refuse_payload(struct ingest_request *request, const struct payload_error *error) {
+    if (error->field[0] != '\0') {
+        answer_bad_field(request, error->field, error->reason);
+    } else {
+        answer_error(request, API_BAD_REQUEST, error->reason);
+    }
+}
+
+// W3C Trace Context, "traceparent": 2, 32, 16 and 2 hexadecimal digits joined by '-'. One that isn't is not carried.
+static char *copy_traceparent(const struct ingest_request *request) {
+    const char *given = http_header(request->http, "traceparent");
+    if (given == NULL || strlen(given) < TRACEPARENT_LENGTH) {
+        return NULL;
+    }
+    for (size_t i = 0; i < TRACEPARENT_LENGTH; i++) {
+        bool dash = i == 2 || i == 35 || i == 52;
+        if (dash ? given[i] != '-' : strchr("0123456789abcdef", given[i]) == NULL) {
+            return NULL;
+        }
+    }
+    return xstrndup(given, TRACEPARENT_LENGTH);
+}
+
+// A mock inbound that names no provider message id gets one of its own. It is made after the digest: the same request
+// again under an Idempotency-Key is still the same.
+static void make_provider_id(struct message *message) {
+    struct uuid id = uuid_v7();
+    char text[UUID_TEXT_SIZE];
+    uuid_format(&id, text);
+    message->provider_message_id = xasprintf("mock-%s", text);
+}
+
+static struct uuid make_id(const struct message *message) {
+    if (message->direction == MESSAGE_OUTBOUND) {
+        return uuid_v7();
+    }
+    return uuid_v8(provider_name(message_provider(message->type)), message->provider_message_id);
+}
+
+// What Redis shall know the message by: the client's key, else the provider's id, else nothing.
+static void identify(struct ingest_request *request, struct message *message, bool stamped, struct accept_call *call) {
+    const char *key = http_header(request->http, "Idempotency-Key");
+    struct message given = *message;
+    if (message->direction == MESSAGE_INBOUND && message->provider_message_id == NULL) {
+        make_provider_id(message);
+    }
+    call->id = make_id(message);
+    uuid_format(&call->id, request->message_id);
+    request->has_key = key != NULL;
+    call->remembered = key != NULL || message->direction == MESSAGE_INBOUND;
+    idempotency_token(&call->id, key != NULL ? &given : NULL, stamped, call->token);
+    if (key != NULL) {
+        idempotency_key_of_client(call->keys->tag, request->match.route->pattern, message->sender, key, call->key);
+    } else if (call->remembered) {
+        idempotency_key_of_provider(call->keys->tag, message_provider(message->type), message->provider_message_id,
+                                    call->key);
+    }
+}
+
+static void take(struct ingest_request *request, enum payload_kind kind) {
+    const struct settings *settings = request->with->settings;
+    const char *key = http_header(request->http, "Idempotency-Key");
+    if (key != NULL && !idempotency_key_is_valid(key)) {
+        answer_bad_field(request, "Idempotency-Key", "must be 1 to 255 printable characters");
+        return;
+    }
+    struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms()};
+    struct payload_error error;
+    struct message message;
+    bool stamped;
+    size_t length;
+    const char *body = http_body(request->http, &length);
+    if (payload_parse(kind, body, length, &rules, &message, &stamped, &error) != 0) {
+        refuse_payload(request, &error);
+        return;
+    }
+    message.accepted_ms = rules.now_ms;
+    message.request_id = xstrdup(request->id);
+    message.traceparent = copy_traceparent(request);
+    request->is_send = message.direction == MESSAGE_OUTBOUND;
+
+    struct accept_call call = {.keys = acceptor_keys(request->with->acceptor, &message)};
+    identify(request, &message, stamped, &call);
+    if (kind == PAYLOAD_MOCK_INBOUND) {
+        ingest_request_log_mock(request, "mock_inbound");
+    }
+    accept_message(request, &message, &call);
+    message_free(&message);
+}
+
+void incoming_send_sms(struct ingest_request *request) {
+    take(request, PAYLOAD_SEND_SMS);
+}
+
+void incoming_send_email(struct ingest_request *request) {
+    take(request, PAYLOAD_SEND_EMAIL);
+}
+
+void incoming_webhook_sms(struct ingest_request *request) {
+    take(request, PAYLOAD_WEBHOOK_SMS);
+}
+
+void incoming_webhook_email(struct ingest_request *request) {
+    take(request, PAYLOAD_WEBHOOK_EMAIL);
+}
+
+void incoming_mock_inbound(struct ingest_request *request) {
+    take(request, PAYLOAD_MOCK_INBOUND);
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/messages.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/answer.h"
+#include "ingest/paging.h"
+#include "ingest/reader.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "ingest/shown_time.h"
+#include "shared/json.h"
+#include "shared/settings.h"
+#include "shared/snippet.h"
+#include "shared/uuid.h"
+
+#define NUMBER_SIZE 24
+
+// The columns of ingest/sql/message*.sql; the last ones differ.
+enum {
+    ID,
+    CONVERSATION_ID,
+    DIRECTION,
+    TYPE,
+    FROM_ADDRESS,
+    TO_ADDRESS,
+    BODY,
+    PROVIDER,
+    OCCURRED_US,
+    STATUS,
+    ATTACHMENTS,
+    TOTAL,               // of a thread
+    ACCEPTED_US = TOTAL, // of one message
+    PERSISTED_US,
+};
+
+static void write_snippet(struct ingest_request *request, struct buf *json, const char *body) {
+    struct buf snippet = {0};
+    snippet_append(&snippet, body, strlen(body), (size_t)request->with->settings->conversation_snippet_length);
+    json_write_member(json, "snippet", snippet.length > 0 ? snippet.data : "");
+    buf_free(&snippet);
+}
+
+static void write_message(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+    const char *body = ingest_reader_text(rows, row, BODY);
+    json_write_member(json, "id", ingest_reader_text(rows, row, ID));
+    json_write_member(json, "conversation_id", ingest_reader_text(rows, row, CONVERSATION_ID));
+    json_write_member(json, "direction", ingest_reader_text(rows, row, DIRECTION));
+    json_write_member(json, "type", ingest_reader_text(rows, row, TYPE));
+    json_write_member(json, "from", ingest_reader_text(rows, row, FROM_ADDRESS));
+    json_write_member(json, "to", ingest_reader_text(rows, row, TO_ADDRESS));
+    write_snippet(request, json, body);
+    json_write_member(json, "body", body);
+    json_write_name(json, "attachments");
+    buf_puts(json, ingest_reader_text(rows, row, ATTACHMENTS)); // a JSON array, by Postgres
+    json_write_member(json, "status", ingest_reader_text(rows, row, STATUS));
+    json_write_member(json, "provider", ingest_reader_text(rows, row, PROVIDER));
+    shown_time_write(json, "timestamp", ingest_reader_int(rows, row, OCCURRED_US));
+}
+
+static void on_thread(struct ingest_request *request, const PGresult *rows) {
+    if (PQntuples(rows) == 0) {
+        answer_error(request, API_NOT_FOUND, "no such conversation");
+        return;
+    }
+    const struct paging *paging = &request->paging;
+    int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
+    bool more = fetched > paging->page_size;
+    int shown = more ? (int)paging->page_size : fetched;
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_puts(json, "{\"items\":[");
+    for (int row = 0; row < shown; row++) {
+        buf_puts(json, row > 0 ? ",{" : "{");
+        write_message(request, json, rows, row);
+        buf_putc(json, '}');
+    }
+    buf_putc(json, ']');
+    struct cursor next = {.page = paging->page + 1};
+    if (more) {
+        next.time_us = ingest_reader_int(rows, shown - 1, OCCURRED_US);
+        more = uuid_parse(ingest_reader_text(rows, shown - 1, ID), &next.id.uuid) == 0;
+    }
+    paging_write_meta(json, paging, ingest_reader_int(rows, 0, TOTAL), CURSOR_MESSAGE, more ? &next : NULL);
+    buf_putc(json, '}');
+    answer_json(request, 200, json);
+}
+
+// A decimal number from 1 to the greatest bigint, as Postgres gave it out.
+static bool is_conversation_id(const char *text) {
+    size_t length = strlen(text);
+    if (length == 0 || strspn(text, "0123456789") != length || text[0] == '0') {
+        return false;
+    }
+    errno = 0;
+    (void)strtoll(text, NULL, 10);
+    return errno == 0;
+}
+
+static void run_thread(struct ingest_request *request) {
+    const struct paging *paging = &request->paging;
+    struct uuid after = {{0}};
+    char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE];
+    if (paging->has_cursor) {
+        cursor_format_time(paging->cursor.time_us, time);
+        after = paging->cursor.id.uuid;
+    }
+    uuid_format(&after, id);
+    snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
+    snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
+    const char *values[] = {request->match.parameter, time, id, limit, offset};
+    ingest_reader_run(request, READ_MESSAGES_OF_CONVERSATION, 5, values, on_thread);
+}
+
+void messages_list(struct ingest_request *request) {
+    struct paging_error error;
+    if (!is_conversation_id(request->match.parameter)) {
+        answer_error(request, API_NOT_FOUND, "no such conversation");
+    } else if (paging_read(request->http, CURSOR_MESSAGE, &request->paging, &error) != 0) {
+        answer_bad_field(request, error.parameter, error.reason);
+    } else {
+        run_thread(request);
+    }
+}
+
+static void write_event(struct buf *json, const char *event, int64_t at_us) {
+    buf_putc(json, '{');
+    json_write_member(json, "event", event);
+    shown_time_write(json, "at", at_us);
+    buf_putc(json, '}');
+}
+
+static void on_message(struct ingest_request *request, const PGresult *rows) {
+    if (PQntuples(rows) == 0) {
+        answer_error(request, API_NOT_FOUND, "no such message");
+        return;
+    }
+    int64_t accepted_us = ingest_reader_int(rows, 0, ACCEPTED_US),
+            persisted_us = ingest_reader_int(rows, 0, PERSISTED_US);
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_putc(json, '{');
+    write_message(request, json, rows, 0);
+    shown_time_write(json, "accepted_at", accepted_us);
+    shown_time_write(json, "persisted_at", persisted_us);
+    json_write_name(json, "timeline");
+    buf_putc(json, '[');
+    write_event(json, "accepted", accepted_us);
+    buf_putc(json, ',');
+    write_event(json, "persisted", persisted_us);
+    buf_puts(json, "]}");
+    answer_json(request, 200, json);
+}
+
+void messages_show(struct ingest_request *request) {
+    struct uuid id;
+    if (uuid_parse(request->match.parameter, &id) != 0) {
+        answer_error(request, API_NOT_FOUND, "no such message");
+        return;
+    }
+    uuid_format(&id, request->message_id);
+    const char *values[] = {request->message_id};
+    ingest_reader_run(request, READ_MESSAGE, 1, values, on_message);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/answer.h"
+#include "ingest/readiness.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/pg_link.h"
+
+#define RETRY_AFTER_SECS 1
+
+extern const char ingest_sql_conversations_sql[];
+extern const char ingest_sql_conversations_of_channel_sql[];
+extern const char ingest_sql_conversations_of_participant_sql[];
+extern const char ingest_sql_messages_of_conversation_sql[];
+extern const char ingest_sql_message_sql[];
+
+static const struct pg_statement statements[] = {
+    [READ_CONVERSATIONS] = {"conversations", ingest_sql_conversations_sql},
+    [READ_CONVERSATIONS_OF_CHANNEL] = {"conversations_of_channel", ingest_sql_conversations_of_channel_sql},
+    [READ_CONVERSATIONS_OF_PARTICIPANT] = {"conversations_of_participant", ingest_sql_conversations_of_participant_sql},
+    [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_sql_messages_of_conversation_sql},
+    [READ_MESSAGE] = {"message", ingest_sql_message_sql},
+    [READ_STATEMENT_COUNT] = {NULL, NULL},
+};
+
+struct reader {
+    struct readiness *readiness;
+    size_t up; // links that can be used
+    size_t count;
+    struct pg_link *links[];
+};
+
+static void on_up(void *argument) {
+    struct reader *reader = argument;
+    if (reader->up++ == 0) {
+        readiness_postgres_changed(reader->readiness, true);
+    }
+}
+
+static void on_down(void *argument) {
+    struct reader *reader = argument;
+    if (--reader->up == 0) {
+        readiness_postgres_changed(reader->readiness, false);
+    }
+}
+
+struct reader *ingest_reader_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                                    struct readiness *readiness) {
+    size_t count = (size_t)settings->database_connections;
+    struct reader *reader = xcalloc(1, sizeof *reader + count * sizeof(struct pg_link *));
+    reader->count = count;
+    reader->readiness = readiness;
+    for (size_t i = 0; i < count; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
+        struct pg_link_options options = {
+            .url = settings->database_url,
+            .name = name,
+            .timeout_ms = settings->database_timeout_ms,
+            .pipeline = true,
+            .statements = statements,
+            .on_up = on_up,
+            .on_down = on_down,
+            .argument = reader,
+        };
+        reader->links[i] = pg_link_create(loop, &options);
+    }
+    return reader;
+}
+
+void ingest_reader_destroy(struct reader *reader) {
+    for (size_t i = 0; i < reader->count; i++) {
+        pg_link_destroy(reader->links[i]);
+    }
+    free(reader);
+}
+
+// The one with the shortest queue; NULL when none is up.
+static struct pg_link *choose(const struct reader *reader) {
+    struct pg_link *best = NULL;
+    for (size_t i = 0; i < reader->count; i++) {
+        struct pg_link *link = reader->links[i];
+        if (pg_link_is_up(link) && (best == NULL || pg_link_pending(link) < pg_link_pending(best))) {
+            best = link;
+        }
+    }
+    return best;
+}
+
+static void answer_away(struct ingest_request *request) {
+    answer_unavailable(request, "Postgres is unreachable", RETRY_AFTER_SECS, false);
+}
+
+// SQLSTATE classes that say something of Postgres's state, not of the statement: connection, insufficient resources,
+// operator intervention (a shutdown, a statement time-out), system error, lock not available, serialization.
+static bool is_passing(const char *sqlstate) {
+    static const char *const classes[] = {"08", "53", "57", "58", "55", "40"};
+    for (size_t i = 0; sqlstate != NULL && i < sizeof classes / sizeof *classes; i++) {
+        if (strncmp(sqlstate, classes[i], 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_failure(struct ingest_request *request, const PGresult *result) {
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool passing = is_passing(sqlstate);
+    log_event(passing ? LOG_WARN : LOG_ERROR, "read_failed", "request %s: %s", request->id,
+              PQresultErrorMessage(result));
+    if (passing) {
+        answer_away(request);
+    } else {
+        answer_internal_error(request);
+    }
+}
+
+static void on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request)) {
+        return;
+    }
+    switch (outcome) {
+    case PG_LINK_OK:
+        request->on_rows(request, result);
+        break;
+    case PG_LINK_ERROR:
+        answer_failure(request, result);
+        break;
+    case PG_LINK_LOST:
+        answer_away(request);
+        break;
+    }
+}
+
+void ingest_reader_run(struct ingest_request *request, enum reader_statement statement, int count,
+                       const char *const *values,
+                       void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
+    struct pg_link *link = choose(request->with->reader);
+    request->on_rows = on_rows;
+    if (link == NULL || pg_link_execute(link, statements[statement].name, count, values, on_result, request) != 0) {
+        answer_away(request);
+        return;
+    }
+    ingest_request_expect_reply(request);
+}
+
+const char *ingest_reader_text(const PGresult *rows, int row, int column) {
+    return PQgetvalue(rows, row, column);
+}
+
+int64_t ingest_reader_int(const PGresult *rows, int row, int column) {
+    return strtoll(ingest_reader_text(rows, row, column), NULL, 10);
+}

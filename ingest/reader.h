@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_READER_H
+#define INGEST_READER_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/settings.h"
+
+struct ingest_request;
+struct readiness;
+struct reader; // one thread's connections to Postgres
+
+// The statements in ingest/sql/, prepared on each connection.
+enum reader_statement {
+    READ_CONVERSATIONS,
+    READ_CONVERSATIONS_OF_CHANNEL,
+    READ_CONVERSATIONS_OF_PARTICIPANT,
+    READ_MESSAGES_OF_CONVERSATION,
+    READ_MESSAGE,
+    READ_STATEMENT_COUNT
+};
+
+// thread is its number, for the connections' names. readiness must outlive it.
+struct reader *ingest_reader_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                                    struct readiness *readiness);
+void ingest_reader_destroy(struct reader *reader);
+
+// Runs a statement for a request; on_rows(request, rows) answers it. Where Postgres is away, too slow or refuses, the
+// request is answered here: 503, or 500 for what must be a bug. rows are valid during on_rows only.
+void ingest_reader_run(struct ingest_request *request, enum reader_statement statement, int count,
+                       const char *const *values,
+                       void (*on_rows)(struct ingest_request *request, const PGresult *rows));
+
+// The value in a row and column that exist, as text (valid as long as rows) or as a number.
+const char *ingest_reader_text(const PGresult *rows, int row, int column);
+int64_t ingest_reader_int(const PGresult *rows, int row, int column);
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/readiness.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct readiness {
+    int threads;
+    atomic_int redis, postgres; // threads that have it
+};
+
+struct readiness *readiness_create(unsigned threads) {
+    struct readiness *readiness = xcalloc(1, sizeof *readiness);
+    readiness->threads = (int)threads;
+    return readiness;
+}
+
+void readiness_free(struct readiness *readiness) {
+    free(readiness);
+}
+
+void readiness_redis_changed(struct readiness *readiness, bool up) {
+    atomic_fetch_add(&readiness->redis, up ? 1 : -1);
+}
+
+void readiness_postgres_changed(struct readiness *readiness, bool up) {
+    atomic_fetch_add(&readiness->postgres, up ? 1 : -1);
+}
+
+bool readiness_has_redis(const struct readiness *readiness) {
+    return atomic_load(&readiness->redis) == readiness->threads;
+}
+
+bool readiness_has_postgres(const struct readiness *readiness) {
+    return atomic_load(&readiness->postgres) == readiness->threads;
+}

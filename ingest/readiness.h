@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_READINESS_H
+#define INGEST_READINESS_H
+
+#include <stdbool.h>
+
+#include "shared/mem.h"
+
+// Which threads have their connections, for /readyz: whoever has seen it say "ready" may be served by any thread next.
+// The one thing that the threads share; atomic, and asked for nothing but that answer.
+
+struct readiness;
+
+struct readiness *readiness_create(unsigned threads) MUST_CHECK;
+void readiness_free(struct readiness *readiness);
+
+// A thread's connection came or went; to be told of each change once.
+void readiness_redis_changed(struct readiness *readiness, bool up);
+void readiness_postgres_changed(struct readiness *readiness, bool up);
+
+// Whether every thread has it.
+bool readiness_has_redis(const struct readiness *readiness);
+bool readiness_has_postgres(const struct readiness *readiness);
+
+#endif

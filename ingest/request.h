@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_REQUEST_H
+#define INGEST_REQUEST_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/client_address.h"
+#include "ingest/limits.h"
+#include "ingest/paging.h"
+#include "ingest/routes.h"
+#include "shared/http_server.h"
+#include "shared/mem.h"
+#include "shared/uuid.h"
+
+struct ingest_resources;
+
+#define REQUEST_ID_SIZE 129 // 1 to 128 printable characters
+
+// One request of a client, from its headers to the end of its answer and of whatever it asked Redis or Postgres for.
+struct ingest_request {
+    struct ingest_resources *with;
+    struct http_request *http; // NULL once http_server has let go of it: nobody is left to answer
+    enum route_result found;
+    struct route_match match;
+    char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
+    char client[CLIENT_ADDRESS_SIZE];
+
+    enum limit_state limit;
+    struct rate_window window; // the address's; the sender's once it was evaluated
+    bool limit_repeated;       // the limit call was sent a second time, after NO_LIBRARY
+    bool has_arrived;          // on_request came; `body` is valid
+    enum http_body_state body;
+    unsigned replies; // of Redis and Postgres under way; the memory stays until they came
+
+    // of a message that comes in (incoming.c, accept.c)
+    char message_id[UUID_TEXT_SIZE]; // "" until it is known
+    bool has_key;                    // an Idempotency-Key was given
+    bool is_send;                    // the sender's limit holds
+    bool accept_repeated;            // after NO_LIBRARY
+    bool is_replay;                  // what the answer will say once the replicas have it
+    struct ingest_request *next_held;
+
+    // of a read (reader.c)
+    struct paging paging;
+    void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+
+    struct ingest_request *previous, *next; // in with->live; next also in with->idle
+};
+
+// http_server's callbacks; argument is the struct ingest_resources.
+void ingest_request_on_headers(void *argument, struct http_request *http);
+void ingest_request_on_request(void *argument, struct http_request *http, enum http_body_state body);
+void ingest_request_on_done(void *argument, struct http_request *http);
+
+// Goes on where everything that the checks need is there: api.md's order of checks, then the route's handler.
+void ingest_request_proceed(struct ingest_request *request);
+
+// For every call with the request as its argument: once when it was taken, and first thing in its callback.
+void ingest_request_expect_reply(struct ingest_request *request);
+// Returns false when nobody waits for the answer any more; the request is then gone and must not be touched.
+bool ingest_request_reply_came(struct ingest_request *request) MUST_CHECK;
+
+// Answers 503 to all that have no answer yet: the process ends now.
+void ingest_request_abandon_all(struct ingest_resources *with);
+// Frees what finished requests left for reuse.
+void ingest_request_free_idle(struct ingest_resources *with);
+
+#endif

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/request_log.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "ingest/request.h"
+#include "shared/clock.h"
+#include "shared/http_server.h"
+#include "shared/log.h"
+
+// Their names are logged, their values never.
+static const char *const sensitive[] = {
+    "Authorization", "Proxy-Authorization", "Cookie", "X-API-Key", "X-Twilio-Signature",
+};
+
+#define SENSITIVE_SIZE 256
+
+struct sensitive_names {
+    char text[SENSITIVE_SIZE];
+};
+
+static void note_sensitive(void *argument, const char *name, const char *value) {
+    (void)value;
+    struct sensitive_names *names = argument;
+    for (size_t i = 0; i < sizeof sensitive / sizeof *sensitive; i++) {
+        if (strcasecmp(name, sensitive[i]) == 0 && strstr(names->text, sensitive[i]) == NULL) {
+            if (names->text[0] != '\0') {
+                strcat(names->text, ",");
+            }
+            strcat(names->text, sensitive[i]);
+        }
+    }
+}
+
+void ingest_request_log(const struct ingest_request *request, unsigned status) {
+    struct log_line *line = log_begin(LOG_INFO, "request");
+    if (line == NULL) {
+        return;
+    }
+    struct sensitive_names names = {""};
+    http_each_header(request->http, note_sensitive, &names);
+    log_str(line, "method", http_method(request->http));
+    log_str(line, "path", http_path(request->http));
+    log_int(line, "status", status);
+    log_int(line, "duration_us", clock_monotonic_us() - http_started_us(request->http));
+    log_str(line, "client_ip", request->client);
+    log_str(line, "correlation_id", request->id);
+    log_int(line, "header_count", http_header_count(request->http));
+    log_str(line, "sensitive_headers", names.text);
+    log_str(line, "message_id", request->message_id);
+    log_end(line);
+}
+
+void ingest_request_log_mock(const struct ingest_request *request, const char *event) {
+    struct log_line *line = log_begin(LOG_INFO, event);
+    log_bool(line, "mock", true);
+    log_str(line, "correlation_id", request->id);
+    log_str(line, "message_id", request->message_id);
+    log_end(line);
+}

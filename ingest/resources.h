@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_RESOURCES_H
+#define INGEST_RESOURCES_H
+
+#include <stdbool.h>
+
+#include "shared/buf.h"
+#include "shared/counters.h"
+#include "shared/redis_link.h"
+#include "shared/settings.h"
+
+struct acceptor;
+struct client_address_rules;
+struct ingest_request;
+struct reader;
+struct readiness;
+
+// What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
+// the two const members and readiness, which is atomic.
+struct ingest_resources {
+    const struct settings *settings;
+    const struct client_address_rules *trusted_proxies;
+    struct readiness *readiness;
+    struct redis_link *redis;
+    struct reader *reader;
+    struct acceptor *acceptor;
+    struct counters *counters;
+    struct ingest_request *live; // requests that http_server has not let go of yet
+    struct ingest_request *idle; // memory of finished ones, for the next
+    struct buf answer;           // an answer's body while it is put together; used within one callback
+    bool draining;
+};
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/routes.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "ingest/conversations.h"
+#include "ingest/document.h"
+#include "ingest/health.h"
+#include "ingest/incoming.h"
+#include "ingest/messages.h"
+#include "ingest/metrics.h"
+#include "ingest/mock_control.h"
+
+static const char health_pattern[] = "HEALTH_PATH"; // the setting's value stands here
+static const char parameter_mark[] = "{id}";
+
+// clang-format off
+static const struct route routes[] = {
+    {"POST", "/api/messages/sms",                incoming_send_sms,      ROUTE_BODY | ROUTE_INCOMING | ROUTE_SEND},
+    {"POST", "/api/messages/email",              incoming_send_email,    ROUTE_BODY | ROUTE_INCOMING | ROUTE_SEND},
+    {"POST", "/api/webhooks/sms",                incoming_webhook_sms,   ROUTE_BODY | ROUTE_INCOMING},
+    {"POST", "/api/webhooks/email",              incoming_webhook_email, ROUTE_BODY | ROUTE_INCOMING},
+    {"POST", "/api/provider/mock/inbound",       incoming_mock_inbound,  ROUTE_BODY | ROUTE_INCOMING},
+    {"GET",  "/api/provider/mock/config",        mock_control_show,      ROUTE_JSON},
+    {"PUT",  "/api/provider/mock/config",        mock_control_change,    ROUTE_BODY},
+    {"GET",  "/api/messages/{id}",               messages_show,          ROUTE_JSON},
+    {"GET",  "/api/conversations",               conversations_list,     ROUTE_JSON},
+    {"GET",  "/api/conversations/{id}/messages", messages_list,          ROUTE_JSON},
+    {"GET",  health_pattern,                     health_alive,           ROUTE_JSON},
+    {"GET",  "/readyz",                          health_ready,           ROUTE_JSON},
+    {"GET",  "/metrics",                         metrics_show,           0},
+    {"GET",  "/openapi.yaml",                    document_show,          0},
+};
+// clang-format on
+
+static const size_t route_count = sizeof routes / sizeof *routes;
+
+static bool matches_literally(const struct route *route, const char *path, const char *health_path) {
+    return strcmp(path, route->pattern == health_pattern ? health_path : route->pattern) == 0;
+}
+
+// {id} stands for one non-empty segment; one too long for an id of any kind matches nothing.
+static bool matches_pattern(const struct route *route, const char *path, char parameter[ROUTE_PARAMETER_SIZE]) {
+    const char *mark = strstr(route->pattern, parameter_mark);
+    if (mark == NULL || strncmp(path, route->pattern, (size_t)(mark - route->pattern)) != 0) {
+        return false;
+    }
+    const char *segment = path + (mark - route->pattern);
+    size_t length = strcspn(segment, "/");
+    if (length == 0 || length >= ROUTE_PARAMETER_SIZE ||
+        strcmp(segment + length, mark + sizeof parameter_mark - 1) != 0) {
+        return false;
+    }
+    memcpy(parameter, segment, length);
+    parameter[length] = '\0';
+    return true;
+}
+
+static bool serves(const struct route *route, const char *method) {
+    return strcmp(method, route->method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+static void add_allowed(char allow[ROUTE_ALLOW_SIZE], const char *method) {
+    if (allow[0] != '\0') {
+        strcat(allow, ", ");
+    }
+    strcat(allow, strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
+}
+
+static void take_row(const struct route *route, const char *method, struct route_match *out) {
+    add_allowed(out->allow, route->method);
+    if (serves(route, method)) {
+        out->route = route;
+    }
+}
+
+enum route_result route_find(const char *method, const char *path, const char *health_path, struct route_match *out) {
+    *out = (struct route_match){0};
+    for (size_t i = 0; i < route_count; i++) {
+        if (matches_literally(&routes[i], path, health_path)) {
+            take_row(&routes[i], method, out);
+        }
+    }
+    for (size_t i = 0; i < route_count && out->allow[0] == '\0'; i++) {
+        if (matches_pattern(&routes[i], path, out->parameter)) {
+            take_row(&routes[i], method, out);
+        }
+    }
+    if (out->route != NULL) {
+        return ROUTE_FOUND;
+    }
+    return out->allow[0] != '\0' ? ROUTE_OTHER_METHOD : ROUTE_UNKNOWN;
+}

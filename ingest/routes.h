@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_ROUTES_H
+#define INGEST_ROUTES_H
+
+#include "shared/mem.h"
+
+struct ingest_request;
+
+enum route_flag {
+    ROUTE_JSON = 1,     // a GET of a JSON resource: 406 where Accept admits none
+    ROUTE_INCOMING = 2, // brings a message: refused while the process drains
+    ROUTE_SEND = 4,     // its answers carry RateLimit headers
+    ROUTE_BODY = 8,     // POST or PUT: has a JSON body and counts against the address's limit
+};
+
+struct route {
+    const char *method; // GET serves HEAD too
+    const char *pattern;
+    void (*handle)(struct ingest_request *request); // answers, at once or later
+    unsigned flags;
+};
+
+enum route_result { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_OTHER_METHOD };
+
+#define ROUTE_PARAMETER_SIZE 64
+#define ROUTE_ALLOW_SIZE 32
+
+struct route_match {
+    const struct route *route;            // ROUTE_FOUND only
+    char parameter[ROUTE_PARAMETER_SIZE]; // what stands for {id}; "" where the pattern has none
+    char allow[ROUTE_ALLOW_SIZE];         // the methods of this path, for Allow; "" when unknown
+};
+
+// Finds the row for a request. path is percent-decoded and without the query. A literal row wins over a pattern,
+// whatever its method.
+enum route_result route_find(const char *method, const char *path, const char *health_path,
+                             struct route_match *out) MUST_CHECK;
+
+#endif

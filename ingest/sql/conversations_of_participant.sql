@@ -1,0 +1,26 @@
+-- conversations.sql for one participant, who may be on either side: each side's index gives as many rows as the page
+-- can need, and the page is cut from both. A participant's form implies the channel.
+--   $1, $2  where the page before ended   $3 rows   $4 rows to skip   $5 channel   $6 participant, normalized
+SELECT c.id, c.key, c.channel, c.participant_a, c.participant_b, c.message_count,
+       (extract(epoch FROM c.last_activity_at) * 1000000)::bigint AS last_activity_us,
+       t.total
+  FROM (SELECT coalesce(sum(conversations), 0)::bigint AS total
+          FROM participant_totals
+         WHERE participant = $6 AND channel = $5) AS t
+  LEFT JOIN (SELECT *
+               FROM ((SELECT *
+                        FROM conversations
+                       WHERE participant_a = $6 AND channel = $5
+                         AND (last_activity_at, id) < ($1::timestamptz, $2::bigint)
+                       ORDER BY last_activity_at DESC, id DESC
+                       LIMIT $3::bigint + $4::bigint)
+                     UNION ALL
+                     (SELECT *
+                        FROM conversations
+                       WHERE participant_b = $6 AND participant_a <> $6 AND channel = $5
+                         AND (last_activity_at, id) < ($1::timestamptz, $2::bigint)
+                       ORDER BY last_activity_at DESC, id DESC
+                       LIMIT $3::bigint + $4::bigint)) AS either_side
+              ORDER BY last_activity_at DESC, id DESC
+              LIMIT $3::bigint OFFSET $4::bigint) AS c ON true
+ ORDER BY c.last_activity_at DESC, c.id DESC

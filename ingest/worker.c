@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+//
+// One thread: a loop, an HTTP server on a listening socket of its own, a connection to Redis, a few to Postgres,
+// counters. Nothing is shared with other threads but `asked` and `has_ended`, which are atomic.
+//
+// The end goes in steps, each of which waits for the one before:
+//   serving → draining   no new connections; sends are refused, what is under way goes on
+//           → flushing   all requests are answered; the last counters go to Redis, and a PING after them
+//           → closing    all handles close; the loop runs out
+// A hurry goes to closing at once: the links' teardown answers the requests that wait for them.
+#include "ingest/worker.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ingest/accept.h"
+#include "ingest/durability.h"
+#include "ingest/reader.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "shared/counters.h"
+#include "shared/http_server.h"
+#include "shared/log.h"
+#include "shared/redis_link.h"
+
+enum stop { STOP_NOT_ASKED, STOP_DRAIN, STOP_HURRY };
+enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FLUSHING, PHASE_CLOSING };
+
+struct ingest_worker {
+    struct ingest_resources with;
+    unsigned number;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake; // something happened that may take the end a step further
+    uv_async_t *ended;
+    struct http_server *http;
+    enum phase phase;
+    atomic_int asked; // enum stop
+    atomic_bool has_ended;
+};
+
+// ---- The end
+
+static void close_everything(struct ingest_worker *worker) {
+    worker->phase = PHASE_CLOSING;
+    counters_destroy(worker->with.counters);
+    redis_link_destroy(worker->with.redis);
+    ingest_reader_destroy(worker->with.reader);
+    ingest_request_abandon_all(&worker->with);
+    http_server_destroy(worker->http);
+    acceptor_destroy(worker->with.acceptor);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+}
+
+static void on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
+    struct ingest_worker *worker = argument;
+    (void)result, (void)reply;
+    if (worker->phase == PHASE_FLUSHING) {
+        worker->phase = PHASE_CLOSING;
+        uv_async_send(&worker->wake); // not from within the link's own callback
+    }
+}
+
+static void flush(struct ingest_worker *worker) {
+    worker->phase = PHASE_FLUSHING;
+    counters_flush(worker->with.counters);
+    const char *ping[] = {"PING"};
+    if (redis_link_call(worker->with.redis, on_flushed, worker, 1, ping, NULL) != 0) {
+        close_everything(worker);
+    }
+}
+
+// Every step towards the end is taken here.
+static void on_wake(uv_async_t *handle) {
+    struct ingest_worker *worker = handle->data;
+    int asked = atomic_load(&worker->asked);
+    if (asked == STOP_HURRY || worker->phase == PHASE_CLOSING) {
+        close_everything(worker);
+        return;
+    }
+    if (asked == STOP_DRAIN && worker->phase == PHASE_SERVING) {
+        worker->phase = PHASE_DRAINING;
+        worker->with.draining = true;
+        http_server_quiesce(worker->http);
+    }
+    if (worker->phase == PHASE_DRAINING && http_server_pending(worker->http) == 0) {
+        flush(worker);
+    }
+}
+
+// ---- What the links and the HTTP server report
+
+static void on_done(void *argument, struct http_request *http) {
+    struct ingest_worker *worker = argument;
+    ingest_request_on_done(&worker->with, http);
+    if (worker->phase == PHASE_DRAINING) {
+        uv_async_send(&worker->wake);
+    }
+}
+
+static void on_headers(void *argument, struct http_request *http) {
+    struct ingest_worker *worker = argument;
+    ingest_request_on_headers(&worker->with, http);
+}
+
+static void on_request(void *argument, struct http_request *http, enum http_body_state body) {
+    struct ingest_worker *worker = argument;
+    ingest_request_on_request(&worker->with, http, body);
+}
+
+static void on_redis_up(void *argument) {
+    struct ingest_worker *worker = argument;
+    acceptor_on_up(worker->with.acceptor);
+    if (worker->number == 0) {
+        durability_check(worker->with.redis);
+    }
+}
+
+static void on_redis_down(void *argument) {
+    struct ingest_worker *worker = argument;
+    acceptor_on_down(worker->with.acceptor);
+}
+
+// ---- Life
+
+static void connect_redis(struct ingest_worker *worker) {
+    char name[32];
+    snprintf(name, sizeof name, "ingest-%u", worker->number);
+    struct redis_link_options options = {
+        .url = worker->with.settings->redis_url,
+        .name = name,
+        .timeout_ms = worker->with.settings->redis_timeout_ms,
+        .on_up = on_redis_up,
+        .on_down = on_redis_down,
+        .argument = worker,
+    };
+    worker->with.redis = redis_link_create(&worker->loop, &options);
+}
+
+static struct http_server *serve(struct ingest_worker *worker, unsigned connections, int listen_socket) {
+    struct http_server_options options = {
+        .listen_socket = listen_socket,
+        .max_connections = connections,
+        .max_body = (size_t)worker->with.settings->max_body_bytes,
+        .idle_timeout_ms = worker->with.settings->request_timeout_ms,
+        .on_headers = on_headers,
+        .on_request = on_request,
+        .on_done = on_done,
+        .argument = worker,
+    };
+    return http_server_create(&worker->loop, &options);
+}
+
+struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, unsigned number, int listen_socket) {
+    struct ingest_worker *worker = xcalloc(1, sizeof *worker);
+    worker->with.settings = shared->settings;
+    worker->with.trusted_proxies = shared->trusted_proxies;
+    worker->with.readiness = shared->readiness;
+    worker->ended = shared->ended;
+    worker->number = number;
+    uv_loop_init(&worker->loop);
+    uv_async_init(&worker->loop, &worker->wake, on_wake);
+    worker->wake.data = worker;
+    worker->http = serve(worker, shared->connections, listen_socket);
+    if (worker->http == NULL) {
+        free(worker); // the process ends
+        return NULL;
+    }
+    worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
+    connect_redis(worker);
+    worker->with.counters = counters_create(&worker->loop, worker->with.redis);
+    worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
+    return worker;
+}
+
+static void run(void *argument) {
+    struct ingest_worker *worker = argument;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    atomic_store(&worker->has_ended, true);
+    uv_async_send(worker->ended);
+}
+
+int ingest_worker_start(struct ingest_worker *worker) {
+    return uv_thread_create(&worker->thread, run, worker);
+}
+
+void ingest_worker_stop(struct ingest_worker *worker, bool hurry) {
+    atomic_store(&worker->asked, hurry ? STOP_HURRY : STOP_DRAIN);
+    if (!ingest_worker_has_ended(worker)) {
+        uv_async_send(&worker->wake);
+    }
+}
+
+bool ingest_worker_has_ended(struct ingest_worker *worker) {
+    return atomic_load(&worker->has_ended);
+}
+
+void ingest_worker_join(struct ingest_worker *worker) {
+    uv_thread_join(&worker->thread);
+    ingest_request_free_idle(&worker->with);
+    buf_free(&worker->with.answer);
+    uv_loop_close(&worker->loop);
+    free(worker);
+}
