@@ -1,30 +1,32 @@
 # Builds the four programs into build/ and runs everything else; `make help` lists the targets.
-# Settings come from the environment, then from .env.
+# Settings come from the environment, then from .env: the scripts in bin/ read them.
 
-CC        ?= gcc
+ifeq ($(origin CC),default)
+CC        := gcc
+endif
 BUILD     ?= build
 SANITIZE  ?=
 VERSION   := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+comma     := ,
 
 ifneq ($(SANITIZE),)
 BUILD     := build/$(subst $(comma),-,$(SANITIZE))
 endif
-comma     := ,
 
 PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libcrypto
 WARNINGS  := -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough
 CFLAGS    ?= -O2 -g
 OURFLAGS  := -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-omit-frame-pointer -fstack-protector-strong -fPIE \
-             -DPROGRAM_VERSION='"$(VERSION)"' \
-             $(shell pkg-config --cflags $(PACKAGES) | sed 's/-I/-isystem /g')
+             $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 ifeq ($(SANITIZE),)
 OURFLAGS  += -D_FORTIFY_SOURCE=2
 else
 OURFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
 LDFLAGS   += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
-LIBS      := $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
+LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
+CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
 EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml
@@ -34,35 +36,189 @@ ingest_SOURCES        := $(wildcard ingest/*.c)
 dispatcher_SOURCES    := $(wildcard dispatcher/*.c)
 persister_SOURCES     := $(wildcard persister/*.c)
 mock-provider_SOURCES := $(wildcard dispatcher/mock/*.c)
+unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
+integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-embedded   = $(patsubst %,$(BUILD)/obj/gen/%.o,$(filter $(1),$(EMBEDDED)))
+embedded   = $(patsubst %,$(BUILD)/obj/gen/%.o,$(filter $(1)/%,$(EMBEDDED)))
+without_main = $(filter-out %/main.c,$(1))
 SHARED    := $(BUILD)/libshared.a
+FLAGS     := $(BUILD)/flags
+SOURCES   := $(BUILD)/sources
+link       = $(CC) $(CFLAGS) $(LDFLAGS) -o $@
+# V=1 shows the whole commands.
+V         ?=
+silent    := $(findstring s,$(firstword -$(MAKEFLAGS)))
+quietly    = $(if $(V),,@$(if $(silent),,echo "  $(1)" &&))
 
-.PHONY: all build clean
+.PHONY: all build tests clean help FORCE
 all: build
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-23s %s\n", $$1, $$2 }'
+
 build: $(addprefix $(BUILD)/,$(PROGRAMS)) ## Build the four programs into build/
 
-$(SHARED): $(call objects,$(shared_SOURCES)) $(call embedded,redis/messaging.lua)
-	@rm -f $@ && ar rcs $@ $^
+$(SHARED): $(call objects,$(shared_SOURCES)) $(call embedded,redis) $(SOURCES)
+	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 .SECONDEXPANSION:
-$(addprefix $(BUILD)/,$(PROGRAMS)): $(BUILD)/%: $$(call objects,$$(%_SOURCES)) $$(call embedded,$$*/%) $(SHARED)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out $(SHARED),$^) $(SHARED) $(LIBS)
+$(addprefix $(BUILD)/,$(PROGRAMS)): $(BUILD)/%: $$(call objects,$$(%_SOURCES)) $$(call embedded,$$*) $(SHARED) $(SOURCES)
+	$(call quietly,LINK $@) $(link) $(filter %.o,$^) $(SHARED) $(LIBS)
 
-$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+# What a program is made of but its main(), for the unit tests.
+$(addprefix $(BUILD)/lib,$(addsuffix .a,$(PROGRAMS))): $(BUILD)/lib%.a: \
+    $$(call objects,$$(call without_main,$$($$*_SOURCES))) $$(call embedded,$$*) $(SOURCES)
+	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+tests: $(BUILD)/tests/unit $(BUILD)/tests/integration ## Build the tests' programs
+
+$(BUILD)/tests/unit: $(call objects,$(unit_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURFLAGS) -c -o $@ $<
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
+$(BUILD)/tests/integration: $(call objects,$(integration_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+# One line `SUITE(noun)` for each test_<noun>.c, for the main() of the tests.
+$(BUILD)/gen/%_suites.h: FORCE
+	@mkdir -p $(@D)
+	@ls tests/$*/test_*.c 2>/dev/null | sed 's#.*/test_\(.*\)\.c#SUITE(\1)#' > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/obj/tests/unit/main.o: $(BUILD)/gen/unit_suites.h
+$(BUILD)/obj/tests/integration/main.o: $(BUILD)/gen/integration_suites.h
+$(BUILD)/obj/tests/%.o: OURFLAGS += -I$(BUILD)
+
+# Files that change only when what they hold does, so that what depends on them is made anew: the flags and the compiler
+# (objects of different ones never mix), the version, the list of sources (a deleted one leaves no object behind).
+ALL_FLAGS := $(CC) $(CFLAGS) $(OURFLAGS) $(LDFLAGS) $(LIBS) $(CHECK)
+$(FLAGS): export HELD = $(ALL_FLAGS)
+$(BUILD)/version: export HELD = $(VERSION)
+$(SOURCES): export HELD = $(foreach p,shared unit integration $(PROGRAMS),$($(p)_SOURCES)) $(EMBEDDED)
+$(FLAGS) $(BUILD)/version $(SOURCES): FORCE
+	@pkg-config --print-errors --exists $(PACKAGES) || { echo "libraries are missing: bin/install-deps.sh build" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$HELD" | cmp -s - $@ || printf '%s\n' "$$HELD" > $@
+
+$(BUILD)/obj/shared/settings.o: OURFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
+$(BUILD)/obj/shared/settings.o: $(BUILD)/version
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -c -o $@ $<
+
+.PRECIOUS: $(BUILD)/gen/%.c
 $(BUILD)/gen/%.c: % bin/embed.sh
 	@mkdir -p $(@D)
-	bin/embed.sh $< > $@.new && mv $@.new $@
+	@bin/embed.sh $< > $@.new && mv $@.new $@
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OURFLAGS) -MMD -MP -c -o $@ $<
+	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(foreach p,shared $(PROGRAMS),$($(p)_SOURCES)))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(foreach p,shared unit integration $(PROGRAMS),$($(p)_SOURCES))))
 
-clean: ## Remove build/
+clean: ## Remove what was built
 	rm -rf build
+
+# --- Running it
+
+.PHONY: setup run stop test run-tests format lint check
+
+setup: ## Install what is missing, build, make the database
+	bin/install-deps.sh build run
+	@$(MAKE) --no-print-directory build
+	bin/db.sh migrate
+
+run: ## Start everything and wait until it is ready (bin/start.sh)
+	bin/start.sh
+
+stop: ## Stop what was started (bin/stop.sh)
+	bin/stop.sh
+
+test: ## Run all tests; SANITIZE=address,undefined with sanitizers
+	@bin/install-deps.sh build run redis postgres test
+	@$(MAKE) --no-print-directory run-tests
+
+run-tests: build tests
+	@BUILD_DIR=$(BUILD) tests/run.sh
+
+# --- The code's form
+
+.PHONY: analyze
+PRODUCT     = $(wildcard $(addsuffix /*.c,shared ingest dispatcher dispatcher/mock persister))
+C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/*))
+BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash) .ci/run
+
+format: ## Format the C sources
+	clang-format -i $(C_FILES)
+
+lint: ## Look at the C and shell sources: format, shellcheck, cppcheck, clang-tidy
+	clang-format --dry-run -Werror $(C_FILES)
+	shellcheck -x $(BASH_FILES)
+	@$(MAKE) --no-print-directory analyze
+
+# Two at a time; clang-tidy's count of suppressed warnings goes to standard error.
+analyze:
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem -j 2 -I. shared ingest dispatcher persister
+	@printf '%s\n' $(PRODUCT) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null || { echo "clang-tidy: findings above"; exit 1; }' tidy
+TIDY_FLAGS  = $(OURFLAGS) -DPROGRAM_VERSION=\"tidy\"
+
+check: lint test ## Everything that must hold: lint and test
+
+# --- The database: DATABASE_URL's where that is set, else the private one
+
+.PHONY: migrate-apply migrate-new migrate-status migrate-status-client db-seed db-up db-down db-logs db-reset db-shell
+
+migrate-apply: ## Apply the pending migrations
+	@bin/db.sh migrate
+
+migrate-new: ## Begin a pair of migration files: NAME=add_feature
+	@bin/migrate.sh new "$(NAME)"
+
+migrate-status: ## Show which migrations are applied
+	@bin/db.sh status
+
+migrate-status-client: ## The same, and which server and database that is
+	@bin/db.sh which
+
+db-seed: ## Apply the migrations and the demo data
+	@bin/db.sh seed
+
+db-up: ## Start the private Postgres
+	@bin/db.sh up
+
+db-down: ## Stop the private Postgres
+	@bin/db.sh down
+
+db-logs: ## Show the end of the private Postgres's log
+	@bin/db.sh logs
+
+db-reset: ## Drop everything and apply the migrations; CONFIRM=yes for a database that is not private
+	@bin/db.sh reset
+
+db-shell: ## psql
+	@bin/db.sh shell
+
+# --- Containers
+
+.PHONY: docker-build docker-up docker-down docker-logs docker-restart
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+docker-build: ## Build the container image
+	$(COMPOSE) build
+
+docker-up: ## Build and start all services in containers
+	$(COMPOSE) up --build --detach
+
+docker-down: ## Stop them; the data stays
+	$(COMPOSE) down
+
+docker-logs: ## Follow their logs
+	$(COMPOSE) logs --follow
+
+docker-restart: ## Build anew and restart them
+	$(COMPOSE) up --build --detach --force-recreate

@@ -9,7 +9,7 @@ set -euo pipefail
 source_file=$1
 symbol=$(printf '%s' "$source_file" | tr -c 'a-zA-Z0-9' '_')
 
-c_bytes() { od -An -v -tx1 | sed 's/ \([0-9a-f][0-9a-f]\)/0x\1,/g'; }
+c_bytes() { od -An -v -tx1 | sed "s/ \\([0-9a-f][0-9a-f]\\)/'\\\\x\\1',/g"; }
 
 printf '// Made from %s by bin/embed.sh.\n' "$source_file"
 if [ "$source_file" = redis/messaging.lua ]; then

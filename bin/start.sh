@@ -1,0 +1,219 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: bin/start.sh [--ephemeral]
+
+Installs what is missing (Debian, Ubuntu), builds, starts a private Redis and a private Postgres unless REDIS_URL or
+DATABASE_URL name others, applies the migrations, starts the mock provider, the persister, the dispatcher and ingest,
+and waits until the service is ready. Run again, it starts what has stopped and restarts what was built anew; what
+runs keeps the settings it was started with.
+
+  --ephemeral   keep the data of the private servers in memory only, gone at bin/stop.sh
+                (as API_ENABLE_INMEMORY_FALLBACK=true does); REDIS_URL and DATABASE_URL don't count then
+
+Settings come from the environment, then from .env. The ports: PORT (8080), MOCK_PROVIDER_PORT (8090),
+LOCAL_REDIS_PORT (6379), LOCAL_POSTGRES_PORT (55432). RUN_DIR (.run) holds data, logs and process ids: with another one
+and other ports, a second copy runs beside the first. BUILD_DIR names a folder of programs that are built already;
+then nothing is installed or built.
+END
+}
+
+here=$(dirname -- "${BASH_SOURCE[0]}")
+# shellcheck source=bin/lib.sh
+. "$here/lib.sh"
+# shellcheck source=bin/lib-process.sh
+. bin/lib-process.sh
+# shellcheck source=bin/lib-memory.sh
+. bin/lib-memory.sh
+# shellcheck source=bin/lib-redis.sh
+. bin/lib-redis.sh
+# shellcheck source=bin/lib-postgres.sh
+. bin/lib-postgres.sh
+
+# take_arguments ARGUMENT…: sets `ephemeral`.
+take_arguments() {
+  ephemeral=
+  is_true "$API_ENABLE_INMEMORY_FALLBACK" && ephemeral=yes
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --ephemeral) ephemeral=yes ;;
+    *) die "unknown argument '$1'; see bin/start.sh --help" ;;
+    esac
+    shift
+  done
+}
+
+# choose_mode: data on disk, or in memory only. Servers that run stay what they are.
+choose_mode() {
+  if in_memory && ! is_running redis && ! is_running postgres; then drop_memory; fi
+  if is_running redis || is_running postgres; then
+    if in_memory && [ -z "$ephemeral" ]; then
+      die "this copy runs with its data in memory only: stop it first (bin/stop.sh), or give --ephemeral"
+    elif ! in_memory && [ -n "$ephemeral" ]; then
+      die "this copy's private servers run with their data on disk: stop them first (bin/stop.sh)"
+    fi
+  elif [ -n "$ephemeral" ]; then
+    make_memory
+    made_memory=yes
+  fi
+  prefer_memory
+}
+
+# shellcheck disable=SC2153 # PORT is set by load_settings
+check_ports() {
+  require_port ingest "$PORT" PORT
+  require_port mock-provider "$MOCK_PROVIDER_PORT" MOCK_PROVIDER_PORT
+  if [ -z "${REDIS_URL:-}" ]; then
+    require_port redis "$LOCAL_REDIS_PORT" LOCAL_REDIS_PORT ", or REDIS_URL to the Redis to use"
+  fi
+}
+
+# build_programs: sets `build`, the folder with the four programs.
+build_programs() {
+  local groups=(build run)
+  build=${BUILD_DIR:-build}
+  if [ -z "${BUILD_DIR:-}" ]; then
+    if [ -z "${REDIS_URL:-}" ]; then groups+=(redis); fi
+    if [ -z "${DATABASE_URL:-}" ] && ! port_listens "$LOCAL_POSTGRES_PORT"; then groups+=(postgres); fi
+    bin/install-deps.sh "${groups[@]}"
+    say "building"
+    MAKEFLAGS='' MAKELEVEL='' make --no-print-directory --silent -j"$(nproc)" build || die "the build failed"
+  fi
+  case $build in /*) ;; *) build=$root/$build ;; esac
+  for name in "${programs[@]}"; do
+    [ -x "$build/$name" ] || die "there is no program $build/$name"
+  done
+}
+
+start_servers() {
+  if [ -n "${REDIS_URL:-}" ]; then
+    use_redis
+  else
+    start_redis
+    REDIS_URL=$(private_redis_url)
+    export REDIS_URL
+  fi
+  choose_postgres
+}
+
+# Whether the program that runs is no longer the one on disk.
+is_outdated() {
+  [[ $(readlink -- "/proc/$(pid_of "$1")/exe") == *' (deleted)' ]]
+}
+
+start_program() {
+  local name=$1 port=$2 pid
+  if is_running "$name" && is_outdated "$name"; then
+    say "$name was built anew: restarting it"
+    stop_program "$name"
+  fi
+  if pid=$(pid_of "$name"); then
+    say "$name runs already (process $pid)"
+    return
+  fi
+  : >"$run_dir/$name.err"
+  LOG_FILE=$run_dir/$name.log spawn "$name" "$port" "$run_dir/$name.err" "$build/$name"
+  say "starting $name (process $(cat -- "$run_dir/$name.pid"))"
+}
+
+# local_url PORT: where a program that listens on BIND_ADDRESS is reached from here.
+local_url() {
+  local address=$BIND_ADDRESS
+  case $address in 0.0.0.0) address=127.0.0.1 ;; ::) address=::1 ;; esac
+  case $address in *:*) address="[$address]" ;; esac
+  printf 'http://%s:%s' "$address" "$1"
+}
+
+first_dead() {
+  for name in "${programs[@]}"; do
+    is_running "$name" || { printf '%s\n' "$name" && return; }
+  done
+  return 1
+}
+
+is_ready() {
+  port_listens "$MOCK_PROVIDER_PORT" &&
+    curl -fsS --noproxy '*' --max-time 2 -o /dev/null "$(local_url "$PORT")/readyz" 2>/dev/null
+}
+ready_or_dead() { first_dead >/dev/null || is_ready; }
+
+wait_until_ready() {
+  local dead
+  if wait_for 60 ready_or_dead && ! dead=$(first_dead); then return; fi
+  if [ -n "${dead:-}" ]; then
+    show_log "$run_dir/$dead.err"
+    show_log "$run_dir/$dead.log"
+    die "$dead ended at its start"
+  fi
+  warn "the answer of $(local_url "$PORT")/readyz:"
+  curl -sS --noproxy '*' --max-time 5 "$(local_url "$PORT")/readyz" >&2 || true
+  for name in "${programs[@]}"; do show_log "$run_dir/$name.log"; done
+  die "not ready after 60 s"
+}
+
+print_summary() {
+  local url
+  url=$(local_url "$PORT")
+  cat <<END
+
+The messaging service is ready.
+  API            $url   (what it answers: $url/openapi.yaml)
+  mock provider  $(local_url "$MOCK_PROVIDER_PORT")
+  Redis          $(redact "$REDIS_URL")
+  Postgres       $(redact "$DATABASE_URL")
+  logs, data     $run_dir$(in_memory && printf ' (data in memory only: gone at bin/stop.sh)')
+
+Try it:
+  curl -sS $url/api/messages/sms -H 'Content-Type: application/json' \\
+    -d '{"from":"+12016661234","to":"+18045551234","type":"sms","body":"Hello","attachments":null,"timestamp":"2024-11-01T14:00:00Z"}'
+  curl -sS $url/api/conversations
+Test it with bin/test.sh, stop it with bin/stop.sh.
+END
+}
+
+# What this run has started is stopped again when it fails: either all of it runs, or what ran before.
+undo() {
+  local status=$? name
+  trap - EXIT
+  [ "$status" = 0 ] && exit 0
+  for name in ingest dispatcher persister mock-provider redis postgres; do
+    case " ${started[*]:-} " in
+    *" $name "*)
+      case $name in
+      postgres) stop_postgres ;;
+      redis) stop_process redis TERM 15 ;;
+      *) stop_program "$name" ;;
+      esac
+      ;;
+    esac
+  done
+  if [ -n "${made_memory:-}" ]; then drop_memory; fi
+  exit "$status"
+}
+
+main() {
+  case ${1:-} in -h | --help) usage && exit 0 ;; esac
+  load_settings
+  take_arguments "$@"
+  make_run_dir
+  take_lock
+  trap undo EXIT
+  trap 'exit 130' INT TERM HUP
+  choose_mode
+  check_ports
+  build_programs
+  start_servers
+  say "applying the migrations"
+  bin/migrate.sh up
+  start_program mock-provider "$MOCK_PROVIDER_PORT"
+  start_program persister 0
+  start_program dispatcher 0
+  start_program ingest "$PORT"
+  wait_until_ready
+  print_summary
+}
+
+main "$@"

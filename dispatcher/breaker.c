@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "dispatcher/breaker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/fcall.h"
+#include "shared/clock.h"
+#include "shared/keys.h"
+#include "shared/log.h"
+
+enum {
+    GO_MS = 100,         // how long a GO lasts (protocol.md)
+    GO_REUSE_MS = 50,    // another lane's GO of this age is as good as asking
+    PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out: the call must begin within it
+    SHORTEST_WAIT_MS = 10,
+    LONGEST_WAIT_MS = 1000, // an operator may close the breaker by hand, and another dispatcher's probes may succeed
+    LOST_WAIT_MS = 100,
+};
+
+struct breaker {
+    const struct dispatch_env *env;
+    struct breaker_options options;
+    struct grant go; // the last GO; GRANT_NONE: none is to be used again
+};
+
+struct question {
+    struct breaker *breaker;
+    breaker_answer answer;
+    void *argument;
+    int64_t asked_ms;
+};
+
+static void copy_text(char *out, size_t size, const char *text) {
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static void log_transition(struct breaker *breaker, const char *from, const char *to, const char *reason) {
+    counters_add(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, 1);
+    if (strcmp(to, "open") == 0)
+        counters_add(breaker->env->counters, COUNTER_BREAKER_OPEN, 1);
+    struct log_line *line =
+        log_begin(LOG_WARN, breaker->options.mock ? "mock_breaker_transition" : "breaker_transition");
+    log_str(line, "provider", provider_name(breaker->options.provider));
+    log_str(line, "from", from);
+    log_str(line, "to", to);
+    log_str(line, "reason", reason);
+    if (breaker->options.mock)
+        log_bool(line, "mock", true);
+    log_end(line);
+}
+
+static const char *text_at(const redisReply *reply, size_t index) {
+    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements || !reply->element[index]->str)
+        return "";
+    return reply->element[index]->str;
+}
+
+static int64_t number_at(const redisReply *reply, size_t index) {
+    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements)
+        return 0;
+    return reply->element[index]->type == REDIS_REPLY_INTEGER ? reply->element[index]->integer : 0;
+}
+
+static int64_t within(int64_t value, int64_t least, int64_t most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+// {NO, ms, why, moved}
+static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
+    breaker_forget_go(breaker);
+    return within(number_at(reply, 1), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
+}
+
+// {GO, epoch, moved} | {PROBE, epoch, moved, lease …}
+static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
+    struct grant grant = {.asked_ms = asked_ms};
+    grant.kind = strcmp(text_at(reply, 0), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
+    copy_text(grant.epoch, sizeof grant.epoch, text_at(reply, 1));
+    if (grant.kind == GRANT_PROBE && reply->elements > 3) {
+        grant.probe_count = reply->elements - 3;
+        grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
+        for (size_t i = 0; i < grant.probe_count; i++)
+            copy_text(grant.probes[i], sizeof grant.probes[i], text_at(reply, i + 3));
+    }
+    return grant;
+}
+
+static void on_answer(void *argument, enum redis_result result, const redisReply *reply) {
+    struct question *question = argument;
+    struct breaker *breaker = question->breaker;
+    struct grant grant = {0};
+    int64_t wait_ms = LOST_WAIT_MS;
+    if (result != REDIS_LINK_OK) {
+        if (result != REDIS_LINK_LOST)
+            log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
+    } else if (strcmp(text_at(reply, 0), "NO") == 0) {
+        wait_ms = read_refusal(breaker, reply);
+    } else {
+        grant = read_grant(reply, question->asked_ms);
+        if (*text_at(reply, 2)) // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
+            log_transition(breaker, text_at(reply, 2), "half-open", "cool-down over");
+        breaker->go = (struct grant){0};
+        if (grant.kind == GRANT_GO)
+            breaker->go = grant;
+    }
+    question->answer(question->argument, grant, wait_ms);
+    free(question);
+}
+
+int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, void *argument) {
+    const struct settings *settings = breaker->env->settings;
+    int64_t now = clock_boot_ms();
+    if (breaker->go.kind == GRANT_GO && now - breaker->go.asked_ms <= GO_REUSE_MS) {
+        answer(argument, breaker->go, 0);
+        return 0;
+    }
+    struct question *question = xmalloc(sizeof *question);
+    *question = (struct question){breaker, answer, argument, now};
+    int64_t probes = (int64_t)want < settings->breaker_probes ? (int64_t)want : settings->breaker_probes;
+    struct fcall *fcall = fcall_new(LIBRARY_BREAKER_PROBE, 1);
+    fcall_text(fcall, breaker_key(breaker->options.provider));
+    fcall_int(fcall, probes);
+    fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN);
+    fcall_int(fcall, settings->breaker_probes);
+    if (fcall_send(fcall, breaker->env->link, on_answer, question) == 0)
+        return 0;
+    free(question);
+    return -1;
+}
+
+bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms) {
+    int64_t lasts_ms = grant->kind == GRANT_PROBE ? PROBE_MARGIN : GO_MS;
+    if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0))
+        return false;
+    if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) // it was forgotten
+        return false;
+    return clock_boot_ms() - grant->asked_ms + margin_ms < lasts_ms;
+}
+
+bool breaker_take_probe(struct grant *grant, char *out) {
+    *out = '\0';
+    if (grant->kind == GRANT_GO)
+        return true;
+    if (grant->kind == GRANT_NONE || grant->probe_count == 0)
+        return false;
+    memcpy(out, grant->probes[--grant->probe_count], BREAKER_PROBE_SIZE);
+    return true;
+}
+
+void breaker_give_up(struct breaker *breaker, struct grant *grant) {
+    char probe[BREAKER_PROBE_SIZE];
+    while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe))
+        breaker_record(breaker, &(struct breaker_result){grant->epoch, probe, "none", "", 1, 0});
+    free(grant->probes);
+    *grant = (struct grant){0};
+}
+
+struct recording {
+    struct breaker *breaker;
+    char *reason;
+};
+
+// {state, the state left by this call or '', stale}
+static void on_recorded(void *argument, enum redis_result result, const redisReply *reply) {
+    struct recording *recording = argument;
+    struct breaker *breaker = recording->breaker;
+    if (result == REDIS_LINK_OK && *text_at(reply, 1)) {
+        bool closed = strcmp(text_at(reply, 0), "closed") == 0;
+        log_transition(breaker, text_at(reply, 1), text_at(reply, 0), closed ? "probes succeeded" : recording->reason);
+        if (closed)
+            breaker->options.on_closed(breaker->options.argument);
+        else
+            breaker_forget_go(breaker);
+    } else if (result == REDIS_LINK_ERROR) {
+        log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
+    }
+    free(recording->reason);
+    free(recording);
+}
+
+// A record that can't be sent or whose reply is lost is not repeated: counted twice would be worse than not at all.
+void breaker_record(struct breaker *breaker, const struct breaker_result *result) {
+    const struct settings *settings = breaker->env->settings;
+    struct recording *recording = xmalloc(sizeof *recording);
+    *recording = (struct recording){breaker, xstrdup(result->reason)};
+    struct fcall *fcall = fcall_new(LIBRARY_BREAKER_RECORD, 1);
+    fcall_text(fcall, breaker_key(breaker->options.provider));
+    fcall_text(fcall, result->epoch);
+    fcall_text(fcall, result->probe);
+    fcall_text(fcall, result->result);
+    fcall_int(fcall, result->count);
+    fcall_int(fcall, result->pause_ms);
+    fcall_int(fcall, settings->breaker_error_threshold);
+    fcall_int(fcall, settings->breaker_open_secs * 1000);
+    fcall_int(fcall, settings->breaker_probes);
+    fcall_text(fcall, result->reason);
+    if (fcall_send(fcall, breaker->env->link, on_recorded, recording) != 0) {
+        free(recording->reason);
+        free(recording);
+    }
+}
+
+void breaker_forget_go(struct breaker *breaker) {
+    breaker->go = (struct grant){0};
+}
+
+struct breaker *breaker_create(const struct dispatch_env *env, const struct breaker_options *options) {
+    struct breaker *breaker = xcalloc(1, sizeof *breaker);
+    breaker->env = env;
+    breaker->options = *options;
+    return breaker;
+}
+
+void breaker_destroy(struct breaker *breaker) {
+    free(breaker);
+}

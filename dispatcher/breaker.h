@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#ifndef DISPATCHER_BREAKER_H
+#define DISPATCHER_BREAKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dispatcher/env.h"
+#include "shared/message.h"
+
+// The dispatcher's side of a provider's breaker, whose state is in Redis for the whole fleet (protocol.md:
+// breaker_probe and breaker_record). Nothing is read that its provider may not be called for: first a grant, then a
+// read.
+
+#define BREAKER_EPOCH_SIZE 24 // a 64-bit number
+#define BREAKER_PROBE_SIZE 32 // "lease:<number>"
+
+enum grant_kind {
+    GRANT_NONE,
+    GRANT_GO,    // the breaker is closed: as many calls as one likes, begun within 100 ms of asking
+    GRANT_PROBE, // it is half-open: one call for each of the probes, each a lease of its own
+};
+
+struct grant {
+    enum grant_kind kind;
+    char epoch[BREAKER_EPOCH_SIZE];
+    int64_t asked_ms;                   // clock_boot_ms
+    char (*probes)[BREAKER_PROBE_SIZE]; // owned
+    size_t probe_count;                 // those that are left
+};
+
+struct breaker;
+
+// grant: the receiver's from here on; GRANT_NONE: ask again after wait_ms.
+typedef void (*breaker_answer)(void *argument, struct grant grant, int64_t wait_ms);
+
+struct breaker_options {
+    enum provider provider;
+    bool mock;                         // log with mock=true
+    void (*on_closed)(void *argument); // this process saw it close: who waits may ask again
+    void *argument;
+};
+
+struct breaker *breaker_create(const struct dispatch_env *env, const struct breaker_options *options);
+// Every answer must have come (the link is gone).
+void breaker_destroy(struct breaker *breaker);
+
+// Asks for up to `want` calls. Returns 0 and answers once, maybe during this call; or -1 when the link isn't up: there
+// will be no answer. A lost reply is answered with GRANT_NONE.
+int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, void *argument) MUST_CHECK;
+// Whether a call may begin by it now and for margin_ms to come.
+bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms);
+// Takes one probe into out (at least BREAKER_PROBE_SIZE bytes): "" for a GO. False when there is none left.
+bool breaker_take_probe(struct grant *grant, char *out) MUST_CHECK;
+// Hands back what was not used, and empties it.
+void breaker_give_up(struct breaker *breaker, struct grant *grant);
+
+// What `count` calls in a row of one epoch came to, in the words of retry.h; before they are settled, once a call.
+// probe: the lease of the one call, or "". reason: what the breaker shows when this opens it.
+struct breaker_result {
+    const char *epoch;
+    const char *probe;
+    const char *result; // "ok", "fail", "trip" or "none"
+    const char *reason;
+    int64_t count;
+    int64_t pause_ms;
+};
+void breaker_record(struct breaker *breaker, const struct breaker_result *result);
+// A call just came back with what is going to stop the others: no more calls by a grant from before.
+void breaker_forget_go(struct breaker *breaker);
+
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "dispatcher/dispatcher.h"
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "dispatcher/descriptors.h"
+#include "dispatcher/env.h"
+#include "dispatcher/lanes.h"
+#include "dispatcher/outlet.h"
+#include "dispatcher/provider.h"
+#include "dispatcher/settle.h"
+#include "shared/counters.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+#include "shared/redis_link.h"
+
+enum {
+    TICK_MS = 1000,
+    OTHER_DESCRIPTORS = 64, // the log, the loop, the common link
+};
+
+enum dispatcher_state {
+    DISPATCHER_RUNNING,
+    DISPATCHER_DRAINING, // until nothing is held
+    DISPATCHER_FLUSHING, // the last replies are awaited
+    DISPATCHER_FINISHED,
+};
+
+struct dispatcher {
+    struct dispatch_env env;
+    enum dispatcher_state state;
+    struct outlet *outlets[PROVIDER_COUNT];
+    struct settler *settler;
+    struct lanes *lanes;
+    uv_timer_t tick;
+    uv_idle_t finish; // runs at the end of the turn in which the last thing was done
+    int open_handles;
+    void (*on_finished)(void *argument);
+    void *argument;
+};
+
+static void change_state(struct dispatcher *dispatcher, enum dispatcher_state state) {
+    dispatcher->state = state;
+}
+
+// --- Its end
+
+static void on_closed(uv_handle_t *handle) {
+    struct dispatcher *dispatcher = handle->data;
+    if (--dispatcher->open_handles > 0)
+        return;
+    free(dispatcher);
+    curl_global_cleanup();
+}
+
+// The link goes first: all that still waits for a reply learns that there will be none, while it is still there.
+static void let_go(struct dispatcher *dispatcher) {
+    if (dispatcher->state == DISPATCHER_FINISHED)
+        return;
+    change_state(dispatcher, DISPATCHER_FINISHED);
+    counters_destroy(dispatcher->env.counters);
+    redis_link_destroy(dispatcher->env.link);
+    lanes_destroy(dispatcher->lanes);
+    settler_destroy(dispatcher->settler);
+    for (int i = 0; i < PROVIDER_COUNT; i++)
+        outlet_destroy(dispatcher->outlets[i]);
+    uv_close((uv_handle_t *)&dispatcher->tick, on_closed);
+    uv_close((uv_handle_t *)&dispatcher->finish, on_closed);
+    dispatcher->on_finished(dispatcher->argument);
+}
+
+static void on_finish(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    let_go(idle->data);
+}
+
+static void on_pong(void *argument, enum redis_result result, const redisReply *reply) {
+    (void)result, (void)reply;
+    struct dispatcher *dispatcher = argument;
+    if (dispatcher->state == DISPATCHER_FLUSHING)
+        uv_idle_start(&dispatcher->finish, on_finish);
+}
+
+// Redis answers in order: behind this answer everything has been done that was sent before.
+static void flush(struct dispatcher *dispatcher) {
+    const char *argv[] = {"PING"};
+    change_state(dispatcher, DISPATCHER_FLUSHING);
+    counters_flush(dispatcher->env.counters);
+    if (redis_link_call(dispatcher->env.link, on_pong, dispatcher, 1, argv, NULL) != 0)
+        uv_idle_start(&dispatcher->finish, on_finish);
+}
+
+static void on_lane_idle(void *argument) {
+    struct dispatcher *dispatcher = argument;
+    if (dispatcher->state == DISPATCHER_DRAINING && lanes_are_idle(dispatcher->lanes))
+        flush(dispatcher);
+}
+
+void dispatcher_drain(struct dispatcher *dispatcher) {
+    if (dispatcher->state != DISPATCHER_RUNNING)
+        return;
+    change_state(dispatcher, DISPATCHER_DRAINING);
+    lanes_stop(dispatcher->lanes); // a lane that is idle already says so in here
+}
+
+void dispatcher_hurry(struct dispatcher *dispatcher) {
+    let_go(dispatcher);
+}
+
+// --- Its work
+
+static void on_up(void *argument) {
+    struct dispatcher *dispatcher = argument;
+    settler_retry(dispatcher->settler);
+    lanes_up(dispatcher->lanes);
+}
+
+static void on_down(void *argument) {
+    struct dispatcher *dispatcher = argument;
+    lanes_down(dispatcher->lanes);
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct dispatcher *dispatcher = timer->data;
+    if (redis_link_is_up(dispatcher->env.link))
+        settler_retry(dispatcher->settler);
+    lanes_tick(dispatcher->lanes);
+}
+
+// --- Its start
+
+char *dispatcher_check(const struct settings *settings) {
+    const struct {
+        const char *name;
+        const char *url;
+    } urls[] = {
+        {"PROVIDER_SMS_URL", settings->provider_sms_url},
+        {"PROVIDER_EMAIL_URL", settings->provider_email_url},
+    };
+    const char *error = redis_url_check(settings->redis_url);
+    if (error)
+        return xasprintf("REDIS_URL: %s", error);
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        error = provider_url_check(urls[i].url);
+        if (error)
+            return xasprintf("%s is '%s': it %s", urls[i].name, urls[i].url, error);
+    }
+    return NULL;
+}
+
+static struct redis_link *open_link(struct dispatcher *dispatcher) {
+    return redis_link_create(dispatcher->env.loop, &(struct redis_link_options){
+                                                       .url = dispatcher->env.settings->redis_url,
+                                                       .name = dispatcher->env.me,
+                                                       .timeout_ms = dispatcher->env.settings->redis_timeout_ms,
+                                                       .on_up = on_up,
+                                                       .on_down = on_down,
+                                                       .argument = dispatcher,
+                                                   });
+}
+
+static size_t calls_that_fit(const struct settings *settings) {
+    size_t watches = PROVIDER_COUNT * (size_t)settings->stream_partitions;
+    return descriptors_raise((size_t)settings->dispatch_max_in_flight, PROVIDER_COUNT, OTHER_DESCRIPTORS + watches);
+}
+
+static void start_timers(struct dispatcher *dispatcher) {
+    dispatcher->tick.data = dispatcher->finish.data = dispatcher;
+    uv_timer_init(dispatcher->env.loop, &dispatcher->tick);
+    uv_idle_init(dispatcher->env.loop, &dispatcher->finish);
+    dispatcher->open_handles = 2;
+    uv_timer_start(&dispatcher->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
+                                    void (*on_finished)(void *argument), void *argument) {
+    struct dispatcher *dispatcher = xcalloc(1, sizeof *dispatcher);
+    struct dispatch_env *env = &dispatcher->env;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) // out of memory, as xmalloc would say it
+        abort();
+    dispatcher->on_finished = on_finished;
+    dispatcher->argument = argument;
+    *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};
+    env->link = open_link(dispatcher);
+    env->counters = counters_create(loop, env->link);
+    size_t cap = calls_that_fit(settings);
+    for (int i = 0; i < PROVIDER_COUNT; i++)
+        dispatcher->outlets[i] = outlet_create(env, (enum provider)i, cap);
+    dispatcher->settler = settler_create(env, lane_settled);
+    dispatcher->lanes = lanes_create(env, &(struct lanes_options){
+                                              .outlets = dispatcher->outlets,
+                                              .settler = dispatcher->settler,
+                                              .on_idle = on_lane_idle,
+                                              .argument = dispatcher,
+                                          });
+    start_timers(dispatcher);
+    return dispatcher;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#ifndef DISPATCHER_DISPATCHER_H
+#define DISPATCHER_DISPATCHER_H
+
+#include <uv.h>
+
+#include "shared/settings.h"
+
+// The whole program but main(): the link to Redis, the lanes, the outlets to the providers, from start to drain.
+
+struct dispatcher;
+
+// Checks what the settings table can't: NULL, or the one-line error (owned by the caller).
+char *dispatcher_check(const struct settings *settings);
+// on_finished: after dispatcher_drain or dispatcher_hurry, once: everything is let go of, and the dispatcher frees
+// itself as its handles close. settings must outlive it.
+struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
+                                    void (*on_finished)(void *argument), void *argument);
+// Takes no new work; finishes what is in flight, gives back what was not called.
+void dispatcher_drain(struct dispatcher *dispatcher);
+// Lets go of everything now; what was in flight is called again by whoever takes it over, under the same idempotency
+// key. Nothing when it has finished already.
+void dispatcher_hurry(struct dispatcher *dispatcher);
+
+#endif

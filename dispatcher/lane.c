@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+//
+// The problem: an entry may be read only when its provider may be called, a grant to call lasts 100 ms, yet a message
+// that arrives in an idle system must be called at once, and an idle system must not burn processor time.
+//
+// The choice: waiting and taking are two things. A watch (watch.h) blocks on a connection of its own until the stream
+// has something newer than what the group was last given; it takes nothing and needs no grant. Then, over the common
+// link, the breaker is asked and XREADGROUP takes as many as the grant and the cap allow, without blocking. So nothing
+// is asked while nothing is there (a half-open breaker's few probes aren't tied up by an idle process), settlements
+// never queue behind a blocking read, and what is acknowledged is acknowledged over the connection that read it.
+//
+// Rejected: XREADGROUP … BLOCK. It takes entries at a time when the grant has long expired, so that they would have to
+// be given back, and their delivery counts raised, whenever the breaker is open.
+//
+// One step at a time: while a read or a claim is under way no other begins, because a claim takes whatever of ours we
+// don't know, and what a read is bringing would look just like that.
+//
+// The watch is only a hint. Every second XLEN is compared with what is held here: whatever was missed, given back by
+// another, or left behind by a process that died, is found by that.
+#include "dispatcher/lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/fcall.h"
+#include "dispatcher/lane_private.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+enum {
+    ERROR_WAIT_MS = 1000,
+    BACKLOG_WAIT_MS = 1000,
+    READ_MARGIN_MS = 20, // of a grant that must be left for a read to be worth it
+    TICKS_PER_REAP = 3600,
+};
+#define REAP_IDLE_MS (24LL * 3600 * 1000)
+
+void lane_change_step(struct lane *lane, enum lane_step step) {
+    lane->step = step;
+}
+
+static bool is_up(const struct lane *lane) {
+    return redis_link_is_up(lane->env->link);
+}
+
+// --- Waiting
+
+static void on_refusal_over(uv_timer_t *timer) {
+    struct lane *lane = timer->data;
+    if (lane->step == LANE_REFUSED)
+        lane_change_step(lane, LANE_READY);
+    lane_go_on(lane);
+}
+
+void lane_refuse(struct lane *lane, int64_t wait_ms) {
+    lane_change_step(lane, LANE_REFUSED);
+    uv_timer_start(&lane->refusal, on_refusal_over, (uint64_t)wait_ms, 0);
+}
+
+void lane_failed(struct lane *lane, const char *what, enum redis_result result, const redisReply *reply) {
+    if (result == REDIS_LINK_LOST) {
+        lane_change_step(lane, LANE_READY);
+        return;
+    }
+    if (strstr(reply->str, "NOGROUP")) {
+        lane->has_group = false;
+        lane_change_step(lane, LANE_READY);
+        return;
+    }
+    log_error("lane_failed", "%s of %s: %s", what, lane->keys.outbound, reply->str);
+    lane_refuse(lane, ERROR_WAIT_MS);
+}
+
+// --- The group
+
+static void on_group(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    bool exists = result == REDIS_LINK_ERROR && strncmp(reply->str, "BUSYGROUP", strlen("BUSYGROUP")) == 0;
+    if (result != REDIS_LINK_OK && !exists) {
+        lane_failed(lane, "XGROUP CREATE", result, reply);
+    } else {
+        lane_change_step(lane, LANE_READY);
+        lane->has_group = true;
+        lane->more = lane->claim_due = true;
+        snprintf(lane->after, sizeof lane->after, "0-0");
+    }
+    lane_go_on(lane);
+}
+
+static void make_group(struct lane *lane) {
+    const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
+    lane_change_step(lane, LANE_HEALING);
+    if (redis_link_call(lane->env->link, on_group, lane, 6, argv, NULL) != 0)
+        lane_change_step(lane, LANE_READY);
+}
+
+// --- The grant
+
+static void on_backlog(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER)
+        lane->backlog_full = reply->integer >= 2 * lane->env->settings->stream_max_backlog;
+}
+
+static int ask_backlog(struct lane *lane) {
+    const char *argv[] = {"XLEN", lane->keys.events};
+    return redis_link_call(lane->env->link, on_backlog, lane, 2, argv, NULL);
+}
+
+static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
+    struct lane *lane = argument;
+    struct breaker *breaker = lane->options.outlet->breaker;
+    breaker_give_up(breaker, &lane->grant);
+    lane->grant = grant;
+    lane_change_step(lane, LANE_READY);
+    if (!is_up(lane))
+        return;
+    if (grant.kind == GRANT_NONE) {
+        lane_give_back_waiting(lane);
+        if (!lane->stopping)
+            lane_refuse(lane, wait_ms);
+    } else if (lane->backlog_full && !lane->waiting.first) {
+        breaker_give_up(breaker, &lane->grant);
+        lane_refuse(lane, BACKLOG_WAIT_MS);
+    }
+    lane_go_on(lane);
+}
+
+static void ask_breaker(struct lane *lane, size_t want) {
+    lane_change_step(lane, LANE_ASKING);
+    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.outlet->breaker, want, on_grant, lane) != 0)
+        lane_change_step(lane, LANE_READY);
+}
+
+// --- What to do next
+
+static void on_arrival(void *argument) {
+    struct lane *lane = argument;
+    lane->more = true;
+    lane_go_on(lane);
+}
+
+static void rest(struct lane *lane) {
+    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    watch_begin(lane->watch, lane->after);
+}
+
+static void stop_when_idle(struct lane *lane) {
+    lane_give_back_waiting(lane);
+    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    if (lane_is_idle(lane))
+        lane->options.on_idle(lane->options.argument);
+}
+
+static void next_step(struct lane *lane) {
+    struct outlet *outlet = lane->options.outlet;
+    size_t want = lane->waiting.first ? lane->waiting_count : outlet_room(outlet);
+    int64_t margin_ms = lane->waiting.first ? 0 : READ_MARGIN_MS;
+    if (want == 0) // the outlet wakes the lane when there is room
+        return;
+    if (!breaker_grant_is_good(outlet->breaker, &lane->grant, margin_ms))
+        ask_breaker(lane, want);
+    else if (lane->waiting.first)
+        lane_call_waiting(lane);
+    else if (lane->claim_due)
+        lane_claim(lane);
+    else
+        lane_read(lane);
+}
+
+void lane_go_on(struct lane *lane) {
+    if (lane->step != LANE_READY)
+        return;
+    if (lane->stopping)
+        stop_when_idle(lane);
+    else if (!is_up(lane))
+        return;
+    else if (!lane->has_group)
+        make_group(lane);
+    else if (!lane->waiting.first && !lane->more && !lane->claim_due)
+        rest(lane);
+    else
+        next_step(lane);
+}
+
+void lane_wake(struct lane *lane) {
+    if (lane->step == LANE_REFUSED) {
+        uv_timer_stop(&lane->refusal);
+        lane_change_step(lane, LANE_READY);
+    }
+    lane_go_on(lane);
+}
+
+// --- Every second
+
+static void on_length(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_INTEGER || lane->stopping)
+        return;
+    if ((size_t)reply->integer > lease_table_count(lane->leases)) {
+        lane->more = lane->claim_due = true;
+        lane_go_on(lane);
+    }
+}
+
+static void on_reaped(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result == REDIS_LINK_OK && reply->integer > 0)
+        log_info("consumers_reaped", "%s: %lld consumers that held nothing and were silent for a day",
+                 lane->keys.outbound, reply->integer);
+}
+
+static void reap(struct lane *lane) {
+    struct fcall *fcall = fcall_new(LIBRARY_REAP, 1);
+    fcall_text(fcall, lane->keys.outbound);
+    fcall_text(fcall, GROUP_DISPATCHERS);
+    fcall_int(fcall, REAP_IDLE_MS);
+    if (fcall_send(fcall, lane->env->link, on_reaped, lane) != 0)
+        log_debug("reap_skipped", "%s: Redis is away", lane->keys.outbound);
+}
+
+void lane_tick(struct lane *lane) {
+    const char *argv[] = {"XLEN", lane->keys.outbound};
+    if (lane->stopping || !is_up(lane))
+        return;
+    if (lane->ticks++ % TICKS_PER_REAP == 0)
+        reap(lane);
+    if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, on_length, lane, 2, argv, NULL) != 0)
+        return;
+}
+
+// --- Its life
+
+void lane_up(struct lane *lane) {
+    lane->has_group = false;
+    parked_look(lane->parked);
+    lane_wake(lane);
+}
+
+void lane_down(struct lane *lane) {
+    // Read but not called: the next connection's first claim brings them again.
+    lane_drop_waiting(lane);
+    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    breaker_forget_go(lane->options.outlet->breaker);
+    uv_timer_stop(&lane->refusal);
+    lane_change_step(lane, LANE_READY);
+    lane_go_on(lane);
+}
+
+void lane_drop(struct lease *lease) {
+    struct lane *lane = lease->lane;
+    lease_table_remove(lane->leases, lease);
+    outlet_release(lane->options.outlet, 1);
+    if (lane->stopping)
+        lane_go_on(lane);
+}
+
+void lane_settled(struct lease *lease) {
+    if (lease->decision.delay_ms > 0)
+        parked_expect(lease->lane->parked, lease->decision.delay_ms);
+    lane_drop(lease);
+}
+
+void lane_stop(struct lane *lane) {
+    lane->stopping = true;
+    parked_stop(lane->parked);
+    uv_timer_stop(&lane->refusal);
+    if (lane->step == LANE_REFUSED)
+        lane_change_step(lane, LANE_READY);
+    lane_go_on(lane);
+}
+
+bool lane_is_idle(const struct lane *lane) {
+    return lane->step == LANE_READY && lease_table_count(lane->leases) == 0;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct lane *lane = handle->data;
+    free(lane->watch_name);
+    free(lane);
+}
+
+static void break_off(void *argument, struct lease *lease) {
+    (void)argument;
+    if (lease->state == LEASE_CALLING)
+        call_cancel(lease->call);
+}
+
+void lane_destroy(struct lane *lane) {
+    watch_destroy(lane->watch);
+    parked_destroy(lane->parked);
+    lease_table_each(lane->leases, break_off, NULL);
+    lease_table_destroy(lane->leases);
+    free(lane->grant.probes);
+    uv_close((uv_handle_t *)&lane->refusal, on_closed);
+}
+
+struct lane *lane_create(const struct dispatch_env *env, const struct lane_options *options) {
+    struct lane *lane = xcalloc(1, sizeof *lane);
+    lane->env = env;
+    lane->options = *options;
+    lane->options.tag = NULL;
+    partition_keys(options->tag, &lane->keys);
+    lane->leases = lease_table_create();
+    lane->refusal.data = lane;
+    uv_timer_init(env->loop, &lane->refusal);
+    lane->parked = parked_create(env, &lane->keys);
+    lane->watch_name = xasprintf("%s-watch-%s", env->me, lane->keys.tag);
+    lane->watch = watch_create(env, &(struct watch_options){
+                                        .name = lane->watch_name,
+                                        .stream = lane->keys.outbound,
+                                        .on_arrival = on_arrival,
+                                        .argument = lane,
+                                    });
+    return lane;
+}
+
+const struct partition_keys *lane_keys(const struct lane *lane) {
+    return &lane->keys;
+}
+
+struct outlet *lane_outlet(const struct lane *lane) {
+    return lane->options.outlet;
+}
+
+struct settler *lane_settler(const struct lane *lane) {
+    return lane->options.settler;
+}

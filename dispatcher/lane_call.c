@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// What becomes of the entries that a lane holds: called, renewed first where their lease is half over, or given back.
+#include <stdio.h>
+
+#include "dispatcher/fcall.h"
+#include "dispatcher/lane_private.h"
+#include "shared/clock.h"
+#include "shared/log.h"
+
+void lane_wait(struct lane *lane, struct lease *lease) {
+    lease->state = LEASE_WAITING;
+    lease_queue_put(&lane->waiting, lease);
+    lane->waiting_count++;
+}
+
+static struct lease *take_waiting(struct lane *lane) {
+    struct lease *lease = lease_queue_take(&lane->waiting);
+    if (lease)
+        lane->waiting_count--;
+    return lease;
+}
+
+void lane_drop_waiting(struct lane *lane) {
+    struct lease *lease;
+    while ((lease = take_waiting(lane)))
+        lane_drop(lease);
+}
+
+// --- Giving back and renewing
+
+static struct fcall *fenced(enum library_function function, const struct lease *lease) {
+    const struct lane *lane = lease->lane;
+    struct fcall *fcall = fcall_new(function, 1);
+    fcall_text(fcall, lane->keys.outbound);
+    fcall_text(fcall, GROUP_DISPATCHERS);
+    fcall_text(fcall, lane->env->me);
+    fcall_text(fcall, lease->entry.id);
+    fcall_int(fcall, lease->count);
+    return fcall;
+}
+
+static void on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lease *lease = argument;
+    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY)
+        log_error("give_back_failed", "%s: %s", lease->entry.id, reply->str); // its lease runs out by itself
+    lane_drop(lease);
+}
+
+void lane_give_back(struct lease *lease) {
+    lease->state = LEASE_RETURNING;
+    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, on_given_back, lease) != 0)
+        lane_drop(lease);
+}
+
+void lane_give_back_waiting(struct lane *lane) {
+    struct lease *lease;
+    while ((lease = take_waiting(lane)))
+        lane_give_back(lease);
+}
+
+static void on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lease *lease = argument;
+    struct lane *lane = lease->lane;
+    bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
+    if (!ours) {
+        if (result == REDIS_LINK_OK)
+            log_warn("lease_lost", "%s: entry %s passed to another before it was called", lease->entry.message_id,
+                     lease->entry.id);
+        lane_drop(lease);
+    } else if (lane->stopping) {
+        lane_give_back(lease);
+    } else {
+        lease->dated_ms = lease->renewal_ms;
+        lane_wait(lane, lease);
+    }
+    lane_go_on(lane);
+}
+
+static void renew(struct lease *lease) {
+    lease->state = LEASE_RENEWING;
+    lease->renewal_ms = clock_boot_ms();
+    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, on_renewed, lease) != 0)
+        lane_drop(lease);
+}
+
+// --- Calling
+
+// So young that nobody can have taken it, nor will before a call that begins now has ended: the claim time-out is at
+// least twice the provider's and 2 s.
+static bool is_young(const struct lease *lease) {
+    return clock_boot_ms() - lease->dated_ms <= lease->lane->env->settings->worker_claim_timeout_secs * 1000 / 2;
+}
+
+static bool may_begin(void *argument) {
+    return is_young(argument);
+}
+
+static void log_attempt(const struct lease *lease) {
+    const struct outlet *outlet = lane_outlet(lease->lane);
+    struct log_line *line = log_begin(LOG_DEBUG, outlet->mock ? "mock_dispatch_attempt" : "dispatch_attempt");
+    log_str(line, "message_id", lease->entry.message_id);
+    log_str(line, "request_id", lease->entry.message.request_id);
+    log_str(line, "entry", lease->entry.id);
+    log_str(line, "provider", provider_name(outlet->provider));
+    log_int(line, "call", lease->entry.call);
+    log_str(line, "probe", lease->probe);
+    if (outlet->mock)
+        log_bool(line, "mock", true);
+    log_end(line);
+}
+
+static void hand_back_probe(struct lease *lease) {
+    if (*lease->probe)
+        breaker_record(lane_outlet(lease->lane)->breaker,
+                       &(struct breaker_result){lease->epoch, lease->probe, "none", "", 1, 0});
+    lease->probe[0] = '\0';
+}
+
+static void on_called(void *argument, struct outcome *outcome) {
+    struct lease *lease = argument;
+    struct lane *lane = lease->lane;
+    lease->call = NULL;
+    if (outcome) {
+        lease->outcome = *outcome;
+        settler_take(lane->options.settler, lease);
+        return;
+    }
+    // The process was stopped between the read and the call, and went on when the lease was no longer young.
+    hand_back_probe(lease);
+    if (redis_link_is_up(lane->env->link))
+        renew(lease);
+    else
+        lane_drop(lease);
+}
+
+static void begin(struct lease *lease) {
+    static const struct call_events events = {may_begin, on_called};
+    struct lane *lane = lease->lane;
+    struct outlet *outlet = lane->options.outlet;
+    snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
+    lease->state = LEASE_CALLING;
+    counters_add(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, 1);
+    log_attempt(lease);
+    lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
+}
+
+static void expire(struct lease *lease) {
+    lease->outcome.class = OUTCOME_EXPIRED;
+    lease->outcome.started_ms = clock_unix_ms();
+    lease->outcome.error = xstrdup("it was not delivered within API_WORKER_DEADLINE_SECS");
+    settler_take(lease->lane->options.settler, lease);
+}
+
+void lane_call_waiting(struct lane *lane) {
+    const struct settings *settings = lane->env->settings;
+    struct lease *lease;
+    size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
+    while (count-- > 0 && (lease = take_waiting(lane))) {
+        if (retry_is_expired(settings, redis_link_now_ms(lane->env->link) - lease->entry.at_ms))
+            expire(lease);
+        else if (!is_young(lease))
+            renew(lease);
+        else if (breaker_take_probe(&lane->grant, lease->probe))
+            begin(lease);
+        else
+            lane_give_back(lease);
+    }
+    if (lane->grant.kind == GRANT_PROBE) // those that are left: others may have work for them
+        breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    lane_go_on(lane);
+}

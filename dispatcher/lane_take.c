@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+//
+// How a lane takes entries: by reading what is new, and by claiming what others gave back, what it held before it lost
+// touch with Redis, and what others have held for too long.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/fcall.h"
+#include "dispatcher/lane_private.h"
+#include "shared/clock.h"
+#include "shared/json.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
+
+// As the grant and the cap allow; that room is held until the reply says how much of it is used.
+static size_t reserve(struct lane *lane) {
+    size_t count = outlet_room(lane->options.outlet);
+    if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count)
+        count = lane->grant.probe_count;
+    if (count > MOST_AT_ONCE)
+        count = MOST_AT_ONCE;
+    lane->reserved = count;
+    lane->asked_ms = clock_boot_ms();
+    outlet_hold(lane->options.outlet, count);
+    return count;
+}
+
+static void release_reserved(struct lane *lane) {
+    outlet_release(lane->options.outlet, lane->reserved);
+    lane->reserved = 0;
+}
+
+// --- Entries that can't be called
+
+static void on_poison_done(void *argument, enum redis_result result, const redisReply *reply) {
+    (void)argument;
+    if (result == REDIS_LINK_ERROR)
+        log_error("poison_failed", "%s", reply->str);
+}
+
+struct poison {
+    struct lane *lane;
+    char entry[ENTRY_ID_SIZE];
+};
+
+static void on_poison_recorded(void *argument, enum redis_result result, const redisReply *reply) {
+    struct poison *poison = argument;
+    struct lane *lane = poison->lane;
+    if (result == REDIS_LINK_OK) {
+        struct fcall *fcall = fcall_new(LIBRARY_DONE, 1);
+        fcall_text(fcall, lane->keys.outbound);
+        fcall_text(fcall, GROUP_DISPATCHERS);
+        fcall_text(fcall, poison->entry);
+        if (fcall_send(fcall, lane->env->link, on_poison_done, NULL) != 0)
+            log_debug("poison_kept", "%s: Redis is away", poison->entry);
+    } else if (result != REDIS_LINK_LOST) {
+        log_error("poison_failed", "%s: %s", poison->entry, reply->str); // it stays ours and is claimed again
+    }
+    free(poison);
+}
+
+static void encode_fields(const redisReply *fields, struct buf *out) {
+    buf_putc(out, '[');
+    for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i < fields->elements; i++) {
+        if (i > 0)
+            buf_putc(out, ',');
+        json_write_stringn(out, fields->element[i]->str, (size_t)fields->element[i]->len);
+    }
+    buf_putc(out, ']');
+}
+
+// Moves an entry that isn't even a token to `events`, where the persister finds that it can't read it and puts it to
+// the dead letters, fields and all. Recorded first, deleted then.
+static void quarantine(struct lane *lane, const char *entry_id, const redisReply *fields, const char *why) {
+    struct buf text = {0};
+    encode_fields(fields, &text);
+    const char *argv[] = {"XADD", lane->keys.events, "*",      "v",      STREAM_FORMAT, "k", "poison", "why",
+                          why,    "entry",           entry_id, "fields", text.data};
+    struct poison *poison = xcalloc(1, sizeof *poison);
+    poison->lane = lane;
+    snprintf(poison->entry, sizeof poison->entry, "%s", entry_id);
+    log_error("entry_poison", "%s of %s: %s", entry_id, lane->keys.outbound, why);
+    if (redis_link_call(lane->env->link, on_poison_recorded, poison, 13, argv, NULL) != 0)
+        free(poison);
+    buf_free(&text);
+}
+
+// --- Entries that came
+
+// An entry that is held here came again: its group was destroyed and made anew. It is the same work under a new
+// delivery.
+static bool is_held(struct lane *lane, const struct entry *entry, int64_t count) {
+    struct lease *held = lease_table_find(lane->leases, entry->id);
+    if (!held)
+        return false;
+    held->count = count;
+    held->dated_ms = lane->asked_ms;
+    return true;
+}
+
+static const char *check(const struct lane *lane, const struct entry *entry) {
+    return message_provider(entry->message.type) == lane->options.outlet->provider
+               ? NULL
+               : "the message is for another provider";
+}
+
+static void hold(struct lane *lane, struct entry *entry, int64_t count, const char *unreadable) {
+    struct lease *lease = lease_table_add(lane->leases, entry);
+    lease->lane = lane;
+    lease->count = count;
+    lease->dated_ms = lane->asked_ms;
+    outlet_hold(lane->options.outlet, 1);
+    if (unreadable) {
+        lease->outcome.class = OUTCOME_UNREADABLE;
+        lease->outcome.started_ms = clock_unix_ms();
+        lease->outcome.error = xstrdup(unreadable);
+        settler_take(lane->options.settler, lease);
+    } else if (lane->stopping) {
+        lane_give_back(lease);
+    } else {
+        lane_wait(lane, lease);
+    }
+}
+
+// An entry of a newer release is given back for one that can read it, and not claimed again by this process, as long as
+// it can remember.
+static void hand_on(struct lane *lane, struct entry *entry, int64_t count) {
+    log_warn("entry_newer", "%s of %s is of a newer release: given back", entry->id, lane->keys.outbound);
+    snprintf(lane->newer[lane->newer_next], ENTRY_ID_SIZE, "%s", entry->id);
+    lane->newer_next = (lane->newer_next + 1) % LANE_MOST_NEWER;
+    struct lease *lease = lease_table_add(lane->leases, entry);
+    lease->lane = lane;
+    lease->count = count;
+    outlet_hold(lane->options.outlet, 1);
+    lane_give_back(lease);
+}
+
+// Returns whether it is one to be worked on here.
+static bool take(struct lane *lane, const redisReply *id, int64_t count, const redisReply *fields) {
+    struct entry entry;
+    const char *why = NULL;
+    enum entry_kind kind = entry_read(id, fields, &entry, &why);
+    if (kind == ENTRY_READABLE && (why = check(lane, &entry)))
+        kind = ENTRY_UNREADABLE;
+    if (is_held(lane, &entry, count))
+        entry_free(&entry);
+    else if (kind == ENTRY_POISON)
+        quarantine(lane, entry.id, fields, why);
+    else if (kind == ENTRY_NEWER)
+        hand_on(lane, &entry, count);
+    else
+        hold(lane, &entry, count, kind == ENTRY_UNREADABLE ? why : NULL);
+    return kind == ENTRY_READABLE || kind == ENTRY_UNREADABLE;
+}
+
+static bool is_entry(const redisReply *reply, size_t elements) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == elements &&
+           reply->element[0]->type == REDIS_REPLY_STRING;
+}
+
+// --- Where the group has read to
+
+static const char *last_delivered(const redisReply *info) {
+    const char *name = NULL, *last = NULL;
+    for (size_t i = 0; info->type == REDIS_REPLY_ARRAY && i + 1 < info->elements; i += 2) {
+        if (info->element[i]->str && strcmp(info->element[i]->str, "name") == 0)
+            name = info->element[i + 1]->str;
+        if (info->element[i]->str && strcmp(info->element[i]->str, "last-delivered-id") == 0)
+            last = info->element[i + 1]->str;
+    }
+    return name && strcmp(name, GROUP_DISPATCHERS) == 0 ? last : NULL;
+}
+
+static void on_groups(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "XINFO GROUPS", result, reply);
+    } else {
+        lane_change_step(lane, LANE_READY);
+        for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+            const char *last = last_delivered(reply->element[i]);
+            if (last)
+                snprintf(lane->after, sizeof lane->after, "%s", last);
+        }
+    }
+    lane_go_on(lane);
+}
+
+// Another dispatcher took what was there: the watch would see it for as long as it lies in the stream.
+static void locate(struct lane *lane) {
+    const char *argv[] = {"XINFO", "GROUPS", lane->keys.outbound};
+    lane_change_step(lane, LANE_LOCATING);
+    if (redis_link_call(lane->env->link, on_groups, lane, 3, argv, NULL) != 0)
+        lane_change_step(lane, LANE_READY);
+}
+
+// --- Reading
+
+static void take_read(struct lane *lane, const redisReply *entries) {
+    for (size_t i = 0; i < entries->elements; i++) {
+        const redisReply *entry = entries->element[i];
+        if (!is_entry(entry, 2))
+            continue;
+        snprintf(lane->after, sizeof lane->after, "%s", entry->element[0]->str);
+        take(lane, entry->element[0], 1, entry->element[1]);
+    }
+}
+
+// nil, or [[stream, [[id, [field, value, …]], …]]]
+static const redisReply *entries_of(const redisReply *reply) {
+    bool is_one = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
+                  reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements == 2;
+    return is_one ? reply->element[0]->element[1] : NULL;
+}
+
+static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    size_t asked = lane->reserved;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "XREADGROUP", result, reply);
+        release_reserved(lane);
+        lane_go_on(lane);
+        return;
+    }
+    const redisReply *entries = entries_of(reply);
+    size_t count = entries ? entries->elements : 0;
+    lane_change_step(lane, LANE_READY);
+    lane->more = count == asked;
+    if (entries)
+        take_read(lane, entries);
+    release_reserved(lane);
+    if (count == 0 && !lane->stopping)
+        locate(lane);
+    else
+        lane_go_on(lane);
+}
+
+void lane_read(struct lane *lane) {
+    char count[24];
+    snprintf(count, sizeof count, "%zu", reserve(lane));
+    const char *argv[] = {"XREADGROUP",        "GROUP", GROUP_DISPATCHERS, lane->env->me, "COUNT", count, "STREAMS",
+                          lane->keys.outbound, ">"};
+    lane_change_step(lane, LANE_READING);
+    if (redis_link_call(lane->env->link, on_read, lane, 9, argv, NULL) != 0) {
+        lane_change_step(lane, LANE_READY);
+        release_reserved(lane);
+    }
+}
+
+// --- Claiming
+
+static void on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    size_t asked = lane->reserved;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "claim", result, reply);
+        release_reserved(lane);
+        lane_go_on(lane);
+        return;
+    }
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    lane_change_step(lane, LANE_READY);
+    lane->claim_due = count == asked;
+    for (size_t i = 0; i < count; i++) {
+        const redisReply *entry = reply->element[i];
+        bool good = is_entry(entry, 3) && take(lane, entry->element[0], entry->element[1]->integer, entry->element[2]);
+        if (!good) // it might be claimed again at once: not before the next tick
+            lane->claim_due = false;
+    }
+    counters_add(lane->env->counters, COUNTER_WORKER_CLAIMED, count);
+    release_reserved(lane);
+    lane_go_on(lane);
+}
+
+static void add_known(void *argument, struct lease *lease) {
+    fcall_text(argument, lease->entry.id);
+}
+
+// Nobody steals before it has been connected without a gap for as long as a lease lasts: while Redis is away, idle time
+// runs on.
+void lane_claim(struct lane *lane) {
+    int64_t lease_ms = lane->env->settings->worker_claim_timeout_secs * 1000;
+    struct fcall *fcall = fcall_new(LIBRARY_CLAIM, 1);
+    fcall_text(fcall, lane->keys.outbound);
+    fcall_text(fcall, GROUP_DISPATCHERS);
+    fcall_text(fcall, lane->env->me);
+    fcall_int(fcall, redis_link_up_ms(lane->env->link) >= lease_ms);
+    fcall_int(fcall, lease_ms);
+    fcall_int(fcall, (int64_t)reserve(lane));
+    lease_table_each(lane->leases, add_known, fcall);
+    for (size_t i = 0; i < LANE_MOST_NEWER; i++)
+        if (lane->newer[i][0])
+            fcall_text(fcall, lane->newer[i]);
+    lane_change_step(lane, LANE_CLAIMING);
+    if (fcall_send(fcall, lane->env->link, on_claimed, lane) != 0) {
+        lane_change_step(lane, LANE_READY);
+        release_reserved(lane);
+    }
+}

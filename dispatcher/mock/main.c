@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "dispatcher/mock/mock_provider.h"
+#include "shared/http_server.h"
+#include "shared/log.h"
+#include "shared/process.h"
+#include "shared/redis_link.h"
+#include "shared/settings.h"
+
+// The mock provider stands for Twilio and SendGrid, in their wire formats.
+
+static void drain(void *argument) {
+    mock_provider_drain(*(struct mock_provider **)argument);
+}
+
+static void hurry(void *argument) {
+    mock_provider_hurry(*(struct mock_provider **)argument);
+}
+
+static void finished(void *argument) {
+    process_finished(argument);
+}
+
+static _Noreturn void refuse(const char *setting, const char *why) {
+    fprintf(stderr, "mock-provider: %s: %s\n", setting, why);
+    exit(2);
+}
+
+// As many connections as MAX_CONNECTIONS says, if the hard limit allows it.
+static void raise_descriptors(const struct settings *settings) {
+    enum { OTHERS = 64 };
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)settings->max_connections + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("descriptors", "the limit of open files could not be raised: %s", strerror(errno));
+}
+
+static int listen_or_exit(const struct settings *settings) {
+    int listening = http_listen(settings->bind_address, (uint16_t)settings->mock_provider_port, false);
+    if (listening >= 0)
+        return listening;
+    fprintf(stderr, "mock-provider: can't listen on %s port %lld: %s; choose another MOCK_PROVIDER_PORT\n",
+            settings->bind_address, (long long)settings->mock_provider_port, strerror(errno));
+    exit(EXIT_FAILURE);
+}
+
+int main(int argc, char **argv) {
+    struct settings settings;
+    settings_from_command_line(&settings, argc, argv, FOR_MOCK, "mock-provider",
+                               "Stands for Twilio and SendGrid, and misbehaves as it is told.");
+    const char *error = redis_url_check(settings.redis_url);
+    if (error)
+        refuse("REDIS_URL", error);
+    process_start(&settings, "mock-provider");
+    raise_descriptors(&settings);
+    int listening = listen_or_exit(&settings);
+
+    struct mock_provider *mock;
+    struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &mock};
+    mock = mock_provider_start(process.loop, &settings, process_instance(), listening, finished, &process);
+    if (!mock)
+        refuse("the HTTP server can't be started", strerror(errno));
+    process_watch(&process, &settings);
+    log_info("started", "listening on %s port %lld", settings.bind_address, (long long)settings.mock_provider_port);
+    uv_run(process.loop, UV_RUN_DEFAULT);
+
+    int status = process_end(process.loop);
+    settings_free(&settings);
+    return status;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#ifndef MOCK_CONFIG_H
+#define MOCK_CONFIG_H
+
+#include <hiredis/hiredis.h>
+#include <stddef.h>
+
+#include "shared/buf.h"
+#include "shared/mem.h"
+#include "shared/message.h"
+#include "shared/settings.h"
+
+// How the mock behaves, as it is in the hash `mock:config`: fields such as timeout_pct for all providers, and
+// "email.timeout_pct" where one provider differs. An empty seed is none.
+
+struct mock_config {
+    struct mock_settings providers[PROVIDER_COUNT];
+};
+
+// Takes an HGETALL reply. Returns NULL with *out filled, or a static sentence with *out as it was.
+const char *mock_config_read(const redisReply *hash, struct mock_config *out) MUST_CHECK;
+// A field of the reply, or NULL.
+const char *mock_config_field(const redisReply *hash, const char *name);
+// The fields that say the same: the first provider's for all, then what differs in the others. Calls
+// each(argument, name, value) for them.
+void mock_config_each_field(const struct mock_config *config,
+                            void (*each)(void *argument, const char *name, const char *value), void *argument);
+
+#endif

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#ifndef MOCK_PROVIDER_H
+#define MOCK_PROVIDER_H
+
+#include <uv.h>
+
+#include "shared/settings.h"
+
+// The mock of both providers, as a server: their two paths, and GET /mock/stats and /mock/calls/{idempotency key}.
+
+struct mock_provider;
+
+// listen_socket: from http_listen; owned from here on. on_finished: after mock_provider_drain or _hurry, once: it frees
+// itself as its handles close. NULL with errno set when the server can't be started. settings must outlive it.
+struct mock_provider *mock_provider_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
+                                          int listen_socket, void (*on_finished)(void *argument), void *argument);
+// Takes no new connections and answers what it holds.
+void mock_provider_drain(struct mock_provider *mock);
+void mock_provider_hurry(struct mock_provider *mock);
+
+#endif

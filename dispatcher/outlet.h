@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#ifndef DISPATCHER_OUTLET_H
+#define DISPATCHER_OUTLET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "dispatcher/breaker.h"
+#include "dispatcher/call.h"
+#include "dispatcher/env.h"
+#include "dispatcher/transport.h"
+#include "shared/message.h"
+
+// One provider as this process sees it: where it is, its breaker, and how much of its work is held. Shared by the lanes
+// of its partitions.
+
+struct lane;
+
+struct outlet {
+    const struct dispatch_env *env;
+    enum provider provider;
+    bool mock;   // it is the mock: log with mock=true
+    size_t cap;  // of held
+    size_t held; // entries that were read, or may come with a read under way, and aren't settled
+    struct breaker *breaker;
+    struct transport *transport;
+    struct caller *caller;
+    struct lane **lanes; // not owned
+    size_t lane_count;
+    size_t first_lane; // the one that is woken first; goes round, so that none starves
+    uv_idle_t end_of_turn;
+};
+
+struct outlet *outlet_create(const struct dispatch_env *env, enum provider provider, size_t cap);
+void outlet_add_lane(struct outlet *outlet, struct lane *lane);
+// How many entries may be read.
+size_t outlet_room(const struct outlet *outlet);
+void outlet_hold(struct outlet *outlet, size_t count);
+// Lets go of some, and wakes the lanes that wait for room, once all that the loop's turn brings has been let go of.
+void outlet_release(struct outlet *outlet, size_t count);
+// No call may be under way, and the link must be gone. Frees itself once its handles have closed.
+void outlet_destroy(struct outlet *outlet);
+
+#endif

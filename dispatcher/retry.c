@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "dispatcher/retry.h"
+
+#include "shared/backoff.h"
+
+#define LONGEST_WAIT_MS (72LL * 3600 * 1000) // as redis/messaging.lua cuts a pause
+#define DEFAULT_PAUSE_MS 1000 // a 429 that doesn't say for how long: the shortest that Retry-After could have said
+#define SHORTEST_PAUSE_MS 100 // "Retry-After: 0", or a date that has passed, must not make us call without end
+
+enum wait { WAIT_NONE, WAIT_BACKOFF, WAIT_AS_ASKED };
+
+struct rule {
+    const char *verdict;
+    const char *breaker;
+    bool spends; // an attempt, of which a message has API_WORKER_MAX_RETRIES
+    enum wait wait;
+    enum counter counter;
+};
+
+// The reasons: a 429 is not a failure, the provider works and says when to come back. A 401 or 403 says that our own
+// credentials are wrong, which no message is to blame for. Any other refusal (4xx) is about this message and will be
+// the same next time, and it shows that the provider works.
+static const struct rule rules[OUTCOME_CLASS_COUNT] = {
+    [OUTCOME_SENT] = {"sent", "ok", false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
+    [OUTCOME_RATE_LIMITED] = {"retry", "none", false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
+    [OUTCOME_TIMEOUT] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_CONNECTION_FAILED] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_SERVER_ERROR] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_CREDENTIALS] = {"retry", "trip", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_REJECTED] = {"failed", "ok", true, WAIT_NONE, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_UNREADABLE] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
+    [OUTCOME_EXPIRED] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
+};
+
+static int64_t at_most(int64_t value, int64_t most) {
+    return value < most ? value : most;
+}
+
+static int64_t at_least(int64_t value, int64_t least) {
+    return value > least ? value : least;
+}
+
+static int64_t pause_of(const struct outcome *outcome) {
+    int64_t asked = outcome->retry_after_ms >= 0 ? outcome->retry_after_ms : DEFAULT_PAUSE_MS;
+    return at_most(at_least(asked, SHORTEST_PAUSE_MS), LONGEST_WAIT_MS);
+}
+
+// Where nothing is spent the calls are counted, so that such a message waits longer each time, too.
+static int64_t backoff_of(const struct settings *settings, const struct retry_case *this_case, bool free) {
+    unsigned attempt = (unsigned)at_most(free ? this_case->call - 1 : this_case->spent, 62);
+    return backoff_full_jitter_ms(attempt, settings->worker_backoff_base_ms, settings->worker_backoff_cap_ms);
+}
+
+bool retry_is_expired(const struct settings *settings, int64_t age_ms) {
+    return age_ms >= settings->message_deadline_secs * 1000;
+}
+
+struct retry_decision retry_decide(const struct settings *settings, const struct retry_case *this_case) {
+    const struct rule *rule = &rules[this_case->outcome->class];
+    struct retry_decision decision = {
+        .verdict = rule->verdict,
+        .breaker = rule->breaker,
+        // A failed probe spends none: a long outage must not burn the few messages that probe it.
+        .free = !rule->spends || this_case->probe,
+        .counter = rule->counter,
+    };
+    if (rule->wait == WAIT_AS_ASKED)
+        decision.delay_ms = decision.pause_ms = pause_of(this_case->outcome);
+    if (rule->wait == WAIT_BACKOFF)
+        decision.delay_ms = at_most(backoff_of(settings, this_case, decision.free), LONGEST_WAIT_MS);
+    bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;
+    if (rule->wait != WAIT_NONE && (last || retry_is_expired(settings, this_case->age_ms))) {
+        decision.verdict = "failed";
+        decision.delay_ms = 0;
+    }
+    return decision;
+}

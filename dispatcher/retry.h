@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#ifndef DISPATCHER_RETRY_H
+#define DISPATCHER_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dispatcher/outcome.h"
+#include "shared/counters.h"
+#include "shared/settings.h"
+
+// Which outcome has which consequence: one table in retry.c.
+
+struct retry_case {
+    const struct outcome *outcome;
+    int64_t spent;  // failures so far that count as attempts
+    int64_t call;   // the number of the call, from 1
+    int64_t age_ms; // since this generation of the message began
+    bool probe;     // the call was a half-open breaker's probe
+};
+
+struct retry_decision {
+    const char *verdict;  // for settle: "sent", "failed" or "retry"
+    int64_t delay_ms;     // with "retry": until it is tried again
+    bool free;            // it spends no attempt
+    const char *breaker;  // for breaker_record: "ok", "fail", "trip" or "none"
+    int64_t pause_ms;     // the provider takes nothing for so long; 0: no pause
+    enum counter counter; // which counter it raises; COUNTER_COUNT: none
+};
+
+// For how long after its acceptance a message is still delivered: beyond, it fails uncalled.
+bool retry_is_expired(const struct settings *settings, int64_t age_ms);
+struct retry_decision retry_decide(const struct settings *settings, const struct retry_case *this_case);
+
+#endif

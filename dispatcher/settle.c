@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+//
+// All calls that end in one turn of the loop are settled together at its end: those of one provider that say the same
+// to its breaker are one record, and every record leaves before the first settlement. Everything travels as one
+// pipeline, and Redis runs it in order.
+//
+// Settlements go over whatever connection there is, also when the entry was read over an earlier one. What protocol.md
+// forbids there is an acknowledgement by entry id alone, since a fail-over may have given that id to another message;
+// settle compares the message's id and generation with the entry's, and a success that no longer fits any entry is
+// recorded all the same.
+#include "dispatcher/settle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/fcall.h"
+#include "dispatcher/lane.h"
+#include "dispatcher/outlet.h"
+#include "dispatcher/retry.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+struct settler {
+    const struct dispatch_env *env;
+    void (*on_settled)(struct lease *lease);
+    struct lease_queue finished;  // to be sent at the end of the turn
+    struct lease_queue unsettled; // kept until the link is up, or for a while
+    uv_idle_t end_of_turn;
+};
+
+static bool was_called(const struct lease *lease) {
+    return lease->outcome.class != OUTCOME_UNREADABLE && lease->outcome.class != OUTCOME_EXPIRED;
+}
+
+static void count(const struct dispatch_env *env, const struct lease *lease) {
+    if (lease->decision.counter != COUNTER_COUNT)
+        counters_add(env->counters, lease->decision.counter, 1);
+}
+
+static void log_outcome(const struct lease *lease) {
+    const struct outlet *outlet = lane_outlet(lease->lane);
+    const struct outcome *outcome = &lease->outcome;
+    enum log_level level = strcmp(lease->decision.verdict, "failed") == 0 ? LOG_WARN : LOG_INFO;
+    struct log_line *line = log_begin(level, outlet->mock ? "mock_dispatch_outcome" : "dispatch_outcome");
+    log_str(line, "message_id", lease->entry.message_id);
+    log_str(line, "request_id", lease->entry.message.request_id);
+    log_str(line, "entry", lease->entry.id);
+    log_str(line, "provider", provider_name(outlet->provider));
+    log_int(line, "call", lease->entry.call);
+    log_str(line, "outcome", outcome_name(outcome->class));
+    log_int(line, "http_status", outcome->http_status);
+    log_int(line, "latency_us", outcome->latency_us);
+    log_str(line, "verdict", lease->decision.verdict);
+    if (lease->decision.delay_ms > 0)
+        log_int(line, "retry_in_ms", lease->decision.delay_ms);
+    log_str(line, "provider_message_id", outcome->provider_message_id);
+    log_str(line, "error", outcome->error);
+    if (outlet->mock)
+        log_bool(line, "mock", true);
+    log_end(line);
+}
+
+// What the lease would tell the breaker; false when that is nothing.
+static bool result_of(const struct lease *lease, struct breaker_result *out) {
+    const struct retry_decision *decision = &lease->decision;
+    *out = (struct breaker_result){
+        .epoch = lease->epoch,
+        .probe = lease->probe,
+        .result = decision->breaker,
+        .reason = outcome_name(lease->outcome.class),
+        .count = 1,
+        .pause_ms = decision->pause_ms,
+    };
+    return !lease->recorded && (strcmp(decision->breaker, "none") != 0 || decision->pause_ms > 0 || *lease->probe);
+}
+
+static bool can_join(const struct breaker_result *run, const struct breaker_result *next) {
+    return *run->probe == '\0' && *next->probe == '\0' && run->pause_ms == next->pause_ms &&
+           strcmp(run->epoch, next->epoch) == 0 && strcmp(run->result, next->result) == 0;
+}
+
+// Tells one provider's breaker what its calls came to, in their order.
+static void record(const struct lease *first, struct breaker *breaker) {
+    struct breaker_result run = {0}, next;
+    for (const struct lease *lease = first; lease; lease = lease->next) {
+        if (lane_outlet(lease->lane)->breaker != breaker || !result_of(lease, &next))
+            continue;
+        if (run.count > 0 && can_join(&run, &next)) {
+            run.count++;
+            continue;
+        }
+        if (run.count > 0)
+            breaker_record(breaker, &run);
+        run = next;
+    }
+    if (run.count > 0)
+        breaker_record(breaker, &run);
+}
+
+static void record_all(struct lease *first) {
+    struct breaker *done[PROVIDER_COUNT] = {NULL};
+    for (const struct lease *lease = first; lease; lease = lease->next) {
+        struct outlet *outlet = lane_outlet(lease->lane);
+        if (done[outlet->provider])
+            continue;
+        done[outlet->provider] = outlet->breaker;
+        record(lease, outlet->breaker);
+    }
+    for (struct lease *lease = first; lease; lease = lease->next)
+        lease->recorded = true;
+}
+
+static struct settler *settler_of(const struct lease *lease) {
+    return lane_settler(lease->lane);
+}
+
+static void log_settlement(const struct lease *lease, const char *what) {
+    bool late = strcmp(what, "LATE") == 0;
+    struct log_line *line = log_begin(LOG_WARN, late ? "dispatch_late" : "dispatch_lost");
+    log_str(line, "message_id", lease->entry.message_id);
+    log_str(line, "request_id", lease->entry.message.request_id);
+    log_str(line, "entry", lease->entry.id);
+    log_int(line, "call", lease->entry.call);
+    log_str(line, "verdict", lease->decision.verdict);
+    log_str(line, "message",
+            late ? "the entry had passed to another; the success is recorded all the same"
+                 : "the entry had passed to another, which settles it");
+    log_end(line);
+}
+
+static void keep(struct settler *settler, struct lease *lease) {
+    lease->state = LEASE_FINISHED;
+    lease_queue_put(&settler->unsettled, lease);
+}
+
+static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lease *lease = argument;
+    struct settler *settler = settler_of(lease);
+    if (result != REDIS_LINK_OK) {
+        if (result != REDIS_LINK_LOST)
+            log_error("settle_failed", "%s: %s", lease->entry.message_id, reply->str);
+        keep(settler, lease);
+        return;
+    }
+    if (reply->str && strcmp(reply->str, "OK") != 0)
+        log_settlement(lease, reply->str);
+    if (!reply->str || strcmp(reply->str, "OK") != 0)
+        lease->decision.delay_ms = 0; // not ours to wait for
+    settler->on_settled(lease);
+}
+
+static void encode_attempt(const struct lease *lease, struct buf *out) {
+    const struct outcome *outcome = &lease->outcome;
+    attempt_encode(
+        &(struct attempt){
+            .provider = lane_outlet(lease->lane)->provider,
+            .outcome = outcome_name(outcome->class),
+            .http_status = outcome->http_status,
+            .latency_us = outcome->latency_us,
+            .started_ms = outcome->started_ms,
+            .error = outcome->error,
+            .provider_message_id = outcome->provider_message_id,
+        },
+        out);
+}
+
+static int send_settle(struct settler *settler, struct lease *lease) {
+    const struct partition_keys *keys = lane_keys(lease->lane);
+    struct buf payload = {0};
+    encode_attempt(lease, &payload);
+    struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 4);
+    fcall_text(fcall, keys->outbound);
+    fcall_text(fcall, keys->events);
+    fcall_text(fcall, keys->parked);
+    fcall_text(fcall, keys->parked_due);
+    fcall_text(fcall, settler->env->me);
+    fcall_text(fcall, lease->entry.id);
+    fcall_int(fcall, lease->count);
+    fcall_text(fcall, lease->entry.message_id);
+    fcall_int(fcall, lease->entry.generation);
+    fcall_int(fcall, lease->entry.call);
+    fcall_text(fcall, lease->decision.verdict);
+    fcall_int(fcall, lease->decision.delay_ms);
+    fcall_int(fcall, lease->decision.free);
+    fcall_bytes(fcall, payload.data, payload.length);
+    buf_free(&payload);
+    return fcall_send(fcall, settler->env->link, on_reply, lease);
+}
+
+static void flush(struct settler *settler) {
+    struct lease *lease;
+    if (redis_link_is_up(settler->env->link))
+        record_all(settler->finished.first);
+    while ((lease = lease_queue_take(&settler->finished))) {
+        lease->state = LEASE_SETTLING;
+        if (send_settle(settler, lease) != 0)
+            keep(settler, lease);
+    }
+}
+
+static void on_end_of_turn(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    flush(idle->data);
+}
+
+void settler_take(struct settler *settler, struct lease *lease) {
+    struct outlet *outlet = lane_outlet(lease->lane);
+    lease->decision =
+        retry_decide(settler->env->settings, &(struct retry_case){
+                                                 .outcome = &lease->outcome,
+                                                 .spent = lease->entry.spent,
+                                                 .call = lease->entry.call,
+                                                 .age_ms = redis_link_now_ms(settler->env->link) - lease->entry.at_ms,
+                                                 .probe = *lease->probe != '\0',
+                                             });
+    if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0)
+        breaker_forget_go(outlet->breaker); // at once: the record is still to come
+    if (was_called(lease))
+        count(settler->env, lease);
+    log_outcome(lease);
+    lease->state = LEASE_FINISHED;
+    lease_queue_put(&settler->finished, lease);
+    uv_idle_start(&settler->end_of_turn, on_end_of_turn);
+}
+
+void settler_retry(struct settler *settler) {
+    struct lease *lease;
+    while ((lease = lease_queue_take(&settler->unsettled)))
+        lease_queue_put(&settler->finished, lease);
+    flush(settler);
+}
+
+struct settler *settler_create(const struct dispatch_env *env, void (*on_settled)(struct lease *lease)) {
+    struct settler *settler = xcalloc(1, sizeof *settler);
+    settler->env = env;
+    settler->on_settled = on_settled;
+    settler->end_of_turn.data = settler;
+    uv_idle_init(env->loop, &settler->end_of_turn);
+    return settler;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void settler_destroy(struct settler *settler) {
+    uv_close((uv_handle_t *)&settler->end_of_turn, on_closed);
+}

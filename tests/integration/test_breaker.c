@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+// redis/messaging.lua: the breaker of a provider, called directly.
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/library.h"
+#include "shared/mem.h"
+#include "tests/support/reply.h"
+#include "tests/support/stack.h"
+
+#define THRESHOLD 3
+#define PROBES 3
+#define OPEN_MS 300
+#define LEASE_MS 200
+
+static struct stack *stack;
+
+static void start(void) {
+    stack = stack_create("breaker", NULL);
+    freeReplyObject(stack_redis(stack, "FUNCTION LOAD %s", library_text));
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void empty(void) {
+    freeReplyObject(stack_redis(stack, "FLUSHALL"));
+}
+
+// {NO, ms, why, moved} | {GO, epoch, moved} | {PROBE, epoch, moved, lease …}
+static redisReply *probe(int want) {
+    return stack_redis(stack, "FCALL %s 1 breaker:{x} %d %d %d", library_function(LIBRARY_BREAKER_PROBE), want,
+                       LEASE_MS, PROBES);
+}
+
+// {state, moved, stale}
+static redisReply *record(const char *epoch, const char *lease, const char *result, int count, int pause_ms) {
+    return stack_redis(stack, "FCALL %s 1 breaker:{x} %s %b %s %d %d %d %d %d because",
+                       library_function(LIBRARY_BREAKER_RECORD), epoch, lease, strlen(lease), result, count, pause_ms,
+                       THRESHOLD, OPEN_MS, PROBES);
+}
+
+// The epoch of now; owned by the caller.
+static char *epoch(void) {
+    redisReply *reply = stack_redis(stack, "HGET breaker:{x} epoch");
+    char *text = xstrdup(reply_text(reply, 0)[0] != '\0' ? reply_text(reply, 0) : "0");
+    freeReplyObject(reply);
+    return text;
+}
+
+static void assert_probe(const char *verdict) {
+    redisReply *reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 0), verdict);
+    freeReplyObject(reply);
+}
+
+static void assert_recorded(const char *lease, const char *result, int count, const char *state) {
+    char *now = epoch();
+    redisReply *reply = record(now, lease, result, count, 0);
+    ck_assert_str_eq(reply_text(reply, 0), state);
+    ck_assert_int_eq(reply_int(reply, 2), 0);
+    freeReplyObject(reply);
+    free(now);
+}
+
+static void open_it(void) {
+    assert_recorded("", "fail", THRESHOLD, "open");
+}
+
+static bool says(const char *verdict, redisReply **kept) {
+    freeReplyObject(*kept);
+    *kept = probe(PROBES);
+    return strcmp(reply_text(*kept, 0), verdict) == 0;
+}
+
+// Waits out the cool-down; the reply with its leases, released by the caller.
+static redisReply *half_open(void) {
+    redisReply *reply = NULL;
+    open_it();
+    WAIT_FOR(5000, says("PROBE", &reply));
+    return reply;
+}
+
+START_TEST(a_breaker_that_nobody_has_touched_lets_calls_through) {
+    redisReply *reply = probe(5);
+    ck_assert_str_eq(reply_text(reply, 0), "GO");
+    ck_assert_str_eq(reply_text(reply, 1), "0");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(so_many_failures_in_a_row_open_it) {
+    assert_recorded("", "fail", THRESHOLD - 1, "closed");
+    assert_recorded("", "ok", 1, "closed");
+    assert_recorded("", "fail", THRESHOLD - 1, "closed");
+    assert_probe("GO");
+    assert_recorded("", "fail", 1, "open");
+    redisReply *reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 0), "NO");
+    ck_assert_str_eq(reply_text(reply, 2), "open");
+    ck_assert_int_gt(reply_int(reply, 1), 0);
+    ck_assert_int_le(reply_int(reply, 1), OPEN_MS);
+    freeReplyObject(reply);
+    reply = stack_redis(stack, "HMGET breaker:{x} state reason transitions");
+    ck_assert_str_eq(reply_text(reply, 0), "open");
+    ck_assert_str_eq(reply_text(reply, 1), "because");
+    ck_assert_str_eq(reply_text(reply, 2), "1");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(wrong_credentials_open_it_at_once) {
+    assert_recorded("", "trip", 1, "open");
+}
+END_TEST
+
+START_TEST(after_its_cool_down_it_admits_so_many_probes_and_no_more) {
+    redisReply *reply = half_open();
+    ck_assert_uint_eq(reply_count(reply), 3 + PROBES);
+    ck_assert_str_eq(reply_text(reply, 2), "open");
+    freeReplyObject(reply);
+    reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 0), "NO");
+    ck_assert_str_eq(reply_text(reply, 2), "half-open");
+    ck_assert_int_le(reply_int(reply, 1), LEASE_MS);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(as_many_good_probes_close_it) {
+    redisReply *leases = half_open();
+    for (size_t i = 0; i < PROBES; i++) {
+        assert_recorded(reply_text(leases, 3 + i), "ok", 1, i + 1 < PROBES ? "half-open" : "closed");
+    }
+    freeReplyObject(leases);
+    assert_probe("GO");
+}
+END_TEST
+
+START_TEST(one_bad_probe_opens_it_again) {
+    redisReply *leases = half_open();
+    assert_recorded(reply_text(leases, 3), "ok", 1, "half-open");
+    assert_recorded(reply_text(leases, 4), "fail", 1, "open");
+    freeReplyObject(leases);
+    assert_probe("NO");
+}
+END_TEST
+
+START_TEST(a_probe_that_was_never_heard_of_again_frees_its_place) {
+    redisReply *reply = half_open();
+    char *lease = xstrdup(reply_text(reply, 3));
+    char *then = xstrdup(reply_text(reply, 1));
+    WAIT_FOR(5000, says("PROBE", &reply));
+    freeReplyObject(reply);
+    reply = record(then, lease, "fail", 1, 0);
+    ck_assert_str_eq(reply_text(reply, 0), "half-open");
+    ck_assert_int_eq(reply_int(reply, 2), 1);
+    freeReplyObject(reply);
+    free(lease);
+    free(then);
+}
+END_TEST
+
+START_TEST(a_probe_is_counted_once) {
+    redisReply *leases = half_open();
+    assert_recorded(reply_text(leases, 3), "ok", 1, "half-open");
+    redisReply *reply = record(reply_text(leases, 1), reply_text(leases, 3), "ok", 1, 0);
+    ck_assert_int_eq(reply_int(reply, 2), 1);
+    freeReplyObject(reply);
+    reply = stack_redis(stack, "HGET breaker:{x} ok");
+    ck_assert_str_eq(reply_text(reply, 0), "1");
+    freeReplyObject(reply);
+    freeReplyObject(leases);
+}
+END_TEST
+
+START_TEST(a_call_that_began_in_another_state_says_nothing_about_this_one) {
+    char *then = epoch();
+    open_it();
+    redisReply *reply = record(then, "", "ok", 1, 0);
+    ck_assert_str_eq(reply_text(reply, 0), "open");
+    ck_assert_str_eq(reply_text(reply, 1), "");
+    ck_assert_int_eq(reply_int(reply, 2), 1);
+    freeReplyObject(reply);
+    free(then);
+}
+END_TEST
+
+START_TEST(epochs_only_grow) {
+    int64_t last = 0;
+    for (int i = 0; i < 3; i++) {
+        redisReply *leases = half_open();
+        ck_assert_int_gt(reply_int(leases, 1), last);
+        last = reply_int(leases, 1);
+        for (size_t k = 0; k < PROBES; k++) {
+            assert_recorded(reply_text(leases, 3 + k), "ok", 1, k + 1 < PROBES ? "half-open" : "closed");
+        }
+        freeReplyObject(leases);
+    }
+}
+END_TEST
+
+START_TEST(too_many_requests_pauses_for_the_time_asked_and_is_no_failure) {
+    char *now = epoch();
+    redisReply *reply = record(now, "", "none", 1, 400);
+    ck_assert_str_eq(reply_text(reply, 0), "closed");
+    freeReplyObject(reply);
+    reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 0), "NO");
+    ck_assert_str_eq(reply_text(reply, 2), "paused");
+    ck_assert_int_gt(reply_int(reply, 1), 200);
+    freeReplyObject(reply);
+    freeReplyObject(record(now, "", "none", 1, 1)); // a shorter pause doesn't cut a longer one
+    reply = probe(1);
+    ck_assert_int_gt(reply_int(reply, 1), 100);
+    WAIT_FOR(3000, says("GO", &reply));
+    freeReplyObject(reply);
+    free(now);
+}
+END_TEST
+
+START_TEST(an_operator_can_hold_it_open_or_closed) {
+    const char *mode = library_function(LIBRARY_BREAKER_MODE);
+    freeReplyObject(stack_redis(stack, "FCALL %s 1 breaker:{x} open", mode));
+    assert_probe("NO");
+    freeReplyObject(stack_redis(stack, "FCALL %s 1 breaker:{x} closed", mode));
+    open_it();
+    assert_probe("GO");
+    freeReplyObject(stack_redis(stack, "FCALL %s 1 breaker:{x} auto", mode));
+    assert_probe("NO");
+    redisReply *reply = stack_redis(stack, "FCALL %s 1 breaker:{x} ajar", mode);
+    ck_assert_int_eq(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+}
+END_TEST
+
+Suite *suite_breaker(void);
+
+Suite *suite_breaker(void) {
+    Suite *suite = suite_create("breaker");
+    TCase *tests = tcase_create("breaker");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, empty, NULL);
+    tcase_add_test(tests, a_breaker_that_nobody_has_touched_lets_calls_through);
+    tcase_add_test(tests, so_many_failures_in_a_row_open_it);
+    tcase_add_test(tests, wrong_credentials_open_it_at_once);
+    tcase_add_test(tests, after_its_cool_down_it_admits_so_many_probes_and_no_more);
+    tcase_add_test(tests, as_many_good_probes_close_it);
+    tcase_add_test(tests, one_bad_probe_opens_it_again);
+    tcase_add_test(tests, a_probe_that_was_never_heard_of_again_frees_its_place);
+    tcase_add_test(tests, a_probe_is_counted_once);
+    tcase_add_test(tests, a_call_that_began_in_another_state_says_nothing_about_this_one);
+    tcase_add_test(tests, epochs_only_grow);
+    tcase_add_test(tests, too_many_requests_pauses_for_the_time_asked_and_is_no_failure);
+    tcase_add_test(tests, an_operator_can_hold_it_open_or_closed);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

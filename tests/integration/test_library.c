@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// redis/messaging.lua: the limits and the accepting of a message, called directly.
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/library.h"
+#include "shared/mem.h"
+#include "tests/support/reply.h"
+#include "tests/support/stack.h"
+
+#define HOUR_MS 3600000
+
+static struct stack *stack;
+
+static void start(void) {
+    stack = stack_create("library", NULL);
+    redisReply *reply = stack_redis(stack, "FUNCTION LOAD %s", library_text);
+    ck_assert_msg(reply != NULL && reply->type == REDIS_REPLY_STRING, "%s", reply_text(reply, 0));
+    freeReplyObject(reply);
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void empty(void) {
+    freeReplyObject(stack_redis(stack, "FLUSHALL"));
+}
+
+static int64_t now_ms(void) {
+    redisReply *reply = stack_redis(stack, "TIME");
+    int64_t now = reply_int(reply, 0) * 1000 + reply_int(reply, 1) / 1000;
+    freeReplyObject(reply);
+    return now;
+}
+
+// What accept is given; the rest is the same in all tests.
+struct sending {
+    const char *kind;  // NULL: accepted
+    const char *token; // 16 bytes for the id, 16 for the digest
+    int ttl_ms;        // of its Idempotency-Key; 0: none
+    int cap;           // 0: 1000
+    int late_ms;       // so long ago was its deadline
+    int limit;         // 0: none
+    int window_ms;     // 0: an hour
+};
+
+static redisReply *accept(struct sending s) {
+    char deadline[32];
+    snprintf(deadline, sizeof deadline, "%lld", (long long)(now_ms() + (s.late_ms > 0 ? -s.late_ms : 60000)));
+    return stack_redis(stack,
+                       "FCALL %s 5 outbound:{t:0} events:{t:0} parked:{t:0} idem:{t:0}:k rate:{t:0}:me "
+                       "%s the-id %s {} %d %d %s %d %d",
+                       library_function(LIBRARY_ACCEPT), s.kind != NULL ? s.kind : "accepted",
+                       s.token != NULL ? s.token : "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", s.ttl_ms,
+                       s.cap > 0 ? s.cap : 1000, deadline, s.limit, s.window_ms > 0 ? s.window_ms : HOUR_MS);
+}
+
+static redisReply *limit_address(int limit, int window_ms) {
+    return stack_redis(stack, "FCALL %s 1 rate:ip:{a} %d %d", library_function(LIBRARY_LIMIT), limit, window_ms);
+}
+
+#define ASSERT_VERDICT(call, verdict)                                                                                  \
+    do {                                                                                                               \
+        redisReply *verdict_reply = (call);                                                                            \
+        ck_assert_str_eq(reply_text(verdict_reply, 0), verdict);                                                       \
+        freeReplyObject(verdict_reply);                                                                                \
+    } while (0)
+
+static void assert_lengths(int outbound, int events) {
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{t:0}"), outbound);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{t:0}"), events);
+}
+
+START_TEST(a_send_goes_into_both_streams_and_a_webhook_into_events_alone) {
+    ASSERT_VERDICT(accept((struct sending){0}), "OK");
+    assert_lengths(1, 1);
+    redisReply *reply = stack_redis(stack, "XRANGE outbound:{t:0} - +");
+    const redisReply *fields = reply->element[0]->element[1];
+    ck_assert_str_eq(reply_field(fields, "id"), "the-id");
+    ck_assert_str_eq(reply_field(fields, "gen"), "0");
+    ck_assert_str_eq(reply_field(fields, "call"), "1");
+    ck_assert_str_eq(reply_field(fields, "spent"), "0");
+    ck_assert_str_eq(reply_field(fields, "p"), "{}");
+    freeReplyObject(reply);
+    ASSERT_VERDICT(accept((struct sending){.kind = "received"}), "OK");
+    assert_lengths(1, 2);
+    reply = stack_redis(stack, "XREVRANGE events:{t:0} + - COUNT 1");
+    ck_assert_str_eq(reply_field(reply->element[0]->element[1], "k"), "received");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_sender_has_its_limit_and_is_told_what_is_left) {
+    for (int left = 2; left >= 0; left--) {
+        redisReply *reply = accept((struct sending){.limit = 3});
+        ck_assert_str_eq(reply_text(reply, 0), "OK");
+        ck_assert_int_eq(reply_int(reply, 2), left);
+        freeReplyObject(reply);
+    }
+    int64_t before = now_ms();
+    redisReply *reply = accept((struct sending){.limit = 3});
+    int64_t until_next_window = (HOUR_MS - before % HOUR_MS) / 1000;
+    ck_assert_str_eq(reply_text(reply, 0), "LIMITED");
+    ck_assert_int_ge(reply_int(reply, 1), until_next_window - 1);
+    ck_assert_int_le(reply_int(reply, 1), until_next_window + 2);
+    freeReplyObject(reply);
+    assert_lengths(3, 3);
+    ASSERT_VERDICT(accept((struct sending){.kind = "received"}), "OK");
+}
+END_TEST
+
+START_TEST(a_limiter_key_lives_for_two_windows) {
+    ASSERT_VERDICT(accept((struct sending){.limit = 3}), "OK");
+    ASSERT_VERDICT(limit_address(3, HOUR_MS), "OK");
+    const char *const prefixes[] = {"rate:{t:0}:me", "rate:ip:{a}"};
+    for (int i = 0; i < 2; i++) {
+        int64_t left = stack_redis_int(stack, "PTTL %s:%lld", prefixes[i], (long long)(now_ms() / HOUR_MS));
+        ck_assert_int_gt(left, 2 * HOUR_MS - 60000);
+        ck_assert_int_le(left, 2 * HOUR_MS);
+    }
+}
+END_TEST
+
+START_TEST(the_older_window_counts_by_the_share_that_the_sliding_one_still_covers) {
+    const int64_t older = 7200; // two a second fall out of the sliding window
+    int64_t index = now_ms() / HOUR_MS;
+    freeReplyObject(stack_redis(stack, "SET rate:ip:{a}:%lld %lld", (long long)(index - 1), (long long)older));
+    freeReplyObject(stack_redis(stack, "SET rate:ip:{a}:%lld 100", (long long)index));
+    int64_t before = now_ms();
+    redisReply *reply = limit_address(10000, HOUR_MS);
+    int64_t after = now_ms();
+    ck_assert_str_eq(reply_text(reply, 0), "OK");
+    ck_assert_int_ge(reply_int(reply, 1), 10000 - 101 - older * (HOUR_MS - before % HOUR_MS) / HOUR_MS);
+    ck_assert_int_le(reply_int(reply, 1), 10000 - 101 - older * (HOUR_MS - after % HOUR_MS) / HOUR_MS);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before) {
+    const int limit = 4;
+    const int window = 1500;
+    redisReply *reply = limit_address(limit, window);
+    while (strcmp(reply_text(reply, 0), "OK") == 0) {
+        freeReplyObject(reply);
+        reply = limit_address(limit, window);
+    }
+    int64_t told = reply_int(reply, 1);
+    int64_t began = now_ms();
+    int64_t deadline = deadline_in(10000);
+    ck_assert_int_ge(told, 1);
+    while (strcmp(reply_text(reply, 0), "OK") != 0 && deadline_pause(deadline)) {
+        freeReplyObject(reply);
+        reply = limit_address(limit, window);
+    }
+    int64_t waited = now_ms() - began;
+    ck_assert_str_eq(reply_text(reply, 0), "OK");
+    ck_assert_int_le(waited, told * 1000 + 200);
+    ck_assert_int_gt(waited, (told - 1) * 1000 - 200);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_repeat_under_its_key_gets_the_first_id_and_spends_nothing) {
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .limit = 5}), "OK");
+    redisReply *reply =
+        accept((struct sending){.token = "zzzzzzzzzzzzzzzzbbbbbbbbbbbbbbbb", .ttl_ms = 60000, .limit = 5});
+    ck_assert_str_eq(reply_text(reply, 0), "REPLAY");
+    ck_assert_str_eq(reply_text(reply, 1), "aaaaaaaaaaaaaaaa");
+    ck_assert_int_eq(reply_int(reply, 2), 4);
+    freeReplyObject(reply);
+    assert_lengths(1, 1);
+    int64_t left = stack_redis_int(stack, "PTTL idem:{t:0}:k");
+    ck_assert_int_gt(left, 50000);
+    ck_assert_int_le(left, 60000);
+}
+END_TEST
+
+START_TEST(another_payload_under_a_key_is_told_apart_and_writes_nothing) {
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000}), "OK");
+    ASSERT_VERDICT(accept((struct sending){.token = "aaaaaaaaaaaaaaaacccccccccccccccc", .ttl_ms = 60000}), "REUSED");
+    assert_lengths(1, 1);
+}
+END_TEST
+
+START_TEST(a_repeat_is_answered_even_when_the_sender_is_over_its_limit_or_the_backlog_is_full) {
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .limit = 1}), "OK");
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .limit = 1, .cap = 1}), "REPLAY");
+}
+END_TEST
+
+START_TEST(what_is_refused_writes_nothing_and_leaves_no_trace_under_its_key) {
+    freeReplyObject(stack_redis(stack, "SET rate:{t:0}:me:%lld 1", (long long)(now_ms() / HOUR_MS)));
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .limit = 1}), "LIMITED");
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .late_ms = 1}), "LATE");
+    freeReplyObject(stack_redis(stack, "HSET parked:{t:0} some thing"));
+    ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000, .cap = 1}), "FULL");
+    assert_lengths(0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS idem:{t:0}:k"), 0);
+}
+END_TEST
+
+START_TEST(a_send_is_refused_when_outbound_and_parked_make_the_cap) {
+    ASSERT_VERDICT(accept((struct sending){.cap = 2}), "OK");
+    freeReplyObject(stack_redis(stack, "HSET parked:{t:0} some thing"));
+    ASSERT_VERDICT(accept((struct sending){.cap = 2}), "FULL");
+    ASSERT_VERDICT(accept((struct sending){.kind = "received", .cap = 2}), "OK");
+    ASSERT_VERDICT(accept((struct sending){.kind = "received", .cap = 2}), "FULL");
+    freeReplyObject(stack_redis(stack, "DEL parked:{t:0} outbound:{t:0}"));
+    ASSERT_VERDICT(accept((struct sending){.cap = 2}), "FULL");
+    assert_lengths(0, 2);
+}
+END_TEST
+
+START_TEST(a_call_that_comes_after_its_deadline_does_nothing) {
+    ASSERT_VERDICT(accept((struct sending){.late_ms = 5}), "LATE");
+    assert_lengths(0, 0);
+}
+END_TEST
+
+START_TEST(two_versions_of_the_library_live_side_by_side) {
+    char *other = xstrdup(library_text);
+    for (char *at = other; (at = strstr(at, library_version)) != NULL;) {
+        memset(at, '0', strlen(library_version));
+    }
+    redisReply *reply = stack_redis(stack, "FUNCTION LOAD %s", other);
+    ck_assert_msg(reply != NULL && reply->type == REDIS_REPLY_STRING, "%s", reply_text(reply, 0));
+    freeReplyObject(reply);
+    free(other);
+    ASSERT_VERDICT(accept((struct sending){0}), "OK");
+}
+END_TEST
+
+Suite *suite_library(void);
+
+Suite *suite_library(void) {
+    Suite *suite = suite_create("library");
+    TCase *tests = tcase_create("library");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, empty, NULL);
+    tcase_add_test(tests, a_send_goes_into_both_streams_and_a_webhook_into_events_alone);
+    tcase_add_test(tests, a_sender_has_its_limit_and_is_told_what_is_left);
+    tcase_add_test(tests, a_limiter_key_lives_for_two_windows);
+    tcase_add_test(tests, the_older_window_counts_by_the_share_that_the_sliding_one_still_covers);
+    tcase_add_test(tests, one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before);
+    tcase_add_test(tests, a_repeat_under_its_key_gets_the_first_id_and_spends_nothing);
+    tcase_add_test(tests, another_payload_under_a_key_is_told_apart_and_writes_nothing);
+    tcase_add_test(tests, a_repeat_is_answered_even_when_the_sender_is_over_its_limit_or_the_backlog_is_full);
+    tcase_add_test(tests, what_is_refused_writes_nothing_and_leaves_no_trace_under_its_key);
+    tcase_add_test(tests, a_send_is_refused_when_outbound_and_parked_make_the_cap);
+    tcase_add_test(tests, a_call_that_comes_after_its_deadline_does_nothing);
+    tcase_add_test(tests, two_versions_of_the_library_live_side_by_side);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+// The persister's promises: whatever dies, is repeated or comes out of order, the rows are the same and the counts
+// exact.
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "tests/support/events.h"
+#include "tests/support/load.h"
+#include "tests/support/reply.h"
+#include "tests/support/stack.h"
+
+#define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
+
+static struct stack *stack;
+static unsigned next_sender = 1000; // each load has senders of its own
+
+static void start(void) {
+    stack = stack_create("persister", NULL);
+    stack_start(stack, "postgres");
+    stack_start(stack, "ingest-1");
+    stack_start(stack, "persister-1");
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void recover(void) {
+    stack_recover(stack);
+    if (!stack_is_running(stack, "persister-1")) {
+        stack_start(stack, "persister-1");
+    }
+}
+
+static struct load *begin_load(unsigned count) {
+    next_sender += 100;
+    return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                             .threads = 8,
+                                             .count = count,
+                                             .senders = 20,
+                                             .first = next_sender,
+                                             .pause_ms = 2});
+}
+
+static int64_t stored(void) {
+    return stack_sql(stack, "SELECT count(*) FROM messages WHERE from_address BETWEEN '+1555%07u' AND '+1555%07u'",
+                     next_sender, next_sender + 99);
+}
+
+// Waits until all that the load has had accepted is stored, and looks whether every count is exact.
+static void assert_all_stored(struct load *load, int within_ms) {
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->refused + result->ambiguous + result->other + result->limited, 0);
+    WAIT_FOR(within_ms, stored() == result->accepted);
+    for (unsigned i = 0; i < result->accepted; i += 5) {
+        ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s'", result->ids[i]), 1);
+    }
+    load_result_free(result);
+    WAIT_FOR(within_ms, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM conversations AS c WHERE message_count <> (SELECT count(*) "
+                                      "FROM messages WHERE conversation_id = c.id)"),
+                     0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT sum(messages) FROM totals"),
+                     stack_sql(stack, "SELECT count(*) FROM messages"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT sum(conversations) FROM totals"),
+                     stack_sql(stack, "SELECT count(*) FROM conversations"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM deliveries"),
+                     stack_sql(stack, "SELECT count(*) FROM messages"));
+}
+
+START_TEST(a_persister_that_is_killed_under_load_stores_everything_once) {
+    struct load *load = begin_load(1500);
+    for (unsigned i = 1; i <= 4; i++) {
+        WAIT_FOR(10000, load_accepted(load) > i * 250);
+        stack_kill(stack, "persister-1");
+        stack_start(stack, "persister-1");
+    }
+    assert_all_stored(load, 15000);
+}
+END_TEST
+
+START_TEST(what_a_dead_persister_held_is_taken_over_by_another) {
+    stack_start(stack, "persister-2");
+    struct load *load = begin_load(600);
+    WAIT_FOR(10000, load_accepted(load) > 200);
+    stack_signal(stack, "persister-1", SIGSTOP); // so that it surely holds something when it dies
+    WAIT_FOR(10000, load_accepted(load) > 300);
+    stack_kill(stack, "persister-1");
+    assert_all_stored(load, 3 * CLAIM_MS);
+    stack_stop(stack, "persister-2");
+}
+END_TEST
+
+START_TEST(two_persisters_share_the_work) {
+    stack_start(stack, "persister-2");
+    int64_t slots = stack_sql(stack, "SELECT count(DISTINCT slot) FROM totals WHERE messages > 0");
+    assert_all_stored(begin_load(800), 15000);
+    ck_assert_int_ge(slots, 1);
+    ck_assert_int_ge(stack_sql(stack, "SELECT count(DISTINCT slot) FROM totals WHERE messages > 0"), 2);
+    redisReply *reply = stack_redis(stack, "XINFO CONSUMERS events:{sms-mms:0} persisters");
+    ck_assert_uint_ge(reply_count(reply), 2);
+    freeReplyObject(reply);
+    stack_stop(stack, "persister-2");
+}
+END_TEST
+
+START_TEST(a_persister_that_was_stopped_and_goes_on_doubles_nothing) {
+    stack_start(stack, "persister-2");
+    struct load *load = begin_load(400);
+    WAIT_FOR(10000, load_accepted(load) > 100);
+    stack_signal(stack, "persister-1", SIGSTOP);
+    struct load_result *result = load_finish(load);
+    WAIT_FOR(4 * CLAIM_MS, stored() == result->accepted);
+    stack_signal(stack, "persister-1", SIGCONT);
+    ck_assert_uint_eq(result->accepted, 400);
+    load_result_free(result);
+    assert_all_stored(begin_load(100), 15000);
+    stack_stop(stack, "persister-2");
+}
+END_TEST
+
+START_TEST(a_restart_of_postgres_under_load_loses_and_doubles_nothing) {
+    struct load *load = begin_load(1000);
+    WAIT_FOR(10000, load_accepted(load) > 200);
+    stack_kill(stack, "postgres");
+    stack_start(stack, "postgres");
+    WAIT_FOR(10000, load_accepted(load) > 600);
+    stack_stop(stack, "postgres");
+    stack_start(stack, "postgres");
+    assert_all_stored(load, 20000);
+}
+END_TEST
+
+START_TEST(a_restart_of_redis_under_load_loses_and_doubles_nothing) {
+    next_sender += 100;
+    struct load *load = load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                                          .threads = 8,
+                                                          .count = 600,
+                                                          .senders = 20,
+                                                          .first = next_sender,
+                                                          .repeats = 100});
+    WAIT_FOR(10000, load_accepted(load) > 200);
+    stack_kill(stack, "redis");
+    stack_start(stack, "redis");
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, 600);
+    load_result_free(result);
+    WAIT_FOR(3 * CLAIM_MS, stored() == 600);
+    WAIT_FOR(3 * CLAIM_MS, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+}
+END_TEST
+
+static bool is_stored(const char *id) {
+    return stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s'", id) == 1;
+}
+
+static int64_t dead_letters_of(const char *entry) {
+    return stack_sql(stack,
+                     "SELECT count(*) FROM dead_letters WHERE stage = 'persist' AND stream = 'events:{sms-mms:0}' "
+                     "AND entry_id = '%s' AND reason <> ''",
+                     entry);
+}
+
+START_TEST(poison_is_isolated_with_its_reason_and_its_batch_goes_on) {
+    enum { GOOD = 40 };
+    char *ids[GOOD];
+    char *poison[4];
+    stack_signal(stack, "persister-1", SIGSTOP); // so that all of it comes as one batch
+    for (int i = 0; i < GOOD; i++) {
+        if (i == 10) {
+            char *id = events_new_id(); // a year that no timestamptz has
+            poison[0] = events_add_accepted_at(stack, id, "+1444", "x", INT64_C(9000000000000000));
+            free(id);
+        } else if (i == 20) {
+            redisReply *reply =
+                stack_redis(stack, "XADD events:{sms-mms:0} * v 1 k accepted id no-uuid gen 0 at 1 p {}");
+            poison[1] = xstrdup(reply_text(reply, 0));
+            freeReplyObject(reply);
+            reply = stack_redis(stack, "XADD events:{sms-mms:0} * what is this entry");
+            poison[2] = xstrdup(reply_text(reply, 0));
+            freeReplyObject(reply);
+        } else if (i == 30) {
+            char *id = events_new_id();
+            redisReply *reply = stack_redis(stack, "XADD events:{sms-mms:0} * v 1 k accepted id %s gen 0 at 1 p {", id);
+            poison[3] = xstrdup(reply_text(reply, 0));
+            freeReplyObject(reply);
+            free(id);
+        }
+        ids[i] = events_new_id();
+        free(events_add_accepted(stack, ids[i], "+1444", "good"));
+    }
+    stack_signal(stack, "persister-1", SIGCONT);
+    for (int i = 0; i < GOOD; i++) {
+        WAIT_FOR(3 * CLAIM_MS, is_stored(ids[i]));
+        free(ids[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        WAIT_FOR(10000, dead_letters_of(poison[i]) == 1);
+        free(poison[i]);
+    }
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT message_count FROM conversations WHERE key = 'sms:+1444<->+16660000000'"),
+                     GOOD);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters"), 4);
+}
+END_TEST
+
+START_TEST(what_postgres_refuses_is_found_in_its_batch_and_set_aside_alone) {
+    enum { COUNT = 50 };
+    int64_t letters = stack_sql(stack, "SELECT count(*) FROM dead_letters");
+    (void)stack_sql(stack, "ALTER TABLE messages ADD CONSTRAINT no_evil CHECK (body <> 'evil')");
+    stack_signal(stack, "persister-1", SIGSTOP);
+    for (int i = 0; i < COUNT; i++) {
+        char *id = events_new_id();
+        free(events_add_accepted(stack, id, "+1449", i == 7 || i == 33 ? "evil" : "good"));
+        free(id);
+    }
+    stack_signal(stack, "persister-1", SIGCONT);
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    (void)stack_sql(stack, "ALTER TABLE messages DROP CONSTRAINT no_evil");
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters"), letters + 2);
+    ck_assert_int_eq(stack_sql(stack,
+                               "SELECT count(*) FROM dead_letters WHERE reason LIKE '%%no_evil%%' AND entry LIKE "
+                               "'%%evil%%'"),
+                     2);
+    ck_assert_int_eq(stack_sql(stack, "SELECT message_count FROM conversations WHERE key = 'sms:+1449<->+16660000000'"),
+                     COUNT - 2);
+}
+END_TEST
+
+START_TEST(an_entry_of_a_newer_format_is_left_for_a_newer_release) {
+    char *id = events_new_id();
+    redisReply *reply = stack_redis(stack, "XADD events:{sms-mms:0} * v 2 k accepted id %s gen 0 at 1 p {}", id);
+    char *newer = xstrdup(reply_text(reply, 0));
+    freeReplyObject(reply);
+    char *other = events_new_id();
+    free(events_add_accepted(stack, other, "+1445", "after it"));
+    WAIT_FOR(10000, is_stored(other));
+    ck_assert_int_eq(dead_letters_of(newer), 0);
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 1);
+    ck_assert_int_eq(stack_redis_int(stack, "XDEL events:{sms-mms:0} %s", newer), 1);
+    free(id);
+    free(other);
+    free(newer);
+}
+END_TEST
+
+// "status/generation/call/final" of a message's delivery.
+static bool delivery_is(const char *id, const char *expected) {
+    char *text = stack_sql_text(stack,
+                                "SELECT concat_ws('/', status, generation, call, final) FROM deliveries WHERE "
+                                "message_id = '%s'",
+                                id);
+    bool same = text != NULL && strcmp(text, expected) == 0;
+    free(text);
+    return same;
+}
+
+static void drain_events(void) {
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+}
+
+START_TEST(redelivered_entries_change_nothing) {
+    char *id = events_new_id();
+    for (int i = 0; i < 3; i++) {
+        free(events_add_accepted(stack, id, "+1446", "again"));
+        free(events_add_outcome(stack, id, 0, 1, "retry", "server_error"));
+        free(events_add_outcome(stack, id, 0, 2, "sent", "sent"));
+        drain_events();
+    }
+    ck_assert(delivery_is(id, "sent/0/2/t"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s'", id), 2);
+    ck_assert_int_eq(stack_sql(stack, "SELECT message_count FROM conversations WHERE key = 'sms:+1446<->+16660000000'"),
+                     1);
+    free(id);
+}
+END_TEST
+
+START_TEST(any_order_of_the_events_gives_the_same_status) {
+    // a: accepted, r: retry of call 1, s: sent by call 2, f: failed by call 2
+    static const struct {
+        const char *order;
+        const char *expected;
+    } cases[] = {{"ars", "sent/0/2/t"},   {"sra", "sent/0/2/t"},   {"rsa", "sent/0/2/t"},    {"sar", "sent/0/2/t"},
+                 {"fra", "failed/0/2/t"}, {"afr", "failed/0/2/t"}, {"ra", "retrying/0/1/f"}, {"ar", "retrying/0/1/f"},
+                 {"afs", "sent/0/2/t"},   {"sfa", "sent/0/2/t"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int together = 0; together < 2; together++) {
+            char *id = events_new_id();
+            for (const char *what = cases[i].order; *what != '\0'; what++) {
+                free(*what == 'a'   ? events_add_accepted(stack, id, "+1447", "x")
+                     : *what == 'r' ? events_add_outcome(stack, id, 0, 1, "retry", "timeout")
+                     : *what == 's' ? events_add_outcome(stack, id, 0, 2, "sent", "sent")
+                                    : events_add_outcome(stack, id, 0, 2, "failed", "rejected"));
+                if (together == 0) {
+                    drain_events();
+                }
+            }
+            drain_events();
+            ck_assert_msg(delivery_is(id, cases[i].expected), "%s: not %s", cases[i].order, cases[i].expected);
+            free(id);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_settles_it) {
+    char *replayed = events_new_id();
+    char *late = events_new_id();
+    free(events_add_accepted(stack, replayed, "+1448", "x"));
+    free(events_add_accepted(stack, late, "+1448", "x"));
+    free(events_add_outcome(stack, replayed, 0, 1, "failed", "rejected"));
+    free(events_add_outcome(stack, late, 0, 1, "failed", "rejected"));
+    drain_events();
+    ck_assert_int_eq(stack_sql(stack,
+                               "SELECT count(*) FROM dead_letters WHERE stage = 'dispatch' AND message_id = '%s' "
+                               "AND provider = 'sms-mms' AND attempts = 1",
+                               replayed),
+                     1);
+    ck_assert(delivery_is(late, "failed/0/1/t"));
+    free(events_add_replayed(stack, replayed, 1));
+    free(events_add_outcome(stack, late, 0, 1, "sent", "sent"));
+    drain_events();
+    ck_assert(delivery_is(replayed, "queued/1/0/f"));
+    ck_assert(delivery_is(late, "sent/0/1/t"));
+    ck_assert_int_eq(stack_sql(stack,
+                               "SELECT count(*) FROM dead_letters WHERE stage = 'dispatch' AND message_id IN "
+                               "('%s', '%s') AND replayed_at IS NULL",
+                               replayed, late),
+                     0);
+    free(replayed);
+    free(late);
+}
+END_TEST
+
+START_TEST(a_lost_group_and_library_heal_under_load) {
+    struct load *load = begin_load(600);
+    WAIT_FOR(10000, load_accepted(load) > 150);
+    freeReplyObject(stack_redis(stack, "XGROUP DESTROY events:{sms-mms:0} persisters"));
+    WAIT_FOR(10000, load_accepted(load) > 300);
+    freeReplyObject(stack_redis(stack, "FUNCTION FLUSH"));
+    WAIT_FOR(10000, load_accepted(load) > 400);
+    freeReplyObject(stack_redis(stack, "XGROUP DELCONSUMER events:{sms-mms:0} persisters persister-1"));
+    assert_all_stored(load, 4 * CLAIM_MS);
+}
+END_TEST
+
+START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
+    stack_finish(stack);
+}
+END_TEST
+
+Suite *suite_persister(void);
+
+Suite *suite_persister(void) {
+    Suite *suite = suite_create("persister");
+    TCase *tests = tcase_create("persister");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, recover, NULL);
+    tcase_add_test(tests, a_persister_that_is_killed_under_load_stores_everything_once);
+    tcase_add_test(tests, what_a_dead_persister_held_is_taken_over_by_another);
+    tcase_add_test(tests, two_persisters_share_the_work);
+    tcase_add_test(tests, a_persister_that_was_stopped_and_goes_on_doubles_nothing);
+    tcase_add_test(tests, a_restart_of_postgres_under_load_loses_and_doubles_nothing);
+    tcase_add_test(tests, a_restart_of_redis_under_load_loses_and_doubles_nothing);
+    tcase_add_test(tests, poison_is_isolated_with_its_reason_and_its_batch_goes_on);
+    tcase_add_test(tests, what_postgres_refuses_is_found_in_its_batch_and_set_aside_alone);
+    tcase_add_test(tests, an_entry_of_a_newer_format_is_left_for_a_newer_release);
+    tcase_add_test(tests, redelivered_entries_change_nothing);
+    tcase_add_test(tests, any_order_of_the_events_gives_the_same_status);
+    tcase_add_test(tests, a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_settles_it);
+    tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
+    tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

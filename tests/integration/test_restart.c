@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// Everything may die: Redis, Postgres, all programs at once. No 202 is lost, nothing is stored twice, work resumes.
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "tests/support/load.h"
+#include "tests/support/stack.h"
+
+#define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
+
+static struct stack *stack;
+static unsigned next_sender = 1000; // each test has senders of its own
+
+static const char *const programs[] = {"ingest-1", "ingest-2", "dispatcher-1", "persister-1", "mock-provider"};
+
+static void start(void) {
+    stack = stack_create("restart", NULL);
+    stack_start_all(stack);
+    stack_start(stack, "ingest-2");
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void recover(void) {
+    stack_recover(stack);
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        if (!stack_is_running(stack, programs[i])) {
+            stack_start(stack, programs[i]);
+        }
+    }
+    next_sender += 100;
+}
+
+// Each send is repeated under its Idempotency-Key until it is accepted, as a client would.
+static struct load *begin_load(unsigned count) {
+    return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1"), stack_port(stack, "ingest-2")},
+                                             .threads = 8,
+                                             .count = count,
+                                             .senders = 20,
+                                             .first = next_sender,
+                                             .repeats = 300});
+}
+
+#define OF_THIS_TEST "m.from_address BETWEEN '+1555%07u' AND '+1555%07u'", next_sender, next_sender + 99
+
+static int64_t stored(void) {
+    return stack_sql(stack, "SELECT count(*) FROM messages AS m WHERE " OF_THIS_TEST);
+}
+
+static int64_t sent(void) {
+    return stack_sql(stack,
+                     "SELECT count(*) FROM messages AS m JOIN deliveries AS d ON d.message_id = m.id WHERE d.status "
+                     "= 'sent' AND " OF_THIS_TEST);
+}
+
+static void assert_all_arrives(struct load *load, unsigned count) {
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, count);
+    WAIT_FOR(30000, stored() >= count);
+    WAIT_FOR(30000, sent() >= count);
+    WAIT_FOR(4 * CLAIM_MS, stack_is_drained(stack));
+    for (unsigned i = 0; i < result->accepted; i++) {
+        ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s'", result->ids[i]), 1);
+    }
+    ck_assert_int_eq(stored(), count);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM conversations AS c WHERE message_count <> (SELECT count(*) "
+                                      "FROM messages WHERE conversation_id = c.id)"),
+                     0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT sum(messages) FROM totals"),
+                     stack_sql(stack, "SELECT count(*) FROM messages"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters"), 0);
+    load_result_free(result);
+}
+
+START_TEST(redis_is_killed_under_load_and_no_202_is_lost) {
+    struct load *load = begin_load(800);
+    for (unsigned i = 1; i <= 2; i++) {
+        WAIT_FOR(10000, load_accepted(load) > i * 200);
+        stack_kill(stack, "redis");
+        stack_start(stack, "redis");
+    }
+    assert_all_arrives(load, 800);
+}
+END_TEST
+
+START_TEST(redis_is_restarted_in_order_under_load_and_no_202_is_lost) {
+    struct load *load = begin_load(500);
+    WAIT_FOR(10000, load_accepted(load) > 150);
+    stack_stop(stack, "redis");
+    stack_start(stack, "redis");
+    assert_all_arrives(load, 500);
+}
+END_TEST
+
+START_TEST(everything_is_killed_at_once_under_load_and_no_202_is_lost) {
+    struct load *load = begin_load(800);
+    WAIT_FOR(10000, load_accepted(load) > 300);
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        stack_kill(stack, programs[i]);
+    }
+    stack_kill(stack, "redis");
+    stack_kill(stack, "postgres");
+    stack_start(stack, "redis");
+    stack_start(stack, "postgres");
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        stack_start(stack, programs[i]);
+    }
+    assert_all_arrives(load, 800);
+}
+END_TEST
+
+START_TEST(ingests_that_are_killed_in_turn_under_load_lose_no_202) {
+    struct load *load = begin_load(600);
+    for (unsigned i = 0; i < 4; i++) {
+        WAIT_FOR(10000, load_accepted(load) > (i + 1) * 100);
+        stack_kill(stack, programs[i % 2]);
+        stack_start(stack, programs[i % 2]);
+    }
+    assert_all_arrives(load, 600);
+}
+END_TEST
+
+START_TEST(programs_that_start_before_their_servers_wait_for_them) {
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        stack_stop(stack, programs[i]);
+    }
+    stack_stop(stack, "redis");
+    stack_stop(stack, "postgres");
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        stack_start(stack, programs[i]);
+    }
+    ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/healthz", NULL), 200);
+    ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/readyz", NULL), 503);
+    stack_start(stack, "redis");
+    stack_start(stack, "postgres");
+    assert_all_arrives(begin_load(50), 50);
+}
+END_TEST
+
+START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
+    stack_finish(stack);
+}
+END_TEST
+
+Suite *suite_restart(void);
+
+Suite *suite_restart(void) {
+    Suite *suite = suite_create("restart");
+    TCase *tests = tcase_create("restart");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, recover, NULL);
+    tcase_add_test(tests, redis_is_killed_under_load_and_no_202_is_lost);
+    tcase_add_test(tests, redis_is_restarted_in_order_under_load_and_no_202_is_lost);
+    tcase_add_test(tests, everything_is_killed_at_once_under_load_and_no_202_is_lost);
+    tcase_add_test(tests, ingests_that_are_killed_in_turn_under_load_lose_no_202);
+    tcase_add_test(tests, programs_that_start_before_their_servers_wait_for_them);
+    tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// redis/messaging.lua: a message as one token, called directly: settle, unpark, claim, renew, give back, done, reap,
+// replay. Whatever happens, it is one entry of outbound or one field of parked until its last outcome is in events.
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/library.h"
+#include "tests/support/reply.h"
+#include "tests/support/stack.h"
+
+#define STREAMS "outbound:{sms-mms:0} events:{sms-mms:0} parked:{sms-mms:0} parked-due:{sms-mms:0}"
+
+static struct stack *stack;
+
+static void start(void) {
+    stack = stack_create("token", NULL);
+    freeReplyObject(stack_redis(stack, "FUNCTION LOAD %s", library_text));
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void empty(void) {
+    freeReplyObject(stack_redis(stack, "FLUSHALL"));
+    freeReplyObject(stack_redis(stack, "XGROUP CREATE outbound:{sms-mms:0} dispatchers 0 MKSTREAM"));
+}
+
+// The verdict of a call that answers with one word.
+#define ASSERT_SAYS(word, ...)                                                                                         \
+    do {                                                                                                               \
+        redisReply *said = stack_redis(stack, __VA_ARGS__);                                                            \
+        ck_assert_str_eq(reply_text(said, 0), word);                                                                   \
+        freeReplyObject(said);                                                                                         \
+    } while (0)
+
+static void add(const char *entry, const char *id) {
+    ASSERT_SAYS(entry, "XADD outbound:{sms-mms:0} %s v 1 id %s gen 0 call 1 spent 0 at 1 p {}", entry, id);
+}
+
+static void read_all(const char *consumer) {
+    freeReplyObject(stack_redis(stack, "XREADGROUP GROUP dispatchers %s STREAMS outbound:{sms-mms:0} >", consumer));
+}
+
+static redisReply *settle(const char *me, const char *entry, int count, const char *id, const char *verdict,
+                          int delay_ms, int free_of_charge) {
+    return stack_redis(stack, "FCALL %s 4 " STREAMS " %s %s %d %s 0 1 %s %d %d {}", library_function(LIBRARY_SETTLE),
+                       me, entry, count, id, verdict, delay_ms, free_of_charge);
+}
+
+#define ASSERT_SETTLED(word, ...)                                                                                      \
+    do {                                                                                                               \
+        redisReply *said = settle(__VA_ARGS__);                                                                        \
+        ck_assert_str_eq(reply_text(said, 0), word);                                                                   \
+        freeReplyObject(said);                                                                                         \
+    } while (0)
+
+static redisReply *claim(const char *me, int steal, int idle_ms, int most, const char *known) {
+    return stack_redis(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers %s %d %d %d %s",
+                       library_function(LIBRARY_CLAIM), me, steal, idle_ms, most, known);
+}
+
+static void assert_state(int outbound, int pending, int parked, int events) {
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), outbound);
+    redisReply *reply = stack_redis(stack, "XPENDING outbound:{sms-mms:0} dispatchers");
+    ck_assert_int_eq(reply_int(reply, 0), pending);
+    freeReplyObject(reply);
+    ck_assert_int_eq(stack_redis_int(stack, "HLEN parked:{sms-mms:0}"), parked);
+    ck_assert_int_eq(stack_redis_int(stack, "ZCARD parked-due:{sms-mms:0}"), parked);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), events);
+}
+
+static void assert_last_event(const char *name, const char *value) {
+    redisReply *reply = stack_redis(stack, "XREVRANGE events:{sms-mms:0} + - COUNT 1");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    ck_assert_str_eq(reply_field(reply->element[0]->element[1], name), value);
+    freeReplyObject(reply);
+}
+
+START_TEST(a_final_verdict_ends_the_token_and_is_recorded) {
+    add("1-1", "a");
+    add("1-2", "b");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "sent", 0, 0);
+    assert_last_event("verdict", "sent");
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "b", "failed", 0, 0);
+    assert_last_event("id", "b");
+    assert_state(0, 0, 0, 2);
+}
+END_TEST
+
+START_TEST(a_retry_parks_the_message_with_its_next_call_and_what_it_has_spent) {
+    add("1-1", "a");
+    add("1-2", "b");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "retry", 60000, 0);
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "b", "retry", 60000, 1);
+    assert_state(0, 0, 2, 2);
+    redisReply *reply = stack_redis(stack, "HGET parked:{sms-mms:0} a:0");
+    ck_assert_ptr_nonnull(strstr(reply_text(reply, 0), "\"call\":\"2\""));
+    ck_assert_ptr_nonnull(strstr(reply_text(reply, 0), "\"spent\":\"1\""));
+    freeReplyObject(reply);
+    reply = stack_redis(stack, "HGET parked:{sms-mms:0} b:0");
+    ck_assert_ptr_nonnull(strstr(reply_text(reply, 0), "\"call\":\"2\""));
+    ck_assert_ptr_nonnull(strstr(reply_text(reply, 0), "\"spent\":\"0\""));
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(nobody_settles_what_is_not_theirs) {
+    add("1-1", "a");
+    read_all("me");
+    ASSERT_SETTLED("LOST", "another", "1-1", 1, "a", "failed", 0, 0);
+    ASSERT_SETTLED("LOST", "me", "1-1", 2, "a", "retry", 0, 0);
+    ASSERT_SETTLED("LOST", "me", "1-1", 1, "b", "failed", 0, 0);
+    ASSERT_SETTLED("LOST", "me", "1-9", 1, "a", "retry", 0, 0);
+    assert_state(1, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(a_late_success_is_recorded_and_ends_the_token_wherever_it_is) {
+    add("1-1", "a");
+    read_all("me");
+    ASSERT_SETTLED("LATE", "another", "1-1", 1, "a", "sent", 0, 0);
+    assert_last_event("late", "1");
+    assert_state(0, 0, 0, 1);
+
+    add("2-1", "b");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "2-1", 1, "b", "retry", 60000, 0);
+    assert_state(0, 0, 1, 2);
+    ASSERT_SETTLED("LATE", "another", "2-1", 1, "b", "sent", 0, 0);
+    assert_state(0, 0, 0, 3);
+}
+END_TEST
+
+START_TEST(a_late_success_leaves_an_entry_alone_that_is_another_message_by_now) {
+    add("1-1", "new");
+    read_all("me");
+    ASSERT_SETTLED("LATE", "me", "1-1", 1, "old", "sent", 0, 0);
+    assert_last_event("id", "old");
+    assert_state(1, 1, 0, 1);
+}
+END_TEST
+
+START_TEST(a_settle_goes_through_though_the_group_is_gone) {
+    add("1-1", "a");
+    read_all("me");
+    freeReplyObject(stack_redis(stack, "XGROUP DESTROY outbound:{sms-mms:0} dispatchers"));
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "sent", 0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), 0);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), 1);
+}
+END_TEST
+
+static redisReply *unpark(int most) {
+    return stack_redis(stack, "FCALL %s 4 " STREAMS " %d", library_function(LIBRARY_UNPARK), most);
+}
+
+START_TEST(only_what_is_due_leaves_the_park_and_the_next_time_is_told) {
+    add("1-1", "now");
+    add("1-2", "later");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "now", "retry", 0, 0);
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "later", "retry", 60000, 0);
+    redisReply *reply = unpark(10);
+    ck_assert_int_eq(reply_int(reply, 0), 1);
+    ck_assert_int_gt(reply_int(reply, 1), 50000);
+    ck_assert_int_le(reply_int(reply, 1), 60000);
+    freeReplyObject(reply);
+    assert_state(1, 0, 1, 2);
+    reply = stack_redis(stack, "XRANGE outbound:{sms-mms:0} - +");
+    ck_assert_str_eq(reply_field(reply->element[0]->element[1], "id"), "now");
+    ck_assert_str_eq(reply_field(reply->element[0]->element[1], "call"), "2");
+    ck_assert_str_eq(reply_field(reply->element[0]->element[1], "p"), "{}");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(no_more_leave_the_park_at_once_than_asked_for) {
+    for (int i = 0; i < 5; i++) {
+        char entry[16];
+        snprintf(entry, sizeof entry, "1-%d", i + 1);
+        add(entry, entry);
+        read_all("me");
+        ASSERT_SETTLED("OK", "me", entry, 1, entry, "retry", 0, 0);
+    }
+    redisReply *reply = unpark(3);
+    ck_assert_int_eq(reply_int(reply, 0), 3);
+    ck_assert_int_eq(reply_int(reply, 1), 0);
+    freeReplyObject(reply);
+    reply = unpark(3);
+    ck_assert_int_eq(reply_int(reply, 0), 2);
+    ck_assert_int_eq(reply_int(reply, 1), -1);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_parked_message_whose_payload_is_gone_has_failed) {
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 1 a:3"));
+    freeReplyObject(unpark(10));
+    assert_state(0, 0, 0, 1);
+    assert_last_event("verdict", "failed");
+    assert_last_event("gen", "3");
+}
+END_TEST
+
+START_TEST(claim_takes_my_own_entries_but_those_i_know) {
+    add("1-1", "a");
+    add("1-2", "b");
+    read_all("me");
+    redisReply *reply = claim("me", 0, 0, 10, "1-1");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    ck_assert_str_eq(reply_text(reply->element[0], 0), "1-2");
+    ck_assert_int_eq(reply_int(reply->element[0], 1), 2);
+    ck_assert_str_eq(reply_field(reply->element[0]->element[2], "id"), "b");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(claim_leaves_others_alone_until_it_may_steal_what_is_idle) {
+    add("1-1", "a");
+    read_all("another");
+    redisReply *reply = claim("me", 0, 0, 10, "");
+    ck_assert_uint_eq(reply_count(reply), 0);
+    freeReplyObject(reply);
+    reply = claim("me", 1, 3600000, 10, "");
+    ck_assert_uint_eq(reply_count(reply), 0);
+    freeReplyObject(reply);
+    reply = claim("me", 1, 0, 10, "");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    freeReplyObject(reply);
+    ASSERT_SETTLED("LOST", "another", "1-1", 1, "a", "failed", 0, 0);
+    ASSERT_SETTLED("OK", "me", "1-1", 2, "a", "sent", 0, 0);
+}
+END_TEST
+
+START_TEST(claim_takes_what_was_delivered_but_is_held_by_nobody) {
+    add("1-1", "a");
+    freeReplyObject(stack_redis(stack, "XGROUP SETID outbound:{sms-mms:0} dispatchers $"));
+    redisReply *reply = claim("me", 1, 0, 10, "");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    freeReplyObject(reply);
+    assert_state(1, 1, 0, 0);
+}
+END_TEST
+
+START_TEST(claim_takes_no_more_than_asked_for) {
+    for (int i = 1; i <= 5; i++) {
+        char entry[16];
+        snprintf(entry, sizeof entry, "1-%d", i);
+        add(entry, entry);
+    }
+    read_all("another");
+    redisReply *reply = claim("me", 1, 0, 2, "");
+    ck_assert_uint_eq(reply_count(reply), 2);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(what_is_given_back_goes_to_the_next_who_claims) {
+    add("1-1", "a");
+    read_all("another");
+    ASSERT_SAYS("OK", "FCALL %s 1 outbound:{sms-mms:0} dispatchers another 1-1 1", library_function(LIBRARY_GIVE_BACK));
+    ASSERT_SETTLED("LOST", "another", "1-1", 1, "a", "failed", 0, 0);
+    redisReply *reply = claim("me", 0, 0, 10, "");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    ck_assert_int_eq(reply_int(reply->element[0], 1), 2);
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_lease_is_renewed_by_its_holder_only_and_keeps_its_count) {
+    add("1-1", "a");
+    read_all("me");
+    ASSERT_SAYS("LOST", "FCALL %s 1 outbound:{sms-mms:0} dispatchers another 1-1 1", library_function(LIBRARY_RENEW));
+    ASSERT_SAYS("LOST", "FCALL %s 1 outbound:{sms-mms:0} dispatchers me 1-1 2", library_function(LIBRARY_RENEW));
+    ASSERT_SAYS("OK", "FCALL %s 1 outbound:{sms-mms:0} dispatchers me 1-1 1", library_function(LIBRARY_RENEW));
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "sent", 0, 0);
+}
+END_TEST
+
+START_TEST(done_deletes_as_many_entries_as_it_is_given) {
+    enum { COUNT = 2500 };
+    char *list = malloc(COUNT * 8);
+    int length = 0;
+    for (int i = 1; i <= COUNT; i++) {
+        freeReplyObject(stack_redis(stack, "XADD outbound:{sms-mms:0} 1-%d id x", i));
+        length += snprintf(list + length, 8, "1-%d ", i);
+    }
+    read_all("me");
+    const char *argv[COUNT + 5] = {"FCALL", library_function(LIBRARY_DONE), "1", "outbound:{sms-mms:0}", "dispatchers"};
+    int argc = 5;
+    for (char *entry = strtok(list, " "); entry != NULL; entry = strtok(NULL, " ")) {
+        argv[argc++] = entry;
+    }
+    redisReply *reply = stack_redis_argv(stack, argc, argv);
+    ck_assert_int_eq(reply_int(reply, 0), COUNT);
+    freeReplyObject(reply);
+    free(list);
+    assert_state(0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(only_silent_consumers_without_entries_are_forgotten) {
+    add("1-1", "a");
+    read_all("busy");
+    ck_assert_int_eq(stack_redis_int(stack, "XGROUP CREATECONSUMER outbound:{sms-mms:0} dispatchers idle"), 1);
+    ck_assert_int_eq(
+        stack_redis_int(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers 3600000", library_function(LIBRARY_REAP)),
+        0);
+    WAIT_FOR(2000, stack_redis_int(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers 0",
+                                   library_function(LIBRARY_REAP)) == 1);
+    redisReply *reply = stack_redis(stack, "XINFO CONSUMERS outbound:{sms-mms:0} dispatchers");
+    ck_assert_uint_eq(reply_count(reply), 1);
+    ck_assert_str_eq(reply_field(reply->element[0], "name"), "busy");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_dead_letter_is_replayed_once) {
+    const char *call = "FCALL %s 3 outbound:{sms-mms:0} events:{sms-mms:0} replay:{sms-mms:0}:a:1 a 1 {}";
+    ASSERT_SAYS("OK", call, library_function(LIBRARY_REPLAY));
+    ASSERT_SAYS("ALREADY", call, library_function(LIBRARY_REPLAY));
+    assert_state(1, 0, 0, 1);
+    assert_last_event("k", "replayed");
+}
+END_TEST
+
+Suite *suite_token(void);
+
+Suite *suite_token(void) {
+    Suite *suite = suite_create("token");
+    TCase *tests = tcase_create("token");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, empty, NULL);
+    tcase_add_test(tests, a_final_verdict_ends_the_token_and_is_recorded);
+    tcase_add_test(tests, a_retry_parks_the_message_with_its_next_call_and_what_it_has_spent);
+    tcase_add_test(tests, nobody_settles_what_is_not_theirs);
+    tcase_add_test(tests, a_late_success_is_recorded_and_ends_the_token_wherever_it_is);
+    tcase_add_test(tests, a_late_success_leaves_an_entry_alone_that_is_another_message_by_now);
+    tcase_add_test(tests, a_settle_goes_through_though_the_group_is_gone);
+    tcase_add_test(tests, only_what_is_due_leaves_the_park_and_the_next_time_is_told);
+    tcase_add_test(tests, no_more_leave_the_park_at_once_than_asked_for);
+    tcase_add_test(tests, a_parked_message_whose_payload_is_gone_has_failed);
+    tcase_add_test(tests, claim_takes_my_own_entries_but_those_i_know);
+    tcase_add_test(tests, claim_leaves_others_alone_until_it_may_steal_what_is_idle);
+    tcase_add_test(tests, claim_takes_what_was_delivered_but_is_held_by_nobody);
+    tcase_add_test(tests, claim_takes_no_more_than_asked_for);
+    tcase_add_test(tests, what_is_given_back_goes_to_the_next_who_claims);
+    tcase_add_test(tests, a_lease_is_renewed_by_its_holder_only_and_keeps_its_count);
+    tcase_add_test(tests, done_deletes_as_many_entries_as_it_is_given);
+    tcase_add_test(tests, only_silent_consumers_without_entries_are_forgotten);
+    tcase_add_test(tests, a_dead_letter_is_replayed_once);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# How the scripts read settings: the environment over .env over the file of settings.
+# shellcheck disable=SC2016,SC2030,SC2031 # nothing is to be expanded, and each case has a subshell of its own
+# shellcheck source=tests/scripts/support.bash
+. "$(dirname -- "$0")/support.bash"
+
+is() { # EXPECTED ACTUAL
+  [ "$1" = "$2" ] || { printf 'expected <%s>, got <%s>\n' "$1" "$2" && return 1; }
+}
+
+# from_dotenv NAME LINE…: what a .env of these lines gives NAME.
+from_dotenv() {
+  local name=$1
+  shift
+  printf '%s\n' "$@" >"$folder/env"
+  (load_dotenv "$folder/env" && printf '%s' "${!name}")
+}
+
+from_config() { # KEY LINE…
+  local key=$1
+  shift
+  printf '%s\n' "$@" >"$folder/config"
+  API_CONFIG_FILE=$folder/config config_value "$key"
+}
+
+reads_dotenv() { is "$1" "$(from_dotenv NAME "$2")"; }
+environment_wins() { is outside "$(NAME=outside from_dotenv NAME NAME=inside)"; }
+empty_environment_wins() { is '' "$(NAME='' from_dotenv NAME NAME=inside)"; }
+names_the_line() { fails_saying 'line 2: not a NAME=value line' from_dotenv NAME NAME=1 'no equals'; }
+names_the_open_quote() { fails_saying 'a quote is not closed' from_dotenv NAME 'NAME="open'; }
+first_port_wins() { # from the environment, then the file of settings, then the default
+  echo 'port = 4711 # a comment' >"$folder/config"
+  export API_CONFIG_FILE=$folder/config
+  is 4711 "$(unset PORT && port_setting PORT port 8080 && echo "$PORT")"
+  is 4712 "$(PORT=4712 && port_setting PORT port 8080 && echo "$PORT")"
+  is 8080 "$(unset PORT && port_setting PORT no_such_key 8080 && echo "$PORT")"
+}
+
+it 'takes a bare value' reads_dotenv plain 'NAME=plain'
+it 'takes a value after export' reads_dotenv plain 'export NAME=plain'
+it 'drops a comment after a bare value' reads_dotenv plain 'NAME=plain # said'
+it 'keeps a # inside a bare value' reads_dotenv 'a#b' 'NAME=a#b'
+it 'takes double quotes off' reads_dotenv 'a # b' 'NAME="a # b" # said'
+it 'takes single quotes off' reads_dotenv 'a "b"' "NAME='a \"b\"'"
+it 'takes backslashes in double quotes' reads_dotenv 'a"b$c' 'NAME="a\"b\$c"'
+it 'expands nothing' reads_dotenv '$HOME' 'NAME=$HOME'
+it 'takes a value with an equals sign' reads_dotenv 'a=b' 'NAME=a=b'
+it 'takes a line end of Windows' reads_dotenv plain $'NAME=plain\r'
+it 'takes an empty value' reads_dotenv '' 'NAME='
+it 'lets the environment win over .env' environment_wins
+it 'lets an empty value in the environment win, too' empty_environment_wins
+it 'names the line that is wrong' names_the_line
+it 'names a quote that is open' names_the_open_quote
+it 'reads the file of settings' is 8081 "$(from_config port 'port = 8081 # comment')"
+it 'takes quotes there' is .other "$(from_config run_dir 'run_dir = ".other"')"
+it 'reads a port from the environment, then the file of settings, then takes the default' first_port_wins
+it 'hides a password in a URL' is 'postgres://me:***@host/db' "$(redact 'postgres://me:p@ss@host/db')"
+it 'leaves a URL without one' is 'redis://127.0.0.1:6379' "$(redact 'redis://127.0.0.1:6379')"
+finish
