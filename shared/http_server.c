@@ -33,10 +33,13 @@ static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct http_server *server) {
     MHD_UNSIGNED_LONG_LONG wait_ms;
-    if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
-        uv_timer_start(&server->timer, on_timer, wait_ms, 0);
+    uv_timer_stop(&server->timer);
+    if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
+        return;
+    if (wait_ms == 0) // not by the timer: libuv runs one that is due at once again before it polls, for ever
+        http_server_run_soon(server);
     else
-        uv_timer_stop(&server->timer);
+        uv_timer_start(&server->timer, on_timer, wait_ms, 0);
 }
 
 static void run(struct http_server *server) {

@@ -106,6 +106,7 @@ nothing_runs() {
       echo "$name still runs" && return 1
     fi
   done
+  # shellcheck disable=SC2153 # claim_ports sets them by name
   for port in "$PORT" "$MOCK_PROVIDER_PORT" "$LOCAL_REDIS_PORT" "$LOCAL_POSTGRES_PORT"; do
     if port_listens "$port"; then
       echo "port $port is still in use" && return 1
