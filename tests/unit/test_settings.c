@@ -503,8 +503,7 @@ START_TEST(the_readme_holds_the_table_of_settings) {
     while (stop > start + 1 && stop[-1] == '\n' && stop[-2] == '\n') {
         *--stop = '\0';
     }
-    ck_assert_msg(strcmp(start, expected) == 0,
-                  "README.md: make its table anew by `make docs`");
+    ck_assert_msg(strcmp(start, expected) == 0, "README.md: make its table anew by `make docs`");
     free(text);
     free(expected);
 }
