@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/dead_letters.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "ingest/answer.h"
 #include "ingest/dead_letter_filter.h"
+#include "ingest/list.h"
 #include "ingest/paging.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
@@ -14,8 +11,6 @@
 #include "ingest/row_id.h"
 #include "ingest/shown_time.h"
 #include "shared/json.h"
-
-#define NUMBER_SIZE 24
 
 // The columns of ingest/sql/dead_letter*.sql.
 enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD };
@@ -28,9 +23,9 @@ static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     }
 }
 
-static void write_item(struct buf *json, const PGresult *rows, int row) {
+static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+    (void)request;
     const char *payload = ingest_reader_text_or_null(rows, row, PAYLOAD);
-    buf_putc(json, '{');
     json_write_member(json, "id", ingest_reader_text(rows, row, ID));
     json_write_member(json, "message_id", ingest_reader_text_or_null(rows, row, MESSAGE_ID));
     json_write_member(json, "provider", ingest_reader_text(rows, row, PROVIDER));
@@ -40,30 +35,12 @@ static void write_item(struct buf *json, const PGresult *rows, int row) {
     write_replayed(json, rows, row);
     json_write_name(json, "payload");
     buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
-    buf_putc(json, '}');
 }
 
+static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, write_item};
+
 static void on_page(struct ingest_request *request, const PGresult *rows) {
-    const struct paging *paging = &request->paging;
-    int fetched = PQntuples(rows);
-    bool more = fetched > paging->page_size;
-    int shown = more ? (int)paging->page_size : fetched;
-    struct buf *json = &request->with->answer;
-    buf_clear(json);
-    buf_puts(json, "{\"items\":[");
-    for (int row = 0; row < shown; row++) {
-        buf_puts(json, row > 0 ? "," : "");
-        write_item(json, rows, row);
-    }
-    buf_putc(json, ']');
-    struct cursor next = {.page = paging->page + 1};
-    if (more) {
-        next.time_us = ingest_reader_int(rows, shown - 1, FAILED_US);
-        next.id.number = ingest_reader_int(rows, shown - 1, ID);
-    }
-    paging_write_meta(json, paging, PAGING_NOT_COUNTED, CURSOR_DEAD_LETTER, more ? &next : NULL);
-    buf_putc(json, '}');
-    answer_json(request, 200, json);
+    list_answer(request, &shape, rows, PQntuples(rows), PAGING_NOT_COUNTED);
 }
 
 static int read_filter(const struct http_request *http, struct dead_letter_filter *out, struct paging_error *error) {
@@ -82,15 +59,9 @@ static int read_filter(const struct http_request *http, struct dead_letter_filte
 }
 
 static void run(struct ingest_request *request, const struct dead_letter_filter *filter) {
-    const struct paging *paging = &request->paging;
-    char time[CURSOR_TIME_SIZE] = "infinity", id[NUMBER_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE];
-    if (paging->has_cursor) {
-        cursor_format_time(paging->cursor.time_us, time);
-    }
-    snprintf(id, sizeof id, "%" PRId64, paging->has_cursor ? paging->cursor.id.number : INT64_MAX);
-    snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
-    snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
-    const char *values[7] = {time, id, filter->since, limit, offset};
+    struct list_position at;
+    list_position_newest_first(&request->paging, &at);
+    const char *values[7] = {at.time, at.id, filter->since, at.limit, at.offset};
     enum reader_statement statement = READ_DEAD_LETTERS;
     int count = 5;
     if (filter->provider != NULL) {
@@ -122,7 +93,9 @@ static void on_letter(struct ingest_request *request, const PGresult *rows) {
     }
     struct buf *json = &request->with->answer;
     buf_clear(json);
-    write_item(json, rows, 0);
+    buf_putc(json, '{');
+    write_item(request, json, rows, 0);
+    buf_putc(json, '}');
     answer_json(request, 200, json);
 }
 

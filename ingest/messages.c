@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ingest/answer.h"
+#include "ingest/list.h"
 #include "ingest/paging.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
@@ -63,32 +64,15 @@ static void write_message(struct ingest_request *request, struct buf *json, cons
     shown_time_write(json, "timestamp", ingest_reader_int(rows, row, OCCURRED_US));
 }
 
+static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, write_message};
+
 static void on_thread(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         answer_error(request, API_NOT_FOUND, "no such conversation");
         return;
     }
-    const struct paging *paging = &request->paging;
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
-    bool more = fetched > paging->page_size;
-    int shown = more ? (int)paging->page_size : fetched;
-    struct buf *json = &request->with->answer;
-    buf_clear(json);
-    buf_puts(json, "{\"items\":[");
-    for (int row = 0; row < shown; row++) {
-        buf_puts(json, row > 0 ? ",{" : "{");
-        write_message(request, json, rows, row);
-        buf_putc(json, '}');
-    }
-    buf_putc(json, ']');
-    struct cursor next = {.page = paging->page + 1};
-    if (more) {
-        next.time_us = ingest_reader_int(rows, shown - 1, OCCURRED_US);
-        more = uuid_parse(ingest_reader_text(rows, shown - 1, ID), &next.id.uuid) == 0;
-    }
-    paging_write_meta(json, paging, ingest_reader_int(rows, 0, TOTAL), CURSOR_MESSAGE, more ? &next : NULL);
-    buf_putc(json, '}');
-    answer_json(request, 200, json);
+    list_answer(request, &thread, rows, fetched, ingest_reader_int(rows, 0, TOTAL));
 }
 
 static void run_thread(struct ingest_request *request) {

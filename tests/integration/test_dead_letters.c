@@ -42,12 +42,17 @@ static void stop_dispatcher(void) {
     }
 }
 
+static bool is_ready(const char *ingest) {
+    return stack_status(stack, ingest, "GET", "/readyz", NULL) == 200;
+}
+
 static void recover(void) {
     stack_recover(stack);
     stop_dispatcher();
     if (!stack_is_running(stack, "persister-1")) {
         stack_start(stack, "persister-1");
     }
+    WAIT_FOR(10000, is_ready("ingest-1") && is_ready("ingest-2"));
     WAIT_FOR(10000, stack_is_drained(stack));
     (void)stack_sql(stack, "TRUNCATE dead_letters, replays");
 }
@@ -89,9 +94,15 @@ static char *fail_one(const char *path, char *payload, char **message_id) {
 
 // As many dead letters, of 20 senders; then no dispatcher runs.
 static void fail_many(unsigned count) {
+    static unsigned first = 5000; // a load's Idempotency-Keys go by it
+    first += 100;
     start_refusing();
-    struct load_result *result = load_finish(load_start(&(struct load_options){
-        .ports = {stack_port(stack, "ingest-1")}, .threads = 8, .count = count, .senders = 20, .first = 5000}));
+    struct load_result *result = load_finish(load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                                                               .threads = 8,
+                                                                               .count = count,
+                                                                               .senders = 20,
+                                                                               .first = first,
+                                                                               .repeats = 100}));
     ck_assert_uint_eq(result->accepted, count);
     load_result_free(result);
     WAIT_FOR(20000, letters() == count);
@@ -520,7 +531,10 @@ START_TEST(a_replay_of_many_repeated_under_its_key_is_one) {
 }
 END_TEST
 
-// The most replays that any second held, by Redis's clock.
+// The most replays that any second held, by Redis's clock; and how many it may hold: what a tenth of a second holds may
+// be made up for, and as much may have been on its way to Redis when the second began.
+#define MOST_IN_A_SECOND(rate) ((rate) + 2 * ((rate) / 10 + 1))
+
 static int64_t busiest_second(void) {
     return stack_sql(stack, "SELECT max(n) FROM (SELECT count(*) OVER (ORDER BY replayed_at RANGE BETWEEN CURRENT ROW "
                             "AND interval '999 milliseconds' FOLLOWING) AS n FROM replays) AS seconds");
@@ -545,7 +559,7 @@ START_TEST(a_thousand_dead_letters_are_replayed_at_the_pace_asked_for_and_all_ar
     WAIT_FOR(30000, sent_again() == COUNT);
     printf("%d dead letters at %d/s: replayed in %lld ms, at most %lld in a second\n", COUNT, RATE,
            (long long)duration_ms(), (long long)busiest_second());
-    ck_assert_int_le(busiest_second(), RATE + RATE / 10 + 1);
+    ck_assert_int_le(busiest_second(), MOST_IN_A_SECOND(RATE));
     ck_assert_int_eq(letters(), 0);
     ck_assert_int_eq(stack_sql(stack,
                                "SELECT count(*) FROM dispatch_attempts AS a JOIN replays AS r USING (message_id, "
@@ -578,28 +592,28 @@ static void assert_each_once(int count) {
 }
 
 START_TEST(when_the_persister_that_runs_a_replay_dies_another_goes_on_and_repeats_nothing) {
-    enum { COUNT = 500 };
+    enum { COUNT = 300 };
     fail_many(COUNT);
     ck_assert_int_eq(replay_many("{\"per_second\":200}"), COUNT);
     WAIT_FOR(10000, replayed() > 50);
     stack_start(stack, "persister-2");
-    WAIT_FOR(10000, replayed() > 150);
+    WAIT_FOR(10000, replayed() > 120);
     stack_kill(stack, "persister-1"); // which began it
     ck_assert_int_lt(replayed(), COUNT);
     WAIT_FOR(30000, stack_redis_int(stack, "XLEN " JOBS) == 0);
     ck_assert_int_eq(stack_log_count(stack, "persister-2", "replay_finished"), 1);
     assert_each_once(COUNT);
-    ck_assert_int_le(busiest_second(), 200 + 20 + 1);
+    ck_assert_int_le(busiest_second(), MOST_IN_A_SECOND(200));
     stack_stop(stack, "persister-2");
 }
 END_TEST
 
 START_TEST(a_persister_that_dies_and_comes_back_goes_on_where_it_was) {
-    enum { COUNT = 500 };
+    enum { COUNT = 300 };
     fail_many(COUNT);
     ck_assert_int_eq(replay_many("{\"per_second\":300}"), COUNT);
     for (int i = 1; i <= 2; i++) {
-        WAIT_FOR(10000, replayed() > i * 120);
+        WAIT_FOR(10000, replayed() > i * 80);
         stack_kill(stack, "persister-1");
         stack_start(stack, "persister-1");
     }
@@ -609,10 +623,10 @@ START_TEST(a_persister_that_dies_and_comes_back_goes_on_where_it_was) {
 END_TEST
 
 START_TEST(when_redis_dies_in_the_middle_of_a_replay_it_goes_on_and_repeats_nothing) {
-    enum { COUNT = 500 };
+    enum { COUNT = 300 };
     fail_many(COUNT);
     ck_assert_int_eq(replay_many("{\"per_second\":200}"), COUNT);
-    WAIT_FOR(10000, replayed() > 150);
+    WAIT_FOR(10000, replayed() > 120);
     stack_kill(stack, "redis");
     stack_start(stack, "redis");
     WAIT_FOR(30000, stack_redis_int(stack, "XLEN " JOBS) == 0);
@@ -621,10 +635,10 @@ START_TEST(when_redis_dies_in_the_middle_of_a_replay_it_goes_on_and_repeats_noth
 END_TEST
 
 START_TEST(when_postgres_is_away_in_the_middle_of_a_replay_it_goes_on_afterwards) {
-    enum { COUNT = 500 };
+    enum { COUNT = 300 };
     fail_many(COUNT);
     ck_assert_int_eq(replay_many("{\"per_second\":200}"), COUNT);
-    WAIT_FOR(10000, replayed() > 150);
+    WAIT_FOR(10000, replayed() > 120);
     stack_stop(stack, "postgres");
     stack_start(stack, "postgres");
     WAIT_FOR(30000, stack_redis_int(stack, "XLEN " JOBS) == 0);
