@@ -219,6 +219,69 @@ START_TEST(a_dispatcher_that_was_stopped_and_goes_on_settles_nothing_twice) {
 }
 END_TEST
 
+// A dispatcher with a Redis user of its own, so that it alone can be cut off.
+static void start_apart(void) {
+    char *url = xasprintf("REDIS_URL=redis://apart:secret@127.0.0.1:%u", stack_port(stack, "redis"));
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart on >secret ~* &* +@all"));
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){url, NULL});
+    free(url);
+}
+
+static void cut_off(void) {
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart off"));
+    freeReplyObject(stack_redis(stack, "CLIENT KILL USER apart"));
+}
+
+static void let_back(void) {
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart on"));
+}
+
+// A call is in flight when its dispatcher is cut off; another, which calls `url`, takes the message over. Returns the
+// message's id, owned by the caller.
+static char *pass_on(const char *config, const char *url) {
+    int64_t calls = mock_count(stack, "sms-mms", "calls");
+    mock_configure(stack, config);
+    start_apart();
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, mock_count(stack, "sms-mms", "calls") > calls);
+    cut_off();
+    mock_configure(stack, MOCK_WELL);
+    stack_start_with(
+        stack, "dispatcher-2",
+        (const char *const[]){url, "API_WORKER_MAX_RETRIES=1000", "API_BREAKER_ERROR_THRESHOLD=1000000", NULL});
+    return id;
+}
+
+START_TEST(a_success_that_comes_late_is_recorded_and_ends_the_token) {
+    int logged = stack_log_count(stack, "dispatcher-1", "dispatch_late");
+    char *id = pass_on("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":800}",
+                       "PROVIDER_SMS_URL=http://127.0.0.1:1");
+    WAIT_FOR(4 * CLAIM_MS, attempts_of("connection_failed") > 0);
+    ck_assert(message_is(stack, id, "retrying"));
+    let_back();
+    WAIT_FOR(15000, message_is(stack, id, "sent"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s' AND late", id),
+                     1);
+    ck_assert_int_eq(stack_log_count(stack, "dispatcher-1", "dispatch_late"), logged + 1);
+    WAIT_FOR(10000, stack_is_drained(stack));
+    free(id);
+}
+END_TEST
+
+START_TEST(a_failure_that_comes_late_is_logged_and_ignored) {
+    int logged = stack_log_count(stack, "dispatcher-1", "dispatch_lost");
+    char *id = pass_on("{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0,\"latency_ms\":800}",
+                       "API_WORKER_MAX_RETRIES=1000");
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
+    let_back();
+    WAIT_FOR(15000, stack_log_count(stack, "dispatcher-1", "dispatch_lost") == logged + 1);
+    WAIT_FOR(10000, stack_is_drained(stack));
+    ck_assert(message_is(stack, id, "sent"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s'", id), 1);
+    free(id);
+}
+END_TEST
+
 START_TEST(a_lost_group_and_library_heal_under_load) {
     stack_start(stack, "dispatcher-1");
     struct load *load = begin_load(300);
@@ -269,6 +332,8 @@ Suite *suite_dispatcher(void) {
     tcase_add_test(tests, a_dispatcher_that_is_killed_with_calls_in_flight_delivers_each_message);
     tcase_add_test(tests, what_a_dead_dispatcher_held_is_taken_over_by_another);
     tcase_add_test(tests, a_dispatcher_that_was_stopped_and_goes_on_settles_nothing_twice);
+    tcase_add_test(tests, a_success_that_comes_late_is_recorded_and_ends_the_token);
+    tcase_add_test(tests, a_failure_that_comes_late_is_logged_and_ignored);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
     tcase_add_test(tests, a_drain_finishes_the_calls_in_flight);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
