@@ -12,6 +12,7 @@
 #include "tests/support/delivery.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
+#include "tests/support/reply.h"
 #include "tests/support/stack.h"
 
 #define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
@@ -115,6 +116,20 @@ START_TEST(a_message_fails_after_its_last_attempt) {
 }
 END_TEST
 
+START_TEST(a_message_past_its_deadline_fails_uncalled) {
+    int64_t calls = mock_count(stack, "sms-mms", "calls");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":3}");
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_WORKER_DEADLINE_SECS=2", NULL});
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(5000, attempts_of("rate_limited") == 1);
+    mock_configure(stack, MOCK_WELL);
+    WAIT_FOR(10000, message_is(stack, id, "failed"));
+    ck_assert_int_eq(attempts_of("expired"), 1);
+    ck_assert_int_eq(mock_count(stack, "sms-mms", "calls") - calls, 1);
+    free(id);
+}
+END_TEST
+
 START_TEST(an_open_breaker_lets_messages_wait_and_the_other_provider_notices_nothing) {
     mock_configure(
         stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"sms-mms\":{\"error_pct\":100,"
@@ -146,10 +161,15 @@ START_TEST(wrong_credentials_open_the_breaker_and_spend_no_attempt) {
     char *id = send_sms_from(stack, next_sender);
     WAIT_FOR(10000, breaker_is(stack, "sms-mms", "open"));
     WAIT_FOR(10000, attempts_of("credentials") >= 1);
+    redisReply *reason = stack_redis(stack, "HGET breaker:{sms-mms} reason");
+    ck_assert_str_eq(reply_text(reason, 0), "credentials");
+    freeReplyObject(reason);
     ck_assert(!message_is(stack, id, "failed"));
     stack_stop(stack, "dispatcher-1");
-    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_WORKER_MAX_RETRIES=1", NULL});
+    stack_start_with(stack, "dispatcher-1",
+                     (const char *const[]){"API_WORKER_MAX_RETRIES=1", "API_BREAKER_PROBES=1", NULL});
     WAIT_FOR(10000, message_is(stack, id, "sent"));
+    WAIT_FOR(5000, breaker_is(stack, "sms-mms", "closed")); // by the one probe that there was
     free(id);
 }
 END_TEST
@@ -326,6 +346,7 @@ Suite *suite_dispatcher(void) {
     tcase_add_test(tests, too_many_requests_waits_the_time_asked_and_spends_no_attempt);
     tcase_add_test(tests, what_the_provider_refuses_for_good_fails_at_once_and_is_a_dead_letter);
     tcase_add_test(tests, a_message_fails_after_its_last_attempt);
+    tcase_add_test(tests, a_message_past_its_deadline_fails_uncalled);
     tcase_add_test(tests, an_open_breaker_lets_messages_wait_and_the_other_provider_notices_nothing);
     tcase_add_test(tests, wrong_credentials_open_the_breaker_and_spend_no_attempt);
     tcase_add_test(tests, a_provider_that_is_away_is_waited_for);

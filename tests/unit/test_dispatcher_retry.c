@@ -82,6 +82,13 @@ START_TEST(a_failure_waits_a_random_time_up_to_twice_the_last_one) {
 }
 END_TEST
 
+START_TEST(no_failure_waits_longer_than_the_cap) {
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_le(decide(OUTCOME_CREDENTIALS, -1, 40, 0, false).delay_ms, settings.worker_backoff_cap_ms);
+    }
+}
+END_TEST
+
 START_TEST(too_many_requests_waits_and_pauses_as_long_as_asked) {
     struct retry_decision decision = decide(OUTCOME_RATE_LIMITED, 7000, 0, 0, false);
     ck_assert_int_eq(decision.delay_ms, 7000);
@@ -119,6 +126,7 @@ Suite *suite_dispatcher_retry(void) {
     tcase_add_test(tests, the_last_attempt_that_fails_is_final);
     tcase_add_test(tests, a_probe_that_fails_spends_no_attempt);
     tcase_add_test(tests, a_failure_waits_a_random_time_up_to_twice_the_last_one);
+    tcase_add_test(tests, no_failure_waits_longer_than_the_cap);
     tcase_add_test(tests, too_many_requests_waits_and_pauses_as_long_as_asked);
     tcase_add_test(tests, a_503_that_says_when_to_come_back_is_heard);
     tcase_add_test(tests, nothing_waits_beyond_its_deadline);
