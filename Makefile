@@ -145,6 +145,10 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
 
+.PHONY: test-crowd
+test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 4,900 calls at once
+	@BUILD_DIR=$(BUILD) CROWD=5000 $(BUILD)/tests/integration crowd
+
 # --- The code's form
 
 .PHONY: analyze docs
