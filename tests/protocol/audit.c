@@ -155,6 +155,10 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
         world_breach(world, AUDIT_EPOCH, "the epoch went from %lld back to %lld", (long long)seen->epoch,
                      (long long)epoch);
     }
+    if (strcmp(reply_text(breaker, 0), seen->state) != 0 && epoch == seen->epoch) {
+        world_breach(world, AUDIT_EPOCH, "the breaker is %s in the epoch in which it was %s", reply_text(breaker, 0),
+                     seen->state);
+    }
     seen->epoch = epoch;
     snprintf(seen->state, sizeof seen->state, "%s", reply_text(breaker, 0));
     seen->paused_ms = *reply_text(breaker, 2) ? reply_int(breaker, 2) : 0;
@@ -214,6 +218,11 @@ static void check_breaker(struct world *world, const struct lease *lease) {
         world_breach(world, AUDIT_PAUSE, "%s is called %lld ms into a pause", id,
                      (long long)(world->boot_ms - seen->pausing_since_ms));
     }
+    if (world->boot_ms < world->paused_until_ms && world->boot_ms - world->paused_from_ms > GRANT_MS &&
+        !world->jumped && !world->failed_over) {
+        world_breach(world, AUDIT_PAUSE, "%s is called though the provider asked for %lld ms more", id,
+                     (long long)(world->paused_until_ms - world->boot_ms));
+    }
     if (seen->open && world->boot_ms - seen->open_since_ms > GRANT_MS) {
         world_breach(world, AUDIT_OPEN, "%s is called %lld ms after the breaker opened", id,
                      (long long)(world->boot_ms - seen->open_since_ms));
@@ -234,12 +243,17 @@ static void check_probes(struct world *world, const struct lease *lease) {
 }
 
 // Of all calls of one number only one may be without a fault that explains it.
+static bool is_explained(const struct world *world, const struct provider_call *call) {
+    bool lapsed = world->boot_ms - call->dated_ms >= CLAIM_MS && !call->settled;
+    return call->excused || lapsed;
+}
+
 static void check_repeat(struct world *world, const struct lease *lease) {
     int unexplained = 0;
     for (int i = 0; i < world->ledger.call_count; i++) {
         const struct provider_call *call = &world->ledger.calls[i];
-        unexplained += !call->excused && call->message == lease->message && call->generation == lease->generation &&
-                       call->number == lease->call;
+        unexplained += !is_explained(world, call) && call->message == lease->message &&
+                       call->generation == lease->generation && call->number == lease->call;
     }
     if (unexplained > 0 && !lease->hit && !world->failed_over) {
         world_breach(world, AUDIT_REPEAT, "call %d of %s, generation %d is made again", lease->call,

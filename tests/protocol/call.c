@@ -38,6 +38,7 @@ void call_begin(struct world *world, struct lease *lease) {
                                        .generation = lease->generation,
                                        .number = lease->call,
                                        .begun_ms = world->boot_ms,
+                                       .dated_ms = lease->dated_ms,
                                        .probe = *lease->probe != '\0',
                                        .excused = lease->hit};
         snprintf(call->epoch, sizeof call->epoch, "%s", lease->epoch);
@@ -97,6 +98,15 @@ static void check_record(struct world *world, const struct lease *lease, int64_t
     }
 }
 
+static void note_pause(struct world *world, int pause_ms) {
+    if (world->boot_ms >= world->paused_until_ms) {
+        world->paused_from_ms = world->boot_ms;
+    }
+    if (world->boot_ms + pause_ms > world->paused_until_ms) {
+        world->paused_until_ms = world->boot_ms + pause_ms;
+    }
+}
+
 static void record(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
     struct decision decision = decide(world, lease);
     bool says = strcmp(decision.breaker, "none") != 0 || lease->pause_ms > 0 || *lease->probe;
@@ -108,6 +118,9 @@ static void record(struct world *world, struct dispatcher *dispatcher, struct le
     char before[sizeof world->seen.counts];
     snprintf(before, sizeof before, "%s", world->seen.counts);
     redisReply *reply = wire_function(world, &dispatcher->link, &command);
+    if (reply != NULL && lease->pause_ms > 0) {
+        note_pause(world, lease->pause_ms);
+    }
     if (reply != NULL) {
         check_record(world, lease, epoch, before);
         world_say(world, "%s records %s of epoch %s: %s", dispatcher->link.name, decision.breaker, lease->epoch,
@@ -151,6 +164,12 @@ static bool settle(struct world *world, struct dispatcher *dispatcher, struct le
               reply_text(reply, 0));
     if (reply->type == REDIS_REPLY_ERROR && !wire_lacks_library(reply)) {
         world_breach(world, AUDIT_ERROR, "settle: %s", reply->str);
+    }
+    if (lease->record >= 0 && strcmp(reply_text(reply, 0), "OK") == 0) {
+        world->ledger.calls[lease->record].settled = true;
+    }
+    if (lease->result == RESULT_SENT && strcmp(reply_text(reply, 0), "LOST") == 0) {
+        world_breach(world, AUDIT_ATTEMPT, "%s was sent, and nobody knows", world->ledger.messages[lease->message].id);
     }
     if (reply->type != REDIS_REPLY_ERROR) {
         lease->state = LEASE_FREE;

@@ -13,7 +13,7 @@
 #include "tests/protocol/wire.h"
 #include "tests/support/reply.h"
 
-enum { GO_MS = 100, PROBE_GRANT_MS = 2000, READ_MARGIN_MS = 20, LONGEST_WAIT_MS = 1000, SHORTEST_WAIT_MS = 10 };
+enum { GRANT_MS = 100, READ_MARGIN_MS = 20, LONGEST_WAIT_MS = 1000, SHORTEST_WAIT_MS = 10 };
 
 // --- Leases
 
@@ -94,10 +94,9 @@ static void give_up_grant(struct world *world, struct dispatcher *dispatcher) {
 
 static bool grant_is_good(const struct world *world, const struct dispatcher *dispatcher, int margin_ms) {
     int64_t age_ms = world->boot_ms - dispatcher->grant.asked_ms + margin_ms;
-    bool lasts = age_ms < GO_MS || world_has(world, SWITCH_OLD_GRANT);
-    return dispatcher->grant.kind == GRANT_GO
-               ? lasts
-               : dispatcher->grant.kind == GRANT_PROBE && dispatcher->grant.probe_count > 0 && age_ms < PROBE_GRANT_MS;
+    bool is_go = dispatcher->grant.kind == GRANT_GO;
+    bool lasts = age_ms < GRANT_MS || world_has(world, is_go ? SWITCH_OLD_GRANT : SWITCH_OLD_PROBE);
+    return lasts && (is_go || (dispatcher->grant.kind == GRANT_PROBE && dispatcher->grant.probe_count > 0));
 }
 
 static void take_probe(struct dispatcher *dispatcher, struct lease *lease) {
@@ -228,6 +227,17 @@ static void check_steal(struct world *world, const struct dispatcher *dispatcher
     }
 }
 
+// A claim that had room for more has left nothing that was given back.
+static void check_returned(struct world *world, int room) {
+    struct command command = command_of("XPENDING", KEY_OUTBOUND, GROUP_D, "-", "+", "1", ".returned", NULL);
+    redisReply *reply = wire_run(world, &command);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0) {
+        world_breach(world, AUDIT_RETURNED, "a claim with room for %d more leaves entry %s", room,
+                     reply_text(reply->element[0], 0));
+    }
+    freeReplyObject(reply);
+}
+
 static void take_read(struct world *world, struct dispatcher *dispatcher, const redisReply *reply) {
     const redisReply *entries = reply->type == REDIS_REPLY_ARRAY ? reply->element[0]->element[1] : NULL;
     dispatcher->more = entries != NULL;
@@ -274,6 +284,13 @@ static void take_grant(struct world *world, struct dispatcher *dispatcher, const
 
 // --- Asking
 
+// As the grant and the cap allow.
+static int room(const struct dispatcher *dispatcher) {
+    int free = count_in(dispatcher, LEASE_FREE);
+    bool probes = dispatcher->grant.kind == GRANT_PROBE;
+    return probes && dispatcher->grant.probe_count < free ? dispatcher->grant.probe_count : free;
+}
+
 static void look_at_reply(struct world *world, struct dispatcher *dispatcher) {
     redisReply *reply = dispatcher->reply;
     enum lane_reply kind = dispatcher->kind;
@@ -304,6 +321,9 @@ static void ask(struct world *world, struct dispatcher *dispatcher, enum lane_re
     for (size_t i = 0; kind == REPLY_CLAIM && i < reply->elements; i++) {
         check_steal(world, dispatcher, reply_text(reply->element[i], 0), (int)reply->element[i]->element[1]->integer);
     }
+    if (kind == REPLY_CLAIM && (int)reply->elements < room(dispatcher)) {
+        check_returned(world, room(dispatcher) - (int)reply->elements);
+    }
     if (world->settling || !random_chance(&world->random, 20)) {
         look_at_reply(world, dispatcher);
     } else {
@@ -318,13 +338,6 @@ static void ask_breaker(struct world *world, struct dispatcher *dispatcher, int 
     command_int(&command, PROVIDER_MS + 2000);
     command_int(&command, PROBES);
     ask(world, dispatcher, REPLY_GRANT, &command);
-}
-
-// As the grant and the cap allow.
-static int room(const struct dispatcher *dispatcher) {
-    int free = count_in(dispatcher, LEASE_FREE);
-    bool probes = dispatcher->grant.kind == GRANT_PROBE;
-    return probes && dispatcher->grant.probe_count < free ? dispatcher->grant.probe_count : free;
 }
 
 static void read_new(struct world *world, struct dispatcher *dispatcher) {
@@ -344,7 +357,7 @@ static void claim(struct world *world, struct dispatcher *dispatcher) {
     command_text(&command, GROUP_D);
     command_text(&command, dispatcher->link.name);
     command_int(&command, steal);
-    command_int(&command, early ? 0 : CLAIM_MS);
+    command_int(&command, early ? 0 : CLAIM_MS * IDLE_SCALE);
     command_int(&command, room(dispatcher));
     for (int i = 0; i < LEASES; i++) {
         if (dispatcher->leases[i].state != LEASE_FREE) {

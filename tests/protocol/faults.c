@@ -167,7 +167,7 @@ static void go_back(struct world *world) {
         struct message *message = &ledger->messages[i];
         message->may_be_gone = message->may_be_gone || message->promised_at > snapshot->step;
     }
-    world->seen.epoch = 0;
+    world->seen.epoch = -1; // whatever it is next is no step back
     world->failed_over = true;
 }
 

@@ -12,7 +12,8 @@ int ledger_add(struct ledger *ledger, bool webhook, int key, int content) {
     int index = ledger->message_count++;
     struct message *message = &ledger->messages[index];
     *message = (struct message){.webhook = webhook, .key = key, .content = content};
-    snprintf(message->id, sizeof message->id, "%s%06d", webhook ? "webhook-id" : "message-id", (index & 0xffff) % 1000000);
+    snprintf(message->id, sizeof message->id, "%s%06d", webhook ? "webhook-id" : "message-id",
+             (index & 0xffff) % 1000000);
     return index;
 }
 

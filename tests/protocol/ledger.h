@@ -51,9 +51,11 @@ struct token {
 struct provider_call {
     int message, generation, number;
     int64_t begun_ms; // of the processes' clock
+    int64_t dated_ms; // of the lease by which it was begun
     char epoch[EPOCH_SIZE];
     bool probe;
     bool ended;
+    bool settled; // by its dispatcher, whose entry it was
     bool excused; // a fault held it, so that it may be made once more
 };
 

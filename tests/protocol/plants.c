@@ -36,6 +36,7 @@ const struct plant plants[] = {
     {"a claim that waits for no time-out", NULL, NULL, SWITCH_STEAL_EARLY},
     {"ingest repeats a call by itself", NULL, NULL, SWITCH_SEND_TWICE},
     {"a GO that lasts for ever", NULL, NULL, SWITCH_OLD_GRANT},
+    {"a probe that may begin at any time", NULL, NULL, SWITCH_OLD_PROBE},
     {"the last status wins in Postgres", NULL, NULL, SWITCH_LAST_WRITER},
     {"reconcile looks once and waits for nothing", NULL, NULL, SWITCH_NO_DRAIN},
 };

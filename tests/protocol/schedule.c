@@ -123,6 +123,7 @@ struct run run_of(uint64_t seed) {
     struct run run = {.count = DECISIONS};
     run.classes = draw_classes(&random);
     run.cap = random_chance(&random, 15) ? TIGHT_CAP : ROOMY_CAP;
+    run.alone = random_chance(&random, 40);
     for (int i = 0; i < run.count; i++) {
         run.decisions[i].kind = draw_kind(&random);
         run.decisions[i].random = random_next(&random);
@@ -146,6 +147,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
                             .library = world->library,
                             .classes = run->classes,
                             .cap = run->cap,
+                            .alone = run->alone,
                             .boot_ms = 1000000,
                             .wall_ms = BEGIN_MS,
                             .healthy = true,
@@ -203,14 +205,15 @@ static bool is_settled(const struct world *world) {
 
 // The rounds take ever more time, lest what is only late counts as lost.
 static void settle(struct world *world) {
+    int survivors = world->alone ? 1 : ACTORS;
     for (int round = 0; round < SETTLE_ROUNDS && !is_settled(world) && world->breach == AUDIT_NONE; round++) {
-        for (int i = 0; i < ACTORS; i++) {
+        for (int i = 0; i < survivors; i++) {
             settle_dispatcher(world, &world->dispatchers[i]);
         }
         if (world->seen.parked > 0) {
-            dispatcher_unpark(world, &world->dispatchers[round % ACTORS]);
+            dispatcher_unpark(world, &world->dispatchers[round % survivors]);
         }
-        for (int i = 0; i < ACTORS; i++) {
+        for (int i = 0; i < survivors; i++) {
             settle_persister(world, &world->persisters[i]);
         }
         pass(world, round < 4 ? 500 : round * 1000);
@@ -232,7 +235,11 @@ static int reconcile(struct world *world) {
 
 static void finish(struct world *world) {
     world->settling = true;
-    world_say(world, "the faults are over");
+    world_say(world, "the faults are over%s", world->alone ? ", and one of each is left" : "");
+    for (int i = 1; i < ACTORS && world->alone; i++) {
+        dispatcher_forget(world, &world->dispatchers[i]);
+        persister_forget(&world->persisters[i]);
+    }
     while (world->zombie_count > 0) {
         fault_deliver(world);
     }

@@ -7,7 +7,7 @@
 // A run is a list of decisions: which actor steps or which fault strikes, each with a random number of its own, so that
 // leaving one out changes no other.
 
-enum { DECISIONS = 160 };
+enum { DECISIONS = 200 };
 
 struct decision_taken {
     int kind;
@@ -17,6 +17,7 @@ struct decision_taken {
 struct run {
     unsigned classes; // of faults, a bit each
     int cap;
+    bool alone; // one process of each kind survives
     int count;
     struct decision_taken decisions[DECISIONS];
 };

@@ -5,8 +5,8 @@
 //
 // The clock. The library reads Redis's TIME; a run needs time-outs of seconds to pass in no time, the clock to jump,
 // and a seed to give the same run twice. So the text that is loaded is the shipped one but for the one call in
-// now_ms(), which reads a key instead. Idle times of pending entries are Redis's own and in real milliseconds: a run
-// takes a few of those, and advance.lua adds the rest by XCLAIM … IDLE.
+// now_ms(), which reads a key instead. Idle times of pending entries are Redis's own: advance.lua makes them by XCLAIM
+// … IDLE, on a scale of a thousand to one, and the actors ask claim for a thousand times T.
 //
 // Rejected: libfaketime under Redis (another package, and it doesn't jump on command); real time with short time-outs
 // (slow, and another run each time); a second seam for XPENDING … IDLE (the less of the text is replaced the better).

@@ -66,6 +66,7 @@ const char *audit_name(enum audit audit) {
         [AUDIT_ACCEPT] = "accept answers what it may",
         [AUDIT_DOUBLED] = "one message an Idempotency-Key",
         [AUDIT_STEAL] = "nothing is taken from one whose lease runs",
+        [AUDIT_RETURNED] = "what was given back goes to the next who claims",
         [AUDIT_AFTER_FINAL] = "no call begun after its final settle",
         [AUDIT_REPEAT] = "repeated calls are explained by faults",
         [AUDIT_PAUSE] = "no call inside a pause",

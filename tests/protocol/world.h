@@ -27,9 +27,10 @@
 enum {
     CLAIM_MS = 10000, // API_WORKER_CLAIM_TIMEOUT_SECS: at least 2 * PROVIDER_MS + 2000
     PROVIDER_MS = 3000,
-    REPLY_MS = 2000, // REDIS_TIMEOUT_MS
+    REPLY_MS = 2000,   // REDIS_TIMEOUT_MS
+    IDLE_SCALE = 1000, // of Redis's idle times: advance.lua
     THRESHOLD = 3,
-    OPEN_MS = 5000,
+    OPEN_MS = 2000,
     PROBES = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
@@ -61,6 +62,7 @@ enum audit {
     AUDIT_ACCEPT,      // what accept may answer
     AUDIT_DOUBLED,     // two messages under one Idempotency-Key
     AUDIT_STEAL,       // an entry was taken from one whose lease ran
+    AUDIT_RETURNED,    // what was given back goes to the next who claims
     AUDIT_AFTER_FINAL, // a call begun after its final settle
     AUDIT_REPEAT,      // a call made twice though nothing went wrong
     AUDIT_PAUSE,       // a call inside a pause
@@ -88,6 +90,7 @@ enum fault_switch {
     SWITCH_STEAL_EARLY,      // claims wait for no time-out
     SWITCH_SEND_TWICE,       // ingest repeats a call whose reply was lost
     SWITCH_OLD_GRANT,        // a GO lasts for ever
+    SWITCH_OLD_PROBE,        // a probe that was granted may begin at any time
     SWITCH_LAST_WRITER,      // Postgres keeps the last status that came
     SWITCH_NO_DRAIN,         // reconcile looks for tokens once and doesn't wait for events
 };
@@ -242,8 +245,10 @@ struct world {
     int64_t wall_ms;      // Redis's
     int cap;              // STREAM_MAX_BACKLOG
     int step;
-    bool settling; // faults are over
-    bool healthy;  // the provider
+    bool settling;                           // faults are over
+    bool alone;                              // one of each survives the faults
+    int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
+    bool healthy;                            // the provider
     bool failed_over, orphans, jumped;
     int64_t jumped_at_ms;
     struct ledger ledger;
