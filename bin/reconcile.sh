@@ -27,8 +27,8 @@ Needs running persisters; it may run while everything else does, and again.
   --dry-run     says which messages those are, and changes nothing
   --older-than  only messages that nothing has happened to for so long (5)
 
-Redis is REDIS_URL's and the database DATABASE_URL's, else the private ones. Exit status 0: done, also when nothing was
-lost.
+It waits up to RECONCILE_DRAIN_SECS (60) for the events to be recorded. Redis is REDIS_URL's and the database
+DATABASE_URL's, else the private ones. Exit status 0: done, also when nothing was lost.
 END
 }
 
@@ -46,7 +46,7 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 
 export LC_ALL=C # sort and comm compare bytes
 page=1000
-drain_secs=60
+drain_secs=${RECONCILE_DRAIN_SECS:-60}
 dry_run=no
 seconds=5
 
