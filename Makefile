@@ -150,6 +150,13 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
 
+.PHONY: check-protocol
+# Both parts, or what PROTOCOL_ONLY (seeds | plants) names.
+check-protocol: ## Random interleavings and faults on the real messaging.lua: PROTOCOL_SEEDS=500, PROTOCOL_SEED=n for one
+	@bin/install-deps.sh build redis test
+	@$(MAKE) --no-print-directory $(BUILD)/tests/protocol
+	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))
+
 # --- The code's form
 
 .PHONY: analyze

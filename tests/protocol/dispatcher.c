@@ -332,6 +332,10 @@ static void ask(struct world *world, struct dispatcher *dispatcher, enum lane_re
 }
 
 static void ask_breaker(struct world *world, struct dispatcher *dispatcher, int want) {
+    give_up_grant(world, dispatcher); // what is too old to begin by, lest it stands in the way
+    if (!dispatcher->link.up) {
+        return;
+    }
     struct command command = command_function(LIBRARY_BREAKER_PROBE, 1);
     command_text(&command, KEY_BREAKER);
     command_int(&command, want < PROBES ? want : PROBES);
