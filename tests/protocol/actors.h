@@ -19,6 +19,8 @@ void dispatcher_tick(struct world *world, struct dispatcher *dispatcher);   // w
 void dispatcher_unpark(struct world *world, struct dispatcher *dispatcher); // dispatcher/parked.c
 void dispatcher_drop(struct world *world, struct dispatcher *dispatcher);   // its connection is gone
 void dispatcher_forget(struct world *world, struct dispatcher *dispatcher); // it was killed
+// Looks at a reply that it has left so far.
+void dispatcher_catch_up(struct world *world, struct dispatcher *dispatcher);
 // What it holds may be called once more by another: a fault came between.
 void dispatcher_hit(struct world *world, struct dispatcher *dispatcher);
 bool dispatcher_is_idle(const struct dispatcher *dispatcher);

@@ -178,10 +178,23 @@ static bool settle(struct world *world, struct dispatcher *dispatcher, struct le
     return true;
 }
 
-// All records leave before the first settlement; all travel as one pipeline.
+static bool has_finished(const struct dispatcher *dispatcher) {
+    for (int i = 0; i < LEASES; i++) {
+        if (dispatcher->leases[i].state == LEASE_FINISHED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// All records leave before the first settlement; all travel as one pipeline. Replies come in the order of the commands,
+// so one that is still to be looked at comes first: an entry that it brings once more is one that is held.
 void call_settle(struct world *world, struct dispatcher *dispatcher) {
-    bool was_up = dispatcher->link.up;
-    if (!was_up) {
+    if (!dispatcher->link.up || !has_finished(dispatcher)) {
+        return;
+    }
+    dispatcher_catch_up(world, dispatcher);
+    if (!dispatcher->link.up) {
         return;
     }
     for (int i = 0; i < LEASES; i++) {

@@ -306,6 +306,12 @@ static void look_at_reply(struct world *world, struct dispatcher *dispatcher) {
     freeReplyObject(reply);
 }
 
+void dispatcher_catch_up(struct world *world, struct dispatcher *dispatcher) {
+    if (dispatcher->kind != REPLY_NONE) {
+        look_at_reply(world, dispatcher);
+    }
+}
+
 static void ask(struct world *world, struct dispatcher *dispatcher, enum lane_reply kind,
                 const struct command *command) {
     int64_t asked_ms = world->boot_ms;
@@ -479,7 +485,7 @@ void dispatcher_step(struct world *world, struct dispatcher *dispatcher) {
     if (!dispatcher->link.up) {
         connect(world, dispatcher);
     } else if (dispatcher->kind != REPLY_NONE) {
-        look_at_reply(world, dispatcher);
+        dispatcher_catch_up(world, dispatcher);
     } else if (world->boot_ms < dispatcher->refused_until_ms) {
         return;
     } else if (!dispatcher->has_group) {
