@@ -11,9 +11,10 @@
 #include "shared/log.h"
 
 enum {
-    GO_MS = 100,         // how long a GO lasts (protocol.md)
+    GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a
+                         // pause that another probe's 429 has brought, though its lease lasts longer
     GO_REUSE_MS = 50,    // another lane's GO of this age is as good as asking
-    PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out: the call must begin within it
+    PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out, from asking
     SHORTEST_WAIT_MS = 10,
     LONGEST_WAIT_MS = 1000, // an operator may close the breaker by hand, and another dispatcher's probes may succeed
     LOST_WAIT_MS = 100,
@@ -141,12 +142,11 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
 }
 
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms) {
-    int64_t lasts_ms = grant->kind == GRANT_PROBE ? PROBE_MARGIN : GO_MS;
     if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0))
         return false;
     if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) // it was forgotten
         return false;
-    return clock_boot_ms() - grant->asked_ms + margin_ms < lasts_ms;
+    return clock_boot_ms() - grant->asked_ms + margin_ms < GRANT_MS;
 }
 
 bool breaker_take_probe(struct grant *grant, char *out) {
