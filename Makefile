@@ -38,6 +38,7 @@ persister_SOURCES     := $(wildcard persister/*.c)
 mock-provider_SOURCES := $(wildcard dispatcher/mock/*.c)
 unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
+chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 embedded   = $(patsubst %,$(BUILD)/obj/gen/%.o,$(filter $(1)/%,$(EMBEDDED)))
@@ -71,13 +72,17 @@ $(addprefix $(BUILD)/lib,$(addsuffix .a,$(PROGRAMS))): $(BUILD)/lib%.a: \
     $$(call objects,$$(call without_main,$$($$*_SOURCES))) $$(call embedded,$$*) $(SOURCES)
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-tests: $(BUILD)/tests/unit $(BUILD)/tests/integration ## Build the tests' programs
+tests: $(BUILD)/tests/unit $(BUILD)/tests/integration $(BUILD)/tests/chaos ## Build the tests' programs
 
 $(BUILD)/tests/unit: $(call objects,$(unit_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/integration: $(call objects,$(integration_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -96,7 +101,7 @@ $(BUILD)/obj/tests/%.o: OURFLAGS += -I$(BUILD)
 ALL_FLAGS := $(CC) $(CFLAGS) $(OURFLAGS) $(LDFLAGS) $(LIBS) $(CHECK)
 $(FLAGS): export HELD = $(ALL_FLAGS)
 $(BUILD)/version: export HELD = $(VERSION)
-$(SOURCES): export HELD = $(foreach p,shared unit integration $(PROGRAMS),$($(p)_SOURCES)) $(EMBEDDED)
+$(SOURCES): export HELD = $(foreach p,shared unit integration chaos $(PROGRAMS),$($(p)_SOURCES)) $(EMBEDDED)
 $(FLAGS) $(BUILD)/version $(SOURCES): FORCE
 	@pkg-config --print-errors --exists $(PACKAGES) || { echo "libraries are missing: bin/install-deps.sh build" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -118,14 +123,14 @@ $(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(foreach p,shared unit integration $(PROGRAMS),$($(p)_SOURCES))))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(foreach p,shared unit integration chaos $(PROGRAMS),$($(p)_SOURCES))))
 
 clean: ## Remove what was built
 	rm -rf build
 
 # --- Running it
 
-.PHONY: setup run stop test run-tests format lint check
+.PHONY: setup run stop test run-tests chaos format lint check
 
 setup: ## Install what is missing, build, make the database
 	bin/install-deps.sh build run
@@ -144,6 +149,11 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
+
+chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES
+	@bin/install-deps.sh build run redis postgres test
+	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos
 
 # --- The code's form
 

@@ -52,9 +52,8 @@ static void become(const struct child_options *options, const char *log_path, ch
         dprintf(STDERR_FILENO, "%s can't be started: %s\n", options->name, strerror(errno));
         _exit(126);
     }
-    for (int fd = STDERR_FILENO + 1; fd < 256; fd++) {
-        close(fd); // a test's sockets must not live on in a program that is killed to break them
-    }
+    close_range(STDERR_FILENO + 1, ~0U,
+                0); // a test's sockets must not live on in a program that is killed to break them
     drop_privileges(options->user);
     prctl(PR_SET_PDEATHSIG, options->death_signal); // after the change of user, which clears it
     if (getppid() != parent) {
