@@ -157,13 +157,18 @@ chaos: ## Break everything under load and account for every message: CHAOS_SECON
 
 # --- The code's form
 
-.PHONY: analyze
+.PHONY: analyze docs
 PRODUCT     = $(wildcard $(addsuffix /*.c,shared ingest dispatcher dispatcher/mock persister))
 C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/*))
 BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash) .ci/run
 
 format: ## Format the C sources
 	clang-format -i $(C_FILES)
+
+docs: build ## Make the settings in README.md and .env.example anew
+	@$(BUILD)/ingest --print-settings=dotenv > .env.example
+	@$(BUILD)/ingest --print-settings=markdown > $(BUILD)/settings.md
+	@sed -i -e '/^<!-- settings -->$$/,/^<!-- \/settings -->$$/{//!d}' -e '/^<!-- settings -->$$/r $(BUILD)/settings.md' README.md
 
 lint: ## Look at the C and shell sources: format, shellcheck, cppcheck, clang-tidy
 	clang-format --dry-run -Werror $(C_FILES)

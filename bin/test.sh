@@ -17,28 +17,20 @@
 # {{run}} is nine digits unique to the run, {{address}} a client address of its own, {{health_path}} the setting, and
 # {{fill:n}} n times "x". Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
 # 2 the cases can't be run.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-
-# A setting from the environment, then .env, then the default.
-setting() {
-  local name=$1 value
-  value=${!name:-}
-  if [ -z "$value" ] && [ -f .env ]; then
-    value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?${name}[[:space:]]*=[[:space:]]*//p" .env | tail -n 1 |
-      sed -E "s/^\"([^\"]*)\".*/\\1/; t; s/^'([^']*)'.*/\\1/; t; s/[[:space:]]+#.*//; s/[[:space:]]+\$//")
-  fi
-  printf '%s' "${value:-$2}"
-}
+# shellcheck source=bin/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
 die() {
   printf 'bin/test.sh: %s\n' "$*" >&2
   exit 2
 }
 
-base_url=${BASE_URL:-http://127.0.0.1:$(setting PORT 8080)}
+load_settings
+setting HEALTH_PATH health_path /healthz
+base_url=${BASE_URL:-http://127.0.0.1:$PORT}
 base_url=${base_url%/}
-health_path=$(setting HEALTH_PATH /healthz)
+# shellcheck disable=SC2153 # set by name, in `setting`
+health_path=$HEALTH_PATH
 cases=${CASES:-tests/http/tests.json}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -18,8 +18,9 @@
 #define BEHIND_SID "/Messages.json"
 #define SEGMENT_BYTES 153 // of a message in several parts
 
-// The length of the account's SID in a path, whose start goes to *sid; 0 when it isn't the resource's path.
+// The length of the account's SID in a path, whose start goes to *sid; 0 (and "") when it isn't the resource's path.
 static size_t find_sid(const char *path, const char **sid) {
+    *sid = "";
     if (strncmp(path, BEFORE_SID, strlen(BEFORE_SID)) != 0)
         return 0;
     *sid = path + strlen(BEFORE_SID);
@@ -177,8 +178,8 @@ const struct mock_wire mock_twilio = {
     .write_failure = write_failure,
 };
 
-void mock_answer_free(struct mock_answer *out) {
-    buf_free(&out->body);
-    free(out->message_id);
-    *out = (struct mock_answer){.retry_after_secs = -1};
+void mock_answer_free(struct mock_answer *answer) {
+    buf_free(&answer->body);
+    free(answer->message_id);
+    *answer = (struct mock_answer){.retry_after_secs = -1};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Runs the integration suites: all of them, or the one named as the only argument; from the project's root.
+// --list prints their names.
 //   BUILD_DIR=…   where the programs are (build)
 //   VALGRIND=1    runs them under valgrind, with longer deadlines
 //   KEEP=1        keeps the folders with logs and data, and says where
@@ -40,7 +41,15 @@ static int usage(const char *name) {
     return 2;
 }
 
+static int list(void) {
+    for (size_t i = 0; i < ENTRY_COUNT; i++)
+        puts(entries[i].name);
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--list") == 0)
+        return list();
     SRunner *runner = srunner_create(NULL);
     size_t chosen = 0;
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
