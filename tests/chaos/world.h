@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "tests/chaos/options.h"
-#include "tests/chaos/proxy.h"
+#include "tests/support/proxy.h"
 #include "tests/support/stack.h"
 
 // All that runs: the stack, with a proxy between each two that talk, short times, and Redis's data on a small disk.

@@ -53,7 +53,8 @@ static void become(const struct child_options *options, const char *log_path, ch
         _exit(126);
     }
     close_range(STDERR_FILENO + 1, ~0U,
-                0); // a test's sockets must not live on in a program that is killed to break them
+                0);           // a test's sockets must not live on in a program that is killed to break them
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow fails its writer as a full disk would
     drop_privileges(options->user);
     prctl(PR_SET_PDEATHSIG, options->death_signal); // after the change of user, which clears it
     if (getppid() != parent) {

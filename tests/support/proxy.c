@@ -2,7 +2,7 @@
 //
 // A connection has two sides, each of which is read only while what it said last is written to the other: no queue
 // grows. Its memory goes when both handles have closed and no write is under way.
-#include "tests/chaos/proxy.h"
+#include "tests/support/proxy.h"
 
 #include <check.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef TESTS_CHAOS_PROXY_H
-#define TESTS_CHAOS_PROXY_H
+#ifndef TESTS_SUPPORT_PROXY_H
+#define TESTS_SUPPORT_PROXY_H
 
 #include <stdint.h>
 
