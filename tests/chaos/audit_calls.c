@@ -8,8 +8,9 @@
 #include "tests/chaos/rows.h"
 
 enum {
-    SLACK_MS = 300,       // between what happens and what two clocks and a busy machine make of it
-    AFTER_STOP_MS = 3500, // what was held by one that died is called again when its lease has run out
+    SLACK_MS = 300, // between what happens and what two clocks and a busy machine make of it
+    CALL_MS = 500,  // PROVIDER_TIMEOUT_MS: as long as a call may be on its way, there or back
+    HELD_MS = CALL_MS + SLACK_MS,
 };
 
 struct tally {
@@ -46,27 +47,24 @@ static void read_calls(struct run *run) {
     }
 }
 
-// Whether something that makes calls be repeated was on between two moments.
-static bool is_explained(const struct run *run, int64_t from_ms, int64_t to_ms) {
+// Whether an injection held the call that the mock had at that moment: it was on while the call was on its way, or its
+// answer, or its settlement.
+static bool was_held(const struct run *run, int64_t at_ms) {
     for (size_t i = 0; i < schedule_count(run->schedule); i++) {
         const struct injection *injection = schedule_at(run->schedule, i);
-        if (injection_repeats_calls(injection) && injection->began_ms - SLACK_MS <= to_ms &&
-            injection->ended_ms + SLACK_MS >= from_ms) {
+        if (injection_repeats_calls(injection) && injection->began_ms <= at_ms + HELD_MS &&
+            injection->ended_ms >= at_ms - HELD_MS) {
             return true;
         }
     }
     return false;
 }
 
-// A message was called more often than is recorded: as many of its calls must have been held by an injection, that is
-// one was on between the call and the next.
+// A message was called more often than is recorded: as many of its calls must have been held by an injection.
 static void judge_repeats(struct tally *tally, const struct fact *fact, const char *id) {
     unsigned excess = fact->calls - fact->attempts, explained = 0;
-    for (uint32_t at = fact->first_call; at != 0;) {
-        const struct mock_call *call = facts_call(tally->run->facts, at);
-        const struct mock_call *next = call->next != 0 ? facts_call(tally->run->facts, call->next) : NULL;
-        explained += is_explained(tally->run, call->at_ms, next != NULL ? next->at_ms : call->at_ms + AFTER_STOP_MS);
-        at = call->next;
+    for (uint32_t at = fact->first_call; at != 0; at = facts_call(tally->run->facts, at)->next) {
+        explained += was_held(tally->run, facts_call(tally->run->facts, at)->at_ms);
     }
     tally->repeated++;
     tally->repeats += excess;
@@ -79,18 +77,16 @@ static void judge_repeats(struct tally *tally, const struct fact *fact, const ch
 
 // No call begins once the message is settled, unless an injection kept it on its way.
 static void judge_end(struct tally *tally, const struct fact *fact, const char *id) {
-    int64_t previous_ms = fact->begun_ms;
-    for (uint32_t at = fact->first_call; at != 0;) {
+    for (uint32_t at = fact->first_call; at != 0; at = facts_call(tally->run->facts, at)->next) {
         const struct mock_call *call = facts_call(tally->run->facts, at);
-        if (fact->settled_ms > 0 && call->at_ms > fact->settled_ms + SLACK_MS) {
-            tally->after_end++;
-            if (!is_explained(tally->run, previous_ms, call->at_ms)) {
-                report_breach(tally->run->report, "a call after the end", id, "%" PRId64 " ms after it",
-                              call->at_ms - fact->settled_ms);
-            }
+        if (fact->settled_ms == 0 || call->at_ms <= fact->settled_ms + SLACK_MS) {
+            continue;
         }
-        previous_ms = call->at_ms;
-        at = call->next;
+        tally->after_end++;
+        if (!was_held(tally->run, call->at_ms)) {
+            report_breach(tally->run->report, "a call after the end", id, "%" PRId64 " ms after it",
+                          call->at_ms - fact->settled_ms);
+        }
     }
 }
 

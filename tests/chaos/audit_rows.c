@@ -9,28 +9,26 @@
 
 struct tally {
     struct run *run;
-    uint8_t *rows; // by the message's number: how many
+    uint8_t *strangers; // by the message's number: rows under another id than its 202's
     uint32_t count;
     uint64_t total, of_ambiguous;
     uint64_t lost, doubled, changed, strange;
 };
 
-// Rows of a message under another id than its 202's: only an answer that nobody got can have made one.
-static bool is_explained(const struct ledger_entry *entry, unsigned rows) {
-    bool one_id = entry->has_key || !entry->is_send; // a repeat gets the first one's
-    unsigned allowed = one_id ? 1 : entry->ambiguous + (entry->accepted ? 1U : 0U);
-    return entry->ambiguous > 0 && rows <= allowed;
+// A row under another id than the 202's, if there was one: only an answer that nobody got can have made it. A webhook,
+// or a send under a key, has one id whatever happens.
+static bool is_explained(const struct ledger_entry *entry, unsigned strangers) {
+    bool one_id = entry->has_key || !entry->is_send;
+    return strangers <= (one_id ? entry->ambiguous > 0 && !entry->accepted : entry->ambiguous);
 }
 
 static void judge_stranger(struct tally *tally, const char *id, uint32_t number, const struct ledger_entry *entry) {
-    if (is_explained(entry, tally->rows[number])) {
+    unsigned strangers = ++tally->strangers[number];
+    if (is_explained(entry, strangers)) {
         tally->of_ambiguous++;
-        return;
-    }
-    if (tally->rows[number] > 1) {
+    } else if (entry->accepted || strangers > 1) {
         tally->doubled++;
-        report_breach(tally->run->report, "a doubled row", id, "message %" PRIu32 " has %u rows", number,
-                      tally->rows[number]);
+        report_breach(tally->run->report, "a doubled row", id, "of message %" PRIu32, number);
     } else {
         tally->strange++;
         report_breach(tally->run->report, "a row that was never accepted", id, "message %" PRIu32, number);
@@ -71,7 +69,6 @@ static void look_at_row(void *argument, const PGresult *row) {
     fact->number = number;
     fact->is_send = entry->is_send;
     fact->persisted_ms = rows_int(row, 9);
-    tally->rows[number]++;
     judge_content(tally, id, row, entry);
     if (!entry->accepted || memcmp(&entry->id, &uuid, sizeof uuid) != 0) {
         judge_stranger(tally, id, number, entry);
@@ -110,7 +107,7 @@ static void find_lost(struct tally *tally) {
 
 void audit_rows(struct run *run) {
     struct tally tally = {.run = run, .count = ledger_count(run->ledger)};
-    tally.rows = xcalloc((size_t)tally.count + 1, sizeof *tally.rows);
+    tally.strangers = xcalloc((size_t)tally.count + 1, sizeof *tally.strangers);
     note_accepted(&tally);
     rows_each(stack_port(run->world->stack, "postgres"), "messages.sql", look_at_row, &tally);
     find_lost(&tally);
@@ -121,5 +118,5 @@ void audit_rows(struct run *run) {
     report_figure("doubled", "%" PRIu64, tally.doubled);
     report_figure("of other content", "%" PRIu64, tally.changed);
     report_figure("never accepted", "%" PRIu64, tally.strange);
-    free(tally.rows);
+    free(tally.strangers);
 }

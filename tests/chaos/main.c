@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Breaks everything under load, and accounts for every message; from the project's root: make chaos.
+//   CHAOS_PLANT=1 shows that the audit finds what it looks for (plant.h)
 //   CHAOS_SECONDS=60  CHAOS_RATE=320  CHAOS_SEED=…  CHAOS_COPIES=1   (options.h)
 //   BUILD_DIR=…   where the programs are (build)
 //   KEEP=1        keeps the folder with logs and data; a breach does so too
@@ -14,6 +15,7 @@
 #include "tests/chaos/aftermath.h"
 #include "tests/chaos/audit.h"
 #include "tests/chaos/load.h"
+#include "tests/chaos/plant.h"
 #include "tests/chaos/run.h"
 #include "tests/chaos/sampler.h"
 #include "tests/support/root.h"
@@ -34,7 +36,7 @@ static void tear_down(void) {
     poison_destroy(run.poison);
     facts_destroy(run.facts);
     report_set_trail(run.report, NULL, NULL);
-    world_destroy(run.world, report_breaches(run.report) > 0);
+    world_destroy(run.world, report_breaches(run.report) > 0 && !run.options.plant);
     ledger_destroy(run.ledger);
 }
 
@@ -98,6 +100,9 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     int64_t memory = aftermath_memory(run.world);
     break_everything(&samples);
     int64_t settled_ms = aftermath_settle(run.world, run.report);
+    if (run.options.plant) {
+        plant_faults(&run);
+    }
     print_answers();
     print_samples(&samples);
     audit_rows(&run);
@@ -110,9 +115,16 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     aftermath_expire(run.world, run.report);
     check_memory(memory, samples.peak_memory);
     world_stop_programs(run.world);
+    if (run.options.plant) {
+        plant_lines(&run);
+    }
     audit_logs(&run);
     audit_recovery(&run);
     report_print_breaches(run.report);
+    if (run.options.plant) {
+        plant_check(&run);
+        return;
+    }
     ck_assert_msg(report_breaches(run.report) == 0, "%" PRIu64 " breaches; seed %" PRIu64 ", everything is in %s",
                   report_breaches(run.report), run.options.seed, stack_folder(run.world->stack));
 }

@@ -29,5 +29,6 @@ struct options options_read(void) {
         .rate = (int)number("CHAOS_RATE", 320, 1, 100000),
         .seed = (uint64_t)number("CHAOS_SEED", clock_unix_ms() % 1000000, 0, INT64_MAX),
         .copies = (int)number("CHAOS_COPIES", 1, 1, 2),
+        .plant = (int)number("CHAOS_PLANT", 0, 0, 1),
     };
 }

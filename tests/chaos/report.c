@@ -92,6 +92,16 @@ uint64_t report_breaches(struct report *report) {
     return breaches;
 }
 
+uint64_t report_found(struct report *report, const char *kind) {
+    uint64_t count = 0;
+    pthread_mutex_lock(&report->lock);
+    for (size_t i = 0; i < report->kind_count; i++) {
+        count += strcmp(report->kinds[i].kind, kind) == 0 ? report->kinds[i].count : 0;
+    }
+    pthread_mutex_unlock(&report->lock);
+    return count;
+}
+
 void report_print_breaches(struct report *report) {
     report_heading(report->breaches == 0 ? "Breaches: none" : "Breaches");
     for (size_t i = 0; i < report->kind_count; i++) {

@@ -20,6 +20,8 @@ void report_set_trail(struct report *report, report_trail trail, void *argument)
 void report_breach(struct report *report, const char *kind, const char *id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 uint64_t report_breaches(struct report *report);
+// How many of that kind.
+uint64_t report_found(struct report *report, const char *kind);
 // Prints the count of each kind that was found.
 void report_print_breaches(struct report *report);
 // Prints one row of the table of figures.
