@@ -36,7 +36,7 @@ struct load {
     struct options options;
     struct ledger *ledger;
     uint16_t ports[2];
-    char names[2][16];
+    char names[2][24];
     unsigned port_count;
     int64_t began_ms;
     pthread_t threads[THREADS];

@@ -45,7 +45,7 @@ static redisReply *command(struct sampler *sampler, const char *format, ...) {
     return reply;
 }
 
-static int64_t query(struct sampler *sampler, const char *format, ...) {
+static __attribute__((format(printf, 2, 3))) int64_t query(struct sampler *sampler, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     int64_t number = probe_vsql(sampler->postgres, format, arguments);

@@ -116,6 +116,17 @@ static void assert_all_arrives(struct load *load) {
     next_sender += 100;
 }
 
+// Resets a pair's connections in the middle of a load.
+static void reset(const struct pair *pair) {
+    const char *event = strcmp(pair->server, "postgres") == 0 ? "postgres_up" : "redis_up";
+    int before = stack_log_count(stack, pair->program, event);
+    struct load *load = begin_load();
+    WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
+    proxy_reset(proxy, pair->name);
+    WAIT_FOR(10000, stack_log_count(stack, pair->program, event) > before);
+    assert_all_arrives(load);
+}
+
 // Cuts a pair in the middle of a load until its program has noticed.
 static void cut(const struct pair *pair, enum proxy_mode mode) {
     const char *event = strcmp(pair->server, "postgres") == 0 ? "postgres_down" : "redis_down";
@@ -133,12 +144,7 @@ static void cut(const struct pair *pair, enum proxy_mode mode) {
 
 START_TEST(connections_to_redis_are_reset_under_load) {
     for (size_t i = 0; i < REDIS_PAIRS; i++) {
-        int before = stack_log_count(stack, pairs[i].program, "redis_up");
-        struct load *load = begin_load();
-        WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
-        proxy_reset(proxy, pairs[i].name);
-        WAIT_FOR(10000, stack_log_count(stack, pairs[i].program, "redis_up") > before);
-        assert_all_arrives(load);
+        reset(&pairs[i]);
     }
 }
 END_TEST
@@ -159,12 +165,7 @@ END_TEST
 
 START_TEST(connections_to_postgres_are_reset_under_load) {
     for (size_t i = REDIS_PAIRS; strcmp(pairs[i].server, "postgres") == 0; i++) {
-        int before = stack_log_count(stack, pairs[i].program, "postgres_up");
-        struct load *load = begin_load();
-        WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
-        proxy_reset(proxy, pairs[i].name);
-        WAIT_FOR(10000, stack_log_count(stack, pairs[i].program, "postgres_up") > before);
-        assert_all_arrives(load);
+        reset(&pairs[i]);
     }
 }
 END_TEST
