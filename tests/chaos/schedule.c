@@ -15,9 +15,9 @@ enum {
     MOST_ACTIVE = 4,
     TICK_MS = 5,
     FIRST_MS = 1000,
-    LEAST_PAUSE_MS = 600,
-    MOST_PAUSE_MS = 2500,
-    TOGETHER_PERCENT = 25, // of the injections begin while the one before is still on
+    LEAST_PAUSE_MS = 1200, // mostly enough to see work go on
+    MOST_PAUSE_MS = 3200,
+    TOGETHER_PERCENT = 20, // of the injections begin while the one before is still on
 };
 
 struct schedule {
