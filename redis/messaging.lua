@@ -261,6 +261,18 @@ local function hand_to(to, stream, group, me, e, count)
   return 'OK'
 end
 
+-- quarantine: an entry that isn't even a token, into `events` as it is; there the persister makes a dead letter of it.
+-- KEYS outbound, events · ARGV me, entry, delivery count, why, its fields as JSON → OK | LOST
+local function quarantine(keys, args)
+  local outbound, events, e = keys[1], keys[2], args[2]
+  local group = 'dispatchers'
+  if not owned_by(owner(outbound, group, e), args[1], args[3]) then return 'LOST' end
+  redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'poison', 'why', args[4], 'entry', e, 'fields', args[5])
+  redis.call('XACK', outbound, group, e)
+  redis.call('XDEL', outbound, e)
+  return 'OK'
+end
+
 -- renew: the lease of an entry begins anew. KEYS stream · ARGV group, me, entry, delivery count → OK | LOST
 local function renew(keys, args)
   return hand_to(args[2], keys[1], args[1], args[2], args[3], args[4])
@@ -484,6 +496,7 @@ register('replay_take', replay_take, { 'allow-oom' })
 register('replay_keep', replay_keep, { 'allow-oom' })
 register('settle', settle, { 'allow-oom' })
 register('unpark', unpark, { 'allow-oom' })
+register('quarantine', quarantine, { 'allow-oom' })
 register('claim', claim, { 'allow-oom' })
 register('renew', renew, { 'allow-oom' })
 register('give_back', give_back, { 'allow-oom' })

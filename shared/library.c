@@ -11,6 +11,7 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_LIMIT] = "limit",
     [LIBRARY_SETTLE] = "settle",
     [LIBRARY_UNPARK] = "unpark",
+    [LIBRARY_QUARANTINE] = "quarantine",
     [LIBRARY_CLAIM] = "claim",
     [LIBRARY_RENEW] = "renew",
     [LIBRARY_GIVE_BACK] = "give_back",

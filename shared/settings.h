@@ -68,6 +68,7 @@ struct settings {
     char *provider_email_token;
     // mock provider
     int64_t mock_provider_port;
+    char *mock_ledger_file;                    // "": none
     struct mock_settings mock[PROVIDER_COUNT]; // API_PROVIDER_*, with API_PROVIDER_SMS_* / _EMAIL_* laid over them
     // every process
     char *instance_id; // "": made from the host's name

@@ -154,6 +154,9 @@ const struct setting settings_table[] = {
     MOCK("RETRY_AFTER_SECS", "retry_after_secs", retry_after_secs, 0, "1", DAY_SECS, "seconds",
          "Retry-After of the mock's 429"),
 
+    TEXT("MOCK_LEDGER_FILE", "mock_ledger_file", 0, mock_ledger_file, "", "a path", FOR_MOCK,
+         "File to which the mock appends a line for each call before it answers; unset: none"),
+
     TEXT("RUN_DIR", "run_dir", 0, run_dir, ".run", "a folder", FOR_SCRIPTS,
          "Data of the private servers, logs and process ids"),
     NUMBER("LOCAL_REDIS_PORT", "local_redis_port", local_redis_port, "6379", 1, MAX_PORT, "", FOR_SCRIPTS,

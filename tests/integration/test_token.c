@@ -273,6 +273,31 @@ START_TEST(what_is_given_back_goes_to_the_next_who_claims) {
 }
 END_TEST
 
+static redisReply *quarantine(const char *me, const char *entry, int count) {
+    return stack_redis(stack, "FCALL %s 2 outbound:{sms-mms:0} events:{sms-mms:0} %s %s %d why [\"x\"]",
+                       library_function(LIBRARY_QUARANTINE), me, entry, count);
+}
+
+START_TEST(what_is_no_token_is_moved_to_the_events_once_and_by_its_holder_only) {
+    add("1-1", "a");
+    read_all("me");
+    static const struct {
+        const char *me;
+        int count;
+        const char *says;
+    } tries[] = {{"other", 1, "LOST"}, {"me", 2, "LOST"}, {"me", 1, "OK"}, {"me", 1, "LOST"}};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        redisReply *said = quarantine(tries[i].me, "1-1", tries[i].count);
+        ck_assert_str_eq(reply_text(said, 0), tries[i].says);
+        freeReplyObject(said);
+    }
+    assert_state(0, 0, 0, 1);
+    assert_last_event("k", "poison");
+    assert_last_event("entry", "1-1");
+    assert_last_event("fields", "[\"x\"]");
+}
+END_TEST
+
 START_TEST(a_lease_is_renewed_by_its_holder_only_and_keeps_its_count) {
     add("1-1", "a");
     read_all("me");
@@ -472,6 +497,7 @@ Suite *suite_token(void) {
     tcase_add_test(tests, claim_takes_what_was_delivered_but_is_held_by_nobody);
     tcase_add_test(tests, claim_takes_no_more_than_asked_for);
     tcase_add_test(tests, what_is_given_back_goes_to_the_next_who_claims);
+    tcase_add_test(tests, what_is_no_token_is_moved_to_the_events_once_and_by_its_holder_only);
     tcase_add_test(tests, a_lease_is_renewed_by_its_holder_only_and_keeps_its_count);
     tcase_add_test(tests, done_deletes_as_many_entries_as_it_is_given);
     tcase_add_test(tests, only_silent_consumers_without_entries_are_forgotten);
