@@ -157,8 +157,8 @@ run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
 
 .PHONY: test-crowd
-test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 4,900 calls at once
-	@BUILD_DIR=$(BUILD) CROWD=5000 $(BUILD)/tests/integration crowd
+test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
+	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
 
 .PHONY: check-protocol
 # Both parts, or what PROTOCOL_ONLY (seeds | plants) names.
