@@ -117,6 +117,8 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     if (!is_up(lane))
         return;
     if (grant.kind == GRANT_NONE) {
+        if (lane->waiting.first) // given back, they are the first to be taken again
+            lane->claim_due = true;
         lane_give_back_waiting(lane);
         if (!lane->stopping)
             lane_refuse(lane, wait_ms);
