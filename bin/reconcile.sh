@@ -154,10 +154,12 @@ load_library() {
   esac
 }
 
-# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served.
+# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served. No
+# backlog is too large for it: what is lost was accepted under the cap, once.
 replay_one() {
-  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 3 "outbound:{$2:0}" "events:{$2:0}" \
-    "replayed:{$2:0}:$1:$3" "$1" "$3" payload
+  local tag="{$2:0}" no_cap=9007199254740991
+  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 5 "outbound:$tag" "events:$tag" "parked:$tag" \
+    "replayed:$tag:$1:$3" "idem:$tag:" "$1" "$3" payload "$no_cap" 0 0 ''
 }
 
 replay_lost() {
