@@ -16,6 +16,8 @@
 
 #define BEFORE_SID "/2010-04-01/Accounts/"
 #define BEHIND_SID "/Messages.json"
+// What Twilio's test credentials refuse as a recipient: https://www.twilio.com/docs/iam/test-credentials.
+#define NUMBER_REFUSED "+15005550001"
 #define SEGMENT_BYTES 153 // of a message in several parts
 
 // The length of the account's SID in a path, whose start goes to *sid; 0 (and "") when it isn't the resource's path.
@@ -103,7 +105,7 @@ static bool check(const struct mock_form *form, struct mock_answer *out) {
         return reject(out, 21603, "A 'From' phone number is required.");
     if (is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0)
         return reject(out, 21602, "Message body is required.");
-    if (!is_phone(to))
+    if (!is_phone(to) || strcmp(to, NUMBER_REFUSED) == 0)
         return reject(out, 21211, "Invalid 'To' Phone Number");
     if (!is_phone(from))
         return reject(out, 21212, "Invalid From Number (caller ID)");
