@@ -24,7 +24,7 @@ OURFLAGS  += -D_FORTIFY_SOURCE=2
 else
 OURFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
-LDFLAGS   += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDFLAGS   += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
