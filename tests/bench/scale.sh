@@ -85,8 +85,8 @@ start ingest "$BUILD_DIR/ingest"
 base=${#pids[@]}
 wait_for 20 accept_one
 
-printf 'provider latency %s ms, %s calls in flight each: at most %s a second each, %s cores\n' "$latency_ms" "$in_flight" \
-  "$((in_flight * 1000 / latency_ms))" "$(nproc)"
+printf 'provider latency %s ms, %s calls in flight each: at most %s a second each; %s cores, load %s before\n' "$latency_ms" "$in_flight" \
+  "$((in_flight * 1000 / latency_ms))" "$(nproc)" "$(cut -d " " -f 1 /proc/loadavg)"
 printf '%11s %10s %9s %12s  %s\n' dispatchers 'sent/s' speed-up 'of the most' shares
 one=
 round=0

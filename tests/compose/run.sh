@@ -91,6 +91,8 @@ answers_all_cases() { BASE_URL=http://127.0.0.1:$PORT bin/test.sh >"$folder/http
 
 restart_under_load() { under_load "$1" bin/rolling.sh "$1"; } # SERVICE
 notices_nothing() { restart_under_load "$1" && answered_only "$1" 202; }
+restart_all_ingests() { compose restart --timeout 15 ingest >/dev/null 2>&1; }
+waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202; }
 # What a client saw while the one proxy or the one Redis was away: a broken connection, or a 503 of ingest's.
 sees_it_away() { restart_under_load "$1" && answered_only "$1" 202 000 "${@:2}"; }
 
@@ -207,6 +209,8 @@ for service in ingest dispatcher persister mock-provider postgres; do
   it "no client notices a rolling restart of $service" notices_nothing "$service"
   say "$service restarted: $(statuses "$service")"
 done
+it 'requests wait while all ingests restart at once' waits_for_ingest
+say "all ingests restarted at once: $(statuses at-once)"
 it 'a restart of the proxy breaks connections, nothing else' sees_it_away proxy
 say "proxy restarted: $(statuses proxy)"
 it 'while Redis restarts sends are refused with 503' sees_it_away redis 503
