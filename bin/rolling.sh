@@ -7,7 +7,8 @@ usage() {
 Usage: bin/rolling.sh [--seconds N] SERVICE…
 
 Restarts the services' containers (docker-compose.yml) one after the other, each when the one before is healthy again;
-N (60) is how long one may take to become so. With two or more containers of a service, no client notices.
+N (60) is how long one may take to become so. With two or more ingests, a client meets at most a 503 that says that the
+process is being stopped, with nothing written.
 END
 }
 

@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2154 # `folder` is support.bash's
 # SPDX-License-Identifier: MIT
 # Clients that send without a pause and repeat what got no 202 under its Idempotency-Key, and the ledger of what they
-# were answered: a line a request, of phase, key, status, and the id of a 202.
+# were answered: a line a request, of phase, key, status, and the id of a 202. An ingest that is being stopped refuses what
+# still reaches it with a 503 that says so, and has written nothing: that is 503-stopping.
 
 LOAD_CLIENTS=4
 clients=()
 
-# send_once KEY CLIENT NUMBER: prints the status, 000 for a connection that broke, and a 202's id.
+# send_once KEY CLIENT NUMBER: prints the status (000 for a connection that broke) and a 202's id.
 send_once() {
   local key=$1 client=$2 number=$3 answer status
   # A sender sends ten: below its limit, and below its address's.
@@ -15,6 +16,7 @@ send_once() {
     -d "{\"from\":\"+1555$client$(printf '%06d' $((number / 10)))\",\"to\":\"+16660000000\",\"type\":\"sms\",\"body\":\"$key\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" \
     2>/dev/null) || true
   status=${answer##*$'\n'}
+  if [[ $status == 503 && $answer == *'being stopped'* ]]; then status=503-stopping; fi
   answer=${answer##*'"id":"'}
   printf '%s %s\n' "${status:-000}" "$([ "$status" = 202 ] && printf '%s' "${answer%%\"*}")"
 }
@@ -33,9 +35,15 @@ client() { # NUMBER OF THE CLIENT
   done
 }
 
+# set_phase NAME: whole or not at all, for the clients read it all the time.
+set_phase() {
+  echo "$1" >"$folder/phase.new"
+  mv -- "$folder/phase.new" "$folder/phase"
+}
+
 start_load() {
   local n
-  echo start >"$folder/phase"
+  set_phase start
   rm -f "$folder/load-ends" "$folder"/ledger.*
   for ((n = 1; n <= LOAD_CLIENTS; n++)); do
     client "$n" &
@@ -61,10 +69,10 @@ each_has_accepted() {
 under_load() {
   local phase=$1
   shift
-  echo "$phase" >"$folder/phase"
+  set_phase "$phase"
   wait_for 120 each_has_accepted "$phase"
   "$@"
-  echo "after-$phase" >"$folder/phase"
+  set_phase "after-$phase"
   wait_for 120 each_has_accepted "after-$phase"
 }
 

@@ -92,7 +92,8 @@ answers_all_cases() { BASE_URL=http://127.0.0.1:$PORT bin/test.sh >"$folder/http
 restart_under_load() { under_load "$1" bin/rolling.sh "$1"; } # SERVICE
 notices_nothing() { restart_under_load "$1" && answered_only "$1" 202; }
 restart_all_ingests() { compose restart --timeout 15 ingest >/dev/null 2>&1; }
-waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202; }
+waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202 503-stopping; }
+says_that_it_stops() { restart_under_load "$1" && answered_only "$1" 202 503-stopping; }
 # What a client saw while the one proxy or the one Redis was away: a broken connection, or a 503 of ingest's.
 sees_it_away() { restart_under_load "$1" && answered_only "$1" 202 000 "${@:2}"; }
 
@@ -124,7 +125,7 @@ keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELEC
 
 set_latency() {
   curl -fsS --noproxy '*' -X PUT "http://127.0.0.1:$PORT/api/provider/mock/config" -H 'Content-Type: application/json' \
-    -d "{\"latency_ms\":$1}" >/dev/null
+    -d "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":$1}" >/dev/null
 }
 pending_of() { # CONSUMER
   redis EVAL "for _, c in ipairs(redis.call('XPENDING', 'outbound:{sms-mms:0}', 'dispatchers')[4] or {}) do
@@ -205,7 +206,9 @@ it 'all HTTP cases pass' answers_all_cases
 tail -n 1 "$folder/http.log"
 
 start_load
-for service in ingest dispatcher persister mock-provider postgres; do
+it 'a rolling restart of ingest refuses only what reaches one that stops, and says so' says_that_it_stops ingest
+say "ingest restarted: $(statuses ingest)"
+for service in dispatcher persister mock-provider postgres; do
   it "no client notices a rolling restart of $service" notices_nothing "$service"
   say "$service restarted: $(statuses "$service")"
 done
