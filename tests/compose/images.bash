@@ -39,11 +39,20 @@ make_server() { # NAME
     tests/compose/stand-ins >"$folder/$1.log" 2>&1 || { tail -n 20 "$folder/$1.log" >&2 && die "no stand-in for ${image_of[$1]}"; }
 }
 
+# tell_origin: which of the three are stand-ins; each carries a label that says so.
+tell_origin() {
+  local image what
+  for image in "$base_image" "${image_of[@]}"; do
+    what=$(docker image inspect --format '{{index .Config.Labels "stand-in.for"}}' "$image")
+    say "$image: $([ -n "$what" ] && echo 'a stand-in' || echo 'the real image')"
+  done
+}
+
 get_images() {
   local name
   if get_image "$base_image"; then
     for name in "${server_images[@]}"; do get_image "${image_of[$name]}" || die "${image_of[$name]}: $(<"$folder/pull")"; done
-    say 'the images are the real ones'
+    tell_origin
     return
   fi
   say "$base_image can't be pulled ($(head -n 1 "$folder/pull" | cut -c1-200))"
@@ -51,4 +60,5 @@ get_images() {
   say 'making stand-ins of all three from Debian packages'
   make_base
   for name in "${server_images[@]}"; do make_server "$name"; done
+  tell_origin
 }
