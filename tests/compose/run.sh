@@ -26,7 +26,7 @@ tear_down() {
   local status=$?
   trap - EXIT
   touch "$folder/load-ends"
-  if [ "$status" != 0 ] || [ "$failed" != 0 ]; then compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300; fi
+  if [ "$status" != 0 ] || [ "$failed" != 0 ]; then compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; fi
   compose down --volumes --remove-orphans >/dev/null 2>&1 || true
   end_engine
   (exit "$status")
