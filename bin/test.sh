@@ -13,7 +13,7 @@
 #   save {name: jq expression}            values for later cases, used as {{name}}
 #   delay_ms                              waits before the case
 #   assert_poll_ms, assert_max_tries      asks again until status and assert hold
-#   repeat                                sends up to so many times, until the status is the expected one
+#   repeat                                sends so many times over one connection; the last answer counts
 # {{run}} is nine digits unique to the run, {{address}} a client address of its own, {{health_path}} the setting, and
 # {{fill:n}} n times "x". Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
 # 2 the cases can't be run.
@@ -37,30 +37,36 @@ trap 'rm -rf "$work"' EXIT
 passed=0
 failed=0
 writes=0
-address=
 
 # The per-address limit counts POST and PUT: a new random address before it is reached.
 random_address() {
   printf '10.%d.%d.%d' $((RANDOM % 256)) $((RANDOM % 256)) $((RANDOM % 254 + 1))
 }
 
-pick_address() {
-  if [ $((writes % 100)) -eq 0 ]; then address=$(random_address); fi
-  case $1 in POST | PUT) writes=$((writes + 1)) ;; esac
+address=$(random_address)
+pick_address() { # METHOD [COUNT]
+  case $1 in POST | PUT) ;; *) return 0 ;; esac
+  if [ $((writes + ${2:-1})) -gt 100 ]; then
+    address=$(random_address)
+    writes=0
+  fi
+  writes=$((writes + ${2:-1}))
 }
 
 pause_ms() {
   sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
 }
 
-# One request: request METHOD PATH [curl arguments]; sets status, leaves $work/headers and $work/answer.
+# request COUNT METHOD PATH [curl arguments]: so many requests over one connection; sets status, and leaves $work/headers
+# and $work/answer of the last one.
 request() {
-  local method=$1 path=$2
-  shift 2
+  local method=$2 path=$3 urls=() i
+  for ((i = 0; i < $1; i++)); do urls+=(-o "$work/answer" "$base_url$path"); done
+  shift 3
   : > "$work/headers"
   : > "$work/answer"
   status=$(curl -sS --max-time 20 --globoff --path-as-is -X "$method" -H 'Expect:' -D "$work/headers" \
-    -o "$work/answer" -w '%{http_code}' "$@" "$base_url$path" 2> "$work/curl") || true
+    -w '%{http_code}\n' "$@" "${urls[@]}" 2> "$work/curl" | tail -n 1) || true
   status=${status:-000}
 }
 
@@ -112,7 +118,7 @@ short_list() {
     pick_address "$method"
     arguments=(-H "X-Forwarded-For: $address")
     if [ -n "$body" ]; then arguments+=(-H 'Content-Type: application/json' --data-binary "$body"); fi
-    request "$method" "$path" "${arguments[@]}"
+    request 1 "$method" "$path" "${arguments[@]}"
     if [ "$status" = "$expect" ]; then report "$name" ''; else report "$name" "expected $expect, got $status"; fi
   done
 }
@@ -203,7 +209,7 @@ answer_fault() {
 run_case() {
   local name=${lines[0]} method=${lines[1]} path=${lines[2]} expect=${lines[3]} assertion=${lines[4]} save=${lines[5]}
   local delay=${lines[6]} poll=${lines[7]} tries=${lines[8]} repeat=${lines[9]} has_body=${lines[10]} body=${lines[11]}
-  local arguments=() header given=' '
+  local arguments=() from=() header given=' '
   for header in "${lines[@]:12}"; do
     arguments+=(-H "$header")
     given+="${header%%:*} "
@@ -218,11 +224,9 @@ run_case() {
   local fault='' try=0
   while :; do
     try=$((try + 1))
-    pick_address "$method"
-    if [[ $given == *' x-forwarded-for '* ]]; then request "$method" "$path" "${arguments[@]}"; else
-      request "$method" "$path" "${arguments[@]}" -H "X-Forwarded-For: $address"
-    fi
-    if [ "$try" -lt "$repeat" ] && [ "$status" != "$expect" ]; then continue; fi
+    pick_address "$method" "$repeat"
+    if [[ $given != *' x-forwarded-for '* ]]; then from=(-H "X-Forwarded-For: $address"); fi
+    request "$repeat" "$method" "$path" "${arguments[@]}" "${from[@]}"
     fault=$(answer_fault "$expect" "$assertion")
     if [ -z "$fault" ] || [ "$try" -ge "$tries" ]; then break; fi
     pause_ms "$poll"
@@ -239,7 +243,7 @@ run_id() {
 }
 
 command -v curl > /dev/null || die 'curl is needed: apt-get install curl'
-request GET "$health_path"
+request 1 GET "$health_path"
 [ "$status" = 200 ] || die "no service answers at $base_url$health_path (status $status): start it with bin/start.sh, or set BASE_URL"
 
 if ! command -v jq > /dev/null; then
