@@ -252,7 +252,7 @@ START_TEST(a_process_of_postgres_stands_still_under_load_and_goes_on) {
     while (stack_log_count(stack, "persister-1", "postgres_down") == before && deadline_pause(deadline)) {
     }
     kill(pid, SIGCONT);
-    ck_assert_int_gt(stack_log_count(stack, "persister-1", "postgres_down"), before);
+    WAIT_FOR(5000, stack_log_count(stack, "persister-1", "postgres_down") > before);
     assert_all_arrives(load);
 }
 END_TEST

@@ -247,7 +247,7 @@ START_TEST(mock_inbound_arrives_as_from_a_provider) {
     ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM attachments WHERE message_id = '%s' AND url = 'a.png'",
                                answer_text(answer, "id")),
                      1);
-    ck_assert_int_ge(stack_log_count(stack, "ingest-1", "mock_inbound"), 1);
+    WAIT_FOR(5000, stack_log_count(stack, "ingest-1", "mock_inbound") >= 1);
     answer_free(answer);
 }
 END_TEST

@@ -171,10 +171,23 @@ static void start_program(struct stack *stack, struct member *member, const char
     free(postgres);
 }
 
+// An ingest that has what it can have: Redis, and Postgres where that runs.
+static bool is_ready(struct stack *stack, const char *name) {
+    struct answer *answer = stack_call(stack, name, "GET", "/readyz", NULL, NULL);
+    bool ready = answer->status == 200 &&
+                 (!stack_is_running(stack, POSTGRES) || strcmp(answer_text(answer, "postgres"), "up") == 0);
+    answer_free(answer);
+    return ready;
+}
+
 static bool serves_or_ended(struct stack *stack, struct member *member) {
-    bool ready = starts_with(member->name, "ingest") && stack_is_running(stack, REDIS);
-    long status = stack_status(stack, member->name, "GET", ready ? "/readyz" : "/", NULL);
-    return !child_is_running(member->child) || (ready ? status == 200 : status != 0);
+    if (!child_is_running(member->child)) {
+        return true;
+    }
+    if (starts_with(member->name, "ingest") && stack_is_running(stack, REDIS)) {
+        return is_ready(stack, member->name);
+    }
+    return stack_status(stack, member->name, "GET", "/", NULL) != 0;
 }
 
 void stack_launch(struct stack *stack, const char *name, const char *const *environment) {
