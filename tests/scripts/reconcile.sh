@@ -8,7 +8,15 @@ export API_WORKER_BACKOFF_BASE_MS=60000 # a message that is parked stays so for 
 
 redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
 post() { curl -fsS --noproxy '*' --max-time 5 -X "$1" "http://127.0.0.1:$PORT$2" -H 'Content-Type: application/json' -d "$3"; }
-mock_errors() { post PUT /api/provider/mock/config "{\"timeout_pct\":0,\"error_pct\":$1,\"ratelimit_pct\":0}"; }
+# mock_errors PERCENT: returns once the mock goes by it, which looks every 50 ms.
+mock_changes() { grep -c '"mock_config_changed"' "$run_dir/mock-provider.log" || true; }
+mock_changed_since() { [ "$(mock_changes)" -gt "$1" ]; }
+mock_errors() {
+  local before
+  before=$(mock_changes)
+  post PUT /api/provider/mock/config "{\"timeout_pct\":0,\"error_pct\":$1,\"ratelimit_pct\":0}"
+  wait_for 5 mock_changed_since "$before"
+}
 hold_breaker() { redis HSET 'breaker:{sms-mms}' mode "$1"; }
 
 has_status() { get "/api/messages/$1" 2>/dev/null | grep -q "\"status\": *\"$2\""; }
