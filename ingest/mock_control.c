@@ -151,7 +151,7 @@ static int send_change(struct ingest_request *request, const struct mock_config 
         return -1;
     }
     ingest_request_expect_reply(request);
-    (void)!redis_link_call(redis, NULL, NULL, 3, publish, NULL); // the mock looks by itself every 100 ms
+    (void)!redis_link_call(redis, NULL, NULL, 3, publish, NULL); // the mock looks by itself every 50 ms
     return 0;
 }
 
