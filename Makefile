@@ -139,7 +139,7 @@ stop: ## Stop what was started (bin/stop.sh)
 	bin/stop.sh
 
 test: ## Run all tests; SANITIZE=address,undefined with sanitizers
-	@bin/install-deps.sh build run redis postgres test
+	@bin/install-deps.sh build run redis postgres test monitoring
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: build tests

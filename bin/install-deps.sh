@@ -13,12 +13,13 @@ and services that were there before are left alone.
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
   test       Check, for `make test`     ci         what .ci/run needs besides
+  monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
-# group, Debian package, how to see that it is there: a command, a pkg-config module, a header or a Postgres server
+# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file or a Postgres server
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -41,6 +42,10 @@ redis    redis-server          command redis-server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
+monitoring prometheus          command promtool
+browser  chromium              command chromium
+browser  chromium-driver       command chromedriver
+browser  fonts-dejavu-core     file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -61,6 +66,7 @@ is_there() { # KIND WHAT
   command) command -v "$2" >/dev/null ;;
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
+  file) [ -e "$2" ] ;;
   postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ;;
   esac
 }
@@ -128,6 +134,7 @@ install_missing() {
   allow_services
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
+  case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
   if [ -n "$services" ]; then forbid_services "$services"; fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >"$log" 2>&1 || say "(the package lists could not all be brought up to date)"
@@ -136,6 +143,7 @@ install_missing() {
     die "apt-get could not install: ${missing[*]}"
   fi
   case $services in *redis*) keep_off redis-server ;; esac
+  case $services in *prometheus*) keep_off prometheus ;; esac
 }
 
 main() {
@@ -146,7 +154,7 @@ main() {
   esac
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
-    case $group in build | run | redis | postgres | test | ci) ;; *) die "there is no group '$group'" ;; esac
+    case $group in build | run | redis | postgres | test | monitoring | browser | ci) ;; *) die "there is no group '$group'" ;; esac
   done
   find_missing "$@"
   [ ${#missing[@]} -gt 0 ] || return 0

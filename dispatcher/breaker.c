@@ -37,9 +37,9 @@ static void copy_text(char *out, size_t size, const char *text) {
 }
 
 static void log_transition(struct breaker *breaker, const char *from, const char *to, const char *reason) {
-    counters_add(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, 1);
+    counters_add_for(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, breaker->options.provider);
     if (strcmp(to, "open") == 0)
-        counters_add(breaker->env->counters, COUNTER_BREAKER_OPEN, 1);
+        counters_add_for(breaker->env->counters, COUNTER_BREAKER_OPEN, breaker->options.provider);
     struct log_line *line =
         log_begin(LOG_WARN, breaker->options.mock ? "mock_breaker_transition" : "breaker_transition");
     log_str(line, "provider", provider_name(breaker->options.provider));

@@ -140,7 +140,7 @@ static void begin(struct lease *lease) {
     struct outlet *outlet = lane->options.outlet;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
-    counters_add(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, 1);
+    counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, outlet->provider);
     log_attempt(lease);
     lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
 }

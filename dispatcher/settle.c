@@ -33,8 +33,14 @@ static bool was_called(const struct lease *lease) {
 }
 
 static void count(const struct dispatch_env *env, const struct lease *lease) {
+    enum provider provider = lane_outlet(lease->lane)->provider;
+    counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
+                     lease->outcome.latency_us);
+    if (lease->outcome.class == OUTCOME_SENT)
+        counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT,
+                         (redis_link_now_ms(env->link) - lease->entry.at_ms) * 1000);
     if (lease->decision.counter != COUNTER_COUNT)
-        counters_add(env->counters, lease->decision.counter, 1);
+        counters_add_for(env->counters, lease->decision.counter, provider);
 }
 
 static void log_outcome(const struct lease *lease) {

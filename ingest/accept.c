@@ -23,6 +23,7 @@
 #include "ingest/readiness.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
+#include "shared/clock.h"
 #include "shared/library.h"
 #include "shared/log.h"
 #include "shared/redis_link.h"
@@ -220,6 +221,7 @@ static void on_accept(void *argument, enum redis_result result, const redisReply
     if (!ingest_request_reply_came(request)) {
         return;
     }
+    counters_observe(request->with->counters, HISTOGRAM_ACCEPT, clock_monotonic_us() - http_started_us(request->http));
     switch (result) {
     case REDIS_LINK_OK:
         if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {

@@ -4,7 +4,8 @@
 
 struct ingest_request;
 
-// GET /metrics: the fleet-wide counters, as JSON or, where Accept prefers it, as Prometheus or OpenMetrics text.
+// GET /metrics: the fleet-wide counters, histograms and gauges, as JSON or, where Accept prefers it, as Prometheus or
+// OpenMetrics text.
 void metrics_show(struct ingest_request *request);
 
 #endif

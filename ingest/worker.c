@@ -20,8 +20,10 @@
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/counters.h"
+#include "shared/heartbeat.h"
 #include "shared/http_server.h"
 #include "shared/log.h"
+#include "shared/process.h"
 #include "shared/redis_link.h"
 
 enum stop { STOP_NOT_ASKED, STOP_DRAIN, STOP_HURRY };
@@ -35,6 +37,7 @@ struct ingest_worker {
     uv_async_t wake; // something happened that may take the end a step further
     uv_async_t *ended;
     struct http_server *http;
+    struct heartbeat *heartbeat; // the first thread's; NULL elsewhere
     enum phase phase;
     atomic_int asked; // enum stop
     atomic_bool has_ended;
@@ -44,6 +47,9 @@ struct ingest_worker {
 
 static void close_everything(struct ingest_worker *worker) {
     worker->phase = PHASE_CLOSING;
+    if (worker->heartbeat != NULL) {
+        heartbeat_destroy(worker->heartbeat);
+    }
     counters_destroy(worker->with.counters);
     redis_link_destroy(worker->with.redis);
     ingest_reader_destroy(worker->with.reader);
@@ -64,6 +70,9 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 
 static void flush(struct ingest_worker *worker) {
     worker->phase = PHASE_FLUSHING;
+    if (worker->heartbeat != NULL) {
+        heartbeat_stop(worker->heartbeat);
+    }
     counters_flush(worker->with.counters);
     const char *ping[] = {"PING"};
     if (redis_link_call(worker->with.redis, on_flushed, worker, 1, ping, NULL) != 0) {
@@ -170,6 +179,9 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
     connect_redis(worker);
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
+    if (number == 0) { // once a process is enough
+        worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
+    }
     worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
     return worker;
 }

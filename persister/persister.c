@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "persister/batch.h"
 #include "persister/janitor.h"
@@ -10,6 +11,7 @@
 #include "persister/streams.h"
 #include "persister/writer.h"
 #include "shared/counters.h"
+#include "shared/heartbeat.h"
 #include "shared/keys.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -28,6 +30,7 @@ struct persister {
     enum persister_state state;
     struct redis_link *control; // for all that doesn't belong to one stream
     struct counters *counters;
+    struct heartbeat *heartbeat;
     struct pg_link *database;
     struct batch_queue *queue;
     struct event_streams *streams;
@@ -45,6 +48,7 @@ static void finish(struct persister *persister) {
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
+    heartbeat_destroy(persister->heartbeat);
     counters_destroy(persister->counters);
     redis_link_destroy(persister->control);
     event_streams_destroy(persister->streams);
@@ -61,6 +65,7 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 static void flush(struct persister *persister) {
     persister->state = PERSISTER_FLUSHING;
     const char *argv[] = {"PING"};
+    heartbeat_stop(persister->heartbeat);
     counters_flush(persister->counters);
     if (redis_link_call(persister->control, on_flushed, persister, 1, argv, NULL) != 0) {
         finish(persister);
@@ -115,6 +120,19 @@ static void acknowledge(const struct batch *batch, size_t first, size_t count) {
     free(ids);
 }
 
+// An entry's id begins with the time, by Redis's clock, when it entered its stream.
+static void observe_latencies(struct persister *persister, const struct batch *batch, size_t first, size_t count) {
+    int64_t now_ms = redis_link_now_ms(persister->control);
+    for (size_t i = first; i < first + count; i++) {
+        const struct batch_entry *entry = &batch->entries[i];
+        int64_t took_us = (now_ms - strtoll(entry->id, NULL, 10)) * 1000;
+        counters_observe(persister->counters, HISTOGRAM_WORKER_LATENCY, took_us);
+        if (entry->what != NULL && (strcmp(entry->what, "accepted") == 0 || strcmp(entry->what, "received") == 0)) {
+            counters_observe(persister->counters, HISTOGRAM_ACCEPT_TO_PERSISTED, took_us);
+        }
+    }
+}
+
 static void on_written(void *argument, const struct batch *batch, size_t first, size_t count,
                        const struct batch_written *written) {
     struct persister *persister = argument;
@@ -123,6 +141,9 @@ static void on_written(void *argument, const struct batch *batch, size_t first, 
     counters_add(persister->counters, COUNTER_WORKER_DEAD_LETTER, (uint64_t)written->dead_letters);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_CREATED, (uint64_t)written->created);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_REUSED, (uint64_t)(written->stored - written->created));
+    counters_add(persister->counters, COUNTER_CONVERSATIONS_FAILURES, (uint64_t)written->refused);
+    counters_observe(persister->counters, HISTOGRAM_PERSIST_BATCH, written->took_us);
+    observe_latencies(persister, batch, first, count);
 }
 
 static void on_repeat(void *argument) {
@@ -166,6 +187,7 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                                                               .on_up = on_control_up,
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
+    persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
     struct event_reader_options reader = {.redis_url = settings->redis_url,
                                           .redis_timeout_ms = settings->redis_timeout_ms,
                                           .consumer = process_instance(),
