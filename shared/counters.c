@@ -118,7 +118,7 @@ static int add_pairs(const struct counters *counters, struct pairs *pairs, const
 }
 
 void counters_flush(struct counters *counters) {
-    struct pairs pairs;
+    struct pairs pairs = {0};
     const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_COUNT), "1",
                                                                KEY_METRICS};
     int count = add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
