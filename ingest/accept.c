@@ -22,6 +22,7 @@
 #include "ingest/limits.h"
 #include "ingest/readiness.h"
 #include "ingest/request.h"
+#include "ingest/request_log.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
 #include "shared/library.h"
@@ -212,7 +213,7 @@ static bool wrote_nothing(const char *error) {
 
 static void answer_redis_error(struct ingest_request *request, const char *error) {
     bool ambiguous = !wrote_nothing(error);
-    log_event(ambiguous ? LOG_ERROR : LOG_WARN, "accept_refused", "request %s: %s", request->id, error);
+    ingest_request_log_trouble(request, ambiguous ? LOG_ERROR : LOG_WARN, "accept_refused", error);
     answer_unavailable(request, "Redis refused the message", RETRY_SOON_SECS, ambiguous);
 }
 

@@ -96,27 +96,32 @@ static void on_next(void *argument) {
     flush_if_drained(persister);
 }
 
-static void log_persisted(const struct batch_entry *entry) {
-    struct log_line *line = log_begin(LOG_DEBUG, "persisted");
+static void log_persisted(const struct batch *batch, const struct batch_entry *entry) {
+    struct log_line *line = log_begin(LOG_INFO, "persisted");
+    log_str(line, "what", entry->what != NULL ? entry->what : "poison");
     log_str(line, "message_id", entry->message_id);
+    log_str(line, "request_id", batch_request_id(batch, entry));
     log_str(line, "stream", entry->stream->name);
     log_str(line, "entry", entry->id);
+    log_str(line, "provider", entry->stream->provider);
     log_end(line);
 }
 
 // Acknowledges, a run of entries of one stream and connection at a time.
 static void acknowledge(const struct batch *batch, size_t first, size_t count) {
     const char **ids = xmalloc(count * sizeof *ids);
+    log_hold();
     for (size_t i = first, run = 0; i < first + count; i++) {
         const struct batch_entry *entry = &batch->entries[i];
         const struct batch_entry *following = i + 1 < first + count ? entry + 1 : NULL;
         ids[run++] = entry->id;
-        log_persisted(entry);
+        log_persisted(batch, entry);
         if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
             event_reader_done(entry->stream->reader, entry->generation, ids, run);
             run = 0;
         }
     }
+    log_release();
     free(ids);
 }
 
