@@ -64,6 +64,13 @@ void answer_json(struct ingest_request *request, unsigned status, const struct b
     answer_content(request, status, json_type, json->data, json->length);
 }
 
+void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent) {
+    add_common_headers(request);
+    http_add_header(request->http, "Cache-Control", "no-store");
+    ingest_request_log(request, 200);
+    http_reply_stream(request->http, 200, content_type, most_unsent);
+}
+
 void answer_accepted(struct ingest_request *request, bool replayed) {
     char location[sizeof "/api/messages/" + UUID_TEXT_SIZE];
     snprintf(location, sizeof location, "/api/messages/%s", request->message_id);

@@ -44,7 +44,7 @@ static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
 }
 
 // The counters that the brief names, one member each; then the pipeline.
-static void write_json(struct buf *out, const struct pipeline *pipeline) {
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline) {
     const struct counter_values *values = &pipeline->counters;
     buf_putc(out, '{');
     json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
@@ -62,7 +62,7 @@ static void answer_values(struct ingest_request *request, const struct pipeline 
     struct buf *out = &request->with->answer;
     buf_clear(out);
     if (format == FORMAT_JSON) {
-        write_json(out, pipeline);
+        metrics_write_json(out, pipeline);
         answer_json(request, 200, out);
         return;
     }

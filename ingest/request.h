@@ -14,6 +14,7 @@
 #include "shared/mem.h"
 #include "shared/uuid.h"
 
+struct event_client;
 struct ingest_resources;
 
 #define REQUEST_ID_SIZE 129 // 1 to 128 printable characters
@@ -45,6 +46,8 @@ struct ingest_request {
     // of a read (reader.c)
     struct paging paging;
     void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+
+    struct event_client *events; // of GET /api/events; NULL otherwise
 
     struct ingest_request *previous, *next; // in with->live; next also in with->idle
 };

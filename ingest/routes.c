@@ -6,6 +6,7 @@
 
 #include "ingest/conversations.h"
 #include "ingest/document.h"
+#include "ingest/events.h"
 #include "ingest/health.h"
 #include "ingest/incoming.h"
 #include "ingest/messages.h"
@@ -30,6 +31,7 @@ static const struct route routes[] = {
     {"GET",  health_pattern,                     health_alive,           ROUTE_JSON},
     {"GET",  "/readyz",                          health_ready,           ROUTE_JSON},
     {"GET",  "/metrics",                         metrics_show,           0},
+    {"GET",  "/api/events",                      events_show,            ROUTE_EVENTS},
     {"GET",  "/openapi.yaml",                    document_show,          0},
 };
 // clang-format on

@@ -16,6 +16,7 @@
 
 #include "ingest/accept.h"
 #include "ingest/durability.h"
+#include "ingest/events.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
@@ -52,6 +53,7 @@ static void close_everything(struct ingest_worker *worker) {
     }
     counters_destroy(worker->with.counters);
     redis_link_destroy(worker->with.redis);
+    event_hub_destroy(worker->with.hub);
     ingest_reader_destroy(worker->with.reader);
     ingest_request_abandon_all(&worker->with);
     http_server_destroy(worker->http);
@@ -91,6 +93,7 @@ static void on_wake(uv_async_t *handle) {
     if (asked == STOP_DRAIN && worker->phase == PHASE_SERVING) {
         worker->phase = PHASE_DRAINING;
         worker->with.draining = true;
+        event_hub_end(worker->with.hub);
         http_server_quiesce(worker->http);
     }
     if (worker->phase == PHASE_DRAINING && http_server_pending(worker->http) == 0) {
@@ -166,6 +169,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.settings = shared->settings;
     worker->with.trusted_proxies = shared->trusted_proxies;
     worker->with.readiness = shared->readiness;
+    worker->with.event_clients = shared->event_clients;
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);
@@ -182,6 +186,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     if (number == 0) { // once a process is enough
         worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
     }
+    worker->with.hub = event_hub_create(&worker->loop, &worker->with);
     worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
     return worker;
 }

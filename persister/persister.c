@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "persister/announce.h"
 #include "persister/batch.h"
 #include "persister/janitor.h"
 #include "persister/reader.h"
@@ -31,6 +32,7 @@ struct persister {
     struct redis_link *control; // for all that doesn't belong to one stream
     struct counters *counters;
     struct heartbeat *heartbeat;
+    int64_t feed_max_length;
     struct pg_link *database;
     struct batch_queue *queue;
     struct event_streams *streams;
@@ -142,6 +144,7 @@ static void on_written(void *argument, const struct batch *batch, size_t first, 
                        const struct batch_written *written) {
     struct persister *persister = argument;
     acknowledge(batch, first, count);
+    announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
     counters_add(persister->counters, COUNTER_WORKER_DEAD_LETTER, (uint64_t)written->dead_letters);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_CREATED, (uint64_t)written->created);
@@ -211,6 +214,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     unsigned slot = partition_of(process_instance(), SLOTS);
     persister->on_finished = on_finished;
     persister->argument = argument;
+    persister->feed_max_length = settings->feed_max_length;
     persister->queue = batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot);
     create_database(persister, loop, settings, slot);
     create_streams(persister, loop, settings);
