@@ -29,7 +29,7 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml
+EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard ingest/console/*)
 
 shared_SOURCES        := $(wildcard shared/*.c)
 ingest_SOURCES        := $(wildcard ingest/*.c)

@@ -45,7 +45,7 @@ test     libsubunit-dev        module libsubunit
 monitoring prometheus          command promtool
 browser  chromium              command chromium
 browser  chromium-driver       command chromedriver
-browser  fonts-dejavu-core     file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+browser  fonts-inter           file /usr/share/fonts/opentype/inter/Inter-Regular.otf
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format

@@ -70,18 +70,21 @@ static int call(struct reading *reading, redis_link_reply taken, void *argument,
 
 // ---- Each partition
 
-enum { LOOK_NUMBERS = 12 };
+enum { LOOK_NUMBERS = 14 };
 
 static void take_look(struct pipeline_partition *partition, const redisReply *reply) {
+    struct pipeline_stream *outbound = &partition->outbound, *events = &partition->events;
     int64_t *const into[LOOK_NUMBERS] = {
-        &partition->outbound.length,
-        &partition->outbound.pending,
-        &partition->outbound.consumers,
-        &partition->outbound.oldest_ms,
-        &partition->events.length,
-        &partition->events.pending,
-        &partition->events.consumers,
-        &partition->events.oldest_ms,
+        &outbound->length,
+        &outbound->added,
+        &outbound->pending,
+        &outbound->consumers,
+        &outbound->oldest_ms,
+        &events->length,
+        &events->added,
+        &events->pending,
+        &events->consumers,
+        &events->oldest_ms,
         &partition->parked,
         &partition->overdue,
         &partition->longest_overdue_ms,
@@ -263,6 +266,7 @@ static int64_t greater(int64_t a, int64_t b) {
 
 static void add_stream(struct pipeline_stream *sum, const struct pipeline_stream *one) {
     sum->length += one->length;
+    sum->added += one->added;
     sum->pending += one->pending;
     sum->consumers = greater(sum->consumers, one->consumers);
     sum->oldest_ms = greater(sum->oldest_ms, one->oldest_ms);

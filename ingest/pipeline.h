@@ -19,6 +19,7 @@ struct ingest_resources;
 // Ages and waits are in ms; -1 where there is nothing to have an age.
 struct pipeline_stream {
     int64_t length;    // entries not done
+    int64_t added;     // entries ever
     int64_t pending;   // of them, with a consumer now; the others are the lag
     int64_t consumers; // that the group knows
     int64_t oldest_ms; // age of the message in its first entry

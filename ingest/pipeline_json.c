@@ -17,6 +17,7 @@ static void write_stream(struct buf *out, const char *name, const struct pipelin
     json_write_name(out, name);
     buf_putc(out, '{');
     json_write_member_int(out, "length", stream->length);
+    json_write_member_int(out, "added", stream->added);
     json_write_member_int(out, "lag", stream->length - stream->pending);
     json_write_member_int(out, "pending", stream->pending);
     json_write_member_int(out, "consumers", stream->consumers);

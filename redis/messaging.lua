@@ -432,15 +432,18 @@ end
 
 -- look: one partition at a glance; for /metrics and the console. Ages in ms, -1 where there is nothing.
 -- KEYS outbound, events, parked, parked-due
--- → {length, pending, consumers, age of the oldest; the same of events; parked, overdue, longest overdue, age of the oldest}
+-- → {length, ever added, pending, consumers, age of the oldest; the same of events;
+--    parked, overdue, longest overdue, age of the oldest}
 local function look(keys)
   local now, seen = now_ms(), {}
   local function age(at) return at and math.max(0, now - at) or -1 end
   for i, group in ipairs({ 'dispatchers', 'persisters' }) do
-    local pending, consumers = redis.pcall('XPENDING', keys[i], group), redis.pcall('XINFO', 'CONSUMERS', keys[i], group)
-    local first = redis.call('XRANGE', keys[i], '-', '+', 'COUNT', 1)[1]
-    local at = first and tonumber(to_map(first[2]).at) or first and tonumber(string.match(first[1], '^%d+'))
-    for _, n in ipairs({ redis.call('XLEN', keys[i]), pending.err and 0 or pending[1],
+    local stream, pending = redis.pcall('XINFO', 'STREAM', keys[i]), redis.pcall('XPENDING', keys[i], group)
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', keys[i], group)
+    local info = stream.err and {} or to_map(stream)
+    local first = info['first-entry']
+    local at = first and (tonumber(to_map(first[2]).at) or tonumber(string.match(first[1], '^%d+')))
+    for _, n in ipairs({ info.length or 0, info['entries-added'] or 0, pending.err and 0 or pending[1],
       consumers.err and 0 or #consumers, age(at) }) do seen[#seen + 1] = n end
   end
   local first = redis.call('ZRANGE', keys[4], 0, 0, 'WITHSCORES')
