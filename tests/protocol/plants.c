@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "tests/protocol/plants.h"
+
+// A text must be in redis/messaging.lua exactly once.
+const struct plant plants[] = {
+    {"settle without the fence of consumer and count", "if not m or (o and not owned_by(o, me, count)) then",
+     "if not m then", SWITCH_NONE},
+    {"settle without comparing the message id", "if m and (m.id ~= id or m.gen ~= gen) then",
+     "if m and m.id == '' then", SWITCH_NONE},
+    {"settle forgets when a retry is due", "redis.call('ZADD', due, int(now + delay), token)", "", SWITCH_NONE},
+    {"settle counts no call", "m.call = int(m.call + 1)", "", SWITCH_NONE},
+    {"settle drops a late success", "if verdict ~= 'sent' then return 'LOST' end", "do return 'LOST' end", SWITCH_NONE},
+    {"unpark leaves the parked one",
+     "redis.call('HDEL', parked, token)\n    redis.call('ZREM', due, token)\n  end\n  local",
+     "redis.call('ZREM', due, token)\n  end\n  local", SWITCH_NONE},
+    {"claim without what is mine from before",
+     "take_all(redis.call('XPENDING', stream, group, '-', '+', most + #args - 5, me))", "", SWITCH_NONE},
+    {"claim without what nobody holds", "if not known[entry[1]] and not owner(stream, group, entry[1]) then",
+     "if false then", SWITCH_NONE},
+    {"claim without what was given back",
+     "take_all(redis.call('XPENDING', stream, group, '-', '+', most, '.returned'))", "", SWITCH_NONE},
+    {"accept forgets the idempotency key", "if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end", "",
+     SWITCH_NONE},
+    {"accept after its deadline", "if now > deadline then", "if false then", SWITCH_NONE},
+    {"replay without its guard", "if redis.call('EXISTS', keys[3]) == 1 then", "if false then", SWITCH_NONE},
+    {"done deletes nothing", "count = count + redis.call('XDEL', stream, unpack(args, first, last))", "", SWITCH_NONE},
+    {"breaker_record without comparing the epoch", "if epoch ~= int(b.epoch) then", "if false then", SWITCH_NONE},
+    {"breaker_record ignores a pause", "if pause > 0 then", "if false then", SWITCH_NONE},
+    {"breaker_probe counts no live probes", "probes - b.ok - live", "probes", SWITCH_NONE},
+    {"an epoch that counts from one", "math.max(b.epoch + 1, now)", "1", SWITCH_NONE},
+    {"an acknowledgement before its commit", NULL, NULL, SWITCH_ACK_FIRST},
+    {"an acknowledgement over another connection", NULL, NULL, SWITCH_ACK_ANYWHERE},
+    {"a group made at $", NULL, NULL, SWITCH_GROUP_AT_END},
+    {"a call by an old lease", NULL, NULL, SWITCH_NO_RENEWAL},
+    {"a lease that dates from the reply", NULL, NULL, SWITCH_LEASE_FROM_REPLY},
+    {"a claim that waits for no time-out", NULL, NULL, SWITCH_STEAL_EARLY},
+    {"ingest repeats a call by itself", NULL, NULL, SWITCH_SEND_TWICE},
+    {"a GO that lasts for ever", NULL, NULL, SWITCH_OLD_GRANT},
+    {"a probe that may begin at any time", NULL, NULL, SWITCH_OLD_PROBE},
+    {"the last status wins in Postgres", NULL, NULL, SWITCH_LAST_WRITER},
+    {"reconcile looks once and waits for nothing", NULL, NULL, SWITCH_NO_DRAIN},
+};
+const int plant_count = sizeof plants / sizeof *plants;
