@@ -555,7 +555,7 @@ function drawNew() {
     const message = await post(payloadOf(form, from, to), false);
     awaited = message.id;
     form.replaceWith(h('p', { class: 'empty', role: 'status' }, h('strong', {}, 'Accepted'), 'It is on disk, and on its way.'));
-    openAwaited();
+    setTimeout(openAwaited, 3000); // should the event be missed, or have come before this answer
   });
   byId('thread-pane').replaceChildren(form);
   form.querySelector('h2').focus();
@@ -573,7 +573,8 @@ async function openAwaited() {
     senders.set(message.conversation_id, normalized(message.from));
     if (location.hash === '#/new') location.hash = `#/c/${message.conversation_id}`;
   } catch (error) {
-    if (error.status !== 404) say(error); // not recorded yet: the next hint asks again
+    if (error.status === 404) setTimeout(openAwaited, 3000); // not recorded yet
+    else say(error);
   }
 }
 
@@ -879,10 +880,11 @@ function route() {
   }
 }
 
-const refresh = paced(400, () => { readList().then(readThread); openAwaited(); });
+const refresh = paced(400, () => readList().then(readThread));
 
 on('messages', ({ messages }) => {
   refresh();
+  if (messages.some((one) => one.id === awaited)) openAwaited();
   if (!byId('view-dead-letters').hidden && messages.some((one) => one.what === 'failed')) readLetters();
 });
 on('reset', refresh);
