@@ -82,7 +82,13 @@ connect() {
 
 unfinished() { database -v seconds="$seconds" -f bin/sql/unfinished.sql; }
 
-tags() { redis --raw SMEMBERS partitions; }
+# read_tags: sets tags to the partitions in use. Where there are none, looking for tokens would find none either.
+read_tags() {
+  local said
+  said=$(redis --raw SMEMBERS partitions)
+  mapfile -t tags <<<"$said"
+  [ -n "$said" ] || die "Redis knows no partition in use: start ingest first"
+}
 
 # ids SCRIPT KEY START: the message ids that a script of redis/ finds, page by page.
 ids() {
@@ -97,22 +103,25 @@ ids() {
 
 # The ids of all tokens, sorted. The order matters: see above.
 tokens() {
-  local all tag
-  all=$(tags)
+  local tag
   {
-    for tag in $all; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
-    for tag in $all; do ids redis/tokens_of_outbound.lua "outbound:{$tag}" -; done
-    for tag in $all; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_outbound.lua "outbound:{$tag}" -; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
   } | sed '/^$/d' | sort -u
 }
 
 # is_recorded STREAM ENTRY: whether all events up to that one are.
-is_recorded() { [ -z "$(redis --raw XRANGE "$1" - "$2" COUNT 1)" ]; }
+is_recorded() {
+  local said
+  said=$(redis --raw XRANGE "$1" - "$2" COUNT 1) && [ -z "$said" ]
+}
 
 drain_events() {
-  local tag last
-  for tag in $(tags); do
-    last=$(redis --raw XREVRANGE "events:{$tag}" + - COUNT 1 | head -n 1)
+  local tag said last
+  for tag in "${tags[@]}"; do
+    said=$(redis --raw XREVRANGE "events:{$tag}" + - COUNT 1)
+    last=${said%%$'\n'*}
     [ -n "$last" ] || continue
     wait_for "$drain_secs" is_recorded "events:{$tag}" "$last" ||
       die "events:{$tag} isn't recorded up to $last after $drain_secs s: does a persister run?"
@@ -145,10 +154,12 @@ load_library() {
   esac
 }
 
-# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served.
+# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served. No
+# backlog is too large for it: what is lost was accepted under the cap, once.
 replay_one() {
-  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 3 "outbound:{$2:0}" "events:{$2:0}" \
-    "replayed:{$2:0}:$1:$3" "$1" "$3" payload
+  local tag="{$2:0}" no_cap=9007199254740991
+  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 5 "outbound:$tag" "events:$tag" "parked:$tag" \
+    "replayed:$tag:$1:$3" "idem:$tag:" "$1" "$3" payload "$no_cap" 0 0 ''
 }
 
 replay_lost() {
@@ -168,6 +179,7 @@ main() {
   parse_arguments "$@"
   load_settings
   connect
+  read_tags
   find_lost
   say "$(wc -l <"$folder/rows") unfinished for more than $seconds s, $(wc -l <"$folder/lost") of them without a token"
   if [ "$dry_run" = yes ]; then

@@ -8,9 +8,8 @@
 #include "tests/chaos/rows.h"
 
 enum {
-    SLACK_MS = 300, // between what happens and what two clocks and a busy machine make of it
-    CALL_MS = 500,  // PROVIDER_TIMEOUT_MS: as long as a call may be on its way, there or back
-    HELD_MS = CALL_MS + SLACK_MS,
+    SLACK_MS = 300,                     // between what happens and what two clocks and a busy machine make of it
+    HELD_MS = WORLD_CALL_MS + SLACK_MS, // as long as a call may be on its way, there or back
 };
 
 struct tally {

@@ -52,7 +52,7 @@ static void gather(struct measure *measure) {
     measure->moments = xcalloc(facts_count(facts) + 1, sizeof *measure->moments);
     for (size_t i = 0; i < facts_count(facts); i++) {
         const struct fact *fact = facts_at(facts, i);
-        if (fact->accepted && fact->rows > 0) {
+        if (fact->begun_ms > 0 && fact->rows > 0) {
             int64_t delivered_ms = fact->is_send && fact->delivered_ms > 0 ? fact->delivered_ms : NONE;
             measure->moments[measure->moment_count++] =
                 (struct moments){fact->begun_ms, fact->persisted_ms, delivered_ms};

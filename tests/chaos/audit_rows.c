@@ -83,7 +83,8 @@ static void note_accepted(struct tally *tally) {
             fact->number = number;
             fact->accepted = true;
             fact->is_send = entry->is_send;
-            fact->begun_ms = entry->begun_ms;
+            // Where an earlier request got no answer, it may have been that one which was accepted.
+            fact->begun_ms = entry->ambiguous == 0 ? entry->begun_ms : 0;
         }
     }
 }

@@ -21,7 +21,7 @@ struct fact {
     uint16_t attempts;              // rows in dispatch_attempts
     uint16_t calls;                 // of the mock
     uint16_t successes;             // of those, with success, repeated or not
-    int64_t begun_ms;               // the request that was answered 202
+    int64_t begun_ms;               // the request that was accepted; 0: it is not known which
     int64_t persisted_ms;           // as its row says; 0: not
     int64_t delivered_ms;           // its first successful call; 0: none
     int64_t settled_ms;             // as its delivery says, once it is final; 0: not

@@ -25,8 +25,8 @@ struct world_environment {
 
 // The claim time is 2 x the provider's time-out + 2 s, the least that is allowed. So many attempts that an outage can't
 // use them up: each message must be delivered.
-static const char *const usual[] = {"API_WORKER_CLAIM_TIMEOUT_SECS=3",
-                                    "PROVIDER_TIMEOUT_MS=500",
+static const char *const usual[] = {"API_WORKER_CLAIM_TIMEOUT_SECS=4",
+                                    "PROVIDER_TIMEOUT_MS=" TEXT_OF(WORLD_CALL_MS),
                                     "PROVIDER_CONNECT_TIMEOUT_MS=300",
                                     "DATABASE_TIMEOUT_MS=2000",
                                     "API_WORKER_MAX_RETRIES=500",

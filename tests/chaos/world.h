@@ -12,7 +12,8 @@
 
 // All that runs: the stack, with a proxy between each two that talk, short times, and Redis's data on a small disk.
 
-#define WORLD_CLAIM_MS 3000 // API_WORKER_CLAIM_TIMEOUT_SECS
+#define WORLD_CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS
+#define WORLD_CALL_MS 1000  // PROVIDER_TIMEOUT_MS
 #define WORLD_BACKLOG 20000 // STREAM_MAX_BACKLOG
 #define WORLD_MOST_PROGRAMS 8
 #define WORLD_MOST_PAIRS 16

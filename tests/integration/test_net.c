@@ -20,7 +20,7 @@
 
 #define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
 
-enum { LOAD = 200, MOST_OWN = 4 };
+enum { LOAD = 150, MOST_OWN = 4 };
 
 static const char *const environment[] = {"REDIS_TIMEOUT_MS=600",       "DATABASE_TIMEOUT_MS=700",
                                           "PROVIDER_TIMEOUT_MS=400",    "API_BREAKER_OPEN_SECS=1",
@@ -127,18 +127,25 @@ static void reset(const struct pair *pair) {
     assert_all_arrives(load);
 }
 
-// Cuts a pair in the middle of a load until its program has noticed.
+// Cuts a pair until its program has noticed.
 static void cut(const struct pair *pair, enum proxy_mode mode) {
-    const char *event = strcmp(pair->server, "postgres") == 0 ? "postgres_down" : "redis_down";
-    int before = stack_log_count(stack, pair->program, event);
-    struct load *load = begin_load();
-    WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
+    bool is_redis = strcmp(pair->server, "redis") == 0;
+    const char *down = is_redis ? "redis_down" : "postgres_down";
+    int before = stack_log_count(stack, pair->program, down);
     proxy_set_mode(proxy, pair->name, mode);
-    if (strcmp(pair->server, "postgres") == 0) { // an idle link has nothing to wait for
+    if (!is_redis) { // an idle link has nothing to wait for
         (void)stack_status(stack, "ingest-1", "GET", "/api/conversations", NULL);
     }
-    WAIT_FOR(10000, stack_log_count(stack, pair->program, event) > before);
+    WAIT_FOR(10000, stack_log_count(stack, pair->program, down) > before);
+    before = stack_log_count(stack, pair->program, is_redis ? "redis_up" : "postgres_up");
     proxy_set_mode(proxy, pair->name, PROXY_PASS);
+    WAIT_FOR(10000, stack_log_count(stack, pair->program, is_redis ? "redis_up" : "postgres_up") > before);
+}
+
+static void cut_under_load(const struct pair *pair, enum proxy_mode mode) {
+    struct load *load = begin_load();
+    WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
+    cut(pair, mode);
     assert_all_arrives(load);
 }
 
@@ -149,16 +156,14 @@ START_TEST(connections_to_redis_are_reset_under_load) {
 }
 END_TEST
 
-START_TEST(what_is_said_to_redis_vanishes_under_load) {
-    for (size_t i = 0; i < REDIS_PAIRS; i++) {
+// But for the mock, which only asks how it is to behave.
+START_TEST(what_is_said_to_redis_vanishes_or_comes_late_under_load) {
+    for (size_t i = 0; i < REDIS_PAIRS - 1; i++) {
+        struct load *load = begin_load();
+        WAIT_FOR(10000, load_accepted(load) > LOAD / 5);
         cut(&pairs[i], PROXY_SWALLOW);
-    }
-}
-END_TEST
-
-START_TEST(what_is_said_to_redis_comes_late_under_load) {
-    for (size_t i = 0; i < REDIS_PAIRS; i++) {
         cut(&pairs[i], PROXY_DELAY);
+        assert_all_arrives(load);
     }
 }
 END_TEST
@@ -172,8 +177,8 @@ END_TEST
 
 START_TEST(what_is_said_to_postgres_vanishes_or_comes_late_under_load) {
     for (size_t i = REDIS_PAIRS; strcmp(pairs[i].server, "postgres") == 0; i++) {
-        cut(&pairs[i], PROXY_SWALLOW);
-        cut(&pairs[i], PROXY_DELAY);
+        cut_under_load(&pairs[i], PROXY_SWALLOW);
+        cut_under_load(&pairs[i], PROXY_DELAY);
     }
 }
 END_TEST
@@ -283,8 +288,7 @@ Suite *suite_net(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, connections_to_redis_are_reset_under_load);
-    tcase_add_test(tests, what_is_said_to_redis_vanishes_under_load);
-    tcase_add_test(tests, what_is_said_to_redis_comes_late_under_load);
+    tcase_add_test(tests, what_is_said_to_redis_vanishes_or_comes_late_under_load);
     tcase_add_test(tests, connections_to_postgres_are_reset_under_load);
     tcase_add_test(tests, what_is_said_to_postgres_vanishes_or_comes_late_under_load);
     tcase_add_test(tests, connections_to_a_provider_are_reset_under_load);

@@ -2,7 +2,6 @@
 #include "tests/protocol/audit.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/protocol/wire.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
 // The audit of a run whose faults are over and in which everything has settled.
-#include <stdio.h>
 
 #include "tests/protocol/audit.h"
 #include "tests/protocol/wire.h"

@@ -98,6 +98,7 @@ void fault_flush(struct world *world) {
         world_inject(world, FAULT_FLUSH);
         world_say(world, "FUNCTION FLUSH");
         freeReplyObject(wire_run(world, &command));
+        world->has_library = false;
     }
 }
 

@@ -43,6 +43,7 @@ static void plant_fault(struct world *world, const struct plant *plant) {
     world->library = text;
     world->plant = plant;
     freeReplyObject(redisCommand(world->redis, "FUNCTION FLUSH"));
+    world->has_library = false;
 }
 
 static void show(struct world *world, struct run *run, long seed) {

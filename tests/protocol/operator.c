@@ -1,25 +1,33 @@
 // SPDX-License-Identifier: MIT
 #include <stdio.h>
-#include <string.h>
 
 #include "tests/protocol/actors.h"
 #include "tests/protocol/replay.h"
 #include "tests/protocol/wire.h"
 #include "tests/support/reply.h"
 
-enum { MOST_REPLAYS = 2 }; // of one message, so that a run ends
+enum {
+    MOST_REPLAYS = 2, // of one message, so that a run ends
+    ROOMY = 1000000,  // the backlog's cap
+};
 
 redisReply *replay(struct world *world, struct link *link, int message, int generation) {
     char guard[80], payload[16];
-    snprintf(guard, sizeof guard, "replay:{sms-mms:0}:%s:%d", world->ledger.messages[message].id, generation);
+    snprintf(guard, sizeof guard, "replayed:{sms-mms:0}:%s:%d", world->ledger.messages[message].id, generation);
     snprintf(payload, sizeof payload, "%d", world->ledger.messages[message].content);
-    struct command command = command_function(LIBRARY_REPLAY, 3);
+    struct command command = command_function(LIBRARY_REPLAY, 5);
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, KEY_EVENTS);
+    command_text(&command, KEY_PARKED);
     command_text(&command, guard);
+    command_text(&command, "idem:{sms-mms:0}:");
     command_text(&command, world->ledger.messages[message].id);
     command_int(&command, generation);
     command_text(&command, payload);
+    command_int(&command, ROOMY);
+    command_int(&command, 0); // not recorded as replayed
+    command_int(&command, 0); // no Idempotency-Key
+    command_text(&command, "");
     redisReply *reply = wire_function(world, link, &command);
     world_say(world, "%s: %s, generation %d: %s", link->name, world->ledger.messages[message].id, generation,
               reply == NULL ? "no answer" : reply_text(reply, 0));

@@ -3,7 +3,6 @@
 // bin/reconcile.sh step by step, while everything else goes on. It may replay a row only when the message has no token,
 // and it can look at one place at a time. Its reasoning is in the script's head.
 #include <stdio.h>
-#include <string.h>
 
 #include "tests/protocol/actors.h"
 #include "tests/protocol/replay.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "tests/protocol/schedule.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/protocol/actors.h"
@@ -145,6 +144,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     *world = (struct world){.redis = world->redis,
                             .plant = world->plant,
                             .library = world->library,
+                            .has_library = world->has_library,
                             .classes = run->classes,
                             .cap = run->cap,
                             .alone = run->alone,

@@ -66,13 +66,18 @@ static redisReply *get_reply(redisContext *redis) {
     return reply;
 }
 
+// The processes send it at each connect; where it is known to be there, nothing would come of that.
 void wire_load_library(struct world *world) {
+    if (world->has_library) {
+        return;
+    }
     const char *argv[] = {"FUNCTION", "LOAD", world->library};
     redisAppendCommandArgv(world->redis, 3, argv, NULL);
     redisReply *reply = get_reply(world->redis);
     if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "already exists") == NULL) {
         end("the library can't be loaded", reply->str);
     }
+    world->has_library = true;
     freeReplyObject(reply);
 }
 

@@ -239,6 +239,7 @@ struct world {
     redisContext *redis;
     const struct plant *plant; // or NULL
     const char *library;
+    bool has_library;     // Redis, as far as the checker knows: nobody else flushes it
     struct random random; // of the decision under way
     unsigned classes;     // of faults that this run may have, a bit each
     int64_t boot_ms;      // the processes' clock, which no one sets

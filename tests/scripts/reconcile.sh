@@ -57,6 +57,13 @@ all_are_sent() {
 body_is_the_same() { get "/api/messages/$(id_of parked)" | jq -e '.body == "parked, with a \"quote\" and a \\ in it"'; }
 has_nothing_left() { prints '0 unfinished' bin/reconcile.sh --older-than 0 && [ "$(waiting_tokens)" = 0 ]; }
 
+# An empty Redis would make every message look lost, and those of a partition that is not named.
+refuses_without_partitions() {
+  redis RENAME partitions kept-partitions
+  fails_saying 'start ingest first' bin/reconcile.sh --older-than 0
+  redis RENAME kept-partitions partitions
+}
+
 # Without a persister nobody can know what Postgres doesn't hold yet.
 waits_for_persisters() {
   hold_breaker open
@@ -74,6 +81,7 @@ it 'parks a message whose provider fails' parks_one
 it 'keeps messages waiting while the breaker is held open' queues_two
 it 'finds nothing that has lost its token' prints '0 of them without a token' bin/reconcile.sh --older-than 0
 it 'leaves alone what is younger than asked for' prints '0 unfinished for more than 3600 s' bin/reconcile.sh --older-than 3600
+it 'refuses to look where no partition is known' refuses_without_partitions
 it 'loses a parked message and a waiting one' loses_tokens
 it 'only says so with --dry-run' dry_run_changes_nothing
 it 'replays both' replays_both

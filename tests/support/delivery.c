@@ -75,7 +75,13 @@ char *send_sms_from(struct stack *stack, unsigned sender) {
 
 void send_many(struct stack *stack, unsigned first, unsigned count) {
     struct load_result *result = load_finish(load_start(&(struct load_options){
-        .ports = {stack_port(stack, "ingest-1")}, .threads = 4, .count = count, .senders = 20, .first = first}));
+        .ports = {stack_port(stack, "ingest-1")},
+        .threads = 4,
+        .count = count,
+        .senders = 20,
+        .first = first,
+        .repeats = 5, // a disk that stalls makes a 503 out of a send
+    }));
     ck_assert_uint_eq(result->accepted, count);
     load_result_free(result);
 }
