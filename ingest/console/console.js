@@ -106,19 +106,26 @@ function headersWith(extra) {
   return headers;
 }
 
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+// What could not be sent is tried a second time: a read, and a POST under its Idempotency-Key, may be repeated.
+async function request(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    await pause(500);
+    return fetch(path, options).catch(() => { throw new ApiError(0); });
+  }
+}
+
 async function api(method, path, body, extra = {}) {
   const used = key;
-  let response;
-  try {
-    response = await fetch(path, {
-      method,
-      headers: headersWith(body === undefined ? extra : { 'Content-Type': 'application/json', ...extra }),
-      body: body === undefined ? undefined : JSON.stringify(body),
-      cache: 'no-store',
-    });
-  } catch {
-    throw new ApiError(0);
-  }
+  const response = await request(path, {
+    method,
+    headers: headersWith(body === undefined ? extra : { 'Content-Type': 'application/json', ...extra }),
+    body: body === undefined ? undefined : JSON.stringify(body),
+    cache: 'no-store',
+  });
   if (response.status === 401) {
     if (used === key) await askForKey();
     return api(method, path, body, extra);
@@ -136,6 +143,15 @@ const tell = (event, data) => (listeners[event] ?? []).forEach((listener) => lis
 
 let lastEventId = null;
 let heard = 0; // when something last came
+let stream = null; // an AbortController while events are being read
+
+// A page that isn't seen lets go of its connection, of which a browser allows a host six; seen again, it resumes.
+const untilSeen = () => new Promise((resolve) => {
+  if (!document.hidden) resolve();
+  else document.addEventListener('visibilitychange', () => resolve(untilSeen()), { once: true });
+});
+document.addEventListener('visibilitychange', () => { if (document.hidden) stream?.abort(); });
+window.addEventListener('pagehide', () => stream?.abort());
 
 function showLive(state, text) {
   byId('live').dataset.state = state;
@@ -161,11 +177,12 @@ function dispatch(block) {
 async function readEvents() {
   const headers = headersWith({ Accept: 'text/event-stream' });
   if (lastEventId !== null) headers.set('Last-Event-ID', lastEventId);
-  const silence = new AbortController();
-  const watch = setInterval(() => { if (Date.now() - heard > 30000) silence.abort(); }, 5000);
+  stream = new AbortController();
+  const { signal } = stream;
+  const watch = setInterval(() => { if (Date.now() - heard > 30000) stream.abort(); }, 5000);
   heard = Date.now();
   try {
-    const response = await fetch('/api/events', { headers, cache: 'no-store', signal: silence.signal });
+    const response = await fetch('/api/events', { headers, cache: 'no-store', signal });
     if (response.status === 401) return await askForKey();
     if (response.status === 400) lastEventId = null;
     if (!response.ok) throw new ApiError(response.status);
@@ -189,6 +206,7 @@ async function readEvents() {
 
 async function followEvents() {
   for (let failures = 0; ; failures++) {
+    await untilSeen();
     const begun = Date.now();
     try {
       await readEvents();
@@ -197,7 +215,7 @@ async function followEvents() {
     }
     if (Date.now() - begun > 10000) failures = 0;
     showLive('off', 'Reconnecting…');
-    await new Promise((resolve) => setTimeout(resolve, Math.min(1000 * 2 ** failures, 15000) * (0.5 + Math.random() / 2)));
+    await pause(Math.min(1000 * 2 ** failures, 15000) * (0.5 + Math.random() / 2));
   }
 }
 

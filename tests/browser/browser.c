@@ -140,8 +140,23 @@ void browser_close(struct browser *browser) {
 
 // ---- The window
 
+// Whether the document is the one that was asked for, and not Chromium's own page about an error.
+static bool has_gone(struct browser *browser, const char *url) {
+    tell(browser, "/url", object("url", "about:blank"));
+    char *path = xasprintf("%s/url", browser->session);
+    cJSON *body = object("url", url);
+    char *text = cJSON_PrintUnformatted(body);
+    struct answer *answer = client_call("POST", path, text, NULL, deadline_scaled(CALL_MS));
+    bool gone = answer->status == 200 && browser_is(browser, "!document.URL.startsWith('chrome')");
+    answer_free(answer);
+    free(text);
+    cJSON_Delete(body);
+    free(path);
+    return gone;
+}
+
 void browser_go(struct browser *browser, const char *url) {
-    tell(browser, "/url", object("url", url));
+    WAIT_FOR(START_MS, has_gone(browser, url));
 }
 
 void browser_resize(struct browser *browser, int width, int height) {
@@ -189,15 +204,21 @@ bool browser_is(struct browser *browser, const char *format, ...) {
     return is;
 }
 
-// The path of an element's resource, owned by the caller.
-static char *path_of(const cJSON *element, const char *rest) {
-    return xasprintf("/element/%s%s", json_string(element, ELEMENT), rest);
-}
-
 static cJSON *find(struct browser *browser, const char *selector) {
     cJSON *body = object("using", "css selector");
     cJSON_AddStringToObject(body, "value", selector);
     return call(browser, "POST", "/element", body);
+}
+
+void browser_enter(struct browser *browser, const char *selector) {
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddItemToObject(body, "id", selector != NULL ? find(browser, selector) : cJSON_CreateNull());
+    tell(browser, "/frame", body);
+}
+
+// The path of an element's resource, owned by the caller.
+static char *path_of(const cJSON *element, const char *rest) {
+    return xasprintf("/element/%s%s", json_string(element, ELEMENT), rest);
 }
 
 static void tell_element(struct browser *browser, cJSON *element, const char *rest, cJSON *body) {
@@ -242,7 +263,10 @@ char *browser_complaints(struct browser *browser) {
     struct buf text = {0};
     buf_puts(&text, "");
     for (const cJSON *line = lines->child; line != NULL; line = line->next) {
-        buf_printf(&text, "%s %s\n", json_string(line, "level"), json_string(line, "message"));
+        if (strcmp(json_string(line, "level"), "INFO") != 0 &&
+            strstr(json_string(line, "message"), "net::ERR_NETWORK_CHANGED") == NULL) {
+            buf_printf(&text, "%s %s\n", json_string(line, "level"), json_string(line, "message"));
+        }
     }
     cJSON_Delete(lines);
     return text.data;

@@ -14,6 +14,8 @@ struct browser;
 struct browser *browser_open(void);
 void browser_close(struct browser *browser);
 
+// Loads it anew, also where it is shown already. A machine on which networks come and go makes Chromium give up what is
+// under way: then once more.
 void browser_go(struct browser *browser, const char *url);
 void browser_resize(struct browser *browser, int width, int height);
 // prefers-color-scheme.
@@ -23,6 +25,9 @@ void browser_prefer_dark(struct browser *browser, bool dark);
 cJSON *browser_run(struct browser *browser, const char *script);
 // Whether an expression is true in the page.
 bool browser_is(struct browser *browser, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// What browser_run and browser_is look at from here on: the document in that frame, or with NULL the page's own.
+void browser_enter(struct browser *browser, const char *selector);
 
 // As a person does it: on the first element that fits the CSS selector, which must be seen and in reach.
 void browser_click(struct browser *browser, const char *selector);
@@ -39,7 +44,8 @@ void browser_press(struct browser *browser, const char *keys);
 // How many elements fit the selector, and how many of them have no name that a screen reader could say.
 void browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless);
 
-// What the browser has complained about since the last call, a line each; owned by the caller.
+// The warnings and errors of the browser since the last call, a line each, but for networks that came and went; owned
+// by the caller.
 char *browser_complaints(struct browser *browser);
 // What is seen now, as a PNG file.
 void browser_screenshot(struct browser *browser, const char *path);

@@ -106,10 +106,9 @@ static bool is(const char *expression) {
 
 static void open_page(const char *hash) {
     char *url = xasprintf("http://127.0.0.1:%u/%s", stack_port(stack, "ingest-1"), hash);
-    browser_go(browser, "about:blank");
     browser_go(browser, url);
     free(url);
-    WAIT_FOR(20000, is("document.querySelector('#live').dataset.state === 'on'"));
+    WAIT_FOR(20000, is("document.querySelector('#live')?.dataset.state === 'on'"));
 }
 
 static void open_first(void) {

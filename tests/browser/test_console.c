@@ -37,10 +37,9 @@ static void end(void) {
 // A page of its own for each test, which is live.
 static void open_page(const char *hash) {
     char *url = xasprintf("http://127.0.0.1:%u/%s", stack_port(stack, "ingest-1"), hash);
-    browser_go(browser, "about:blank");
     browser_go(browser, url);
     free(url);
-    WAIT_FOR(20000, browser_is(browser, "document.querySelector('#live').dataset.state === 'on'"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live')?.dataset.state === 'on'"));
 }
 
 static void begin(void) {
@@ -65,7 +64,7 @@ static void set_mock(const char *body) {
 
 static void write_new(const char *from, const char *to, const char *text) {
     browser_click(browser, "#new-message");
-    WAIT_FOR(5000, sees(".compose-new"));
+    WAIT_FOR(30000, sees(".compose-new"));
     browser_type(browser, ".compose-new [name=from]", from);
     browser_type(browser, ".compose-new [name=to]", to);
     browser_type(browser, ".compose-new [name=body]", text);
@@ -74,8 +73,8 @@ static void write_new(const char *from, const char *to, const char *text) {
 
 START_TEST(a_message_is_sent_its_conversation_opens_and_it_becomes_sent) {
     write_new(OURS, THEIRS, "Hello from a browser");
-    WAIT_FOR(15000, reads(".message.outbound .bubble", "Hello from a browser"));
-    WAIT_FOR(15000, sees(SENT));
+    WAIT_FOR(30000, reads(".message.outbound .bubble", "Hello from a browser"));
+    WAIT_FOR(30000, sees(SENT));
     ck_assert(reads("#thread-title", THEIRS));
     ck_assert(reads("#conversations .who", THEIRS));
 }
@@ -83,28 +82,28 @@ END_TEST
 
 START_TEST(a_reply_is_simulated_and_appears_as_the_other_sides) {
     browser_click(browser, "#conversations button");
-    WAIT_FOR(10000, sees(".messages .bubble"));
+    WAIT_FOR(30000, sees(".messages .bubble"));
     browser_type(browser, ".compose [name=body]", "I am the other side");
     browser_click(browser, ".compose button[value=reply]");
-    WAIT_FOR(15000, reads(".message.inbound .bubble", "I am the other side"));
-    WAIT_FOR(15000,
+    WAIT_FOR(30000, reads(".message.inbound .bubble", "I am the other side"));
+    WAIT_FOR(30000,
              stack_sql(stack, "SELECT count(*) FROM messages WHERE direction = 'inbound' AND from_address = '" THEIRS
                               "' AND to_address = '" OURS "'") == 1);
-    WAIT_FOR(15000, reads("#conversations .sub", "I am the other side"));
+    WAIT_FOR(30000, reads("#conversations .sub", "I am the other side"));
 }
 END_TEST
 
 START_TEST(what_others_send_appears_by_itself_and_counts_as_new) {
     free(send_accepted(stack, "ingest-1", PATH_SMS_WEBHOOK,
                        payload_sms_webhook("+1999", OURS, "news-1", "Anybody there?")));
-    WAIT_FOR(15000, reads("#conversations .who", "+1999"));
-    WAIT_FOR(15000, sees("#conversations .badge"));
+    WAIT_FOR(30000, reads("#conversations .who", "+1999"));
+    WAIT_FOR(30000, sees("#conversations .badge"));
 }
 END_TEST
 
 START_TEST(a_refusal_is_said_plainly_and_loses_nothing) {
     write_new("not a number", THEIRS, "kept");
-    WAIT_FOR(10000, reads(".compose-new .error", "from"));
+    WAIT_FOR(30000, reads(".compose-new .error", "from"));
     ck_assert(reads(".compose-new .error", "400"));
     ck_assert(browser_is(browser, "document.querySelector('.compose-new [name=body]').value === 'kept'"));
 }
@@ -112,14 +111,14 @@ END_TEST
 
 START_TEST(an_mms_shows_its_attachment) {
     browser_click(browser, "#conversations button");
-    WAIT_FOR(10000, sees(".compose [name=body]"));
+    WAIT_FOR(30000, sees(".compose [name=body]"));
     ck_assert(!sees(".compose [name=attachments]"));
     browser_type(browser, ".compose [name=type]", "MMS");
-    WAIT_FOR(5000, sees(".compose [name=attachments]"));
+    WAIT_FOR(30000, sees(".compose [name=attachments]"));
     browser_type(browser, ".compose [name=body]", "A picture");
     browser_type(browser, ".compose [name=attachments]", "https://example.com/picture.png");
     browser_click(browser, ".compose button.primary");
-    WAIT_FOR(15000, reads(".attachment", "https://example.com/picture.png"));
+    WAIT_FOR(30000, reads(".attachment", "https://example.com/picture.png"));
 }
 END_TEST
 
@@ -128,15 +127,15 @@ START_TEST(everything_can_be_done_by_keyboard) {
     browser_press(browser, KEY_DOWN);
     ck_assert(browser_is(browser, "document.activeElement.closest('#conversations li')?.previousElementSibling"));
     browser_press(browser, KEY_ENTER);
-    WAIT_FOR(10000, sees(".thread-head"));
+    WAIT_FOR(30000, sees(".thread-head"));
     ck_assert(browser_is(browser, "document.activeElement.id === 'thread-title'"));
     browser_run(browser, "document.querySelector('.compose [name=body]').focus()");
     browser_press(browser, "By keyboard");
     browser_run(browser,
                 "document.querySelector('.compose').requestSubmit(document.querySelector('.compose button.primary'))");
-    WAIT_FOR(15000, reads(".message .bubble", "By keyboard"));
+    WAIT_FOR(30000, reads(".message .bubble", "By keyboard"));
     browser_press(browser, KEY_ESCAPE);
-    WAIT_FOR(5000, browser_is(browser, "location.hash === '#/inbox'"));
+    WAIT_FOR(30000, browser_is(browser, "location.hash === '#/inbox'"));
 }
 END_TEST
 
@@ -146,10 +145,11 @@ START_TEST(every_control_has_a_name_that_can_be_said) {
     for (size_t i = 0; i < sizeof every_view / sizeof *every_view; i++) {
         int all, nameless;
         open_page(every_view[i]);
-        WAIT_FOR(10000, strcmp(every_view[i], "#/pipeline") != 0 || sees("#sliders input"));
-        browser_count_names(browser,
-                            "main section:not([hidden]) :is(button:not([hidden]), input, select, textarea), nav a",
-                            &all, &nameless);
+        WAIT_FOR(30000, strcmp(every_view[i], "#/pipeline") != 0 || sees("#sliders input"));
+        cJSON_Delete(browser_run(browser,
+                                 "document.querySelectorAll('button, input, select, textarea, a')"
+                                 ".forEach((one) => one.toggleAttribute('data-seen', one.checkVisibility()))"));
+        browser_count_names(browser, "[data-seen]", &all, &nameless);
         ck_assert_int_gt(all, 2);
         ck_assert_msg(nameless == 0, "%s: %d of %d", every_view[i], nameless, all);
     }
@@ -163,13 +163,13 @@ START_TEST(a_phone_shows_one_thing_at_a_time_and_never_scrolls_sideways) {
         ck_assert_msg(browser_is(browser, "document.scrollingElement.scrollWidth <= 390"), "%s", every_view[i]);
     }
     open_page("");
-    WAIT_FOR(10000, sees("#conversations button"));
+    WAIT_FOR(30000, sees("#conversations button"));
     ck_assert(!sees("#thread-pane"));
     browser_click(browser, "#conversations button");
-    WAIT_FOR(10000, sees(".thread-head"));
+    WAIT_FOR(30000, sees(".thread-head"));
     ck_assert(!sees("#conversations"));
     browser_click(browser, ".thread-head .back");
-    WAIT_FOR(10000, sees("#conversations"));
+    WAIT_FOR(30000, sees("#conversations"));
 }
 END_TEST
 
@@ -190,67 +190,67 @@ static bool breaker_is_with_another_send(const char *state) {
 
 START_TEST(the_sliders_make_trouble_and_the_breaker_is_seen_to_open_and_to_close) {
     open_page("#/pipeline");
-    WAIT_FOR(10000, sees("#mock [name=error_pct]"));
-    WAIT_FOR(10000, sees(".breaker[data-provider=sms-mms][data-state=closed]"));
+    WAIT_FOR(30000, sees("#mock [name=error_pct]"));
+    WAIT_FOR(30000, sees(".breaker[data-provider=sms-mms][data-state=closed]"));
     browser_run(browser, "document.querySelector('#mock [name=error_pct]').focus()");
     browser_press(browser, KEY_END);
-    WAIT_FOR(10000, reads("#mock-state", "100% fail"));
-    WAIT_FOR(20000, breaker_is_with_another_send("open"));
+    WAIT_FOR(30000, reads("#mock-state", "100% fail"));
+    WAIT_FOR(30000, breaker_is_with_another_send("open"));
     ck_assert(reads(".breaker[data-provider=sms-mms]", "open"));
     browser_run(browser, "document.querySelector('#mock [name=error_pct]').focus()");
     browser_press(browser, KEY_HOME);
-    WAIT_FOR(10000, reads("#mock-state", " 0% fail"));
+    WAIT_FOR(30000, reads("#mock-state", " 0% fail"));
     WAIT_FOR(30000, breaker_is_with_another_send("closed"));
-    WAIT_FOR(20000, stack_is_drained(stack));
+    WAIT_FOR(30000, stack_is_drained(stack));
 }
 END_TEST
 
 START_TEST(the_sliders_never_ask_for_more_than_everything) {
     open_page("#/pipeline");
-    WAIT_FOR(10000, sees("#mock [name=error_pct]"));
+    WAIT_FOR(30000, sees("#mock [name=error_pct]"));
     browser_run(browser, "document.querySelector('#mock [name=timeout_pct]').focus()");
     browser_press(browser, KEY_END);
     browser_run(browser, "document.querySelector('#mock [name=ratelimit_pct]').focus()");
     browser_press(browser, KEY_END);
-    WAIT_FOR(10000, reads("#mock-state", "0% time out, 0% fail, 100% are refused"));
+    WAIT_FOR(30000, reads("#mock-state", "0% time out, 0% fail, 100% are refused"));
     set_mock("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0}");
 }
 END_TEST
 
 START_TEST(the_four_processes_and_what_waits_between_them_are_shown) {
     open_page("#/pipeline");
-    WAIT_FOR(10000, browser_is(browser, "document.querySelectorAll('.node .lamp[data-alive=true]').length === 5"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelectorAll('.node .lamp[data-alive=true]').length === 5"));
     ck_assert(browser_is(browser, "document.querySelectorAll('.node.stream').length === 4"));
     stack_stop(stack, "dispatcher-1");
     free(send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(OURS, THEIRS, "waits")));
-    WAIT_FOR(10000, browser_is(browser, "document.querySelectorAll('.node .lamp[data-alive=false]').length === 1"));
-    WAIT_FOR(10000, browser_is(browser, "document.querySelector('.node.stream .count').textContent === '1'"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelectorAll('.node .lamp[data-alive=false]').length === 1"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelector('.node.stream .count').textContent === '1'"));
     stack_start(stack, "dispatcher-1");
-    WAIT_FOR(20000, browser_is(browser, "document.querySelector('.node.stream .count').textContent === '0'"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelector('.node.stream .count').textContent === '0'"));
 }
 END_TEST
 
 START_TEST(a_dead_letter_is_shown_with_its_reason_and_replayed) {
     free(send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(OURS, REFUSED, "refused by its provider")));
-    WAIT_FOR(15000, stack_sql(stack, "SELECT count(*) FROM dead_letters") == 1);
+    WAIT_FOR(30000, stack_sql(stack, "SELECT count(*) FROM dead_letters") == 1);
     open_page("#/dead-letters");
-    WAIT_FOR(10000, reads(".letter .reason", "rejected"));
+    WAIT_FOR(30000, reads(".letter .reason", "rejected"));
     ck_assert(reads(".letter .body", "refused by its provider"));
     browser_click(browser, ".letter button");
-    WAIT_FOR(10000, reads(".letter .done", "Replayed"));
-    WAIT_FOR(15000, stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE replayed_at IS NOT NULL") == 1);
+    WAIT_FOR(30000, reads(".letter .done", "Replayed"));
+    WAIT_FOR(30000, stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE replayed_at IS NOT NULL") == 1);
 }
 END_TEST
 
 START_TEST(a_service_that_goes_away_is_said_and_found_again) {
     stack_kill(stack, "ingest-1");
-    WAIT_FOR(15000, browser_is(browser, "document.querySelector('#live').dataset.state === 'off'"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'off'"));
     browser_click(browser, "#new-message");
     browser_type(browser, ".compose-new [name=from]", OURS);
     browser_type(browser, ".compose-new [name=to]", THEIRS);
     browser_type(browser, ".compose-new [name=body]", "into the void");
     browser_click(browser, ".compose-new button.primary");
-    WAIT_FOR(10000, reads(".compose-new .error", "can’t be reached"));
+    WAIT_FOR(30000, reads(".compose-new .error", "can’t be reached"));
     stack_start(stack, "ingest-1");
     WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'on'"));
     free(browser_complaints(browser)); // of connections that were refused
@@ -269,9 +269,9 @@ static const char guard[] = "const real = window.fetch; window.asked = [];"
 START_TEST(where_a_key_is_asked_for_it_is_kept_in_memory_only_and_sent) {
     browser_run(browser, guard);
     browser_click(browser, "#conversations button");
-    WAIT_FOR(10000, sees("#key-dialog[open]"));
+    WAIT_FOR(30000, sees("#key-dialog[open]"));
     browser_type(browser, "#key-input", "secret-key" KEY_ENTER);
-    WAIT_FOR(10000, sees(".messages .bubble"));
+    WAIT_FOR(30000, sees(".messages .bubble"));
     ck_assert(!sees("#key-dialog[open]"));
     ck_assert(browser_is(browser, "window.asked.includes('Bearer secret-key')"));
     ck_assert(
@@ -309,40 +309,56 @@ static void send_hostile(const char *path, const char *from, const char *to, con
     buf_free(&json);
 }
 
-START_TEST(what_comes_from_outside_is_text_and_does_nothing) {
-    static const char script[] = "<script>" PWN "</script><img src=x onerror='" PWN "'><svg onload='" PWN "'>";
-    static const char link[] = "https://x.test/\"><img src=x onerror=" PWN ">";
-    send_hostile(PATH_SMS, "+1660", "+1661", script, link);
-    send_hostile(
-        PATH_EMAIL, "\"onfocus=\"window.top.pwned=1\"autofocus=\"@x.test", "a'><svg/onload='window.top.pwned=1'@y.test",
-        "<h1>Hi</h1><script>" PWN "</script><img src=https://track.test/p.png onerror='" PWN "'>"
-        "<form action=https://steal.test><input autofocus onfocus='" PWN "'></form>"
-        "<meta http-equiv=refresh content='0;url=https://away.test'><a href=https://away.test target=_top>go</a>"
-        "<iframe srcdoc='<script>" PWN "</script>'></iframe><base href=https://away.test>"
-        "<a href='javascript:" PWN "'>x</a><style>body{background:url(https://track.test/s)}</style>",
-        "https://x.test/%3Cscript%3E");
-    WAIT_FOR(15000, reads("#conversations .who", "+1661") || reads("#conversations .who", "+1660"));
-    WAIT_FOR(15000, reads("#conversations .who", "onfocus") || reads("#conversations .who", "onload"));
-    for (int i = 0; i < 2; i++) {
-        cJSON_Delete(browser_run(
-            browser, i == 0 ? "[...document.querySelectorAll('#conversations button')].find((one) => "
-                              "one.textContent.includes('+166')).click()"
-                            : "[...document.querySelectorAll('#conversations button')].find((one) => "
-                              "one.textContent.includes('onload') || one.textContent.includes('onfocus')).click()"));
-        WAIT_FOR(15000, sees(i == 0 ? ".attachment" : ".bubble iframe"));
-        if (i == 0) {
-            ck_assert(reads(".bubble", "<script>window.top.pwned = 1</script>"));
-            ck_assert(browser_is(browser, "!document.querySelector('main img, main script')"));
-        }
-    }
-    ck_assert(browser_is(browser, "document.querySelector('.bubble iframe').getAttribute('sandbox') === ''"));
-    // The frame has been loaded, and what it could do it has done.
-    WAIT_FOR(15000, browser_is(browser, "document.readyState === 'complete'"));
-    char *complaints = browser_complaints(browser);
-    ck_assert_msg(strstr(complaints, "track.test") != NULL, "nothing was blocked: %s", complaints);
-    free(complaints);
+static void open_with(const char *text) {
+    char *script = xasprintf("[...document.querySelectorAll('#conversations button')].find((one) => "
+                             "one.textContent.includes(`%s`)).click()",
+                             text);
+    WAIT_FOR(30000, reads("#conversations button", text));
+    cJSON_Delete(browser_run(browser, script));
+    free(script);
+}
+
+START_TEST(bodies_addresses_and_attachments_from_outside_are_text_and_do_nothing) {
+    send_hostile(PATH_SMS, "+1660", "+1661",
+                 "<script>" PWN "</script><img src=x onerror='" PWN "'><svg onload='" PWN "'>",
+                 "https://x.test/\"><img src=x onerror=" PWN ">");
+    send_hostile(PATH_EMAIL, "\"onfocus=\"window.top.pwned=1\"autofocus=\"@x.test",
+                 "a'><svg/onload='window.top.pwned=1'@y.test", "plain", "https://x.test/%3Cscript%3E");
+    open_with("+166");
+    WAIT_FOR(30000, sees(".attachment"));
+    ck_assert(reads(".bubble", "<script>window.top.pwned = 1</script>"));
+    ck_assert(reads(".attachment", "onerror"));
+    open_with("on");
+    WAIT_FOR(30000, reads("#conversations .who", "onload") || reads("#conversations .who", "onfocus"));
+    ck_assert(browser_is(browser, "!document.querySelector('main img, main script, [onload], [onfocus], [onerror]')"));
     ck_assert(browser_is(browser, "window.pwned === undefined"));
-    ck_assert(browser_is(browser, "location.host === '127.0.0.1:%u'", stack_port(stack, "ingest-1")));
+}
+END_TEST
+
+// Ingest's own log tells whether the message fetched anything or led anywhere.
+START_TEST(an_html_message_can_run_nothing_fetch_nothing_and_lead_nowhere) {
+    char *host = xasprintf("http://127.0.0.1:%u/led-astray", stack_port(stack, "ingest-1"));
+    char *body = xasprintf("<h1>Hello</h1><script>" PWN "</script><img src=%s onerror='" PWN "'>"
+                           "<form action=%s><input autofocus onfocus='" PWN "'></form>"
+                           "<meta http-equiv=refresh content='0;url=%s'><a id=away href=%s target=_top>go</a>"
+                           "<iframe src=%s></iframe><iframe srcdoc='<script>" PWN "</script>'></iframe>"
+                           "<link rel=stylesheet href=%s><style>body{background:url(%s)}</style>",
+                           host, host, host, host, host, host, host);
+    send_hostile(PATH_EMAIL, "html@x.test", "html@y.test", body, "https://x.test/a");
+    open_with("html@");
+    WAIT_FOR(30000, sees(".bubble iframe"));
+    ck_assert(browser_is(browser, "document.querySelector('.bubble iframe').getAttribute('sandbox') === ''"));
+    browser_enter(browser, ".bubble iframe");
+    WAIT_FOR(30000,
+             browser_is(browser,
+                        "document.readyState === 'complete' && document.querySelector('h1')?.textContent === 'Hello'"));
+    browser_click(browser, "#away");
+    browser_enter(browser, NULL);
+    ck_assert(browser_is(browser, "window.pwned === undefined"));
+    ck_assert(browser_is(browser, "location.pathname === '/'"));
+    ck_assert_int_eq(stack_log_about(stack, "ingest-1", "request", "led-astray"), 0);
+    free(body);
+    free(host);
 }
 END_TEST
 
@@ -376,7 +392,8 @@ Suite *suite_console(void) {
     tcase_add_test(tests, the_browser_had_nothing_to_complain_about);
     tcase_add_test(tests, a_refusal_is_said_plainly_and_loses_nothing);
     tcase_add_test(tests, a_service_that_goes_away_is_said_and_found_again);
-    tcase_add_test(tests, what_comes_from_outside_is_text_and_does_nothing);
+    tcase_add_test(tests, bodies_addresses_and_attachments_from_outside_are_text_and_do_nothing);
+    tcase_add_test(tests, an_html_message_can_run_nothing_fetch_nothing_and_lead_nowhere);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;
