@@ -56,6 +56,20 @@ function paced(ms, run) {
   return () => { if (timer === null) fire(); else again = true; };
 }
 
+// Makes a box's children those wanted, [key, make] each. One whose key stands already stays the same element: it keeps
+// the focus and whatever is being clicked, a frame doesn't load again, and a screen reader isn't told twice.
+function reconcile(box, wanted) {
+  const drawn = new Map([...box.children].map((child) => [child.dataset.key, child]));
+  const nodes = wanted.map(([name, make]) => {
+    const node = drawn.get(name) ?? make();
+    node.dataset.key = name;
+    return node;
+  });
+  const kept = new Set(nodes);
+  [...box.children].filter((child) => !kept.has(child)).forEach((child) => child.remove());
+  nodes.forEach((node, index) => { if (box.children[index] !== node) box.insertBefore(node, box.children[index] ?? null); });
+}
+
 // ---- Trouble, said plainly
 
 function notice(text) {
@@ -266,6 +280,13 @@ async function readPreviews() {
   drawList();
 }
 
+// What its item says; another text is another element.
+function conversationKey(conversation) {
+  const last = previews.get(conversation.id)?.message;
+  return JSON.stringify([conversation.id, conversation.id === inbox.open, partiesOf(conversation)[0], ago(conversation.last_activity_at),
+    conversation.message_count - (inbox.seen.get(conversation.id) ?? 0), last?.id, last?.direction]);
+}
+
 function conversationItem(conversation) {
   const [them] = partiesOf(conversation);
   const last = previews.get(conversation.id)?.message;
@@ -290,11 +311,11 @@ function drawList() {
   const list = byId('conversations');
   const focused = document.activeElement?.closest('#conversations li')?.dataset.id;
   if (inbox.items.length === 0 && inbox.known) {
-    list.replaceChildren(h('li', { class: 'empty' }, h('strong', {}, 'Nothing here yet'), 'Send the first message.'));
+    reconcile(list, [['none', () => h('li', { class: 'empty' }, h('strong', {}, 'Nothing here yet'), 'Send the first message.')]]);
   } else {
-    list.replaceChildren(...inbox.items.map(conversationItem));
+    reconcile(list, inbox.items.map((item) => [conversationKey(item), () => conversationItem(item)]));
   }
-  if (focused) list.querySelector(`li[data-id="${CSS.escape(focused)}"] button`)?.focus();
+  if (focused && !list.contains(document.activeElement)) list.querySelector(`li[data-id="${CSS.escape(focused)}"] button`)?.focus();
 }
 
 async function readList() {
@@ -391,12 +412,10 @@ function bubble(message) {
       h('span', {}, message.type.toUpperCase()), statusOf(message)));
 }
 
-// Only what changed is drawn anew, so that frames don't reload and a screen reader isn't told everything again.
 function drawMessages() {
   const box = byId('messages');
   if (!box) return;
   const all = [...thread.messages.values(), ...thread.pending.values()];
-  const drawn = new Map([...box.children].map((child) => [child.dataset.key, child]));
   const wanted = [];
   let day = null;
   for (const message of all) {
@@ -408,13 +427,7 @@ function drawMessages() {
     }
     wanted.push([`${message.id} ${message.status}`, () => bubble(message)]);
   }
-  const nodes = wanted.map(([name, make]) => {
-    const node = drawn.get(name) ?? make();
-    node.dataset.key = name;
-    return node;
-  });
-  nodes.forEach((node, index) => { if (box.children[index] !== node) box.insertBefore(node, box.children[index] ?? null); });
-  while (box.children.length > nodes.length) box.lastChild.remove();
+  reconcile(box, wanted);
   if (thread.stuck) box.scrollTop = box.scrollHeight;
 }
 
@@ -811,6 +824,8 @@ async function readMock() {
   try {
     mock.config = await api('GET', '/api/provider/mock/config');
     drawMock();
+    const apart = Object.keys(mock.config.providers ?? {}).map((name) => PROVIDERS[name]?.title ?? name);
+    byId('mock-state').textContent = apart.length > 0 ? `Set apart at the moment: ${apart.join(', ')}. A slider sets all alike.` : '';
   } catch (error) {
     byId('mock-state').textContent = error instanceof ApiError ? error.shown : String(error);
   }

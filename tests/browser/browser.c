@@ -228,8 +228,22 @@ static void tell_element(struct browser *browser, cJSON *element, const char *re
     cJSON_Delete(element);
 }
 
+// An element may be drawn anew between its finding and the click: then it is looked for once more.
+static bool has_clicked(struct browser *browser, const char *selector) {
+    cJSON *element = find(browser, selector);
+    char *path = path_of(element, "/click"), *url = xasprintf("%s%s", browser->session, path);
+    struct answer *answer = client_call("POST", url, "{}", NULL, deadline_scaled(CALL_MS));
+    bool stale = strcmp(answer_text(answer, "value.error"), "stale element reference") == 0;
+    ck_assert_msg(answer->status == 200 || stale, "%s: %.600s", selector, answer->body);
+    answer_free(answer);
+    free(url);
+    free(path);
+    cJSON_Delete(element);
+    return !stale;
+}
+
 void browser_click(struct browser *browser, const char *selector) {
-    tell_element(browser, find(browser, selector), "/click", cJSON_CreateObject());
+    WAIT_FOR(CALL_MS, has_clicked(browser, selector));
 }
 
 void browser_type(struct browser *browser, const char *selector, const char *text) {
