@@ -1,25 +1,46 @@
-# The four programs and the migrations in one image; docker-compose.yml says which one a container runs.
+# Two images: `service`, the four programs and the migrations (docker-compose.yml says which one a container runs), and
+# `proxy`, the one address in front of any number of ingest containers. What changes least comes first, for the cache.
 
-FROM debian:12-slim AS build
+FROM debian:bookworm-slim AS proxy
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends haproxy \
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+COPY ingest/proxy.cfg /etc/haproxy/haproxy.cfg
+COPY bin/healthcheck.sh /app/bin/
+WORKDIR /app
+USER haproxy
+EXPOSE 8080
+CMD ["haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]
+
+FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY bin/install-deps.sh bin/
 RUN bin/install-deps.sh build
-COPY . .
+COPY Makefile LICENSE ./
+COPY bin/embed.sh bin/
+COPY redis redis
+COPY shared shared
+COPY ingest ingest
+COPY dispatcher dispatcher
+COPY persister persister
 ARG VERSION=container
-RUN make -j"$(nproc)" VERSION="$VERSION" build
+RUN make -j"$(nproc)" VERSION="$VERSION" build && strip build/ingest build/dispatcher build/persister build/mock-provider
 
-FROM debian:12-slim
+# psql alone: its package brings perl, which is half the size of everything else.
+FROM debian:bookworm-slim AS psql
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends postgresql-client-15
+
+FROM debian:bookworm-slim AS service
 RUN apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
-      libmicrohttpd12 libhiredis0.14 libcjson1 libpq5 libuv1 libcurl4 libinih1 libutf8proc2 libssl3 \
-      ca-certificates curl postgresql-client redis-tools \
- && rm -rf /var/lib/apt/lists/* \
+      libmicrohttpd12 libhiredis0.14 libcjson1 libpq5 libuv1 libcurl4 libinih1 libutf8proc2 libssl3 libreadline8 \
+      ca-certificates \
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
  && useradd --system --no-create-home --home-dir /app messaging
+COPY --from=psql /usr/lib/postgresql/15/bin/psql /usr/local/bin/
 WORKDIR /app
-COPY --from=build /src/build/ingest /src/build/dispatcher /src/build/persister /src/build/mock-provider /usr/local/bin/
 COPY shared/default.toml shared/
-COPY bin/migrate.sh bin/lib.sh bin/
+COPY bin/healthcheck.sh bin/lib.sh bin/migrate.sh bin/
 COPY migrations migrations
+COPY --from=build /src/build/ingest /src/build/dispatcher /src/build/persister /src/build/mock-provider /usr/local/bin/
 USER messaging
-EXPOSE 8080
 CMD ["ingest"]

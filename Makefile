@@ -24,7 +24,7 @@ OURFLAGS  += -D_FORTIFY_SOURCE=2
 else
 OURFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
-LDFLAGS   += -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LDFLAGS   += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
@@ -193,7 +193,7 @@ chaos: ## Break everything under load and account for every message: CHAOS_SECON
 .PHONY: analyze docs
 PRODUCT     = $(wildcard $(addsuffix /*.c,shared ingest dispatcher dispatcher/mock persister))
 C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/*))
-BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash) .ci/run
+BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
 
 format: ## Format the C sources
 	clang-format -i $(C_FILES)
@@ -253,10 +253,11 @@ db-shell: ## psql
 
 # --- Containers
 
-.PHONY: docker-build docker-up docker-down docker-logs docker-restart
+.PHONY: docker-build docker-up docker-down docker-logs docker-restart docker-rolling test-compose bench-scale
+# Compose v2 where the docker command has it, else v1's docker-compose.
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-docker-build: ## Build the container image
+docker-build: ## Build the container images
 	$(COMPOSE) build
 
 docker-up: ## Build and start all services in containers
@@ -270,3 +271,16 @@ docker-logs: ## Follow their logs
 
 docker-restart: ## Build anew and restart them
 	$(COMPOSE) up --build --detach --force-recreate
+
+SERVICES ?= ingest dispatcher persister mock-provider
+docker-rolling: ## Restart containers one by one, each once the last is healthy: SERVICES="ingest dispatcher"
+	bin/rolling.sh $(SERVICES)
+
+test-compose: ## Bring the containers up, restart them under load, take them down (starts its own Docker engine if need be)
+	@bin/install-deps.sh run compose
+	@tests/compose/run.sh
+
+bench-scale: ## The speed-up of 1, 2 and 4 dispatchers at a provider that takes 50 ms
+	@bin/install-deps.sh build run redis
+	@$(MAKE) --no-print-directory build
+	@BUILD_DIR=$(BUILD) tests/bench/scale.sh

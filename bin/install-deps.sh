@@ -7,19 +7,21 @@ usage() {
 Usage: bin/install-deps.sh [--check] GROUP…
 
 Installs what is missing of the groups' packages on Debian and Ubuntu, and says what; as an ordinary user it asks sudo.
-Elsewhere it names what is missing. The packages' own services on 5432 and 6379 are neither started nor switched on,
-and services that were there before are left alone.
+Elsewhere it names what is missing. The packages' own services (Redis, Postgres, Prometheus, Docker) are neither started nor
+switched on, and services that were there before are left alone.
 
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
   test       Check, for `make test`     ci         what .ci/run needs besides
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
+  compose    Docker, docker-compose
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
-# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file or a Postgres server
+# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
+# a Docker engine, or Compose of either version
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -46,6 +48,9 @@ monitoring prometheus          command promtool
 browser  chromium              command chromium
 browser  chromium-driver       command chromedriver
 browser  fonts-inter           file /usr/share/fonts/opentype/inter/Inter-Regular.otf
+compose  docker.io             engine -
+compose  docker-compose        compose -
+compose  debootstrap           command debootstrap
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -63,10 +68,12 @@ die() {
 
 is_there() { # KIND WHAT
   case $1 in
-  command) command -v "$2" >/dev/null ;;
+  command) PATH=$PATH:/usr/sbin command -v "$2" >/dev/null ;;
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
   file) [ -e "$2" ] ;;
+  engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
+  compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
   postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ;;
   esac
 }
@@ -135,6 +142,8 @@ install_missing() {
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
   case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
+  case " ${missing[*]} " in *' docker.io '*) services=${services:+$services | }'docker*' ;; esac
+  if [[ $services == *docker* ]] && ! command -v containerd >/dev/null; then services+=' | containerd*'; fi
   if [ -n "$services" ]; then forbid_services "$services"; fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -q >"$log" 2>&1 || say "(the package lists could not all be brought up to date)"
@@ -144,6 +153,8 @@ install_missing() {
   fi
   case $services in *redis*) keep_off redis-server ;; esac
   case $services in *prometheus*) keep_off prometheus ;; esac
+  case $services in *docker*) keep_off docker ;; esac
+  case $services in *containerd*) keep_off containerd ;; esac
 }
 
 main() {
@@ -154,7 +165,10 @@ main() {
   esac
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
-    case $group in build | run | redis | postgres | test | monitoring | browser | ci) ;; *) die "there is no group '$group'" ;; esac
+    case $group in
+    build | run | redis | postgres | test | monitoring | browser | compose | ci) ;;
+    *) die "there is no group '$group'" ;;
+    esac
   done
   find_missing "$@"
   [ ${#missing[@]} -gt 0 ] || return 0

@@ -19,12 +19,15 @@ struct rule {
 
 // The reasons: a 429 is not a failure, the provider works and says when to come back. A 401 or 403 says that our own
 // credentials are wrong, which no message is to blame for. Any other refusal (4xx) is about this message and will be
-// the same next time, and it shows that the provider works. Where any other failure comes with a Retry-After (a 503
-// may), that message waits at least so long; the breaker, not a pause, is there for the rest.
+// the same next time, and it shows that the provider works. A call that ran out while this process stood still is no
+// word on the provider either: all that were in flight would open the fleet's breaker at once. Where any other failure
+// comes with a Retry-After (a 503 may), that message waits at least so long; the breaker, not a pause, is there for the
+// rest.
 static const struct rule rules[OUTCOME_CLASS_COUNT] = {
     [OUTCOME_SENT] = {"sent", "ok", false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
     [OUTCOME_RATE_LIMITED] = {"retry", "none", false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
     [OUTCOME_TIMEOUT] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_INTERRUPTED] = {"retry", "none", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_CONNECTION_FAILED] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_SERVER_ERROR] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_CREDENTIALS] = {"retry", "trip", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},

@@ -20,18 +20,27 @@ START_TEST(a_status_decides_what_a_call_came_to) {
         {599, OUTCOME_SERVER_ERROR},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_msg(outcome_classify(cases[i].status, CURLE_OK) == cases[i].class, "%ld", cases[i].status);
+        ck_assert_msg(outcome_classify(cases[i].status, CURLE_OK, 0) == cases[i].class, "%ld", cases[i].status);
         // Whatever became of the rest of the answer.
-        ck_assert_msg(outcome_classify(cases[i].status, CURLE_PARTIAL_FILE) == cases[i].class, "%ld", cases[i].status);
+        ck_assert_msg(outcome_classify(cases[i].status, CURLE_PARTIAL_FILE, 0) == cases[i].class, "%ld",
+                      cases[i].status);
     }
 }
 END_TEST
 
 START_TEST(without_a_status_it_is_a_time_out_or_a_failed_connection) {
-    ck_assert_int_eq(outcome_classify(0, CURLE_OPERATION_TIMEDOUT), OUTCOME_TIMEOUT);
-    ck_assert_int_eq(outcome_classify(0, CURLE_COULDNT_CONNECT), OUTCOME_CONNECTION_FAILED);
-    ck_assert_int_eq(outcome_classify(0, CURLE_GOT_NOTHING), OUTCOME_CONNECTION_FAILED);
-    ck_assert_int_eq(outcome_classify(100, CURLE_RECV_ERROR), OUTCOME_CONNECTION_FAILED);
+    ck_assert_int_eq(outcome_classify(0, CURLE_OPERATION_TIMEDOUT, 20), OUTCOME_TIMEOUT);
+    ck_assert_int_eq(outcome_classify(0, CURLE_COULDNT_CONNECT, 0), OUTCOME_CONNECTION_FAILED);
+    ck_assert_int_eq(outcome_classify(0, CURLE_GOT_NOTHING, 0), OUTCOME_CONNECTION_FAILED);
+    ck_assert_int_eq(outcome_classify(100, CURLE_RECV_ERROR, 0), OUTCOME_CONNECTION_FAILED);
+}
+END_TEST
+
+START_TEST(a_time_out_that_is_noticed_long_after_it_was_due_says_nothing_of_the_provider) {
+    ck_assert_int_eq(outcome_classify(0, CURLE_OPERATION_TIMEDOUT, 999), OUTCOME_TIMEOUT);
+    ck_assert_int_eq(outcome_classify(0, CURLE_OPERATION_TIMEDOUT, 1000), OUTCOME_INTERRUPTED);
+    ck_assert_int_eq(outcome_classify(500, CURLE_OPERATION_TIMEDOUT, 1000), OUTCOME_SERVER_ERROR);
+    ck_assert_int_eq(outcome_classify(0, CURLE_GOT_NOTHING, 1000), OUTCOME_CONNECTION_FAILED);
 }
 END_TEST
 
@@ -65,6 +74,7 @@ Suite *suite_dispatcher_outcome(void) {
     TCase *tests = tcase_create("dispatcher_outcome");
     tcase_add_test(tests, a_status_decides_what_a_call_came_to);
     tcase_add_test(tests, without_a_status_it_is_a_time_out_or_a_failed_connection);
+    tcase_add_test(tests, a_time_out_that_is_noticed_long_after_it_was_due_says_nothing_of_the_provider);
     tcase_add_test(tests, retry_after_is_read_as_seconds);
     tcase_add_test(tests, retry_after_is_read_as_an_http_date_in_all_its_forms);
     tcase_add_test(tests, a_retry_after_that_is_neither_says_nothing);

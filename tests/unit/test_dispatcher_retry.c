@@ -38,7 +38,7 @@ START_TEST(each_outcome_has_its_consequences) {
         {OUTCOME_TIMEOUT, "retry", "fail", true},      {OUTCOME_CONNECTION_FAILED, "retry", "fail", true},
         {OUTCOME_SERVER_ERROR, "retry", "fail", true}, {OUTCOME_CREDENTIALS, "retry", "trip", false},
         {OUTCOME_REJECTED, "failed", "ok", true},      {OUTCOME_UNREADABLE, "failed", "none", false},
-        {OUTCOME_EXPIRED, "failed", "none", false},
+        {OUTCOME_EXPIRED, "failed", "none", false},    {OUTCOME_INTERRUPTED, "retry", "none", false},
     };
     ck_assert_uint_eq(sizeof cases / sizeof *cases, OUTCOME_CLASS_COUNT);
     for (size_t i = 0; i < OUTCOME_CLASS_COUNT; i++) {

@@ -1,0 +1,92 @@
+# shellcheck shell=bash disable=SC2154 # `folder` is support.bash's
+# SPDX-License-Identifier: MIT
+# Clients that send without a pause and repeat what got no 202 under its Idempotency-Key, and the ledger of what they
+# were answered: a line a request, of phase, key, status, and the id of a 202. An ingest that is being stopped refuses what
+# still reaches it with a 503 that says so, and has written nothing: that is 503-stopping.
+
+LOAD_CLIENTS=4
+clients=()
+
+# send_once KEY CLIENT NUMBER: prints the status (000 for a connection that broke) and a 202's id.
+send_once() {
+  local key=$1 client=$2 number=$3 answer status
+  # A sender sends ten: below its limit, and below its address's.
+  answer=$(curl -sS --noproxy '*' --max-time 15 -w '\n%{http_code}' "http://127.0.0.1:$PORT/api/messages/sms" \
+    -H 'Content-Type: application/json' -H "Idempotency-Key: $key" -H "X-Forwarded-For: 10.$client.$((number / 2500)).$((number / 10 % 250))" \
+    -d "{\"from\":\"+1555$client$(printf '%06d' $((number / 10)))\",\"to\":\"+16660000000\",\"type\":\"sms\",\"body\":\"$key\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" \
+    2>/dev/null) || true
+  status=${answer##*$'\n'}
+  if [[ $status == 503 && $answer == *'being stopped'* ]]; then status=503-stopping; fi
+  answer=${answer##*'"id":"'}
+  printf '%s %s\n' "${status:-000}" "$([ "$status" = 202 ] && printf '%s' "${answer%%\"*}")"
+}
+
+client() { # NUMBER OF THE CLIENT
+  local number=0 phase answer
+  while [ ! -e "$folder/load-ends" ]; do
+    while :; do
+      phase=$(<"$folder/phase")
+      answer=$(send_once "load-$1-$number" "$1" "$number")
+      printf '%s load-%s-%s %s\n' "$phase" "$1" "$number" "$answer" >>"$folder/ledger.$1"
+      if [[ $answer == 202* ]]; then break; fi
+      sleep 0.2
+    done
+    number=$((number + 1))
+  done
+}
+
+# set_phase NAME: whole or not at all, for the clients read it all the time.
+set_phase() {
+  echo "$1" >"$folder/phase.new"
+  mv -- "$folder/phase.new" "$folder/phase"
+}
+
+start_load() {
+  local n
+  set_phase start
+  rm -f "$folder/load-ends" "$folder"/ledger.*
+  for ((n = 1; n <= LOAD_CLIENTS; n++)); do
+    client "$n" &
+    clients+=($!)
+  done
+}
+
+end_load() {
+  touch "$folder/load-ends"
+  wait "${clients[@]}"
+  clients=()
+}
+
+# each_has_accepted PHASE: whether every client got a 202 to a request that it began in that phase.
+each_has_accepted() {
+  local n
+  for ((n = 1; n <= LOAD_CLIENTS; n++)); do
+    grep -q "^$1 [^ ]* 202" "$folder/ledger.$n" 2>/dev/null || return 1
+  done
+}
+
+# under_load PHASE COMMAND…: the command, while all the clients send in the phase of that name, before and after it.
+under_load() {
+  local phase=$1
+  shift
+  set_phase "$phase"
+  wait_for 120 each_has_accepted "$phase"
+  "$@"
+  set_phase "after-$phase"
+  wait_for 120 each_has_accepted "after-$phase"
+}
+
+# statuses PHASE: how often each status was answered in it, as in "202:1234 503:2".
+statuses() {
+  cat "$folder"/ledger.* | awk -v phase="$1" '$1 == phase || $1 == "after-" phase { count[$3]++ }
+    END { for (status in count) printf "%s:%d ", status, count[status] }'
+}
+
+# answered_only PHASE STATUS…: whether no other status was answered in it.
+answered_only() {
+  local phase=$1 status
+  shift
+  for status in $(statuses "$phase"); do
+    case " $* " in *" ${status%%:*} "*) ;; *) statuses "$phase" && return 1 ;; esac
+  done
+}

@@ -1,0 +1,244 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# docker-compose.yml as it is used: up, the HTTP cases, restarts under load, a killed container, down and up again; then
+# all of it is removed. What is shown is what was measured; each sentence of `it` is a test.
+# shellcheck source=tests/scripts/support.bash
+. "$(dirname -- "$0")/../scripts/support.bash"
+# shellcheck source=tests/compose/engine.bash
+. tests/compose/engine.bash
+# shellcheck source=tests/compose/images.bash
+. tests/compose/images.bash
+# shellcheck source=tests/compose/load.bash
+. tests/compose/load.bash
+
+unset REDIS_URL DATABASE_URL BIND_ADDRESS COMPOSE_FILE
+export COMPOSE_PROJECT_NAME=messaging-test-$$ COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 COMPOSE_HTTP_TIMEOUT=300
+# Short leases, so that the entries of a container that is gone are taken over soon; the persisters name what they store.
+export API_WORKER_CLAIM_TIMEOUT_SECS=8 PROVIDER_TIMEOUT_MS=3000 LOG_LEVEL=debug
+scale=(--scale ingest=2 --scale dispatcher=3 --scale persister=2)
+services=(postgres redis ingest proxy dispatcher persister mock-provider)
+
+compose() {
+  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}
+
+tear_down() {
+  local status=$?
+  trap - EXIT
+  touch "$folder/load-ends"
+  if [ "$status" != 0 ] || [ "$failed" != 0 ]; then compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; fi
+  compose down --volumes --remove-orphans >/dev/null 2>&1 || true
+  end_engine
+  (exit "$status")
+  clean_up
+}
+trap tear_down EXIT
+
+containers() { compose ps -q "$1"; }
+first_container() { containers "$1" | head -n 1; }
+name_of() { docker inspect --format '{{slice .Name 1}}' "$1"; }
+redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
+sql() {
+  psql -X -w -q -A -t -v ON_ERROR_STOP=1 "$@" \
+    "postgres://messaging_user:messaging_password@127.0.0.1:$LOCAL_POSTGRES_PORT/messaging_service"
+}
+lines_of() { docker logs "$1" 2>&1 | grep -c "\"event\":\"$2\"" || true; } # CONTAINER EVENT
+
+# --- Up
+
+up() { compose up --build --detach "${scale[@]}"; }
+is_ready() { get /readyz >/dev/null 2>&1; }
+
+comes_up() {
+  up >"$folder/up.log" 2>&1 || { tail -n 40 "$folder/up.log" && return 1; }
+  wait_for 60 is_ready
+}
+
+# took MILLISECONDS-BEFORE: prints the seconds since.
+now_ms() { date +%s%3N; }
+took() { awk -v ms=$(($(now_ms) - $1)) 'BEGIN { printf "%.1f s", ms / 1000 }'; }
+
+all_are_healthy() {
+  local service container
+  for service in "${services[@]}"; do
+    for container in $(containers "$service"); do
+      [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ] || return 1
+    done
+  done
+}
+become_healthy() { wait_for 60 all_are_healthy || { compose ps && return 1; }; }
+
+has_containers() { [ "$(containers "$1" | wc -l)" = "$2" ]; }
+are_scaled() { has_containers ingest 2 && has_containers dispatcher 3 && has_containers persister 2; }
+
+are_confined() {
+  local service container
+  for service in "${services[@]}"; do
+    for container in $(containers "$service"); do
+      docker inspect --format '{{slice .Name 1}}: {{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}' "$container"
+    done
+  done >"$folder/confined"
+  cat "$folder/confined"
+  ! grep -vE ': (postgres|redis|messaging|haproxy) true [1-9][0-9]* unless-stopped$' "$folder/confined"
+}
+
+are_on_loopback() { ! docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' | grep -E '(0\.0\.0\.0|::):[0-9]+->'; }
+redis_is_seen() { redis XINFO GROUPS 'outbound:{sms-mms:0}' | grep -q dispatchers; }
+migrate_succeeded() { [ "$(docker inspect --format '{{.State.ExitCode}}' "$(docker ps -aqf "name=${COMPOSE_PROJECT_NAME}[-_]migrate")")" = 0 ]; }
+answers_all_cases() { BASE_URL=http://127.0.0.1:$PORT bin/test.sh >"$folder/http.log" || { grep -A1 FAIL "$folder/http.log" && return 1; }; }
+
+# --- Under load
+
+restart_under_load() { under_load "$1" bin/rolling.sh "$1"; } # SERVICE
+notices_nothing() { restart_under_load "$1" && answered_only "$1" 202; }
+restart_all_ingests() { compose restart --timeout 15 ingest >/dev/null 2>&1; }
+waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202 503-stopping; }
+says_that_it_stops() { restart_under_load "$1" && answered_only "$1" 202 503-stopping; }
+# What a client saw while the one proxy or the one Redis was away: a broken connection, or a 503 of ingest's.
+sees_it_away() { restart_under_load "$1" && answered_only "$1" 202 000 "${@:2}"; }
+
+backlog() { redis EVAL "local n = 0
+  for _, p in ipairs({'{sms-mms:0}', '{email:0}'}) do
+    n = n + redis.call('XLEN', 'outbound:' .. p) + redis.call('XLEN', 'events:' .. p) + redis.call('HLEN', 'parked:' .. p)
+  end
+  return n" 0; }
+is_drained() { [ "$(backlog)" = 0 ]; }
+
+# The ledger against the database: `kept` is what clients were promised.
+promised() { awk '$3 == 202 { print $4 "\t" $2 }' "$folder"/ledger.* | sort -u; }
+ledger_count() { # SQL
+  { printf 'CREATE TEMPORARY TABLE kept (id uuid, key text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
+}
+is_zero() { # SQL
+  local n
+  n=$(ledger_count "$1")
+  [ "$n" = 0 ] || { echo "$n" && return 1; }
+}
+drains() { wait_for 120 is_drained || { echo "$(backlog) are left" && return 1; }; }
+loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.key'; }
+stores_nothing_twice() { is_zero "SELECT count(*) - count(DISTINCT body) FROM messages WHERE body LIKE 'load-%'"; }
+stores_nothing_else() { is_zero "SELECT count(*) FROM messages WHERE body LIKE 'load-%' AND body NOT IN (SELECT key FROM kept)"; }
+sends_all() { is_zero "SELECT count(*) FROM kept LEFT JOIN deliveries d ON d.message_id = kept.id WHERE d.status IS DISTINCT FROM 'sent'"; }
+keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELECT count(*) FROM messages)'; }
+
+# --- A container that is killed and made anew
+
+set_latency() {
+  curl -fsS --noproxy '*' -X PUT "http://127.0.0.1:$PORT/api/provider/mock/config" -H 'Content-Type: application/json' \
+    -d "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":$1}" >/dev/null
+}
+pending_of() { # CONSUMER
+  redis EVAL "for _, c in ipairs(redis.call('XPENDING', 'outbound:{sms-mms:0}', 'dispatchers')[4] or {}) do
+    if c[1] == ARGV[1] then return tonumber(c[2]) end
+  end
+  return 0" 0 "$1"
+}
+holds_some() { [ "$(pending_of "$1")" -gt 0 ]; }
+holds_none() { [ "$(pending_of "$1")" = 0 ]; }
+
+# The dispatcher dies while its calls are under way, and its container with it: nobody will ever have its name again.
+killed_is_taken_over() {
+  local container consumer
+  container=$(first_container dispatcher)
+  consumer=${container:0:12}-dispatcher-0
+  set_latency 1000
+  wait_for 30 holds_some "$consumer"
+  docker kill "$container" >/dev/null
+  holds_some "$consumer"
+  echo "its consumer $consumer holds $(pending_of "$consumer") entries" | tee "$folder/orphaned"
+  docker rm "$container" >/dev/null
+  compose up --detach --no-build --no-recreate "${scale[@]}" >/dev/null 2>&1
+  are_scaled
+  wait_for 60 holds_none "$consumer"
+  set_latency 0
+}
+
+# --- Shares
+
+shares() { # SERVICE EVENT
+  local container count total=0 line=
+  for container in $(containers "$1"); do
+    count=$(lines_of "$container" "$2")
+    total=$((total + count))
+    line+="$(name_of "$container") $count  "
+  done
+  printf '%s of %s: %s\n' "$total" "$2" "$line"
+}
+all_have_a_share() { # SERVICE EVENT
+  local container
+  for container in $(containers "$1"); do
+    [ "$(lines_of "$container" "$2")" -gt 0 ] || { name_of "$container" && return 1; }
+  done
+}
+
+# --- Down and up
+
+summary_of_data() { sql -c "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM conversations), (SELECT count(*) FROM deliveries WHERE final)"; }
+goes_down() { compose down >/dev/null 2>&1 && [ -z "$(docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ]; }
+has_the_same_data() { [ "$(summary_of_data)" = "$(<"$folder/data")" ]; }
+removes_everything() {
+  compose down --volumes >/dev/null 2>&1
+  [ -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ]
+}
+
+claim_ports
+start_engine
+get_images
+if ! docker network inspect bridge >/dev/null 2>&1; then export COMPOSE_FILE=docker-compose.yml:tests/compose/host-network.yml; fi
+
+begin=$(now_ms)
+it 'the file is valid' compose config --quiet
+it 'the images are built' compose build
+say "built in $(took "$begin")"
+docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -v '^<none>' | column -t
+begin=$(now_ms)
+it 'up --build --scale … comes up' comes_up
+say "from up to /readyz: $(took "$begin")"
+it 'everything becomes healthy' become_healthy
+compose ps
+it 'there are as many as were asked for' are_scaled
+it 'migrate has succeeded and is gone' migrate_succeeded
+it 'no container is root, writes to its image, or lacks a limit of memory' are_confined
+cat "$folder/confined"
+it 'nothing is published beyond loopback' are_on_loopback
+it 'redis-cli XINFO works from here' redis_is_seen
+it 'all HTTP cases pass' answers_all_cases
+tail -n 1 "$folder/http.log"
+
+start_load
+it 'a rolling restart of ingest refuses only what reaches one that stops, and says so' says_that_it_stops ingest
+say "ingest restarted: $(statuses ingest)"
+for service in dispatcher persister mock-provider postgres; do
+  it "no client notices a rolling restart of $service" notices_nothing "$service"
+  say "$service restarted: $(statuses "$service")"
+done
+it 'requests wait while all ingests restart at once' waits_for_ingest
+say "all ingests restarted at once: $(statuses at-once)"
+it 'a restart of the proxy breaks connections, nothing else' sees_it_away proxy
+say "proxy restarted: $(statuses proxy)"
+it 'while Redis restarts sends are refused with 503' sees_it_away redis 503
+say "redis restarted: $(statuses redis)"
+it 'every dispatcher has its share' all_have_a_share dispatcher mock_dispatch_outcome
+shares dispatcher mock_dispatch_outcome
+it 'every persister has its share' all_have_a_share persister persisted
+shares persister persisted
+it 'the entries of a killed dispatcher are taken over' under_load kill killed_is_taken_over
+say "a dispatcher killed and made anew: $(statuses kill); $(cat "$folder/orphaned" 2>/dev/null)"
+it 'no client notices a killed dispatcher' answered_only kill 202
+end_load
+it 'the streams drain' drains
+say "the ledger: $(cat "$folder"/ledger.* | wc -l) requests, $(promised | wc -l) promised"
+it 'every 202 is stored, with its body' loses_nothing
+it 'nothing is stored twice' stores_nothing_twice
+it 'nothing is stored that was not promised' stores_nothing_else
+it 'every 202 is sent' sends_all
+it 'the totals are exact' keeps_its_counts
+
+summary_of_data >"$folder/data"
+it 'down removes the containers' goes_down
+it 'up comes up again' comes_up
+it 'the data is what it was' has_the_same_data
+say "messages, conversations, finished deliveries: $(<"$folder/data")"
+it 'a message is delivered and stored' send_sms 'after down and up'
+it 'down --volumes leaves nothing' removes_everything
+finish

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# docker-compose.yml against the table of settings: what a user sets in .env reaches the programs in their containers.
+# shellcheck source=tests/scripts/support.bash
+. "$(dirname -- "$0")/support.bash"
+
+# What means nothing in a container, or what is a matter of the host's only: logs go to Docker, the private servers and
+# their data are services and volumes, the health checks ask /healthz.
+not_in_containers=(HEALTH_PATH LOG_FILE LOG_MAX_BYTES INSTANCE_ID API_CONFIG_FILE RUN_DIR API_ENABLE_INMEMORY_FALLBACK)
+
+settings_of_table() { sed -n -E 's/^(# )?([A-Z_]+)=.*/\2/p' .env.example; }
+mentioned() { grep -Eq "^ +$1:|\\\$\{$1:-" docker-compose.yml; }
+
+every_setting_is_passed_on() {
+  local name missing=()
+  for name in $(settings_of_table); do
+    case " ${not_in_containers[*]} " in *" $name "*) continue ;; esac
+    mentioned "$name" || missing+=("$name")
+  done
+  echo "missing: ${missing[*]}"
+  [ ${#missing[@]} = 0 ]
+}
+no_more_than_that() {
+  local name
+  for name in "${not_in_containers[@]}"; do
+    ! mentioned "$name" || { echo "$name" && return 1; }
+  done
+}
+
+it 'passes every setting on, but those that mean nothing in a container' every_setting_is_passed_on
+it 'passes none of those' no_more_than_that
+finish
