@@ -29,8 +29,8 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-TESTS     := unit integration protocol chaos
-EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard tests/protocol/*.lua)
+TESTS     := unit integration protocol chaos browser
+EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard ingest/console/*) $(wildcard tests/protocol/*.lua)
 
 shared_SOURCES        := $(wildcard shared/*.c)
 ingest_SOURCES        := $(wildcard ingest/*.c)
@@ -41,6 +41,7 @@ unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
+browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 embedded   = $(patsubst %,$(BUILD)/obj/gen/%.o,$(filter $(1)/%,$(EMBEDDED)))
@@ -89,6 +90,10 @@ $(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tes
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/browser: $(call objects,$(browser_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -150,11 +155,21 @@ stop: ## Stop what was started (bin/stop.sh)
 	bin/stop.sh
 
 test: ## Run all tests; SANITIZE=address,undefined with sanitizers
-	@bin/install-deps.sh build run redis postgres test
+	@bin/install-deps.sh build run redis postgres test monitoring
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
+
+.PHONY: test-browser screenshots
+test-browser: ## The console in a real headless Chromium
+	@bin/install-deps.sh build run redis postgres test browser
+	@$(MAKE) --no-print-directory build $(BUILD)/tests/browser
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser
+
+screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs/ anew
+	@mkdir -p docs
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser screenshots
 
 .PHONY: test-crowd
 test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once

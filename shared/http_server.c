@@ -134,6 +134,7 @@ static void on_closed(uv_handle_t *handle) {
 static void abort_requests(struct http_server *server) {
     for (struct http_request *request = server->first; request; request = request->next) {
         request->aborted = true;
+        http_stream_break(request);
         if (request->suspended) {
             request->suspended = false;
             MHD_resume_connection(request->connection);

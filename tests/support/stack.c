@@ -362,6 +362,13 @@ int stack_log_count(struct stack *stack, const char *name, const char *event) {
     return count;
 }
 
+int stack_log_about(struct stack *stack, const char *name, const char *event, const char *text) {
+    char *path = xasprintf("%s/%s.log", stack->folder, name);
+    int count = logs_count_about(path, event, text);
+    free(path);
+    return count;
+}
+
 struct answer *stack_call(struct stack *stack, const char *name, const char *method, const char *path, const char *body,
                           const char *const *headers) {
     char *url = xasprintf("http://127.0.0.1:%u%s", stack_port(stack, name), path);

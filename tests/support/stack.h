@@ -58,6 +58,8 @@ const char *stack_folder(const struct stack *stack);
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.
 int stack_log_count(struct stack *stack, const char *name, const char *event);
+// How many of them hold that text as well, such as an id.
+int stack_log_about(struct stack *stack, const char *name, const char *event, const char *text);
 
 // Calls an ingest or the mock, for at most 10 s (scaled). Release with answer_free.
 struct answer *stack_call(struct stack *stack, const char *name, const char *method, const char *path, const char *body,
