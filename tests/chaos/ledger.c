@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shared/mem.h"
+#include "tests/support/each.h"
 
 enum { CHUNK = 1 << 16, MOST_CHUNKS = 1 << 10, MOST_REFUSALS = 32 };
 
@@ -51,7 +52,7 @@ void ledger_destroy(struct ledger *ledger) {
 
 static struct ledger_entry *find(struct ledger *ledger, const struct content *content) {
     uint32_t number = content->number;
-    ck_assert_uint_lt(number / CHUNK, MOST_CHUNKS);
+    ASSERT_EACH(number / CHUNK < MOST_CHUNKS);
     struct ledger_entry **chunk = &ledger->chunks[number / CHUNK];
     if (*chunk == NULL) {
         *chunk = xcalloc(CHUNK, sizeof **chunk);
@@ -74,7 +75,8 @@ static void count_refusal(struct ledger *ledger, const struct ledger_answer *ans
         refusal++;
     }
     if (refusal == end) {
-        ck_assert_uint_lt(ledger->refusal_count++, MOST_REFUSALS);
+        ASSERT_EACH(ledger->refusal_count < MOST_REFUSALS);
+        ledger->refusal_count++;
         refusal->status = answer->status;
         snprintf(refusal->code, sizeof refusal->code, "%s", answer->code);
     }

@@ -4,8 +4,9 @@
 
 #include <check.h>
 
-// For an assertion that is made thousands of times: ck_assert tells the runner of each one it passes, which takes
-// longer than what is tested; this one speaks only when it fails.
+// For an assertion that is made thousands of times, or on another thread than the runner's: ck_assert tells the runner
+// of each one it passes, which takes longer than what is tested, and garbles what another thread tells it meanwhile.
+// This one speaks only when it fails.
 #define ASSERT_EACH(condition)                                                                                         \
     do {                                                                                                               \
         if (!(condition))                                                                                              \

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "shared/mem.h"
+#include "tests/support/each.h"
 #include "tests/support/port.h"
 
 enum { MOST_PAIRS = 24, BACKLOG = 512, CHUNK = 64 * 1024 };
@@ -66,7 +67,7 @@ struct proxy {
 
 static struct sockaddr_in loopback(uint16_t port) {
     struct sockaddr_in address;
-    ck_assert_int_eq(uv_ip4_addr("127.0.0.1", port, &address), 0);
+    ASSERT_EACH(uv_ip4_addr("127.0.0.1", port, &address) == 0);
     return address;
 }
 
