@@ -7,15 +7,12 @@
 
 #include <check.h>
 #include <curl/curl.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+
+#include "tests/support/workspace.h"
 
 #define SUITE(noun) Suite *suite_##noun(void);
 #include "gen/integration_suites.h"
@@ -49,34 +46,6 @@ static int list(void) {
     return EXIT_SUCCESS;
 }
 
-// PROJECT_ROOT, BUILD_DIR (absolute) and TEST_ROOT, a new folder that Postgres's user may pass, for tests/support.
-static bool prepare(void) {
-    char path[PATH_MAX];
-    const char *build = getenv("BUILD_DIR");
-    if (getcwd(path, sizeof path) == NULL || setenv("PROJECT_ROOT", path, 1) != 0) {
-        return false;
-    }
-    if (realpath(build != NULL ? build : "build", path) == NULL || setenv("BUILD_DIR", path, 1) != 0) {
-        return false;
-    }
-    snprintf(path, sizeof path, "%s/messaging-tests.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
-    return mkdtemp(path) != NULL && chmod(path, 0755) == 0 && setenv("TEST_ROOT", path, 1) == 0;
-}
-
-static void clean_up(void) {
-    const char *root = getenv("TEST_ROOT");
-    if (getenv("KEEP") != NULL) {
-        printf("kept: %s\n", root);
-        return;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", root, (char *)NULL);
-        _exit(127);
-    }
-    (void)waitpid(pid, NULL, 0);
-}
-
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list();
@@ -92,7 +61,7 @@ int main(int argc, char **argv) {
         srunner_free(runner);
         return usage(argv[0]);
     }
-    if (!prepare() || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!workspace_create("messaging-tests") || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         perror("the tests can't be prepared");
         return EXIT_FAILURE;
     }
@@ -103,6 +72,6 @@ int main(int argc, char **argv) {
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     curl_global_cleanup();
-    clean_up();
+    workspace_remove();
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -84,6 +84,16 @@ static struct member *find_or_add(struct stack *stack, const char *name) {
     return member;
 }
 
+pid_t stack_pid(struct stack *stack, const char *name) {
+    struct member *member = must_find(stack, name);
+    ck_assert_msg(member->child != NULL, "%s doesn't run", name);
+    return child_pid(member->child);
+}
+
+const char *stack_folder(const struct stack *stack) {
+    return stack->folder;
+}
+
 uint16_t stack_port(struct stack *stack, const char *name) {
     return find_or_add(stack, name)->port;
 }
@@ -99,13 +109,13 @@ static void start_redis(struct stack *stack, struct member *member) {
     free(configuration);
 }
 
-static void start_postgres(struct stack *stack, struct member *member) {
+static void start_postgres(struct stack *stack, struct member *member, const char *const *settings) {
     char *data = xasprintf("%s/postgres", stack->folder);
     if (access(data, F_OK) != 0) {
         postgres_make_template(getenv("TEST_ROOT"));
         postgres_copy_template(getenv("TEST_ROOT"), stack->folder);
     }
-    member->child = postgres_start(stack->folder, member->port);
+    member->child = postgres_start(stack->folder, member->port, settings);
     free(data);
 }
 
@@ -180,7 +190,7 @@ void stack_start_with(struct stack *stack, const char *name, const char *const *
     if (strcmp(name, REDIS) == 0) {
         start_redis(stack, member);
     } else if (strcmp(name, POSTGRES) == 0) {
-        start_postgres(stack, member);
+        start_postgres(stack, member, environment);
     } else {
         start_program(stack, member, environment);
         if (member->port != 0) {

@@ -5,6 +5,7 @@
 #include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "tests/support/client.h"
 #include "tests/support/deadline.h"
@@ -35,6 +36,7 @@ void stack_destroy(struct stack *stack);
 // Starts a program, or a server after its end; an ingest is waited for until it is ready (or answers, where
 // Redis is down), the mock until it answers.
 void stack_start(struct stack *stack, const char *name);
+// environment is laid over the suite's; for Postgres it is its settings ("fsync=on").
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment);
 // Postgres, and one of each program, named with 1.
 void stack_start_all(struct stack *stack);
@@ -46,6 +48,9 @@ void stack_kill(struct stack *stack, const char *name);
 void stack_signal(struct stack *stack, const char *name, int signal);
 bool stack_is_running(struct stack *stack, const char *name);
 
+pid_t stack_pid(struct stack *stack, const char *name);
+// Where its members log (<name>.log).
+const char *stack_folder(const struct stack *stack);
 // The port of "ingest-<n>", "mock-provider", "redis" or "postgres".
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.
