@@ -13,6 +13,7 @@ and services that were there before are left alone.
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
   test       Check, for `make test`     ci         what .ci/run needs besides
+  bench      wrk, for `make bench`
 
   --check    installs nothing; exit status 1 when something is missing
 END
@@ -41,6 +42,7 @@ redis    redis-server          command redis-server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
+bench    wrk                   command wrk
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -146,7 +148,7 @@ main() {
   esac
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
-    case $group in build | run | redis | postgres | test | ci) ;; *) die "there is no group '$group'" ;; esac
+    case $group in build | run | redis | postgres | test | bench | ci) ;; *) die "there is no group '$group'" ;; esac
   done
   find_missing "$@"
   [ ${#missing[@]} -gt 0 ] || return 0
