@@ -18,7 +18,7 @@
 #include "tests/bench/lib/traffic.h"
 
 #define KEY_SIZE 40
-#define TIMEOUT_MS 10000L
+#define TIMEOUT_MS 30000L
 
 struct multi {
     CURLM *curl;
