@@ -17,6 +17,19 @@
 #define WATCH_EVERY 20
 #define LOADS 3
 
+// Where the time goes, beside the figures. Returns the CPU time of all, in us a message.
+static double print_cost(const struct pipeline_run *run, unsigned sends) {
+    static const char *const names[PIPELINE_PARTS] = {"ingest", "dispatcher", "persister", "mock", "Redis", "Postgres"};
+    double sum = run->generator_cpu_us / sends;
+    printf("# CPU us a message: generator %.0f", sum);
+    for (size_t part = 0; part < PIPELINE_PARTS; part++) {
+        printf(", %s %.0f", names[part], run->cpu_us[part] / sends);
+        sum += run->cpu_us[part] / sends;
+    }
+    printf("; in all %.0f\n", sum);
+    return sum;
+}
+
 // The ceiling is what the machine could do if all its cores worked on it without a pause: what is lost between the
 // stages is what is missing to it.
 void stage_end_to_end(struct site *site) {
@@ -24,12 +37,9 @@ void stage_end_to_end(struct site *site) {
     pipeline_start(site);
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct pipeline_run *run = pipeline_send(site, SENDS, 0, 0);
-        double cpu_us = run->generator_cpu_us;
-        for (size_t part = 0; part < PIPELINE_PARTS; part++) {
-            cpu_us += run->cpu_us[part];
-        }
+        double cpu_us = print_cost(run, SENDS);
         samples_add(&rates, SENDS / run->seconds);
-        samples_add(&ceilings, SENDS / (cpu_us / 1e6) * (double)sysconf(_SC_NPROCESSORS_ONLN));
+        samples_add(&ceilings, 1e6 / cpu_us * (double)sysconf(_SC_NPROCESSORS_ONLN));
         pipeline_run_free(run);
     }
     pipeline_stop(site);

@@ -49,15 +49,34 @@ static uv_loop_t *loop;
 static uv_timer_t look;
 static uv_poll_t due;
 static int due_fd;
-static struct wire **idle; // connections without a request
-static size_t idle_count, ready_count;
-static struct wire *watchers[WATCHERS];
-static size_t watcher_count;
+// Connections without a request, taken in turn, so that none idles so long that the server closes it.
+struct pool {
+    struct wire **wires;
+    size_t room, first, count;
+};
+
+static struct pool idle, watchers;
+static size_t ready_count;
 static struct watched *watched;
 static size_t watched_first, watched_count; // the ones before first are over
 static size_t issued, accepted;
 static int64_t began_us, ended_us, progress_us;
 static struct samples latency, visible, sent;
+
+static void pool_open(struct pool *pool, size_t room) {
+    *pool = (struct pool){.wires = xcalloc(room, sizeof(struct wire *)), .room = room};
+}
+
+static void pool_put(struct pool *pool, struct wire *wire) {
+    pool->wires[(pool->first + pool->count++) % pool->room] = wire;
+}
+
+static struct wire *pool_take(struct pool *pool) {
+    struct wire *wire = pool->wires[pool->first];
+    pool->first = (pool->first + 1) % pool->room;
+    pool->count--;
+    return wire;
+}
 
 static _Noreturn void fail(const char *what, int status, const char *body) {
     fprintf(stderr, "generator: %s: %d %s\n", what, status, body);
@@ -98,10 +117,10 @@ static void arm(void) {
 }
 
 static void send_due(void) {
-    while (idle_count > 0 && issued < options.count && due_us(issued) <= clock_monotonic_us()) {
-        send_one(idle[--idle_count]);
+    while (idle.count > 0 && issued < options.count && due_us(issued) <= clock_monotonic_us()) {
+        send_one(pool_take(&idle));
     }
-    if (options.rate > 0 && idle_count > 0 && issued < options.count) {
+    if (options.rate > 0 && idle.count > 0 && issued < options.count) {
         arm();
     }
 }
@@ -143,7 +162,7 @@ static void on_answer(struct wire *wire, int status, const char *body, void *arg
     accepted++;
     ended_us = progress_us = clock_monotonic_us();
     note_watched(send, body);
-    idle[idle_count++] = wire;
+    pool_put(&idle, wire);
     send_due();
     end_if_done();
 }
@@ -158,7 +177,7 @@ static void begin_when_ready(void) {
 
 static void on_ready(struct wire *wire, void *argument) {
     (void)argument;
-    idle[idle_count++] = wire;
+    pool_put(&idle, wire);
     begin_when_ready();
 }
 
@@ -166,7 +185,7 @@ static void on_ready(struct wire *wire, void *argument) {
 
 static void on_watcher_ready(struct wire *wire, void *argument) {
     (void)argument;
-    watchers[watcher_count++] = wire;
+    pool_put(&watchers, wire);
     begin_when_ready();
 }
 
@@ -184,7 +203,7 @@ static void on_seen(struct wire *wire, int status, const char *body, void *argum
     } else if (status != 200 && status != 404) {
         fail("a read failed", status, body);
     }
-    watchers[watcher_count++] = wire;
+    pool_put(&watchers, wire);
     while (watched_first < watched_count && watched[watched_first].is_over) {
         watched_first++;
     }
@@ -194,7 +213,7 @@ static void on_seen(struct wire *wire, int status, const char *body, void *argum
 
 static void on_look(uv_timer_t *timer) {
     (void)timer;
-    for (size_t i = watched_first; i < watched_count && watcher_count > 0; i++) {
+    for (size_t i = watched_first; i < watched_count && watchers.count > 0; i++) {
         struct watched *one = &watched[i];
         if (one->is_asked || one->is_over) {
             continue;
@@ -203,7 +222,7 @@ static void on_look(uv_timer_t *timer) {
             fail("a message is missing", 0, one->id);
         }
         char request[128];
-        struct wire *wire = watchers[--watcher_count];
+        struct wire *wire = pool_take(&watchers);
         one->is_asked = true;
         wire_set_context(wire, one);
         int length =
@@ -219,7 +238,8 @@ static void on_look(uv_timer_t *timer) {
 
 static void open_connections(void) {
     const struct wire_events sending = {on_ready, on_answer}, watching = {on_watcher_ready, on_seen};
-    idle = xcalloc(options.connections, sizeof *idle);
+    pool_open(&idle, options.connections);
+    pool_open(&watchers, WATCHERS);
     struct send *sends = xcalloc(options.connections, sizeof *sends);
     for (size_t i = 0; i < options.connections; i++) {
         wire_set_context(wire_open(loop, options.port, &sending, NULL), &sends[i]);
