@@ -29,7 +29,8 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml
+TESTS     := unit integration protocol chaos
+EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard tests/protocol/*.lua)
 
 shared_SOURCES        := $(wildcard shared/*.c)
 ingest_SOURCES        := $(wildcard ingest/*.c)
@@ -38,6 +39,8 @@ persister_SOURCES     := $(wildcard persister/*.c)
 mock-provider_SOURCES := $(wildcard dispatcher/mock/*.c)
 unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
+protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
+chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
 bench_tool_SOURCES    := $(wildcard tests/bench/lib/*.c tests/support/*.c)
 BENCH_TOOLS           := $(wildcard tests/bench/programs/*.c)
@@ -74,13 +77,21 @@ $(addprefix $(BUILD)/lib,$(addsuffix .a,$(PROGRAMS))): $(BUILD)/lib%.a: \
     $$(call objects,$$(call without_main,$$($$*_SOURCES))) $$(call embedded,$$*) $(SOURCES)
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-tests: $(BUILD)/tests/unit $(BUILD)/tests/integration ## Build the tests' programs
+tests: $(addprefix $(BUILD)/tests/,$(TESTS)) ## Build the tests' programs
 
 $(BUILD)/tests/unit: $(call objects,$(unit_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/integration: $(call objects,$(integration_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tests/protocol) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -112,7 +123,7 @@ $(BUILD)/obj/tests/%.o: OURFLAGS += -I$(BUILD)
 ALL_FLAGS := $(CC) $(CFLAGS) $(OURFLAGS) $(LDFLAGS) $(LIBS) $(CHECK)
 $(FLAGS): export HELD = $(ALL_FLAGS)
 $(BUILD)/version: export HELD = $(VERSION)
-$(SOURCES): export HELD = $(foreach p,shared unit integration bench $(PROGRAMS),$($(p)_SOURCES)) $(BENCH_TOOLS) $(EMBEDDED)
+$(SOURCES): export HELD = $(foreach p,shared $(TESTS) bench $(PROGRAMS),$($(p)_SOURCES)) $(BENCH_TOOLS) $(EMBEDDED)
 $(FLAGS) $(BUILD)/version $(SOURCES): FORCE
 	@pkg-config --print-errors --exists $(PACKAGES) || { echo "libraries are missing: bin/install-deps.sh build" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -134,7 +145,7 @@ $(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(BENCH_TOOLS) $(foreach p,shared unit integration bench $(PROGRAMS),$($(p)_SOURCES))))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(BENCH_TOOLS) $(foreach p,shared $(TESTS) bench $(PROGRAMS),$($(p)_SOURCES))))
 
 clean: ## Remove what was built
 	rm -rf build
@@ -160,6 +171,23 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
+
+.PHONY: test-crowd
+test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
+	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
+
+.PHONY: check-protocol
+# Both parts, or what PROTOCOL_ONLY (seeds | plants) names.
+check-protocol: ## Random interleavings and faults on the real messaging.lua: PROTOCOL_SEEDS=500, PROTOCOL_SEED=n for one
+	@bin/install-deps.sh build redis test
+	@$(MAKE) --no-print-directory $(BUILD)/tests/protocol
+	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))
+
+.PHONY: chaos
+chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES
+	@bin/install-deps.sh build run redis postgres test
+	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos
 
 # --- How fast it is
 

@@ -11,9 +11,10 @@
 #include "shared/log.h"
 
 enum {
-    GO_MS = 100,         // how long a GO lasts (protocol.md)
+    GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a
+                         // pause that another probe's 429 has brought, though its lease lasts longer
     GO_REUSE_MS = 50,    // another lane's GO of this age is as good as asking
-    PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out: the call must begin within it
+    PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out, from asking
     SHORTEST_WAIT_MS = 10,
     LONGEST_WAIT_MS = 1000, // an operator may close the breaker by hand, and another dispatcher's probes may succeed
     LOST_WAIT_MS = 100,
@@ -22,7 +23,8 @@ enum {
 struct breaker {
     const struct dispatch_env *env;
     struct breaker_options options;
-    struct grant go; // the last GO; GRANT_NONE: none is to be used again
+    struct grant go;    // the last GO; GRANT_NONE: none is to be used again
+    uint64_t forgotten; // how often it was forgotten: a GO that was asked for before is not to be used either
 };
 
 struct question {
@@ -30,6 +32,7 @@ struct question {
     breaker_answer answer;
     void *argument;
     int64_t asked_ms;
+    uint64_t forgotten; // breaker->forgotten then
 };
 
 static void copy_text(char *out, size_t size, const char *text) {
@@ -87,6 +90,16 @@ static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     return grant;
 }
 
+// Keeps a GO for the other lanes; drops one that was on its way while the provider said stop. Returns when to ask again
+// in that case.
+static int64_t take_go(const struct question *question, struct grant *grant) {
+    struct breaker *breaker = question->breaker;
+    if (grant->kind == GRANT_GO && question->forgotten != breaker->forgotten)
+        *grant = (struct grant){0};
+    breaker->go = grant->kind == GRANT_GO ? *grant : (struct grant){0};
+    return SHORTEST_WAIT_MS;
+}
+
 static void on_answer(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     struct breaker *breaker = question->breaker;
@@ -101,9 +114,7 @@ static void on_answer(void *argument, enum redis_result result, const redisReply
         grant = read_grant(reply, question->asked_ms);
         if (*text_at(reply, 2)) // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
             log_transition(breaker, text_at(reply, 2), "half-open", "cool-down over");
-        breaker->go = (struct grant){0};
-        if (grant.kind == GRANT_GO)
-            breaker->go = grant;
+        wait_ms = take_go(question, &grant);
     }
     question->answer(question->argument, grant, wait_ms);
     free(question);
@@ -117,7 +128,7 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
         return 0;
     }
     struct question *question = xmalloc(sizeof *question);
-    *question = (struct question){breaker, answer, argument, now};
+    *question = (struct question){breaker, answer, argument, now, breaker->forgotten};
     int64_t probes = (int64_t)want < settings->breaker_probes ? (int64_t)want : settings->breaker_probes;
     struct fcall *fcall = fcall_new(LIBRARY_BREAKER_PROBE, 1);
     fcall_text(fcall, breaker_key(breaker->options.provider));
@@ -131,12 +142,11 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
 }
 
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms) {
-    int64_t lasts_ms = grant->kind == GRANT_PROBE ? PROBE_MARGIN : GO_MS;
     if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0))
         return false;
     if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) // it was forgotten
         return false;
-    return clock_boot_ms() - grant->asked_ms + margin_ms < lasts_ms;
+    return clock_boot_ms() - grant->asked_ms + margin_ms < GRANT_MS;
 }
 
 bool breaker_take_probe(struct grant *grant, char *out) {
@@ -196,6 +206,8 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_int(fcall, settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->breaker_probes);
     fcall_text(fcall, result->reason);
+    if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0)
+        breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     if (fcall_send(fcall, breaker->env->link, on_recorded, recording) != 0) {
         free(recording->reason);
         free(recording);
@@ -204,6 +216,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
 
 void breaker_forget_go(struct breaker *breaker) {
     breaker->go = (struct grant){0};
+    breaker->forgotten++;
 }
 
 struct breaker *breaker_create(const struct dispatch_env *env, const struct breaker_options *options) {

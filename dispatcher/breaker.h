@@ -19,7 +19,7 @@
 enum grant_kind {
     GRANT_NONE,
     GRANT_GO,    // the breaker is closed: as many calls as one likes, begun within 100 ms of asking
-    GRANT_PROBE, // it is half-open: one call for each of the probes, each a lease of its own
+    GRANT_PROBE, // it is half-open: one call for each of the probes, each a lease of its own; begun within 100 ms, too
 };
 
 struct grant {

@@ -68,10 +68,11 @@ static struct outcome read_outcome(struct call *call, CURLcode result) {
     CURL *easy = call->transfer.easy;
     long status = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    int64_t latency_us = clock_monotonic_us() - call->started_us;
     struct outcome outcome = {
-        .class = outcome_classify(status, result),
+        .class = outcome_classify(status, result, latency_us / 1000 - call->caller->settings->provider_timeout_ms),
         .http_status = status >= 200 ? (int)status : 0,
-        .latency_us = clock_monotonic_us() - call->started_us,
+        .latency_us = latency_us,
         .started_ms = call->started_ms,
         .retry_after_ms = outcome_retry_after_ms(header_value(easy, "Retry-After"), clock_unix_ms()),
     };

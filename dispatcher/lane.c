@@ -117,6 +117,8 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     if (!is_up(lane))
         return;
     if (grant.kind == GRANT_NONE) {
+        if (lane->waiting.first) // given back, they are the first to be taken again
+            lane->claim_due = true;
         lane_give_back_waiting(lane);
         if (!lane->stopping)
             lane_refuse(lane, wait_ms);
@@ -127,7 +129,9 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     lane_go_on(lane);
 }
 
+// Probes that are too old to begin by go back first, lest they stand in the way of new ones.
 static void ask_breaker(struct lane *lane, size_t want) {
+    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
     lane_change_step(lane, LANE_ASKING);
     if (ask_backlog(lane) != 0 || breaker_ask(lane->options.outlet->breaker, want, on_grant, lane) != 0)
         lane_change_step(lane, LANE_READY);

@@ -35,31 +35,10 @@ static void release_reserved(struct lane *lane) {
 
 // --- Entries that can't be called
 
-static void on_poison_done(void *argument, enum redis_result result, const redisReply *reply) {
+static void on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
     (void)argument;
-    if (result == REDIS_LINK_ERROR)
-        log_error("poison_failed", "%s", reply->str);
-}
-
-struct poison {
-    struct lane *lane;
-    char entry[ENTRY_ID_SIZE];
-};
-
-static void on_poison_recorded(void *argument, enum redis_result result, const redisReply *reply) {
-    struct poison *poison = argument;
-    struct lane *lane = poison->lane;
-    if (result == REDIS_LINK_OK) {
-        struct fcall *fcall = fcall_new(LIBRARY_DONE, 1);
-        fcall_text(fcall, lane->keys.outbound);
-        fcall_text(fcall, GROUP_DISPATCHERS);
-        fcall_text(fcall, poison->entry);
-        if (fcall_send(fcall, lane->env->link, on_poison_done, NULL) != 0)
-            log_debug("poison_kept", "%s: Redis is away", poison->entry);
-    } else if (result != REDIS_LINK_LOST) {
-        log_error("poison_failed", "%s: %s", poison->entry, reply->str); // it stays ours and is claimed again
-    }
-    free(poison);
+    if (result != REDIS_LINK_OK && result != REDIS_LINK_LOST)
+        log_error("quarantine_failed", "%s", reply->str); // it stays ours and is claimed again
 }
 
 static void encode_fields(const redisReply *fields, struct buf *out) {
@@ -73,19 +52,23 @@ static void encode_fields(const redisReply *fields, struct buf *out) {
 }
 
 // Moves an entry that isn't even a token to `events`, where the persister finds that it can't read it and puts it to
-// the dead letters, fields and all. Recorded first, deleted then.
-static void quarantine(struct lane *lane, const char *entry_id, const redisReply *fields, const char *why) {
+// the dead letters, fields and all.
+static void quarantine(struct lane *lane, const char *entry_id, int64_t count, const redisReply *fields,
+                       const char *why) {
     struct buf text = {0};
     encode_fields(fields, &text);
-    const char *argv[] = {"XADD", lane->keys.events, "*",      "v",      STREAM_FORMAT, "k", "poison", "why",
-                          why,    "entry",           entry_id, "fields", text.data};
-    struct poison *poison = xcalloc(1, sizeof *poison);
-    poison->lane = lane;
-    snprintf(poison->entry, sizeof poison->entry, "%s", entry_id);
     log_error("entry_poison", "%s of %s: %s", entry_id, lane->keys.outbound, why);
-    if (redis_link_call(lane->env->link, on_poison_recorded, poison, 13, argv, NULL) != 0)
-        free(poison);
+    struct fcall *fcall = fcall_new(LIBRARY_QUARANTINE, 2);
+    fcall_text(fcall, lane->keys.outbound);
+    fcall_text(fcall, lane->keys.events);
+    fcall_text(fcall, lane->env->me);
+    fcall_text(fcall, entry_id);
+    fcall_int(fcall, count);
+    fcall_text(fcall, why);
+    fcall_bytes(fcall, text.data, text.length);
     buf_free(&text);
+    if (fcall_send(fcall, lane->env->link, on_quarantined, NULL) != 0)
+        log_debug("poison_kept", "%s: Redis is away", entry_id);
 }
 
 // --- Entries that came
@@ -148,7 +131,7 @@ static bool take(struct lane *lane, const redisReply *id, int64_t count, const r
     if (is_held(lane, &entry, count))
         entry_free(&entry);
     else if (kind == ENTRY_POISON)
-        quarantine(lane, entry.id, fields, why);
+        quarantine(lane, entry.id, count, fields, why);
     else if (kind == ENTRY_NEWER)
         hand_on(lane, &entry, count);
     else

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// A time-out that libcurl notices so late is no word on the provider: this process was stopped, or starved, and libcurl
+// looks at the clock before it looks at the answer that lies there.
+#define STANDSTILL_MS 1000
 #define LONGEST_SECS (366LL * 24 * 3600) // what is longer is cut, so that it can be reckoned with
 
 const char *outcome_name(enum outcome_class class) {
@@ -12,6 +15,7 @@ const char *outcome_name(enum outcome_class class) {
         [OUTCOME_SENT] = "sent",
         [OUTCOME_RATE_LIMITED] = "rate_limited",
         [OUTCOME_TIMEOUT] = "timeout",
+        [OUTCOME_INTERRUPTED] = "interrupted",
         [OUTCOME_CONNECTION_FAILED] = "connection_failed",
         [OUTCOME_SERVER_ERROR] = "server_error",
         [OUTCOME_CREDENTIALS] = "credentials",
@@ -36,10 +40,12 @@ static enum outcome_class of_status(long status) {
     return status < 500 ? OUTCOME_REJECTED : OUTCOME_SERVER_ERROR;
 }
 
-enum outcome_class outcome_classify(long http_status, CURLcode result) {
+enum outcome_class outcome_classify(long http_status, CURLcode result, int64_t overdue_ms) {
     if (http_status >= 200)
         return of_status(http_status);
-    return result == CURLE_OPERATION_TIMEDOUT ? OUTCOME_TIMEOUT : OUTCOME_CONNECTION_FAILED;
+    if (result != CURLE_OPERATION_TIMEDOUT)
+        return OUTCOME_CONNECTION_FAILED;
+    return overdue_ms < STANDSTILL_MS ? OUTCOME_TIMEOUT : OUTCOME_INTERRUPTED;
 }
 
 int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {

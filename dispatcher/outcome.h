@@ -13,6 +13,7 @@ enum outcome_class {
     OUTCOME_SENT,
     OUTCOME_RATE_LIMITED,
     OUTCOME_TIMEOUT,
+    OUTCOME_INTERRUPTED, // this process stood still for longer than the call may last: nobody knows what it came to
     OUTCOME_CONNECTION_FAILED,
     OUTCOME_SERVER_ERROR,
     OUTCOME_CREDENTIALS,
@@ -35,8 +36,8 @@ struct outcome {
 // As the attempts in Postgres have it ("sent", "rate_limited", …). Static.
 const char *outcome_name(enum outcome_class class);
 // A status that was received decides, whatever became of the rest of the answer: with a 2xx the provider has the
-// message. Without one (0) it is libcurl's result.
-enum outcome_class outcome_classify(long http_status, CURLcode result);
+// message. Without one (0) it is libcurl's result; overdue_ms: how long after the time-out of a call the call ended.
+enum outcome_class outcome_classify(long http_status, CURLcode result, int64_t overdue_ms);
 // Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date; now_ms since 1970. In ms, or -1 when it is neither or NULL.
 int64_t outcome_retry_after_ms(const char *value, int64_t now_ms);
 // Frees what it holds and leaves it empty.

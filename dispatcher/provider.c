@@ -28,9 +28,8 @@ static bool has_part(CURLU *url, CURLUPart part) {
 static const char *check_parts(CURLU *url) {
     char *scheme = NULL;
     const char *error = NULL;
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-        error = "must begin with http:// or https://";
-    else if (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)
+    bool has_scheme = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK;
+    if (!has_scheme || (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0))
         error = "must begin with http:// or https://";
     else if (has_part(url, CURLUPART_USER) || has_part(url, CURLUPART_PASSWORD))
         error = "must not hold credentials: they have settings of their own";

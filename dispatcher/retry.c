@@ -19,11 +19,15 @@ struct rule {
 
 // The reasons: a 429 is not a failure, the provider works and says when to come back. A 401 or 403 says that our own
 // credentials are wrong, which no message is to blame for. Any other refusal (4xx) is about this message and will be
-// the same next time, and it shows that the provider works.
+// the same next time, and it shows that the provider works. A call that ran out while this process stood still is no
+// word on the provider either: all that were in flight would open the fleet's breaker at once. Where any other failure
+// comes with a Retry-After (a 503 may), that message waits at least so long; the breaker, not a pause, is there for the
+// rest.
 static const struct rule rules[OUTCOME_CLASS_COUNT] = {
     [OUTCOME_SENT] = {"sent", "ok", false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
     [OUTCOME_RATE_LIMITED] = {"retry", "none", false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
     [OUTCOME_TIMEOUT] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_INTERRUPTED] = {"retry", "none", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_CONNECTION_FAILED] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_SERVER_ERROR] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_CREDENTIALS] = {"retry", "trip", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
@@ -51,6 +55,12 @@ static int64_t backoff_of(const struct settings *settings, const struct retry_ca
     return backoff_full_jitter_ms(attempt, settings->worker_backoff_base_ms, settings->worker_backoff_cap_ms);
 }
 
+// Of the message's deadline: waiting beyond it would only put off its failure.
+static int64_t time_left_ms(const struct settings *settings, int64_t age_ms) {
+    int64_t left = settings->message_deadline_secs * 1000 - age_ms;
+    return at_most(at_least(left, 0), LONGEST_WAIT_MS);
+}
+
 bool retry_is_expired(const struct settings *settings, int64_t age_ms) {
     return age_ms >= settings->message_deadline_secs * 1000;
 }
@@ -67,7 +77,9 @@ struct retry_decision retry_decide(const struct settings *settings, const struct
     if (rule->wait == WAIT_AS_ASKED)
         decision.delay_ms = decision.pause_ms = pause_of(this_case->outcome);
     if (rule->wait == WAIT_BACKOFF)
-        decision.delay_ms = at_most(backoff_of(settings, this_case, decision.free), LONGEST_WAIT_MS);
+        decision.delay_ms =
+            at_least(backoff_of(settings, this_case, decision.free), this_case->outcome->retry_after_ms);
+    decision.delay_ms = at_most(decision.delay_ms, time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;
     if (rule->wait != WAIT_NONE && (last || retry_is_expired(settings, this_case->age_ms))) {
         decision.verdict = "failed";

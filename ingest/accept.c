@@ -21,6 +21,7 @@
 #include "ingest/answer.h"
 #include "ingest/limits.h"
 #include "ingest/readiness.h"
+#include "ingest/redis_trouble.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/library.h"
@@ -107,7 +108,7 @@ static void on_replicas(void *argument, enum redis_result result, const redisRep
         if (!ingest_request_reply_came(request)) {
             // Nobody waits for the answer.
         } else if (met) {
-            answer_accepted(request, request->is_replay);
+            request->answer(request, request->is_replay);
         } else {
             answer_unavailable(request, "too few replicas have the message", RETRY_SOON_SECS, true);
         }
@@ -140,12 +141,14 @@ static void hold(struct acceptor *acceptor, struct ingest_request *request) {
 
 // ---- The call and its reply
 
-static void answer_ok(struct ingest_request *request, bool replayed) {
-    request->is_replay = replayed && request->has_key;
+void accept_answer(struct ingest_request *request, bool repeated,
+                   void (*answer)(struct ingest_request *request, bool replayed)) {
+    request->is_replay = repeated && request->has_key;
+    request->answer = answer;
     if (request->with->settings->redis_wait_replicas > 0) {
         hold(request->with->acceptor, request);
     } else {
-        answer_accepted(request, request->is_replay);
+        answer(request, request->is_replay);
     }
 }
 
@@ -172,12 +175,12 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     const char *verdict = reply->element[0]->str;
     read_window(request, reply);
     if (strcmp(verdict, "OK") == 0) {
-        answer_ok(request, false);
+        accept_answer(request, false, answer_accepted);
         return;
     }
     if (strcmp(verdict, "REPLAY") == 0) {
         take_first_id(request, reply->element[1]);
-        answer_ok(request, true);
+        accept_answer(request, true, answer_accepted);
         return;
     }
     request->message_id[0] = '\0'; // there is no such message
@@ -192,56 +195,15 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
 }
 
-// Errors that Redis gives before it runs a function. Another one, from within, may have left something written.
-static bool wrote_nothing(const char *error) {
-    static const char *const codes[] = {
-        "OOM ",    "READONLY ", "LOADING ",    "MASTERDOWN ", "NOREPLICAS ", "MISCONF ", "NOAUTH ",
-        "NOPERM ", "BUSY ",     "CLUSTERDOWN", "MOVED ",      "ASK ",        "TRYAGAIN", "CROSSSLOT ",
-    };
-    if (strstr(error, "script: ") != NULL) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        if (strncmp(error, codes[i], strlen(codes[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void answer_redis_error(struct ingest_request *request, const char *error) {
-    bool ambiguous = !wrote_nothing(error);
-    log_event(ambiguous ? LOG_ERROR : LOG_WARN, "accept_refused", "request %s: %s", request->id, error);
-    answer_unavailable(request, "Redis refused the message", RETRY_SOON_SECS, ambiguous);
-}
-
 static void on_accept(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
     }
-    switch (result) {
-    case REDIS_LINK_OK:
-        if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
-            answer_verdict(request, reply);
-        } else {
-            answer_redis_error(request, "the reply has another shape");
-        }
-        break;
-    case REDIS_LINK_ERROR:
-        answer_redis_error(request, reply->str);
-        break;
-    case REDIS_LINK_NO_LIBRARY: // nothing was written: from the payload on once more
-        if (request->accept_repeated) {
-            answer_unavailable(request, "Redis has no function library", RETRY_SOON_SECS, false);
-        } else {
-            request->accept_repeated = true;
-            request->match.route->handle(request);
-        }
-        break;
-    case REDIS_LINK_LOST:
-        answer_unavailable(request, "the connection to Redis broke before it answered", RETRY_SOON_SECS, true);
-        break;
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
+        answer_verdict(request, reply);
+    } else {
+        redis_trouble_answer(request, result, reply);
     }
 }
 
@@ -288,20 +250,34 @@ static bool memory_is_short(const struct ingest_resources *with) {
     return redis_link_memory_pct(with->redis) >= with->settings->redis_memory_pct;
 }
 
-void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
+bool accept_is_open(struct ingest_request *request) {
     struct acceptor *acceptor = request->with->acceptor;
-    if (!acceptor->announced) {
-        if (!acceptor->announcing) {
-            announce(acceptor);
+    if (acceptor->announced) {
+        if (!memory_is_short(request->with)) {
+            return true;
         }
-        answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
-    } else if (memory_is_short(request->with)) {
         answer_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
-    } else if (send_call(request, message, call) != 0) {
+        return false;
+    }
+    if (!acceptor->announcing) {
+        announce(acceptor);
+    }
+    answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+    return false;
+}
+
+void accept_sent(struct ingest_request *request, int sent) {
+    if (sent != 0) {
         answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
-    } else {
-        ingest_request_expect_reply(request);
-        acceptor->wait_due = request->with->settings->redis_wait_replicas > 0;
+        return;
+    }
+    ingest_request_expect_reply(request);
+    request->with->acceptor->wait_due = request->with->settings->redis_wait_replicas > 0;
+}
+
+void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
+    if (accept_is_open(request)) {
+        accept_sent(request, send_call(request, message, call));
     }
 }
 
@@ -315,10 +291,7 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
     acceptor->partitions = (unsigned)settings->stream_partitions;
     acceptor->keys = xcalloc(PROVIDER_COUNT * acceptor->partitions, sizeof *acceptor->keys);
     for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
-        char tag[KEY_SIZE];
-        snprintf(tag, sizeof tag, "%s:%u", provider_name((enum provider)(i / acceptor->partitions)),
-                 i % acceptor->partitions);
-        partition_keys(tag, &acceptor->keys[i]);
+        partition_keys_of((enum provider)(i / acceptor->partitions), i % acceptor->partitions, &acceptor->keys[i]);
     }
     snprintf(acceptor->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
     snprintf(acceptor->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);

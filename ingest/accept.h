@@ -8,6 +8,7 @@
 
 #include "ingest/idempotency.h"
 #include "shared/keys.h"
+#include "shared/mem.h"
 #include "shared/message.h"
 #include "shared/uuid.h"
 
@@ -33,6 +34,16 @@ void acceptor_on_down(struct acceptor *acceptor);
 
 // The keys of the partition that a message belongs to. Owned by the acceptor.
 const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message);
+
+// What a call that brings a message needs, whoever makes it. Each answers 503 where it says no.
+// Whether anything is taken now.
+bool accept_is_open(struct ingest_request *request) MUST_CHECK;
+// The call was sent, or not (sent is redis_link_call's result); its reply is expected, and that of the replicas.
+void accept_sent(struct ingest_request *request, int sent);
+// Redis has it: answer(request, is it a repeat under an Idempotency-Key) gives the 202, once the replicas have it too.
+// repeated: Redis had it before.
+void accept_answer(struct ingest_request *request, bool repeated,
+                   void (*answer)(struct ingest_request *request, bool replayed));
 
 // Puts a message into its stream and answers the request when Redis has, or at once where it can't. Keeps neither
 // message nor call.

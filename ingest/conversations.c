@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/conversations.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/answer.h"
+#include "ingest/list.h"
 #include "ingest/paging.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
-#include "ingest/resources.h"
 #include "ingest/shown_time.h"
 #include "shared/address.h"
 #include "shared/json.h"
 #include "shared/unicode.h"
-
-#define NUMBER_SIZE 24
 
 // The columns of ingest/sql/conversations*.sql.
 enum { ID, KEY, CHANNEL, PARTICIPANT_A, PARTICIPANT_B, MESSAGE_COUNT, LAST_ACTIVITY_US, TOTAL };
@@ -28,7 +24,8 @@ struct filter {
     char *participant;
 };
 
-static void write_item(struct buf *json, const PGresult *rows, int row) {
+static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+    (void)request;
     json_write_member(json, "id", ingest_reader_text(rows, row, ID));
     json_write_member(json, "key", ingest_reader_text(rows, row, KEY));
     json_write_member(json, "channel", ingest_reader_text(rows, row, CHANNEL));
@@ -38,28 +35,11 @@ static void write_item(struct buf *json, const PGresult *rows, int row) {
     shown_time_write(json, "last_activity_at", ingest_reader_int(rows, row, LAST_ACTIVITY_US));
 }
 
+static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, write_item};
+
 static void on_rows(struct ingest_request *request, const PGresult *rows) {
-    const struct paging *paging = &request->paging;
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
-    bool more = fetched > paging->page_size;
-    int shown = more ? (int)paging->page_size : fetched;
-    struct buf *json = &request->with->answer;
-    buf_clear(json);
-    buf_puts(json, "{\"items\":[");
-    for (int row = 0; row < shown; row++) {
-        buf_puts(json, row > 0 ? ",{" : "{");
-        write_item(json, rows, row);
-        buf_putc(json, '}');
-    }
-    buf_putc(json, ']');
-    struct cursor next = {.page = paging->page + 1};
-    if (more) {
-        next.time_us = ingest_reader_int(rows, shown - 1, LAST_ACTIVITY_US);
-        next.id.number = ingest_reader_int(rows, shown - 1, ID);
-    }
-    paging_write_meta(json, paging, ingest_reader_int(rows, 0, TOTAL), CURSOR_CONVERSATION, more ? &next : NULL);
-    buf_putc(json, '}');
-    answer_json(request, 200, json);
+    list_answer(request, &shape, rows, fetched, ingest_reader_int(rows, 0, TOTAL));
 }
 
 static const char *parse_channel(const char *text, struct filter *filter) {
@@ -128,15 +108,9 @@ static int read_filter(const struct http_request *http, struct filter *out, stru
 }
 
 static void run(struct ingest_request *request, const struct filter *filter) {
-    const struct paging *paging = &request->paging;
-    char time[CURSOR_TIME_SIZE] = "infinity", id[NUMBER_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE];
-    if (paging->has_cursor) {
-        cursor_format_time(paging->cursor.time_us, time);
-    }
-    snprintf(id, sizeof id, "%" PRId64, paging->has_cursor ? paging->cursor.id.number : INT64_MAX);
-    snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
-    snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
-    const char *values[] = {time, id, limit, offset, channel_name(filter->channel), filter->participant};
+    struct list_position at;
+    list_position_newest_first(&request->paging, &at);
+    const char *values[] = {at.time, at.id, at.limit, at.offset, channel_name(filter->channel), filter->participant};
     if (filter->participant != NULL) {
         ingest_reader_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, on_rows);
     } else if (filter->by_channel) {

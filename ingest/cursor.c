@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The text: a letter for the kind, then hexadecimal digits: 8 of the page, 16 of the time (offset so that it is never
-// negative), 16 of a conversation's id or 32 of a message's.
+// negative), 16 of a number or 32 of a message's id.
 #include "ingest/cursor.h"
 
 #include <inttypes.h>
@@ -15,12 +15,12 @@
 #define LATEST_US INT64_C(253402300799999999)   // 9999-12-31T23:59:59.999999Z
 #define MAX_PAGE INT64_C(0xffffffff)
 
-static const char kind_letters[] = {[CURSOR_CONVERSATION] = 'c', [CURSOR_MESSAGE] = 'm'};
+static const char kind_letters[] = {[CURSOR_CONVERSATION] = 'c', [CURSOR_MESSAGE] = 'm', [CURSOR_DEAD_LETTER] = 'd'};
 
 void cursor_format(enum cursor_kind kind, const struct cursor *cursor, char out[CURSOR_SIZE]) {
     int at = snprintf(out, CURSOR_SIZE, "%c%08" PRIx64 "%016" PRIx64, kind_letters[kind],
                       (uint64_t)(cursor->page & MAX_PAGE), (uint64_t)(cursor->time_us - EARLIEST_US));
-    if (kind == CURSOR_CONVERSATION) {
+    if (kind != CURSOR_MESSAGE) {
         snprintf(out + at, CURSOR_SIZE - (size_t)at, "%016" PRIx64, (uint64_t)cursor->id.number);
         return;
     }
@@ -45,7 +45,7 @@ static bool read_hex(const char **text, size_t count, uint64_t *out) {
 
 static bool read_id(enum cursor_kind kind, const char **text, struct cursor *out) {
     uint64_t value;
-    if (kind == CURSOR_CONVERSATION) {
+    if (kind != CURSOR_MESSAGE) {
         bool read = read_hex(text, 16, &value) && value <= INT64_MAX;
         out->id.number = read ? (int64_t)value : 0;
         return read;

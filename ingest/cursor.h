@@ -10,13 +10,13 @@
 // Where a page ended, as an opaque text: the sort key of its last row, so that the next page is found through the index
 // at the same cost at any depth, and the number of the next page, which is shown.
 
-enum cursor_kind { CURSOR_CONVERSATION, CURSOR_MESSAGE };
+enum cursor_kind { CURSOR_CONVERSATION, CURSOR_MESSAGE, CURSOR_DEAD_LETTER };
 
 struct cursor {
     int64_t page;    // of the page that follows, from 2
     int64_t time_us; // microseconds since 1970, within the years 0001 to 9999
     union {
-        int64_t number;   // CURSOR_CONVERSATION
+        int64_t number;   // CURSOR_CONVERSATION, CURSOR_DEAD_LETTER
         struct uuid uuid; // CURSOR_MESSAGE
     } id;
 };

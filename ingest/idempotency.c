@@ -81,3 +81,13 @@ void idempotency_token(const struct uuid *id, const struct message *message, boo
         digest_message(message, stamped, out + UUID_BYTES);
     }
 }
+
+void idempotency_token_of_texts(const struct uuid *id, const char *const *texts, size_t count,
+                                uint8_t out[IDEMPOTENCY_TOKEN_SIZE]) {
+    struct buf fields = {0};
+    for (size_t i = 0; i < count; i++) {
+        add_text(&fields, texts[i]);
+    }
+    memcpy(out, id->bytes, UUID_BYTES);
+    hash(&fields, out + UUID_BYTES);
+}

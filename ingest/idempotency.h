@@ -32,4 +32,8 @@ void idempotency_key_of_provider(const char *tag, enum provider provider, const 
 void idempotency_token(const struct uuid *id, const struct message *message, bool stamped,
                        uint8_t out[IDEMPOTENCY_TOKEN_SIZE]);
 
+// The same of a request that brings no message: the digest is of its texts, each of which may be NULL.
+void idempotency_token_of_texts(const struct uuid *id, const char *const *texts, size_t count,
+                                uint8_t out[IDEMPOTENCY_TOKEN_SIZE]);
+
 #endif

@@ -55,15 +55,14 @@ static struct uuid make_id(const struct message *message) {
 }
 
 // What Redis shall know the message by: the client's key, else the provider's id, else nothing.
-static void identify(struct ingest_request *request, struct message *message, bool stamped, struct accept_call *call) {
-    const char *key = http_header(request->http, "Idempotency-Key");
+static void identify(struct ingest_request *request, const char *key, struct message *message, bool stamped,
+                     struct accept_call *call) {
     struct message given = *message;
     if (message->direction == MESSAGE_INBOUND && message->provider_message_id == NULL) {
         make_provider_id(message);
     }
     call->id = make_id(message);
     uuid_format(&call->id, request->message_id);
-    request->has_key = key != NULL;
     call->remembered = key != NULL || message->direction == MESSAGE_INBOUND;
     idempotency_token(&call->id, key != NULL ? &given : NULL, stamped, call->token);
     if (key != NULL) {
@@ -76,9 +75,8 @@ static void identify(struct ingest_request *request, struct message *message, bo
 
 static void take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
-    const char *key = http_header(request->http, "Idempotency-Key");
-    if (key != NULL && !idempotency_key_is_valid(key)) {
-        answer_bad_field(request, "Idempotency-Key", "must be 1 to 255 printable characters");
+    const char *key;
+    if (!ingest_request_take_key(request, &key)) {
         return;
     }
     struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms()};
@@ -97,7 +95,7 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
     request->is_send = message.direction == MESSAGE_OUTBOUND;
 
     struct accept_call call = {.keys = acceptor_keys(request->with->acceptor, &message)};
-    identify(request, &message, stamped, &call);
+    identify(request, key, &message, stamped, &call);
     if (kind == PAYLOAD_MOCK_INBOUND) {
         ingest_request_log_mock(request, "mock_inbound");
     }

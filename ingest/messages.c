@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/messages.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ingest/answer.h"
+#include "ingest/list.h"
 #include "ingest/paging.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
+#include "ingest/row_id.h"
 #include "ingest/shown_time.h"
 #include "shared/json.h"
 #include "shared/settings.h"
@@ -36,6 +36,8 @@ enum {
     TOTAL,               // of a thread
     ACCEPTED_US = TOTAL, // of one message
     PERSISTED_US,
+    PROVIDER_MESSAGE_ID,
+    TIMELINE,
 };
 
 static void write_snippet(struct ingest_request *request, struct buf *json, const char *body) {
@@ -62,43 +64,15 @@ static void write_message(struct ingest_request *request, struct buf *json, cons
     shown_time_write(json, "timestamp", ingest_reader_int(rows, row, OCCURRED_US));
 }
 
+static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, write_message};
+
 static void on_thread(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         answer_error(request, API_NOT_FOUND, "no such conversation");
         return;
     }
-    const struct paging *paging = &request->paging;
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
-    bool more = fetched > paging->page_size;
-    int shown = more ? (int)paging->page_size : fetched;
-    struct buf *json = &request->with->answer;
-    buf_clear(json);
-    buf_puts(json, "{\"items\":[");
-    for (int row = 0; row < shown; row++) {
-        buf_puts(json, row > 0 ? ",{" : "{");
-        write_message(request, json, rows, row);
-        buf_putc(json, '}');
-    }
-    buf_putc(json, ']');
-    struct cursor next = {.page = paging->page + 1};
-    if (more) {
-        next.time_us = ingest_reader_int(rows, shown - 1, OCCURRED_US);
-        more = uuid_parse(ingest_reader_text(rows, shown - 1, ID), &next.id.uuid) == 0;
-    }
-    paging_write_meta(json, paging, ingest_reader_int(rows, 0, TOTAL), CURSOR_MESSAGE, more ? &next : NULL);
-    buf_putc(json, '}');
-    answer_json(request, 200, json);
-}
-
-// A decimal number from 1 to the greatest bigint, as Postgres gave it out.
-static bool is_conversation_id(const char *text) {
-    size_t length = strlen(text);
-    if (length == 0 || strspn(text, "0123456789") != length || text[0] == '0') {
-        return false;
-    }
-    errno = 0;
-    (void)strtoll(text, NULL, 10);
-    return errno == 0;
+    list_answer(request, &thread, rows, fetched, ingest_reader_int(rows, 0, TOTAL));
 }
 
 static void run_thread(struct ingest_request *request) {
@@ -118,7 +92,7 @@ static void run_thread(struct ingest_request *request) {
 
 void messages_list(struct ingest_request *request) {
     struct paging_error error;
-    if (!is_conversation_id(request->match.parameter)) {
+    if (!row_id_is_valid(request->match.parameter)) {
         answer_error(request, API_NOT_FOUND, "no such conversation");
     } else if (paging_read(request->http, CURSOR_MESSAGE, &request->paging, &error) != 0) {
         answer_bad_field(request, error.parameter, error.reason);
@@ -127,32 +101,21 @@ void messages_list(struct ingest_request *request) {
     }
 }
 
-static void write_event(struct buf *json, const char *event, int64_t at_us) {
-    buf_putc(json, '{');
-    json_write_member(json, "event", event);
-    shown_time_write(json, "at", at_us);
-    buf_putc(json, '}');
-}
-
 static void on_message(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         answer_error(request, API_NOT_FOUND, "no such message");
         return;
     }
-    int64_t accepted_us = ingest_reader_int(rows, 0, ACCEPTED_US),
-            persisted_us = ingest_reader_int(rows, 0, PERSISTED_US);
     struct buf *json = &request->with->answer;
     buf_clear(json);
     buf_putc(json, '{');
     write_message(request, json, rows, 0);
-    shown_time_write(json, "accepted_at", accepted_us);
-    shown_time_write(json, "persisted_at", persisted_us);
+    json_write_member(json, "provider_message_id", ingest_reader_text_or_null(rows, 0, PROVIDER_MESSAGE_ID));
+    shown_time_write(json, "accepted_at", ingest_reader_int(rows, 0, ACCEPTED_US));
+    shown_time_write(json, "persisted_at", ingest_reader_int(rows, 0, PERSISTED_US));
     json_write_name(json, "timeline");
-    buf_putc(json, '[');
-    write_event(json, "accepted", accepted_us);
-    buf_putc(json, ',');
-    write_event(json, "persisted", persisted_us);
-    buf_puts(json, "]}");
+    buf_puts(json, ingest_reader_text(rows, 0, TIMELINE)); // a JSON array, by Postgres
+    buf_putc(json, '}');
     answer_json(request, 200, json);
 }
 

@@ -102,7 +102,11 @@ void paging_write_meta(struct buf *json, const struct paging *paging, int64_t to
     buf_putc(json, '{');
     json_write_member_int(json, "page", paging->page);
     json_write_member_int(json, "page_size", paging->page_size);
-    json_write_member_int(json, "total", total);
+    if (total == PAGING_NOT_COUNTED) {
+        json_write_member(json, "total", NULL);
+    } else {
+        json_write_member_int(json, "total", total);
+    }
     json_write_member(json, "next_cursor", next != NULL ? text : NULL);
     buf_putc(json, '}');
 }

@@ -38,6 +38,8 @@ int paging_read_once(const struct http_request *http, const char *parameter, con
 
 // Rows to skip: none where there is a cursor.
 int64_t paging_offset(const struct paging *paging);
+#define PAGING_NOT_COUNTED (-1) // a total that is shown as null
+
 // Appends "meta":{…}; next is NULL on the last page.
 void paging_write_meta(struct buf *json, const struct paging *paging, int64_t total, enum cursor_kind kind,
                        const struct cursor *next);

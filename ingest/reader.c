@@ -21,6 +21,12 @@ extern const char ingest_sql_conversations_of_channel_sql[];
 extern const char ingest_sql_conversations_of_participant_sql[];
 extern const char ingest_sql_messages_of_conversation_sql[];
 extern const char ingest_sql_message_sql[];
+extern const char ingest_sql_dead_letters_sql[];
+extern const char ingest_sql_dead_letters_of_provider_sql[];
+extern const char ingest_sql_dead_letters_of_class_sql[];
+extern const char ingest_sql_dead_letters_of_provider_and_class_sql[];
+extern const char ingest_sql_dead_letter_sql[];
+extern const char ingest_sql_dead_letters_open_sql[];
 
 static const struct pg_statement statements[] = {
     [READ_CONVERSATIONS] = {"conversations", ingest_sql_conversations_sql},
@@ -28,6 +34,13 @@ static const struct pg_statement statements[] = {
     [READ_CONVERSATIONS_OF_PARTICIPANT] = {"conversations_of_participant", ingest_sql_conversations_of_participant_sql},
     [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_sql_messages_of_conversation_sql},
     [READ_MESSAGE] = {"message", ingest_sql_message_sql},
+    [READ_DEAD_LETTERS] = {"dead_letters", ingest_sql_dead_letters_sql},
+    [READ_DEAD_LETTERS_OF_PROVIDER] = {"dead_letters_of_provider", ingest_sql_dead_letters_of_provider_sql},
+    [READ_DEAD_LETTERS_OF_CLASS] = {"dead_letters_of_class", ingest_sql_dead_letters_of_class_sql},
+    [READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS] = {"dead_letters_of_provider_and_class",
+                                                 ingest_sql_dead_letters_of_provider_and_class_sql},
+    [READ_DEAD_LETTER] = {"dead_letter", ingest_sql_dead_letter_sql},
+    [READ_DEAD_LETTERS_OPEN] = {"dead_letters_open", ingest_sql_dead_letters_open_sql},
     [READ_STATEMENT_COUNT] = {NULL, NULL},
 };
 
@@ -156,6 +169,10 @@ void ingest_reader_run(struct ingest_request *request, enum reader_statement sta
 
 const char *ingest_reader_text(const PGresult *rows, int row, int column) {
     return PQgetvalue(rows, row, column);
+}
+
+const char *ingest_reader_text_or_null(const PGresult *rows, int row, int column) {
+    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
 }
 
 int64_t ingest_reader_int(const PGresult *rows, int row, int column) {

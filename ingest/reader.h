@@ -20,6 +20,12 @@ enum reader_statement {
     READ_CONVERSATIONS_OF_PARTICIPANT,
     READ_MESSAGES_OF_CONVERSATION,
     READ_MESSAGE,
+    READ_DEAD_LETTERS,
+    READ_DEAD_LETTERS_OF_PROVIDER,
+    READ_DEAD_LETTERS_OF_CLASS,
+    READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS,
+    READ_DEAD_LETTER,
+    READ_DEAD_LETTERS_OPEN,
     READ_STATEMENT_COUNT
 };
 
@@ -36,6 +42,7 @@ void ingest_reader_run(struct ingest_request *request, enum reader_statement sta
 
 // The value in a row and column that exist, as text (valid as long as rows) or as a number.
 const char *ingest_reader_text(const PGresult *rows, int row, int column);
+const char *ingest_reader_text_or_null(const PGresult *rows, int row, int column); // NULL where the value is
 int64_t ingest_reader_int(const PGresult *rows, int row, int column);
 
 #endif

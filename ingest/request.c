@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "ingest/answer.h"
+#include "ingest/idempotency.h"
 #include "ingest/media_type.h"
 #include "ingest/printable.h"
 #include "ingest/request_log.h"
@@ -177,8 +178,17 @@ static bool check_limit(struct ingest_request *request) {
     return false;
 }
 
+static bool needs_media_type(const struct ingest_request *request) {
+    size_t length = 0;
+    if (has_flag(request, ROUTE_EMPTY_BODY)) {
+        (void)http_body(request->http, &length);
+        return length > 0 || request->body != HTTP_BODY_OK;
+    }
+    return has_flag(request, ROUTE_BODY);
+}
+
 static bool check_media_type(struct ingest_request *request) {
-    if (!has_flag(request, ROUTE_BODY) || media_type_is_json(http_header(request->http, "Content-Type"))) {
+    if (!needs_media_type(request) || media_type_is_json(http_header(request->http, "Content-Type"))) {
         return true;
     }
     answer_error(request, API_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
@@ -223,6 +233,16 @@ void ingest_request_proceed(struct ingest_request *request) {
         }
     }
     request->match.route->handle(request);
+}
+
+bool ingest_request_take_key(struct ingest_request *request, const char **key) {
+    *key = http_header(request->http, "Idempotency-Key");
+    request->has_key = *key != NULL;
+    if (*key == NULL || idempotency_key_is_valid(*key)) {
+        return true;
+    }
+    answer_bad_field(request, "Idempotency-Key", "must be 1 to 255 printable characters");
+    return false;
 }
 
 void ingest_request_abandon_all(struct ingest_resources *with) {

@@ -9,6 +9,7 @@
 #include "ingest/client_address.h"
 #include "ingest/limits.h"
 #include "ingest/paging.h"
+#include "ingest/replay_wish.h"
 #include "ingest/routes.h"
 #include "shared/http_server.h"
 #include "shared/mem.h"
@@ -38,12 +39,16 @@ struct ingest_request {
     char message_id[UUID_TEXT_SIZE]; // "" until it is known
     bool has_key;                    // an Idempotency-Key was given
     bool is_send;                    // the sender's limit holds
-    bool accept_repeated;            // after NO_LIBRARY
-    bool is_replay;                  // what the answer will say once the replicas have it
+    bool call_repeated;              // after NO_LIBRARY
+    // What the answer will be once the replicas have it, and whether it says that it is a repeat.
+    void (*answer)(struct ingest_request *request, bool replayed);
+    bool is_replay;
     struct ingest_request *next_held;
 
     // of a read (reader.c)
     struct paging paging;
+    struct replay_wish wish; // of a replay of many (replay_many.c)
+    int64_t matched;         // by it
     void (*on_rows)(struct ingest_request *request, const PGresult *rows);
 
     struct ingest_request *previous, *next; // in with->live; next also in with->idle
@@ -53,6 +58,9 @@ struct ingest_request {
 void ingest_request_on_headers(void *argument, struct http_request *http);
 void ingest_request_on_request(void *argument, struct http_request *http, enum http_body_state body);
 void ingest_request_on_done(void *argument, struct http_request *http);
+
+// The Idempotency-Key into *key, or NULL where there is none; false where it is wrong and 400 was answered.
+bool ingest_request_take_key(struct ingest_request *request, const char **key) MUST_CHECK;
 
 // Goes on where everything that the checks need is there: api.md's order of checks, then the route's handler.
 void ingest_request_proceed(struct ingest_request *request);

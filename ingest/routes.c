@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "ingest/conversations.h"
+#include "ingest/dead_letters.h"
 #include "ingest/document.h"
 #include "ingest/health.h"
 #include "ingest/incoming.h"
 #include "ingest/messages.h"
 #include "ingest/metrics.h"
 #include "ingest/mock_control.h"
+#include "ingest/replay_many.h"
+#include "ingest/replay_one.h"
 
 static const char health_pattern[] = "HEALTH_PATH"; // the setting's value stands here
 static const char parameter_mark[] = "{id}";
@@ -27,6 +30,10 @@ static const struct route routes[] = {
     {"GET",  "/api/messages/{id}",               messages_show,          ROUTE_JSON},
     {"GET",  "/api/conversations",               conversations_list,     ROUTE_JSON},
     {"GET",  "/api/conversations/{id}/messages", messages_list,          ROUTE_JSON},
+    {"GET",  "/api/dead-letters",                dead_letters_list,      ROUTE_JSON},
+    {"POST", "/api/dead-letters/replay",         replay_many,            ROUTE_BODY | ROUTE_INCOMING},
+    {"GET",  "/api/dead-letters/{id}",           dead_letters_show,      ROUTE_JSON},
+    {"POST", "/api/dead-letters/{id}/replay",    replay_one,             ROUTE_BODY | ROUTE_EMPTY_BODY | ROUTE_INCOMING},
     {"GET",  health_pattern,                     health_alive,           ROUTE_JSON},
     {"GET",  "/readyz",                          health_ready,           ROUTE_JSON},
     {"GET",  "/metrics",                         metrics_show,           0},

@@ -10,7 +10,8 @@
 extern const char persister_sql_expire_sql[];
 
 #define HOUR_MS (3600 * 1000)
-#define SOON_MS (60 * 1000) // after start, and after a sweep that failed
+#define START_MS (2 * 1000) // after start: the link is up by then
+#define SOON_MS (60 * 1000) // after a sweep that failed
 
 struct persister_janitor {
     uv_timer_t timer;
@@ -62,7 +63,7 @@ struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_li
     janitor->link = link;
     janitor->timer.data = janitor;
     uv_timer_init(loop, &janitor->timer);
-    uv_timer_start(&janitor->timer, on_timer, SOON_MS, 0);
+    uv_timer_start(&janitor->timer, on_timer, START_MS, 0);
     return janitor;
 }
 

@@ -6,7 +6,7 @@
 
 #include "shared/pg_link.h"
 
-// Once an hour: dead letters older than 30 days go, a thousand at a time.
+// Soon after the start, then once an hour: dead letters older than 30 days go, a thousand at a time.
 
 struct persister_janitor;
 

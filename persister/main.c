@@ -1,19 +1,37 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
 #include "persister/persister.h"
+#include "shared/pg_link.h"
 #include "shared/process.h"
+#include "shared/redis_link.h"
 #include "shared/settings.h"
 
 static void on_finished(void *process) {
     process_finished(process);
 }
 
+static _Noreturn void refuse_setting(const char *name, const char *reason) {
+    fprintf(stderr, "persister: %s: %s\n", name, reason);
+    exit(2);
+}
+
+static void check(const struct settings *settings) {
+    const char *reason = redis_url_check(settings->redis_url);
+    if (reason != NULL)
+        refuse_setting("REDIS_URL", reason);
+    char *error = pg_url_check(settings->database_url);
+    if (error != NULL)
+        refuse_setting("DATABASE_URL", error);
+}
+
 int main(int argc, char **argv) {
     struct settings settings;
     settings_from_command_line(&settings, argc, argv, FOR_PERSISTER, "persister",
                                "Records what happened to messages (Redis Streams) in Postgres.");
+    check(&settings);
     process_start(&settings, "persister");
 
     uv_loop_t loop;

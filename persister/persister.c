@@ -7,6 +7,7 @@
 #include "persister/batch.h"
 #include "persister/janitor.h"
 #include "persister/reader.h"
+#include "persister/replayer.h"
 #include "persister/streams.h"
 #include "persister/writer.h"
 #include "shared/counters.h"
@@ -33,6 +34,7 @@ struct persister {
     struct event_streams *streams;
     struct batch_writer *writer;
     struct persister_janitor *janitor;
+    struct replayer *replayer;
     void (*on_finished)(void *);
     void *argument;
 };
@@ -42,11 +44,13 @@ static void finish(struct persister *persister) {
         return;
     }
     persister->state = PERSISTER_FINISHED;
+    replayer_stop(persister->replayer);
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
     counters_destroy(persister->counters);
     redis_link_destroy(persister->control);
+    replayer_destroy(persister->replayer);
     event_streams_destroy(persister->streams);
     persister->on_finished(persister->argument);
 }
@@ -187,6 +191,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     persister->queue = batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot);
     create_database(persister, loop, settings, slot);
     create_streams(persister, loop, settings);
+    persister->replayer = replayer_create(loop, settings, persister->control);
     return persister;
 }
 
@@ -194,6 +199,7 @@ void persister_drain(void *argument) {
     struct persister *persister = argument;
     if (persister->state == PERSISTER_RUNNING) {
         persister->state = PERSISTER_DRAINING;
+        replayer_stop(persister->replayer);
         event_streams_stop(persister->streams);
         flush_if_drained(persister);
     }

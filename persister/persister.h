@@ -10,6 +10,7 @@
 //   streams ── readers ──▶ queue ── writer ──▶ Postgres
 //                ▲                    │
 //                └──── committed ◀────┘
+// Beside it, the janitor deletes old dead letters, and the replayer replays many of them where that is asked for.
 
 struct persister;
 

@@ -16,6 +16,7 @@
 --   events    v k id gen at p                         k = accepted | received
 --             v k id gen at call n verdict due late p k = outcome; due only with retry, late only where it is
 --             v k id gen at                           k = replayed
+--   jobs      v at matched provider reason since last per_second partitions request_id    a replay of many
 
 local FORMAT = '1'
 local HOUR_MS = 3600000
@@ -260,6 +261,18 @@ local function hand_to(to, stream, group, me, e, count)
   return 'OK'
 end
 
+-- quarantine: an entry that isn't even a token, into `events` as it is; there the persister makes a dead letter of it.
+-- KEYS outbound, events · ARGV me, entry, delivery count, why, its fields as JSON → OK | LOST
+local function quarantine(keys, args)
+  local outbound, events, e = keys[1], keys[2], args[2]
+  local group = 'dispatchers'
+  if not owned_by(owner(outbound, group, e), args[1], args[3]) then return 'LOST' end
+  redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'poison', 'why', args[4], 'entry', e, 'fields', args[5])
+  redis.call('XACK', outbound, group, e)
+  redis.call('XDEL', outbound, e)
+  return 'OK'
+end
+
 -- renew: the lease of an entry begins anew. KEYS stream · ARGV group, me, entry, delivery count → OK | LOST
 local function renew(keys, args)
   return hand_to(args[2], keys[1], args[1], args[2], args[3], args[4])
@@ -294,14 +307,79 @@ local function reap(keys, args)
   return count
 end
 
--- replay: a dead letter as a token again, under a greater generation.
--- KEYS outbound, events, guard · ARGV id, gen, payload → OK | ALREADY
+-- replay: a dead letter as a token again, under a greater generation. The guard stands for the persister, which may take
+-- a while to record the replay.
+-- KEYS outbound, events, parked, guard, idempotency
+-- ARGV 1 id   2 gen   3 payload   4 cap   5 recorded (1: replayed before, only a repeat is answered otherwise)
+--      6 idempotency TTL ms (0: no key)   7 token: the id's 16 bytes and the digest's 16
+-- → OK | REPLAY (a repeat under its key) | REUSED | ALREADY | FULL
 local function replay(keys, args)
-  local id, gen, at = args[1], args[2], int(now_ms())
-  if redis.call('EXISTS', keys[3]) == 1 then return 'ALREADY' end
-  redis.call('XADD', keys[2], '*', 'v', FORMAT, 'k', 'replayed', 'id', id, 'gen', gen, 'at', at)
-  redis.call('XADD', keys[1], '*', 'v', FORMAT, 'id', id, 'gen', gen, 'call', '1', 'spent', '0', 'at', at, 'p', args[3])
-  redis.call('SET', keys[3], '1', 'PX', int(LONGEST_WAIT_MS))
+  local outbound, events, parked, guard, idempotency = keys[1], keys[2], keys[3], keys[4], keys[5]
+  local id, gen, payload, cap = args[1], args[2], args[3], tonumber(args[4])
+  local recorded, ttl, token, at = args[5] == '1', tonumber(args[6]), args[7], int(now_ms())
+  if ttl > 0 then
+    local seen = redis.call('GET', idempotency)
+    if seen then return string.sub(seen, 17) == string.sub(token, 17) and 'REPLAY' or 'REUSED' end
+  end
+  if recorded or redis.call('EXISTS', guard) == 1 then return 'ALREADY' end
+  if redis.call('XLEN', events) >= cap or redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then
+    return 'FULL'
+  end
+  redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'replayed', 'id', id, 'gen', gen, 'at', at)
+  redis.call('XADD', outbound, '*', 'v', FORMAT, 'id', id, 'gen', gen, 'call', '1', 'spent', '0', 'at', at, 'p', payload)
+  redis.call('SET', guard, '1', 'PX', int(LONGEST_WAIT_MS))
+  if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end
+  return 'OK'
+end
+
+-- replay_ask: many dead letters are to be replayed: a job, an entry of the stream `jobs` until it is done. The one at
+-- its head runs; the others wait.
+-- KEYS jobs, idempotency
+-- ARGV 1 token   2 idempotency TTL ms (0: no key)   3 most jobs   4 matched   5 … the job's other fields
+-- → {OK, matched} | {REPLAY, the first's matched} | {REUSED} | {FULL}
+local function replay_ask(keys, args)
+  local jobs, idempotency, token, ttl, matched = keys[1], keys[2], args[1], tonumber(args[2]), args[4]
+  if ttl > 0 then
+    local seen = redis.call('GET', idempotency)
+    if seen then
+      if string.sub(seen, 17, 32) ~= string.sub(token, 17) then return { 'REUSED' } end
+      return { 'REPLAY', string.sub(seen, 33) }
+    end
+  end
+  if redis.call('XLEN', jobs) >= tonumber(args[3]) then return { 'FULL' } end
+  redis.call('XADD', jobs, '*', 'v', FORMAT, 'at', int(now_ms()), 'matched', matched, unpack(args, 5))
+  if ttl > 0 then redis.call('SET', idempotency, token .. matched, 'PX', ttl) end
+  return { 'OK', matched }
+end
+
+-- replay_take: the job at the head, for one persister at a time. `running` is a hash: job, owner, until (its lease), and
+-- how far the job has come: after (the last dead letter that is dealt with), replayed, skipped.
+-- KEYS jobs, running · ARGV me, lease ms → {NONE} | {BUSY} | {JOB, entry, after, replayed, skipped, {field, value, …}}
+local function replay_take(keys, args)
+  local jobs, running, me, now = keys[1], keys[2], args[1], now_ms()
+  local job = redis.call('XRANGE', jobs, '-', '+', 'COUNT', 1)[1]
+  if not job then return { 'NONE' } end
+  local r = to_map(redis.call('HGETALL', running))
+  if r.owner and r.owner ~= me and tonumber(r['until']) > now then return { 'BUSY' } end
+  if r.job ~= job[1] then r = { after = '0', replayed = '0', skipped = '0' } end
+  redis.call('HSET', running, 'job', job[1], 'owner', me, 'until', int(now + args[2]), 'after', r.after,
+    'replayed', r.replayed, 'skipped', r.skipped)
+  return { 'JOB', job[1], r.after, r.replayed, r.skipped, job[2] }
+end
+
+-- replay_keep: how far my job has come; its lease begins anew, or it ends. A job that an operator deleted is LOST.
+-- KEYS jobs, running · ARGV me, job, lease ms, finished (1 | 0), after, replayed, skipped → OK | LOST
+local function replay_keep(keys, args)
+  local jobs, running, me, job = keys[1], keys[2], args[1], args[2]
+  local r = to_map(redis.call('HGETALL', running))
+  if r.owner ~= me or r.job ~= job then return 'LOST' end
+  local deleted = not redis.call('XRANGE', jobs, job, job)[1]
+  if deleted or args[4] == '1' then
+    redis.call('DEL', running)
+    redis.call('XDEL', jobs, job)
+    return deleted and 'LOST' or 'OK'
+  end
+  redis.call('HSET', running, 'until', int(now_ms() + args[3]), 'after', args[5], 'replayed', args[6], 'skipped', args[7])
   return 'OK'
 end
 
@@ -413,8 +491,12 @@ end
 register('accept', accept, {})
 register('limit', limit, {})
 register('replay', replay, {})
+register('replay_ask', replay_ask, {})
+register('replay_take', replay_take, { 'allow-oom' })
+register('replay_keep', replay_keep, { 'allow-oom' })
 register('settle', settle, { 'allow-oom' })
 register('unpark', unpark, { 'allow-oom' })
+register('quarantine', quarantine, { 'allow-oom' })
 register('claim', claim, { 'allow-oom' })
 register('renew', renew, { 'allow-oom' })
 register('give_back', give_back, { 'allow-oom' })

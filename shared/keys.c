@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/keys.h"
 
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 // A tag comes from Redis (KEY_PARTITIONS); one that could not be ours is cut rather than overrun.
@@ -15,12 +15,22 @@ void partition_keys(const char *tag, struct partition_keys *out) {
     snprintf(out->parked_due, KEY_SIZE, "parked-due:{" TAG_FORMAT "}", tag);
 }
 
+void partition_keys_of(enum provider provider, unsigned partition, struct partition_keys *out) {
+    char tag[KEY_SIZE];
+    snprintf(tag, sizeof tag, "%s:%u", provider_name(provider), partition);
+    partition_keys(tag, out);
+}
+
 unsigned partition_of(const char *sender, unsigned partitions) {
     uint32_t hash = 2166136261u; // FNV-1a: draft-eastlake-fnv, 32 bits
     for (const unsigned char *at = (const unsigned char *)sender; *at != '\0'; at++) {
         hash = (hash ^ *at) * 16777619u;
     }
     return partitions > 1 ? hash % partitions : 0;
+}
+
+void replay_guard_key(const char *tag, const char *id, int64_t generation, char out[KEY_GUARD_SIZE]) {
+    snprintf(out, KEY_GUARD_SIZE, "replayed:{" TAG_FORMAT "}:%.36s:%" PRId64, tag, id, generation);
 }
 
 const char *breaker_key(enum provider provider) {

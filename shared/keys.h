@@ -14,7 +14,12 @@
 #define KEY_MOCK_CONFIG "mock:config" // hash
 #define KEY_METRICS "metrics"         // hash of fleet-wide counters
 
+#define KEY_REPLAY_TAG "replay"                 // of the two below, which one function touches together
+#define KEY_REPLAY_JOBS "replays:{replay}"      // stream: replays of many dead letters that are not done
+#define KEY_REPLAY_RUNNING "replaying:{replay}" // hash: the first of them, who runs it, how far it has come
+
 #define KEY_SIZE 96
+#define KEY_GUARD_SIZE (sizeof "replayed:{}:" + KEY_SIZE + 64)
 
 struct partition_keys {
     char tag[KEY_SIZE];        // "sms-mms:0"
@@ -26,8 +31,12 @@ struct partition_keys {
 
 // tag is "provider:partition", e.g. "email:3".
 void partition_keys(const char *tag, struct partition_keys *out);
+// The same for a provider and a partition's number.
+void partition_keys_of(enum provider provider, unsigned partition, struct partition_keys *out);
 // The partition of a normalized sender among `partitions`: a hash that never changes (FNV-1a, 32 bits).
 unsigned partition_of(const char *sender, unsigned partitions);
+// "replayed:{tag}:<id>:<generation>": that generation of a message has begun.
+void replay_guard_key(const char *tag, const char *id, int64_t generation, char out[KEY_GUARD_SIZE]);
 // "breaker:{sms-mms}".
 const char *breaker_key(enum provider provider);
 

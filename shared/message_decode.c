@@ -149,6 +149,43 @@ static const char *take_all(struct message *message, const cJSON *object) {
     return NULL;
 }
 
+// Adds the normalized form of an address, which Postgres doesn't keep by message.
+static const char *add_normalized(cJSON *tree, enum channel channel, const char *address, const char *name) {
+    const char *given = json_string(tree, address);
+    char *shown, *normalized;
+    if (given == NULL || address_parse(channel, given, &shown, &normalized) != NULL) {
+        return "from or to is not an address of the message's type";
+    }
+    const cJSON *added = cJSON_AddStringToObject(tree, name, normalized);
+    free(shown);
+    free(normalized);
+    return added != NULL ? NULL : "there is no memory";
+}
+
+const char *message_recall(const char *text, size_t length, struct message *out) {
+    *out = (struct message){0};
+    const char *error;
+    cJSON *tree = json_parse(text, length, &error);
+    if (tree == NULL) {
+        return error;
+    }
+    error = take_kind(out, tree);
+    if (error == NULL) {
+        error = add_normalized(tree, message_channel(out->type), "from", "sender");
+    }
+    if (error == NULL) {
+        error = add_normalized(tree, message_channel(out->type), "to", "recipient");
+    }
+    if (error == NULL) {
+        error = take_all(out, tree);
+    }
+    cJSON_Delete(tree);
+    if (error != NULL) {
+        message_free(out);
+    }
+    return error;
+}
+
 const char *message_decode(const char *text, size_t length, struct message *out) {
     *out = (struct message){0};
     const char *error;

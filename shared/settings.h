@@ -52,6 +52,8 @@ struct settings {
     int64_t worker_backoff_base_ms;
     int64_t worker_backoff_cap_ms;
     int64_t message_deadline_secs; // 72 h
+    int64_t replay_per_second;     // dead letters, where a replay of many names no pace
+    int64_t replay_max_per_second;
     // dispatcher
     int64_t dispatch_max_in_flight; // a provider
     int64_t provider_timeout_ms;
@@ -66,6 +68,7 @@ struct settings {
     char *provider_email_token;
     // mock provider
     int64_t mock_provider_port;
+    char *mock_ledger_file;                    // "": none
     struct mock_settings mock[PROVIDER_COUNT]; // API_PROVIDER_*, with API_PROVIDER_SMS_* / _EMAIL_* laid over them
     // every process
     char *instance_id; // "": made from the host's name

@@ -68,7 +68,7 @@ int main(int argc, char **argv) {
     struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &mock};
     mock = mock_provider_start(process.loop, &settings, process_instance(), listening, finished, &process);
     if (!mock)
-        refuse("the HTTP server can't be started", strerror(errno));
+        refuse("MOCK_LEDGER_FILE or the HTTP server can't be opened", strerror(errno));
     process_watch(&process, &settings);
     log_info("started", "listening on %s port %lld", settings.bind_address, (long long)settings.mock_provider_port);
     uv_run(process.loop, UV_RUN_DEFAULT);

@@ -8,6 +8,7 @@
 
 #include "dispatcher/mock/mock_config.h"
 #include "dispatcher/mock/mock_hold.h"
+#include "dispatcher/mock/mock_ledger.h"
 #include "dispatcher/mock/mock_memory.h"
 #include "dispatcher/mock/mock_remote.h"
 #include "dispatcher/mock/mock_sequence.h"
@@ -32,6 +33,7 @@ struct mock_provider {
     struct mock_config config;
     struct mock_sequence sequences[PROVIDER_COUNT];
     struct mock_memory *memory;
+    struct mock_ledger *ledger;
     struct mock_stats stats;
     struct mock_holds *holds;
     struct mock_remote *remote;
@@ -153,6 +155,7 @@ static void serve_call(struct mock_provider *mock, const struct mock_wire *wire,
     else
         fail(wire, 413, &answer);
     counts->by_verdict[verdict]++;
+    mock_ledger_add(mock->ledger, wire->provider, http_header(http, "Idempotency-Key"), verdict);
     log_call(wire, http, verdict, answer.status);
     if (verdict == MOCK_VERDICT_TIMEOUT && !mock->draining)
         mock_hold_silent(mock->holds, http, 2 * mock->settings->provider_timeout_ms);
@@ -278,6 +281,7 @@ static void let_go(struct mock_provider *mock) {
     mock_holds_destroy(mock->holds);
     mock_remote_destroy(mock->remote);
     mock_memory_destroy(mock->memory);
+    mock_ledger_close(mock->ledger);
     uv_close((uv_handle_t *)&mock->finish, on_closed);
     mock->on_finished(mock->argument);
 }
@@ -317,13 +321,18 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
 
 struct mock_provider *mock_provider_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                           int listen_socket, void (*on_finished)(void *argument), void *argument) {
+    struct mock_ledger *ledger = mock_ledger_open(settings->mock_ledger_file);
+    if (!ledger)
+        return NULL;
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
+    mock->ledger = ledger;
     mock->settings = settings;
     mock->on_finished = on_finished;
     mock->argument = argument;
     mock->server = open_server(loop, mock, listen_socket);
     if (!mock->server) {
         int why = errno;
+        mock_ledger_close(ledger);
         free(mock);
         errno = why;
         return NULL;

@@ -11,7 +11,8 @@
 struct mock_provider;
 
 // listen_socket: from http_listen; owned from here on. on_finished: after mock_provider_drain or _hurry, once: it frees
-// itself as its handles close. NULL with errno set when the server can't be started. settings must outlive it.
+// itself as its handles close. NULL with errno set when the server can't be started or MOCK_LEDGER_FILE can't be
+// opened. settings must outlive it.
 struct mock_provider *mock_provider_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                           int listen_socket, void (*on_finished)(void *argument), void *argument);
 // Takes no new connections and answers what it holds.

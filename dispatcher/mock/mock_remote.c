@@ -11,7 +11,7 @@
 #include "shared/redis_link.h"
 #include "shared/uuid.h"
 
-enum { POLL_MS = 100, VERSION_SIZE = 24, MOST_ARGUMENTS = 64 };
+enum { POLL_MS = 50, VERSION_SIZE = 24, MOST_ARGUMENTS = 64 };
 
 struct mock_remote {
     struct mock_config *config;

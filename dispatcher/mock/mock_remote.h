@@ -8,7 +8,7 @@
 #include "dispatcher/mock/mock_config.h"
 #include "shared/settings.h"
 
-// Follows `mock:config` in Redis, which ingest writes on PUT /api/provider/mock/config: looks every 100 ms. At its
+// Follows `mock:config` in Redis, which ingest writes on PUT /api/provider/mock/config: looks every 50 ms. At its
 // start it writes the settings there; without Redis the mock goes on with what it has.
 
 struct mock_remote;

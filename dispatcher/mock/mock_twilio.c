@@ -16,10 +16,13 @@
 
 #define BEFORE_SID "/2010-04-01/Accounts/"
 #define BEHIND_SID "/Messages.json"
+// What Twilio's test credentials refuse as a recipient: https://www.twilio.com/docs/iam/test-credentials.
+#define NUMBER_REFUSED "+15005550001"
 #define SEGMENT_BYTES 153 // of a message in several parts
 
-// The length of the account's SID in a path, whose start goes to *sid; 0 when it isn't the resource's path.
+// The length of the account's SID in a path, whose start goes to *sid; 0 (and "") when it isn't the resource's path.
 static size_t find_sid(const char *path, const char **sid) {
+    *sid = "";
     if (strncmp(path, BEFORE_SID, strlen(BEFORE_SID)) != 0)
         return 0;
     *sid = path + strlen(BEFORE_SID);
@@ -102,7 +105,7 @@ static bool check(const struct mock_form *form, struct mock_answer *out) {
         return reject(out, 21603, "A 'From' phone number is required.");
     if (is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0)
         return reject(out, 21602, "Message body is required.");
-    if (!is_phone(to))
+    if (!is_phone(to) || strcmp(to, NUMBER_REFUSED) == 0)
         return reject(out, 21211, "Invalid 'To' Phone Number");
     if (!is_phone(from))
         return reject(out, 21212, "Invalid From Number (caller ID)");
@@ -177,8 +180,8 @@ const struct mock_wire mock_twilio = {
     .write_failure = write_failure,
 };
 
-void mock_answer_free(struct mock_answer *out) {
-    buf_free(&out->body);
-    free(out->message_id);
-    *out = (struct mock_answer){.retry_after_secs = -1};
+void mock_answer_free(struct mock_answer *answer) {
+    buf_free(&answer->body);
+    free(answer->message_id);
+    *answer = (struct mock_answer){.retry_after_secs = -1};
 }

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include "shared/buf.h"
-#include "shared/mem.h"
 #include "shared/message.h"
 #include "shared/settings.h"
 
@@ -39,7 +38,7 @@ struct mock_wire {
     bool (*is_path)(const char *path);
     bool (*is_authorized)(const struct settings *settings, const struct mock_request *request);
     // Checks the message. Returns true with the answer of success, or false with that of what is wrong.
-    bool (*answer)(const struct mock_request *request, struct mock_answer *out) MUST_CHECK;
+    bool (*answer)(const struct mock_request *request, struct mock_answer *out);
     // The body of a failure: 401, 405, 413, 429, 500 or 503.
     void (*write_failure)(unsigned status, struct buf *out);
 };

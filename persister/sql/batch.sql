@@ -2,7 +2,7 @@
 --
 -- Every step is order-free: any redelivery, and any interleaving with the other persisters, gives the same rows.
 -- Locks are always taken in the same order, so that persisters wait for one another but don't deadlock: conversations by
--- key (known ones, then new ones), messages by id, deliveries, attempts and dead letters by message, participants, totals.
+-- key (known ones, then new ones), messages by id, deliveries, attempts, dead letters and replays by message, participants, totals.
 BEGIN;
 
 -- 1. The messages that aren't stored yet. Should the same id come twice with different contents, the first one stands.
@@ -148,6 +148,15 @@ FROM (
   GROUP BY o.id
 ) r
 WHERE d.id = r.id;
+
+INSERT INTO replays AS r (message_id, generation, replayed_at)
+SELECT s.message_id, s.generation, min(s.happened_at)
+FROM staging s
+WHERE s.kind = 'replayed'
+GROUP BY s.message_id, s.generation
+ORDER BY s.message_id, s.generation
+ON CONFLICT (message_id, generation) DO UPDATE SET replayed_at = excluded.replayed_at
+WHERE excluded.replayed_at < r.replayed_at;
 
 -- 7. The counters behind meta.total, last, because they are what many batches share.
 INSERT INTO participant_totals AS p (participant, channel, conversations)

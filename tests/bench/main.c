@@ -20,7 +20,7 @@
 #include "tests/bench/report.h"
 #include "tests/bench/site.h"
 #include "tests/bench/stage.h"
-#include "tests/support/workspace.h"
+#include "tests/support/root.h"
 
 struct stage {
     const char *name;
@@ -116,13 +116,13 @@ int main(int argc, char **argv) {
             return 2;
         }
     }
-    if (!workspace_create("messaging-bench") || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!root_prepare() || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         perror("the bench can't be prepared");
         return EXIT_FAILURE;
     }
     signal(SIGPIPE, SIG_IGN);
     int status = run();
     curl_global_cleanup();
-    workspace_remove();
+    root_clean_up(false);
     return status;
 }

@@ -8,11 +8,12 @@
 #include <check.h>
 #include <curl/curl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/support/workspace.h"
+#include "tests/support/root.h"
 
 #define SUITE(noun) Suite *suite_##noun(void);
 #include "gen/integration_suites.h"
@@ -61,7 +62,7 @@ int main(int argc, char **argv) {
         srunner_free(runner);
         return usage(argv[0]);
     }
-    if (!workspace_create("messaging-tests") || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!root_prepare() || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         perror("the tests can't be prepared");
         return EXIT_FAILURE;
     }
@@ -72,6 +73,6 @@ int main(int argc, char **argv) {
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     curl_global_cleanup();
-    workspace_remove();
+    root_clean_up(false);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -9,14 +9,13 @@
 #include <string.h>
 
 #include "shared/mem.h"
+#include "tests/support/delivery.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
 
 #define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
-#define THEIRS "+18045551234"
-#define WELL "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0}"
 
 static struct stack *stack;
 static unsigned next_sender = 1000; // each test has senders of its own
@@ -33,40 +32,8 @@ static void end(void) {
     stack_destroy(stack);
 }
 
-static int config_changes(void) {
-    return stack_log_count(stack, "mock-provider", "mock_config_changed");
-}
-
-// Returns once the mock goes by it.
-static void configure(const char *config) {
-    int before = config_changes();
-    ck_assert_int_eq(stack_status(stack, "ingest-1", "PUT", "/api/provider/mock/config", config), 200);
-    WAIT_FOR(2000, config_changes() > before);
-}
-
-// A number of the mock's about SMS and MMS.
-static int64_t mock_count(const char *name) {
-    char *path = xasprintf("providers.sms-mms.%s", name);
-    struct answer *answer = stack_call(stack, "mock-provider", "GET", "/mock/stats", NULL, NULL);
-    int64_t count = (int64_t)answer_number(answer, path);
-    answer_free(answer);
-    free(path);
-    return count;
-}
-
 static void recover(void) {
-    stack_recover(stack);
-    const char *const dispatchers[] = {"dispatcher-1", "dispatcher-2"};
-    for (size_t i = 0; i < 2; i++) {
-        if (stack_is_running(stack, dispatchers[i])) {
-            stack_stop(stack, dispatchers[i]);
-        }
-    }
-    if (!stack_is_running(stack, "mock-provider")) {
-        stack_start(stack, "mock-provider");
-    }
-    freeReplyObject(stack_redis(stack, "DEL breaker:{sms-mms} breaker:{email}"));
-    configure(WELL);
+    delivery_recover(stack);
     next_sender += 100;
 }
 
@@ -75,58 +42,18 @@ static struct load *begin_load(unsigned count) {
         .ports = {stack_port(stack, "ingest-1")}, .threads = 4, .count = count, .senders = 20, .first = next_sender});
 }
 
-static void send_load(unsigned count) {
-    struct load_result *result = load_finish(begin_load(count));
-    ck_assert_uint_eq(result->accepted, count);
-    load_result_free(result);
-}
-
-// Of this test's load: how many have that status.
 static int64_t count_of(const char *status) {
-    return stack_sql(stack,
-                     "SELECT count(*) FROM deliveries AS d JOIN messages AS m ON m.id = d.message_id WHERE d.status = "
-                     "'%s' AND m.from_address BETWEEN '+1555%07u' AND '+1555%07u'",
-                     status, next_sender, next_sender + 99);
+    return status_count(stack, next_sender, status);
 }
 
 static int64_t attempts_of(const char *outcome) {
-    return stack_sql(stack,
-                     "SELECT count(*) FROM dispatch_attempts AS a JOIN messages AS m ON m.id = a.message_id WHERE "
-                     "a.outcome = '%s' AND m.from_address BETWEEN '+1555%07u' AND '+1555%07u'",
-                     outcome, next_sender, next_sender + 99);
-}
-
-static bool status_is(const char *id, const char *status) {
-    char *text = stack_sql_text(stack, "SELECT status FROM deliveries WHERE message_id = '%s'", id);
-    bool same = text != NULL && strcmp(text, status) == 0;
-    free(text);
-    return same;
-}
-
-static char *send_one(void) {
-    char from[24];
-    snprintf(from, sizeof from, "+1555%07u", next_sender);
-    return send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(from, THEIRS, "text"));
-}
-
-static bool breaker_is(const char *provider, const char *state) {
-    redisReply *reply = stack_redis(stack, "HGET breaker:{%s} state", provider);
-    bool same = strcmp(reply_text(reply, 0), state) == 0;
-    freeReplyObject(reply);
-    return same;
-}
-
-static int64_t pending(void) {
-    redisReply *reply = stack_redis(stack, "XPENDING outbound:{sms-mms:0} dispatchers");
-    int64_t count = reply_int(reply, 0);
-    freeReplyObject(reply);
-    return count;
+    return attempt_count(stack, next_sender, outcome);
 }
 
 START_TEST(errors_are_retried_until_the_message_is_sent) {
-    configure("{\"timeout_pct\":0,\"error_pct\":40,\"ratelimit_pct\":0,\"seed\":7}");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":40,\"ratelimit_pct\":0,\"seed\":7}");
     stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_BREAKER_ERROR_THRESHOLD=1000", NULL});
-    send_load(40);
+    send_many(stack, next_sender, 40);
     WAIT_FOR(20000, count_of("sent") == 40);
     ck_assert_int_gt(attempts_of("server_error"), 0);
     ck_assert_int_eq(attempts_of("sent"), 40);
@@ -135,24 +62,24 @@ START_TEST(errors_are_retried_until_the_message_is_sent) {
 END_TEST
 
 START_TEST(time_outs_are_retried_until_the_message_is_sent) {
-    configure("{\"timeout_pct\":100,\"error_pct\":0,\"ratelimit_pct\":0}");
+    mock_configure(stack, "{\"timeout_pct\":100,\"error_pct\":0,\"ratelimit_pct\":0}");
     stack_start_with(stack, "dispatcher-1",
                      (const char *const[]){"PROVIDER_TIMEOUT_MS=200", "API_BREAKER_ERROR_THRESHOLD=1000", NULL});
-    char *id = send_one();
+    char *id = send_sms_from(stack, next_sender);
     WAIT_FOR(10000, attempts_of("timeout") >= 2);
-    configure(WELL);
-    WAIT_FOR(10000, status_is(id, "sent"));
+    mock_configure(stack, MOCK_WELL);
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
     free(id);
 }
 END_TEST
 
 START_TEST(too_many_requests_waits_the_time_asked_and_spends_no_attempt) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":1}");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":1}");
     stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_WORKER_MAX_RETRIES=1", NULL});
-    char *id = send_one();
+    char *id = send_sms_from(stack, next_sender);
     WAIT_FOR(10000, attempts_of("rate_limited") == 2);
-    configure(WELL);
-    WAIT_FOR(10000, status_is(id, "sent"));
+    mock_configure(stack, MOCK_WELL);
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
     ck_assert_int_ge(stack_sql(stack,
                                "SELECT min(gap) FROM (SELECT extract(epoch FROM started_at - lag(started_at) OVER "
                                "(ORDER BY call)) * 1000 AS gap FROM dispatch_attempts WHERE message_id = '%s') AS gaps",
@@ -165,48 +92,63 @@ END_TEST
 START_TEST(what_the_provider_refuses_for_good_fails_at_once_and_is_a_dead_letter) {
     char *url = xasprintf("PROVIDER_SMS_URL=http://127.0.0.1:%u/nowhere", stack_port(stack, "mock-provider"));
     stack_start_with(stack, "dispatcher-1", (const char *const[]){url, NULL});
-    char *id = send_one();
-    WAIT_FOR(10000, status_is(id, "failed"));
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, message_is(stack, id, "failed"));
     ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s'", id), 1);
     ck_assert_int_eq(stack_sql(stack, "SELECT http_status FROM dispatch_attempts WHERE message_id = '%s'", id), 404);
     ck_assert_int_eq(
         stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE message_id = '%s' AND stage = 'dispatch'", id), 1);
-    ck_assert(!breaker_is("sms-mms", "open"));
+    ck_assert(!breaker_is(stack, "sms-mms", "open"));
     free(id);
     free(url);
 }
 END_TEST
 
 START_TEST(a_message_fails_after_its_last_attempt) {
-    configure("{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0}");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0}");
     stack_start_with(stack, "dispatcher-1",
                      (const char *const[]){"API_WORKER_MAX_RETRIES=3", "API_BREAKER_ERROR_THRESHOLD=1000", NULL});
-    char *id = send_one();
-    WAIT_FOR(10000, status_is(id, "failed"));
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, message_is(stack, id, "failed"));
     ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s'", id), 3);
     ck_assert_int_eq(stack_sql(stack, "SELECT attempts FROM dead_letters WHERE message_id = '%s'", id), 3);
     free(id);
 }
 END_TEST
 
+START_TEST(a_message_past_its_deadline_fails_uncalled) {
+    int64_t calls = mock_count(stack, "sms-mms", "calls");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":3}");
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_WORKER_DEADLINE_SECS=2", NULL});
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(5000, attempts_of("rate_limited") == 1);
+    mock_configure(stack, MOCK_WELL);
+    WAIT_FOR(10000, message_is(stack, id, "failed"));
+    ck_assert_int_eq(attempts_of("expired"), 1);
+    ck_assert_int_eq(mock_count(stack, "sms-mms", "calls") - calls, 1);
+    free(id);
+}
+END_TEST
+
 START_TEST(an_open_breaker_lets_messages_wait_and_the_other_provider_notices_nothing) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"sms-mms\":{\"error_pct\":100,"
-              "\"timeout_pct\":0,\"ratelimit_pct\":0}}}");
+    mock_configure(
+        stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"sms-mms\":{\"error_pct\":100,"
+               "\"timeout_pct\":0,\"ratelimit_pct\":0}}}");
     stack_start_with(stack, "dispatcher-1",
                      (const char *const[]){"API_BREAKER_ERROR_THRESHOLD=5", "API_BREAKER_OPEN_SECS=1",
                                            "DISPATCH_MAX_IN_FLIGHT=5", NULL});
-    send_load(60);
-    WAIT_FOR(10000, breaker_is("sms-mms", "open"));
+    send_many(stack, next_sender, 60);
+    WAIT_FOR(10000, breaker_is(stack, "sms-mms", "open"));
     char *email = send_accepted(stack, "ingest-1", PATH_EMAIL, payload_email("a@x.com", "b@x.com", "text"));
-    WAIT_FOR(5000, status_is(email, "sent"));
-    ck_assert(!breaker_is("email", "open"));
+    WAIT_FOR(5000, message_is(stack, email, "sent"));
+    ck_assert(!breaker_is(stack, "email", "open"));
     ck_assert_int_eq(count_of("sent") + count_of("failed"), 0);
-    WAIT_FOR(5000, breaker_is("sms-mms", "half-open") || breaker_is("sms-mms", "open"));
+    WAIT_FOR(5000, breaker_is(stack, "sms-mms", "half-open") || breaker_is(stack, "sms-mms", "open"));
     int64_t burnt = attempts_of("server_error");
     ck_assert_int_le(burnt, 5 + 5 + 3 * 3); // what opened it, what was in flight then, probes since
-    configure(WELL);
+    mock_configure(stack, MOCK_WELL);
     WAIT_FOR(15000, count_of("sent") == 60);
-    WAIT_FOR(5000, breaker_is("sms-mms", "closed"));
+    WAIT_FOR(5000, breaker_is(stack, "sms-mms", "closed"));
     ck_assert_int_ge(stack_log_count(stack, "dispatcher-1", "mock_breaker_transition"), 3);
     free(email);
 }
@@ -216,13 +158,18 @@ START_TEST(wrong_credentials_open_the_breaker_and_spend_no_attempt) {
     stack_start_with(
         stack, "dispatcher-1",
         (const char *const[]){"PROVIDER_SMS_TOKEN=wrong", "API_WORKER_MAX_RETRIES=1", "API_BREAKER_OPEN_SECS=1", NULL});
-    char *id = send_one();
-    WAIT_FOR(10000, breaker_is("sms-mms", "open"));
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, breaker_is(stack, "sms-mms", "open"));
     WAIT_FOR(10000, attempts_of("credentials") >= 1);
-    ck_assert(!status_is(id, "failed"));
+    redisReply *reason = stack_redis(stack, "HGET breaker:{sms-mms} reason");
+    ck_assert_str_eq(reply_text(reason, 0), "credentials");
+    freeReplyObject(reason);
+    ck_assert(!message_is(stack, id, "failed"));
     stack_stop(stack, "dispatcher-1");
-    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_WORKER_MAX_RETRIES=1", NULL});
-    WAIT_FOR(10000, status_is(id, "sent"));
+    stack_start_with(stack, "dispatcher-1",
+                     (const char *const[]){"API_WORKER_MAX_RETRIES=1", "API_BREAKER_PROBES=1", NULL});
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
+    WAIT_FOR(5000, breaker_is(stack, "sms-mms", "closed")); // by the one probe that there was
     free(id);
 }
 END_TEST
@@ -231,21 +178,21 @@ START_TEST(a_provider_that_is_away_is_waited_for) {
     stack_kill(stack, "mock-provider");
     stack_start_with(stack, "dispatcher-1",
                      (const char *const[]){"API_BREAKER_ERROR_THRESHOLD=5", "API_BREAKER_OPEN_SECS=1", NULL});
-    send_load(20);
+    send_many(stack, next_sender, 20);
     WAIT_FOR(10000, attempts_of("connection_failed") > 0);
-    WAIT_FOR(10000, breaker_is("sms-mms", "open"));
+    WAIT_FOR(10000, breaker_is(stack, "sms-mms", "open"));
     stack_start(stack, "mock-provider");
     WAIT_FOR(15000, count_of("sent") == 20);
 }
 END_TEST
 
 START_TEST(a_dispatcher_that_is_killed_with_calls_in_flight_delivers_each_message) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":150}");
-    int64_t keys = mock_count("distinct_keys");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":150}");
+    int64_t keys = mock_count(stack, "sms-mms", "distinct_keys");
     stack_start(stack, "dispatcher-1");
     struct load *load = begin_load(150);
     for (unsigned i = 1; i <= 3; i++) {
-        WAIT_FOR(10000, load_accepted(load) >= i * 30 && pending() > 0);
+        WAIT_FOR(10000, load_accepted(load) >= i * 30 && held_count(stack) > 0);
         stack_kill(stack, "dispatcher-1");
         stack_start(stack, "dispatcher-1");
     }
@@ -253,40 +200,106 @@ START_TEST(a_dispatcher_that_is_killed_with_calls_in_flight_delivers_each_messag
     ck_assert_uint_eq(result->accepted, 150);
     WAIT_FOR(20000, count_of("sent") == 150);
     WAIT_FOR(10000, stack_is_drained(stack));
-    ck_assert_int_eq(mock_count("distinct_keys") - keys, 150);
+    ck_assert_int_eq(mock_count(stack, "sms-mms", "distinct_keys") - keys, 150);
     load_result_free(result);
 }
 END_TEST
 
 START_TEST(what_a_dead_dispatcher_held_is_taken_over_by_another) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
     stack_start(stack, "dispatcher-1");
     stack_start(stack, "dispatcher-2");
-    send_load(60);
-    WAIT_FOR(10000, pending() > 0);
+    send_many(stack, next_sender, 60);
+    WAIT_FOR(10000, held_count(stack) > 0);
     stack_kill(stack, "dispatcher-1");
     WAIT_FOR(4 * CLAIM_MS, count_of("sent") == 60);
     WAIT_FOR(10000, stack_is_drained(stack));
 }
 END_TEST
 
+// Nor does it blame the provider for the calls that ran out meanwhile, which would open the breaker for all.
 START_TEST(a_dispatcher_that_was_stopped_and_goes_on_settles_nothing_twice) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
-    stack_start(stack, "dispatcher-1");
-    int64_t keys = mock_count("distinct_keys");
-    int64_t repeats = mock_count("repeats");
-    send_load(20);
-    WAIT_FOR(10000, pending() > 0);
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":600}");
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_BREAKER_ERROR_THRESHOLD=3", NULL});
+    int64_t keys = mock_count(stack, "sms-mms", "distinct_keys");
+    int64_t repeats = mock_count(stack, "sms-mms", "repeats");
+    send_many(stack, next_sender, 20);
+    WAIT_FOR(10000, held_count(stack) > 3);
     stack_signal(stack, "dispatcher-1", SIGSTOP);
     stack_start(stack, "dispatcher-2");
     WAIT_FOR(4 * CLAIM_MS, count_of("sent") == 20);
     stack_signal(stack, "dispatcher-1", SIGCONT);
-    char *id = send_one();
-    WAIT_FOR(10000, status_is(id, "sent"));
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
     WAIT_FOR(10000, stack_is_drained(stack));
     ck_assert_int_eq(count_of("sent"), 21);
-    ck_assert_int_eq(mock_count("distinct_keys") - keys, 21);
-    ck_assert_int_le(mock_count("repeats") - repeats, 20); // at most once more what the stopped one had begun
+    ck_assert_int_eq(mock_count(stack, "sms-mms", "distinct_keys") - keys, 21);
+    ck_assert_int_le(mock_count(stack, "sms-mms", "repeats") - repeats,
+                     20); // at most once more what the stopped one had begun
+    ck_assert(!breaker_is(stack, "sms-mms", "open"));
+    free(id);
+}
+END_TEST
+
+// A dispatcher with a Redis user of its own, so that it alone can be cut off.
+static void start_apart(void) {
+    char *url = xasprintf("REDIS_URL=redis://apart:secret@127.0.0.1:%u", stack_port(stack, "redis"));
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart on >secret ~* &* +@all"));
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){url, NULL});
+    free(url);
+}
+
+static void cut_off(void) {
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart off"));
+    freeReplyObject(stack_redis(stack, "CLIENT KILL USER apart"));
+}
+
+static void let_back(void) {
+    freeReplyObject(stack_redis(stack, "ACL SETUSER apart on"));
+}
+
+// A call is in flight when its dispatcher is cut off; another, which calls `url`, takes the message over. Returns the
+// message's id, owned by the caller.
+static char *pass_on(const char *config, const char *url) {
+    int64_t calls = mock_count(stack, "sms-mms", "calls");
+    mock_configure(stack, config);
+    start_apart();
+    char *id = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, mock_count(stack, "sms-mms", "calls") > calls);
+    cut_off();
+    mock_configure(stack, MOCK_WELL);
+    stack_start_with(
+        stack, "dispatcher-2",
+        (const char *const[]){url, "API_WORKER_MAX_RETRIES=1000", "API_BREAKER_ERROR_THRESHOLD=1000000", NULL});
+    return id;
+}
+
+START_TEST(a_success_that_comes_late_is_recorded_and_ends_the_token) {
+    int logged = stack_log_count(stack, "dispatcher-1", "dispatch_late");
+    char *id = pass_on("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":800}",
+                       "PROVIDER_SMS_URL=http://127.0.0.1:1");
+    WAIT_FOR(4 * CLAIM_MS, attempts_of("connection_failed") > 0);
+    ck_assert(message_is(stack, id, "retrying"));
+    let_back();
+    WAIT_FOR(15000, message_is(stack, id, "sent"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s' AND late", id),
+                     1);
+    ck_assert_int_eq(stack_log_count(stack, "dispatcher-1", "dispatch_late"), logged + 1);
+    WAIT_FOR(10000, stack_is_drained(stack));
+    free(id);
+}
+END_TEST
+
+START_TEST(a_failure_that_comes_late_is_logged_and_ignored) {
+    int logged = stack_log_count(stack, "dispatcher-1", "dispatch_lost");
+    char *id = pass_on("{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0,\"latency_ms\":800}",
+                       "API_WORKER_MAX_RETRIES=1000");
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
+    let_back();
+    WAIT_FOR(15000, stack_log_count(stack, "dispatcher-1", "dispatch_lost") == logged + 1);
+    WAIT_FOR(10000, stack_is_drained(stack));
+    ck_assert(message_is(stack, id, "sent"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE message_id = '%s'", id), 1);
     free(id);
 }
 END_TEST
@@ -309,12 +322,12 @@ START_TEST(a_lost_group_and_library_heal_under_load) {
 END_TEST
 
 START_TEST(a_drain_finishes_the_calls_in_flight) {
-    configure("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
     stack_start(stack, "dispatcher-1");
-    send_load(10);
-    WAIT_FOR(10000, pending() > 0);
+    send_many(stack, next_sender, 10);
+    WAIT_FOR(10000, held_count(stack) > 0);
     stack_stop(stack, "dispatcher-1");
-    ck_assert_int_eq(pending(), 0);
+    ck_assert_int_eq(held_count(stack), 0);
 }
 END_TEST
 
@@ -335,12 +348,15 @@ Suite *suite_dispatcher(void) {
     tcase_add_test(tests, too_many_requests_waits_the_time_asked_and_spends_no_attempt);
     tcase_add_test(tests, what_the_provider_refuses_for_good_fails_at_once_and_is_a_dead_letter);
     tcase_add_test(tests, a_message_fails_after_its_last_attempt);
+    tcase_add_test(tests, a_message_past_its_deadline_fails_uncalled);
     tcase_add_test(tests, an_open_breaker_lets_messages_wait_and_the_other_provider_notices_nothing);
     tcase_add_test(tests, wrong_credentials_open_the_breaker_and_spend_no_attempt);
     tcase_add_test(tests, a_provider_that_is_away_is_waited_for);
     tcase_add_test(tests, a_dispatcher_that_is_killed_with_calls_in_flight_delivers_each_message);
     tcase_add_test(tests, what_a_dead_dispatcher_held_is_taken_over_by_another);
     tcase_add_test(tests, a_dispatcher_that_was_stopped_and_goes_on_settles_nothing_twice);
+    tcase_add_test(tests, a_success_that_comes_late_is_recorded_and_ends_the_token);
+    tcase_add_test(tests, a_failure_that_comes_late_is_logged_and_ignored);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
     tcase_add_test(tests, a_drain_finishes_the_calls_in_flight);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);

@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "tests/support/arrival.h"
 #include "tests/support/load.h"
 #include "tests/support/stack.h"
-
-#define CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS of stack.c
 
 static struct stack *stack;
 static unsigned next_sender = 1000; // each test has senders of its own
@@ -47,35 +45,8 @@ static struct load *begin_load(unsigned count) {
                                              .repeats = 300});
 }
 
-#define OF_THIS_TEST "m.from_address BETWEEN '+1555%07u' AND '+1555%07u'", next_sender, next_sender + 99
-
-static int64_t stored(void) {
-    return stack_sql(stack, "SELECT count(*) FROM messages AS m WHERE " OF_THIS_TEST);
-}
-
-static int64_t sent(void) {
-    return stack_sql(stack,
-                     "SELECT count(*) FROM messages AS m JOIN deliveries AS d ON d.message_id = m.id WHERE d.status "
-                     "= 'sent' AND " OF_THIS_TEST);
-}
-
 static void assert_all_arrives(struct load *load, unsigned count) {
-    struct load_result *result = load_finish(load);
-    ck_assert_uint_eq(result->accepted, count);
-    WAIT_FOR(30000, stored() >= count);
-    WAIT_FOR(30000, sent() >= count);
-    WAIT_FOR(4 * CLAIM_MS, stack_is_drained(stack));
-    for (unsigned i = 0; i < result->accepted; i++) {
-        ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s'", result->ids[i]), 1);
-    }
-    ck_assert_int_eq(stored(), count);
-    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM conversations AS c WHERE message_count <> (SELECT count(*) "
-                                      "FROM messages WHERE conversation_id = c.id)"),
-                     0);
-    ck_assert_int_eq(stack_sql(stack, "SELECT sum(messages) FROM totals"),
-                     stack_sql(stack, "SELECT count(*) FROM messages"));
-    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters"), 0);
-    load_result_free(result);
+    arrival_check(stack, load, next_sender, count);
 }
 
 START_TEST(redis_is_killed_under_load_and_no_202_is_lost) {

@@ -273,6 +273,31 @@ START_TEST(what_is_given_back_goes_to_the_next_who_claims) {
 }
 END_TEST
 
+static redisReply *quarantine(const char *me, const char *entry, int count) {
+    return stack_redis(stack, "FCALL %s 2 outbound:{sms-mms:0} events:{sms-mms:0} %s %s %d why [\"x\"]",
+                       library_function(LIBRARY_QUARANTINE), me, entry, count);
+}
+
+START_TEST(what_is_no_token_is_moved_to_the_events_once_and_by_its_holder_only) {
+    add("1-1", "a");
+    read_all("me");
+    static const struct {
+        const char *me;
+        int count;
+        const char *says;
+    } tries[] = {{"other", 1, "LOST"}, {"me", 2, "LOST"}, {"me", 1, "OK"}, {"me", 1, "LOST"}};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        redisReply *said = quarantine(tries[i].me, "1-1", tries[i].count);
+        ck_assert_str_eq(reply_text(said, 0), tries[i].says);
+        freeReplyObject(said);
+    }
+    assert_state(0, 0, 0, 1);
+    assert_last_event("k", "poison");
+    assert_last_event("entry", "1-1");
+    assert_last_event("fields", "[\"x\"]");
+}
+END_TEST
+
 START_TEST(a_lease_is_renewed_by_its_holder_only_and_keeps_its_count) {
     add("1-1", "a");
     read_all("me");
@@ -321,12 +346,133 @@ START_TEST(only_silent_consumers_without_entries_are_forgotten) {
 }
 END_TEST
 
+#define REPLAY_KEYS                                                                                                    \
+    "outbound:{sms-mms:0} events:{sms-mms:0} parked:{sms-mms:0} replayed:{sms-mms:0}:a:1 idem:{sms-mms:0}:k"
+
+// What a replay of message a says: cap entries at most, recorded by Postgres or not, under a key where ttl_ms is not 0.
+static void assert_replay(const char *says, int cap, int recorded, int ttl_ms, const char *token) {
+    ASSERT_SAYS(says, "FCALL %s 5 " REPLAY_KEYS " a 1 {} %d %d %d %s", library_function(LIBRARY_REPLAY), cap, recorded,
+                ttl_ms, token);
+}
+
 START_TEST(a_dead_letter_is_replayed_once) {
-    const char *call = "FCALL %s 3 outbound:{sms-mms:0} events:{sms-mms:0} replay:{sms-mms:0}:a:1 a 1 {}";
-    ASSERT_SAYS("OK", call, library_function(LIBRARY_REPLAY));
-    ASSERT_SAYS("ALREADY", call, library_function(LIBRARY_REPLAY));
+    assert_replay("OK", 10, 0, 0, "-");
+    assert_replay("ALREADY", 10, 0, 0, "-");
     assert_state(1, 0, 0, 1);
     assert_last_event("k", "replayed");
+    ck_assert_int_gt(stack_redis_int(stack, "PTTL replayed:{sms-mms:0}:a:1"), 0);
+}
+END_TEST
+
+START_TEST(a_dead_letter_that_is_recorded_as_replayed_is_not_replayed_though_the_guard_has_gone) {
+    assert_replay("ALREADY", 10, 1, 0, "-");
+    assert_state(0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(a_replay_is_refused_when_the_backlog_is_at_its_cap) {
+    add("1-1", "b");
+    assert_replay("FULL", 1, 0, 60000, "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb");
+    assert_state(1, 0, 0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS idem:{sms-mms:0}:k replayed:{sms-mms:0}:a:1"), 0);
+}
+END_TEST
+
+START_TEST(a_replay_repeated_under_its_key_is_told_apart_from_another_under_it) {
+    assert_replay("OK", 10, 0, 60000, "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb");
+    assert_replay("REPLAY", 10, 0, 60000, "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb");
+    assert_replay("REPLAY", 10, 1, 60000, "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb");
+    assert_replay("REUSED", 10, 0, 60000, "aaaaaaaaaaaaaaaacccccccccccccccc");
+    assert_state(1, 0, 0, 1);
+}
+END_TEST
+
+#define JOB_KEYS "replays:{replay} replaying:{replay}"
+
+static redisReply *ask(const char *token, int ttl_ms, int most, int matched) {
+    return stack_redis(stack, "FCALL %s 2 replays:{replay} idem:{replay}:k %s %d %d %d last %d",
+                       library_function(LIBRARY_REPLAY_ASK), token, ttl_ms, most, matched, matched);
+}
+
+#define ASSERT_ASKED(word, matched, ...)                                                                               \
+    do {                                                                                                               \
+        redisReply *said = ask(__VA_ARGS__);                                                                           \
+        ck_assert_str_eq(reply_text(said, 0), word);                                                                   \
+        ck_assert_str_eq(reply_text(said, 1), matched);                                                                \
+        freeReplyObject(said);                                                                                         \
+    } while (0)
+
+START_TEST(a_replay_of_many_waits_as_a_job_and_its_repeat_makes_no_other) {
+    ASSERT_ASKED("OK", "7", "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", 60000, 2, 7);
+    ASSERT_ASKED("REPLAY", "7", "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", 60000, 2, 3);
+    ASSERT_ASKED("REUSED", "", "aaaaaaaaaaaaaaaacccccccccccccccc", 60000, 2, 3);
+    ASSERT_ASKED("OK", "3", "-", 0, 2, 3);
+    ASSERT_ASKED("FULL", "", "-", 0, 2, 3);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN replays:{replay}"), 2);
+}
+END_TEST
+
+static redisReply *take(const char *me, int lease_ms) {
+    return stack_redis(stack, "FCALL %s 2 " JOB_KEYS " %s %d", library_function(LIBRARY_REPLAY_TAKE), me, lease_ms);
+}
+
+// Takes the job at the head, which has come so far; its entry id is owned by the caller.
+static char *take_job(const char *me, int lease_ms, const char *after) {
+    redisReply *reply = take(me, lease_ms);
+    ck_assert_str_eq(reply_text(reply, 0), "JOB");
+    ck_assert_str_eq(reply_text(reply, 2), after);
+    char *job = strdup(reply_text(reply, 1));
+    freeReplyObject(reply);
+    return job;
+}
+
+static void assert_taken(const char *says, const char *me) {
+    redisReply *reply = take(me, 60000);
+    ck_assert_str_eq(reply_text(reply, 0), says);
+    freeReplyObject(reply);
+}
+
+static void assert_kept(const char *says, const char *me, const char *job, int finished, int after) {
+    ASSERT_SAYS(says, "FCALL %s 2 " JOB_KEYS " %s %s 60000 %d %d 1 0", library_function(LIBRARY_REPLAY_KEEP), me, job,
+                finished, after);
+}
+
+START_TEST(one_persister_at_a_time_runs_the_job_at_the_head_and_keeps_how_far_it_is) {
+    assert_taken("NONE", "me");
+    freeReplyObject(ask("-", 0, 10, 1));
+    freeReplyObject(ask("-", 0, 10, 2));
+    char *job = take_job("me", 60000, "0");
+    assert_taken("BUSY", "another");
+    assert_kept("LOST", "another", job, 0, 5);
+    assert_kept("OK", "me", job, 0, 5);
+    free(job);
+    job = take_job("me", 60000, "5"); // it was restarted
+    assert_kept("OK", "me", job, 1, 9);
+    assert_kept("LOST", "me", job, 0, 9);
+    free(job);
+    free(take_job("another", 60000, "0")); // the second job, from its beginning
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN replays:{replay}"), 1);
+}
+END_TEST
+
+START_TEST(a_job_goes_to_another_persister_when_the_lease_of_its_owner_is_over) {
+    freeReplyObject(ask("-", 0, 10, 1));
+    char *job = take_job("me", 1, "0");
+    redisReply *reply;
+    WAIT_FOR(5000, (reply = take("another", 60000), freeReplyObject(reply), true) &&
+                       stack_redis_int(stack, "HSTRLEN replaying:{replay} owner") == 7);
+    assert_kept("LOST", "me", job, 0, 5);
+    free(job);
+}
+END_TEST
+
+START_TEST(a_job_that_an_operator_deletes_ends) {
+    freeReplyObject(ask("-", 0, 10, 1));
+    char *job = take_job("me", 60000, "0");
+    ck_assert_int_eq(stack_redis_int(stack, "XDEL replays:{replay} %s", job), 1);
+    assert_kept("LOST", "me", job, 0, 5);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS replaying:{replay}"), 0);
+    free(job);
 }
 END_TEST
 
@@ -351,10 +497,18 @@ Suite *suite_token(void) {
     tcase_add_test(tests, claim_takes_what_was_delivered_but_is_held_by_nobody);
     tcase_add_test(tests, claim_takes_no_more_than_asked_for);
     tcase_add_test(tests, what_is_given_back_goes_to_the_next_who_claims);
+    tcase_add_test(tests, what_is_no_token_is_moved_to_the_events_once_and_by_its_holder_only);
     tcase_add_test(tests, a_lease_is_renewed_by_its_holder_only_and_keeps_its_count);
     tcase_add_test(tests, done_deletes_as_many_entries_as_it_is_given);
     tcase_add_test(tests, only_silent_consumers_without_entries_are_forgotten);
     tcase_add_test(tests, a_dead_letter_is_replayed_once);
+    tcase_add_test(tests, a_dead_letter_that_is_recorded_as_replayed_is_not_replayed_though_the_guard_has_gone);
+    tcase_add_test(tests, a_replay_is_refused_when_the_backlog_is_at_its_cap);
+    tcase_add_test(tests, a_replay_repeated_under_its_key_is_told_apart_from_another_under_it);
+    tcase_add_test(tests, a_replay_of_many_waits_as_a_job_and_its_repeat_makes_no_other);
+    tcase_add_test(tests, one_persister_at_a_time_runs_the_job_at_the_head_and_keeps_how_far_it_is);
+    tcase_add_test(tests, a_job_goes_to_another_persister_when_the_lease_of_its_owner_is_over);
+    tcase_add_test(tests, a_job_that_an_operator_deletes_ends);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -37,6 +37,10 @@ first_port_wins() { # from the environment, then the file of settings, then the 
   is 8080 "$(unset PORT && port_setting PORT no_such_key 8080 && echo "$PORT")"
 }
 
+refuses() { # PROGRAM SETTING VALUE
+  fails_saying "$1: $2" timeout 10 env "$2=$3" "$BUILD_DIR/$1"
+}
+
 it 'takes a bare value' reads_dotenv plain 'NAME=plain'
 it 'takes a value after export' reads_dotenv plain 'export NAME=plain'
 it 'drops a comment after a bare value' reads_dotenv plain 'NAME=plain # said'
@@ -57,4 +61,12 @@ it 'takes quotes there' is .other "$(from_config run_dir 'run_dir = ".other"')"
 it 'reads a port from the environment, then the file of settings, then takes the default' first_port_wins
 it 'hides a password in a URL' is 'postgres://me:***@host/db' "$(redact 'postgres://me:p@ss@host/db')"
 it 'leaves a URL without one' is 'redis://127.0.0.1:6379' "$(redact 'redis://127.0.0.1:6379')"
+for program in ingest dispatcher persister mock-provider; do
+  it "$program refuses a REDIS_URL that asks for TLS" refuses "$program" REDIS_URL rediss://127.0.0.1
+  it "$program refuses a LOG_LEVEL that is none" refuses "$program" LOG_LEVEL loud
+done
+it 'ingest refuses a DATABASE_URL that is none' refuses ingest DATABASE_URL nonsense
+it 'persister refuses a DATABASE_URL that is none' refuses persister DATABASE_URL nonsense
+it 'dispatcher refuses a provider URL that is neither http nor https' refuses dispatcher PROVIDER_SMS_URL ftp://127.0.0.1
+it 'ingest refuses proxies that are no addresses' refuses ingest TRUSTED_PROXIES nonsense
 finish

@@ -2,6 +2,8 @@
 #include "tests/support/child.h"
 
 #include <check.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -19,6 +21,8 @@
 
 #include "shared/buf.h"
 #include "shared/mem.h"
+
+enum { MOST_MEMBERS = 256, MEMBER_END_MS = 5000 };
 
 struct child {
     char *name;
@@ -48,9 +52,9 @@ static void become(const struct child_options *options, const char *log_path, ch
         dprintf(STDERR_FILENO, "%s can't be started: %s\n", options->name, strerror(errno));
         _exit(126);
     }
-    for (int fd = STDERR_FILENO + 1; fd < 256; fd++) {
-        close(fd); // a test's sockets must not live on in a program that is killed to break them
-    }
+    close_range(STDERR_FILENO + 1, ~0U,
+                0);           // a test's sockets must not live on in a program that is killed to break them
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow fails its writer as a full disk would
     drop_privileges(options->user);
     prctl(PR_SET_PDEATHSIG, options->death_signal); // after the change of user, which clears it
     if (getppid() != parent) {
@@ -110,6 +114,51 @@ pid_t child_pid(const struct child *child) {
 void child_signal(const struct child *child, int signal) {
     if (child->end < 0) {
         kill(child->pid, signal);
+    }
+}
+
+// From /proc/<pid>/stat, "pid (name) state parent …", where the name may hold anything; -1 when it is gone.
+static pid_t parent_of(const char *pid) {
+    char path[64], line[512] = "";
+    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return -1;
+    }
+    const char *behind = fgets(line, sizeof line, file) != NULL ? strrchr(line, ')') : NULL;
+    fclose(file);
+    return behind != NULL && strlen(behind) > 4 ? (pid_t)strtol(behind + 4, NULL, 10) : -1;
+}
+
+size_t child_list(pid_t pid, pid_t *out, size_t room) {
+    size_t count = 0;
+    DIR *processes = opendir("/proc");
+    ck_assert_ptr_nonnull(processes);
+    for (const struct dirent *entry; count < room && (entry = readdir(processes)) != NULL;) {
+        if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name) == pid) {
+            out[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
+        }
+    }
+    closedir(processes);
+    return count;
+}
+
+void child_kill_family(struct child *child) {
+    pid_t members[MOST_MEMBERS];
+    int ends[MOST_MEMBERS];
+    child_signal(child, SIGSTOP); // so that it gets no further children
+    size_t count = child_list(child->pid, members, MOST_MEMBERS);
+    for (size_t i = 0; i < count; i++) {
+        ends[i] = pidfd_open(members[i], 0);
+        kill(members[i], SIGKILL);
+    }
+    child_signal(child, SIGKILL);
+    for (size_t i = 0; i < count; i++) {
+        struct pollfd wait = {.fd = ends[i], .events = POLLIN};
+        if (ends[i] >= 0) {
+            ck_assert_int_eq(poll(&wait, 1, MEMBER_END_MS), 1);
+            close(ends[i]);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_CHILD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 // A program that a test runs: its own working folder and log file, its own environment (only PATH is inherited); it
@@ -24,6 +25,10 @@ struct child *child_start(const struct child_options *options);
 pid_t child_pid(const struct child *child);
 // Sends a signal to it, if it still runs.
 void child_signal(const struct child *child, int signal);
+// kill -9 of it and of all its own children at once, and waits until they are gone; to be followed by child_wait.
+void child_kill_family(struct child *child);
+// The processes whose parent is pid; fills at most `room` and returns how many.
+size_t child_list(pid_t pid, pid_t *out, size_t room);
 // Waits for its end. Returns its exit status, 128 + the signal that ended it, or -1 when it still runs after
 // timeout_ms. The first end is remembered.
 int child_wait(struct child *child, int timeout_ms);

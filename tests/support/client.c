@@ -50,17 +50,47 @@ static struct curl_slist *header_list(const char *body, const char *const *heade
     return list;
 }
 
+struct client {
+    CURL *curl;
+};
+
+struct client *client_create(void) {
+    struct client *client = xcalloc(1, sizeof *client);
+    client->curl = curl_easy_init();
+    return client;
+}
+
+void client_destroy(struct client *client) {
+    curl_easy_cleanup(client->curl);
+    free(client);
+}
+
+static void set_fresh(CURL *curl, bool fresh) {
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+    curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, fresh ? 1L : 0L);
+}
+
 struct answer *client_call(const char *method, const char *url, const char *body, const char *const *headers,
                            int timeout_ms) {
+    struct client *client = client_create();
+    struct answer *answer = client_ask(client, true, method, url, body, headers, timeout_ms);
+    client_destroy(client);
+    return answer;
+}
+
+struct answer *client_ask(struct client *client, bool fresh, const char *method, const char *url, const char *body,
+                          const char *const *headers, int timeout_ms) {
     struct answer *answer = xcalloc(1, sizeof *answer);
     struct buf text = {0};
     struct buf head = {0};
     int64_t began = clock_monotonic_us();
-    CURL *curl = curl_easy_init();
+    CURL *curl = client->curl;
+    curl_easy_reset(curl); // its connections stay
     struct curl_slist *list = header_list(body, headers);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+    set_fresh(curl, fresh);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
@@ -72,11 +102,12 @@ struct answer *client_call(const char *method, const char *url, const char *body
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     }
-    if (curl_easy_perform(curl) == CURLE_OK) {
+    CURLcode result = curl_easy_perform(curl);
+    answer->reached = result != CURLE_COULDNT_CONNECT;
+    if (result == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
     }
     curl_slist_free_all(list);
-    curl_easy_cleanup(curl);
     buf_puts(&text, "");
     buf_puts(&head, "");
     answer->body = text.data;

@@ -3,6 +3,7 @@
 #define TESTS_SUPPORT_CLIENT_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 
 struct answer {
     long status;    // 0: there was no answer
+    bool reached;   // false: not even a connection was made
     char *body;     // NUL-terminated, "" when there was none
     char *headers;  // the last answer's header lines
     cJSON *json;    // the body as JSON, or NULL
@@ -20,6 +22,14 @@ struct answer {
 // NULL-terminated, may be NULL) say otherwise. Never NULL; release with answer_free.
 struct answer *client_call(const char *method, const char *url, const char *body, const char *const *headers,
                            int timeout_ms);
+// A client that keeps its connections; for one thread.
+struct client;
+struct client *client_create(void);
+void client_destroy(struct client *client);
+// As client_call. fresh: over a connection of its own, as libcurl repeats a request by itself when a connection that it
+// kept turns out to be broken.
+struct answer *client_ask(struct client *client, bool fresh, const char *method, const char *url, const char *body,
+                          const char *const *headers, int timeout_ms);
 void answer_free(struct answer *answer);
 // A header's value, owned by the caller, or NULL when it is missing.
 char *answer_header(const struct answer *answer, const char *name);

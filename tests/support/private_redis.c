@@ -66,6 +66,10 @@ const char *private_redis_url(const struct private_redis *redis) {
     return redis->url;
 }
 
+const char *private_redis_folder(const struct private_redis *redis) {
+    return redis->folder;
+}
+
 void private_redis_freeze(struct private_redis *redis) {
     child_signal(redis->child, SIGSTOP);
 }

@@ -14,6 +14,8 @@ struct private_redis *private_redis_start(const char *const *extra);
 uint16_t private_redis_port(const struct private_redis *redis);
 // redis://127.0.0.1:<port>. Owned by it.
 const char *private_redis_url(const struct private_redis *redis);
+// Where it runs: a path in `extra` may be relative to it. Owned by it.
+const char *private_redis_folder(const struct private_redis *redis);
 // SIGSTOP: its kernel still takes connections and bytes, nothing is answered. private_redis_thaw undoes it.
 void private_redis_freeze(struct private_redis *redis);
 void private_redis_thaw(struct private_redis *redis);

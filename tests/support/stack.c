@@ -84,16 +84,6 @@ static struct member *find_or_add(struct stack *stack, const char *name) {
     return member;
 }
 
-pid_t stack_pid(struct stack *stack, const char *name) {
-    struct member *member = must_find(stack, name);
-    ck_assert_msg(member->child != NULL, "%s doesn't run", name);
-    return child_pid(member->child);
-}
-
-const char *stack_folder(const struct stack *stack) {
-    return stack->folder;
-}
-
 uint16_t stack_port(struct stack *stack, const char *name) {
     return find_or_add(stack, name)->port;
 }
@@ -101,10 +91,13 @@ uint16_t stack_port(struct stack *stack, const char *name) {
 static void start_redis(struct stack *stack, struct member *member) {
     char *configuration = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
     char *port = xasprintf("%u", member->port);
-    const char *argv[] = {"redis-server", configuration, "--port", port, "--dir", stack->folder, NULL};
+    char *data = xasprintf("%s/redis", stack->folder);
+    ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
+    const char *argv[] = {"redis-server", configuration, "--port", port, "--dir", data, NULL};
     member->child = child_start(
         &(struct child_options){.name = REDIS, .folder = stack->folder, .argv = argv, .death_signal = SIGKILL});
-    WAIT_FOR(START_MS, stack_redis_int(stack, "DBSIZE") >= 0);
+    WAIT_FOR(START_MS, !child_is_running(member->child) || stack_redis_int(stack, "DBSIZE") >= 0);
+    free(data);
     free(port);
     free(configuration);
 }
@@ -156,7 +149,7 @@ static void start_program(struct stack *stack, struct member *member, const char
         }
     }
     for (size_t i = 0; i < sizeof own / sizeof *own && count < MAX_VARIABLES; i++) {
-        if (!(i == 4 && member->port == 0)) {
+        if (!(i == 4 && member->port == 0) && !is_given(variables, count, own[i])) {
             variables[count++] = own[i];
         }
     }
@@ -184,7 +177,7 @@ static bool serves_or_ended(struct stack *stack, struct member *member) {
     return !child_is_running(member->child) || (ready ? status == 200 : status != 0);
 }
 
-void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
+void stack_launch(struct stack *stack, const char *name, const char *const *environment) {
     struct member *member = find_or_add(stack, name);
     ck_assert_msg(member->child == NULL, "%s runs already", name);
     if (strcmp(name, REDIS) == 0) {
@@ -193,9 +186,15 @@ void stack_start_with(struct stack *stack, const char *name, const char *const *
         start_postgres(stack, member, environment);
     } else {
         start_program(stack, member, environment);
-        if (member->port != 0) {
-            WAIT_FOR(START_MS, serves_or_ended(stack, member));
-        }
+    }
+}
+
+void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
+    stack_launch(stack, name, environment);
+    struct member *member = must_find(stack, name);
+    bool is_server = strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0;
+    if (member->port != 0 && !is_server) {
+        WAIT_FOR(START_MS, serves_or_ended(stack, member));
     }
     ck_assert_msg(child_is_running(member->child), "%s ended with %d: see %s/%s.log", name,
                   child_wait(member->child, 0), stack->folder, name);
@@ -262,13 +261,27 @@ void stack_signal(struct stack *stack, const char *name, int signal) {
     child_signal(member->child, signal);
 }
 
-static int end(struct stack *stack, const char *name, int signal) {
-    stack_signal(stack, name, signal);
+const char *stack_folder(const struct stack *stack) {
+    return stack->folder;
+}
+
+pid_t stack_pid(struct stack *stack, const char *name) {
+    struct member *member = must_find(stack, name);
+    ck_assert_msg(member->child != NULL, "%s doesn't run", name);
+    return child_pid(member->child);
+}
+
+int stack_bury(struct stack *stack, const char *name) {
     struct member *member = must_find(stack, name);
     int status = child_wait(member->child, deadline_scaled(STOP_MS));
     child_destroy(member->child);
     member->child = NULL;
     return status;
+}
+
+static int end(struct stack *stack, const char *name, int signal) {
+    stack_signal(stack, name, signal);
+    return stack_bury(stack, name);
 }
 
 void stack_stop(struct stack *stack, const char *name) {
@@ -278,7 +291,10 @@ void stack_stop(struct stack *stack, const char *name) {
 
 void stack_kill(struct stack *stack, const char *name) {
     // The end of Postgres's first process alone would leave the others, which hold the data for a moment longer.
-    (void)end(stack, name, strcmp(name, POSTGRES) == 0 ? SIGQUIT : SIGKILL);
+    if (strcmp(name, POSTGRES) == 0) {
+        child_kill_family(must_find(stack, name)->child);
+    }
+    (void)end(stack, name, SIGKILL);
 }
 
 // Ingest first, so that nothing new comes while the others drain.

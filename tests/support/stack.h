@@ -38,19 +38,23 @@ void stack_destroy(struct stack *stack);
 void stack_start(struct stack *stack, const char *name);
 // environment is laid over the suite's; for Postgres it is its settings ("fsync=on").
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment);
+// The same without waiting until a program is ready (a server is waited for).
+void stack_launch(struct stack *stack, const char *name, const char *const *environment);
 // Postgres, and one of each program, named with 1.
 void stack_start_all(struct stack *stack);
 // Ends it by SIGTERM (Postgres: fast shutdown), and fails unless it exits with 0 within 15 s.
 void stack_stop(struct stack *stack, const char *name);
-// kill -9, and waits for its end.
+// kill -9 (of Postgres: of all its processes), and waits for its end.
 void stack_kill(struct stack *stack, const char *name);
 // SIGSTOP, SIGCONT, …
 void stack_signal(struct stack *stack, const char *name, int signal);
 bool stack_is_running(struct stack *stack, const char *name);
-
+// Forgets one that has ended by itself, so that it can be started again. Returns its status as child_wait has it.
+int stack_bury(struct stack *stack, const char *name);
 pid_t stack_pid(struct stack *stack, const char *name);
-// Where its members log (<name>.log).
+// Where everything is: logs, Postgres's data in postgres/, Redis's in redis/. Owned by the stack.
 const char *stack_folder(const struct stack *stack);
+
 // The port of "ingest-<n>", "mock-provider", "redis" or "postgres".
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.

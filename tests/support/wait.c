@@ -19,7 +19,8 @@ static void free_timer(uv_handle_t *timer) {
 bool wait_turn(uv_loop_t *loop, int64_t deadline) {
     uv_timer_t *timer = xmalloc(sizeof *timer);
     uv_timer_init(loop, timer);
-    uv_timer_start(timer, on_timer, TURN_MS, 0);
+    // It repeats: one that is due by the time the turn begins would be run before the poll, which then had no end.
+    uv_timer_start(timer, on_timer, TURN_MS, TURN_MS);
     uv_run(loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)timer, free_timer);
     uv_run(loop, UV_RUN_NOWAIT);

@@ -36,6 +36,17 @@ START_TEST(a_messages_cursor_comes_back_as_it_went) {
 }
 END_TEST
 
+START_TEST(a_dead_letters_cursor_comes_back_as_it_went_and_is_no_other_lists) {
+    struct cursor there = {.page = 3, .time_us = times[3], .id.number = 42}, back;
+    char text[CURSOR_SIZE];
+    cursor_format(CURSOR_DEAD_LETTER, &there, text);
+    ck_assert_int_eq(cursor_parse(CURSOR_DEAD_LETTER, text, &back), 0);
+    ck_assert_int_eq(back.time_us, there.time_us);
+    ck_assert_int_eq(back.id.number, 42);
+    ck_assert_int_eq(cursor_parse(CURSOR_CONVERSATION, text, &back), -1);
+}
+END_TEST
+
 START_TEST(a_cursor_of_the_other_list_is_refused) {
     struct cursor cursor = {.page = 2, .time_us = 5, .id.number = 3};
     char text[CURSOR_SIZE];
@@ -133,6 +144,7 @@ Suite *suite_cursor(void) {
     TCase *tests = tcase_create("cursor");
     tcase_add_test(tests, a_conversations_cursor_comes_back_as_it_went);
     tcase_add_test(tests, a_messages_cursor_comes_back_as_it_went);
+    tcase_add_test(tests, a_dead_letters_cursor_comes_back_as_it_went_and_is_no_other_lists);
     tcase_add_test(tests, a_cursor_of_the_other_list_is_refused);
     tcase_add_test(tests, a_cursor_that_was_altered_is_refused);
     tcase_add_test(tests, a_time_or_an_id_out_of_range_is_refused);

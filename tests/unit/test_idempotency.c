@@ -102,6 +102,22 @@ START_TEST(each_field_changes_the_digest) {
 }
 END_TEST
 
+START_TEST(texts_that_differ_or_are_missing_have_another_digest) {
+    const char *const lists[][2] = {{"a", "bc"}, {"ab", "c"}, {"a", NULL}, {NULL, "a"}, {"a", ""}};
+    const struct uuid id = {{1}};
+    uint8_t tokens[5][IDEMPOTENCY_TOKEN_SIZE], again[IDEMPOTENCY_TOKEN_SIZE];
+    for (size_t i = 0; i < 5; i++) {
+        idempotency_token_of_texts(&id, lists[i], 2, tokens[i]);
+        idempotency_token_of_texts(&id, lists[i], 2, again);
+        ck_assert_mem_eq(tokens[i], again, sizeof again);
+        ck_assert_mem_eq(tokens[i], id.bytes, UUID_BYTES);
+        for (size_t k = 0; k < i; k++) {
+            ck_assert_mem_ne(tokens[i], tokens[k], sizeof again);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_time_that_the_arrival_gave_does_not_count) {
     struct message one = sample(), other = sample();
     other.occurred_ms = 99;
@@ -128,6 +144,7 @@ Suite *suite_idempotency(void) {
     tcase_add_test(tests, a_providers_id_holds_within_its_provider);
     tcase_add_test(tests, the_same_fields_have_the_same_digest);
     tcase_add_test(tests, each_field_changes_the_digest);
+    tcase_add_test(tests, texts_that_differ_or_are_missing_have_another_digest);
     tcase_add_test(tests, a_time_that_the_arrival_gave_does_not_count);
     tcase_add_test(tests, a_redelivery_is_the_same_whatever_it_holds);
     suite_add_tcase(suite, tests);

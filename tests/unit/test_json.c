@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
 #include "shared/json.h"
 #include "shared/mem.h"
+#include "tests/support/each.h"
 
 Suite *suite_json(void);
 
@@ -210,17 +210,16 @@ static void write_many_names(struct buf *text, int count) {
     }
 }
 
-START_TEST(one_repeated_name_among_many_is_found_quickly) {
+// Comparing each name with each would take far longer than the runner waits.
+START_TEST(one_repeated_name_among_very_many_is_found) {
     struct buf text = {0};
-    write_many_names(&text, 25000);
+    write_many_names(&text, 200000);
     size_t before = text.length;
     buf_putc(&text, '}');
-    int64_t started = clock_monotonic_us();
     const char *error;
     cJSON *tree = parse(text.data, text.length, &error);
     ck_assert_ptr_nonnull(tree);
     cJSON_Delete(tree);
-    ck_assert_int_lt(clock_monotonic_us() - started, 1000000); // comparing each with each takes far longer
     text.length = before;
     buf_puts(&text, ",\"7\":0}");
     ck_assert_ptr_null(parse(text.data, text.length, &error));
@@ -242,9 +241,9 @@ START_TEST(every_document_cut_short_or_changed_is_handled) {
         memcpy(changed, text, sizeof text);
         changed[(size_t)random() % (sizeof text - 1)] = (char)(random() % 256);
         cJSON *tree = parse(changed, sizeof text - 1, &error);
-        ck_assert_int_eq(tree == NULL, error != NULL);
+        ASSERT_EACH((tree == NULL) == (error != NULL));
         // What the check lets pass, cJSON must be able to read.
-        ck_assert(error == NULL || strstr(error, "can't be read") == NULL);
+        ASSERT_EACH(error == NULL || strstr(error, "can't be read") == NULL);
         cJSON_Delete(tree);
     }
 }
@@ -428,7 +427,7 @@ Suite *suite_json(void) {
     tcase_add_test(tests, a_nul_byte_is_no_part_of_a_document);
     tcase_add_test(tests, mixed_nesting_counts_arrays_and_objects_alike);
     tcase_add_test(tests, a_very_deep_document_is_refused_without_recursing_into_it);
-    tcase_add_test(tests, one_repeated_name_among_many_is_found_quickly);
+    tcase_add_test(tests, one_repeated_name_among_very_many_is_found);
     tcase_add_test(tests, every_document_cut_short_or_changed_is_handled);
     tcase_add_test(tests, names_are_looked_up_exactly);
     tcase_add_loop_test(tests, an_integer_is_exact_or_none, 0, sizeof numbers / sizeof *numbers);

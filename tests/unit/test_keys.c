@@ -36,6 +36,16 @@ START_TEST(the_partition_hash_is_fnv_1a) { // the test vectors of its authors, i
 }
 END_TEST
 
+START_TEST(a_partition_is_named_by_provider_and_number_and_a_replays_guard_lies_in_it) {
+    struct partition_keys keys;
+    char guard[KEY_GUARD_SIZE];
+    partition_keys_of(PROVIDER_EMAIL, 3, &keys);
+    ck_assert_str_eq(keys.events, "events:{email:3}");
+    replay_guard_key(keys.tag, "0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", 2147483647, guard);
+    ck_assert_str_eq(guard, "replayed:{email:3}:0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11:2147483647");
+}
+END_TEST
+
 START_TEST(one_partition_or_none_takes_everything) {
     ck_assert_uint_eq(partition_of("+12016661234", 1), 0);
     ck_assert_uint_eq(partition_of("+12016661234", 0), 0);
@@ -70,6 +80,7 @@ Suite *suite_keys(void) {
     tcase_add_test(tests, all_keys_of_a_partition_carry_its_hash_tag);
     tcase_add_test(tests, a_tag_too_long_to_be_ours_is_cut);
     tcase_add_test(tests, the_partition_hash_is_fnv_1a);
+    tcase_add_test(tests, a_partition_is_named_by_provider_and_number_and_a_replays_guard_lies_in_it);
     tcase_add_test(tests, one_partition_or_none_takes_everything);
     tcase_add_test(tests, senders_spread_over_all_partitions);
     tcase_add_test(tests, each_provider_has_a_breaker_of_its_own);

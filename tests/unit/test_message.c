@@ -97,6 +97,46 @@ START_TEST(a_received_email_reads_back_as_it_was_written) {
 }
 END_TEST
 
+START_TEST(a_message_out_of_postgres_gets_its_normalized_addresses_back) {
+    static const char sms[] = "{\"type\":\"sms\",\"direction\":\"outbound\",\"from\":\"+1 (201) 666-1234\",\"to\":"
+                              "\"+18045551234\",\"body\":\"x\",\"attachments\":[\"a\"],\"occurred_ms\":1,"
+                              "\"accepted_ms\":2,\"request_id\":null}";
+    static const char email[] = "{\"type\":\"email\",\"direction\":\"outbound\",\"from\":\"A+tag@X.com\",\"to\":"
+                                "\"b@x.com\",\"body\":\"x\",\"attachments\":[],\"occurred_ms\":1,\"accepted_ms\":2,"
+                                "\"request_id\":\"r\"}";
+    struct message message;
+    ck_assert_ptr_null(message_recall(sms, strlen(sms), &message));
+    ck_assert_str_eq(message.from, "+1 (201) 666-1234");
+    ck_assert_str_eq(message.sender, "+12016661234");
+    ck_assert_str_eq(message.recipient, "+18045551234");
+    ck_assert_str_eq(message.attachments[0], "a");
+    ck_assert_ptr_null(message.request_id);
+    message_free(&message);
+    ck_assert_ptr_null(message_recall(email, strlen(email), &message));
+    ck_assert_str_eq(message.sender, "a@x.com");
+    ck_assert_str_eq(message.request_id, "r");
+    message_free(&message);
+}
+END_TEST
+
+START_TEST(what_is_no_message_is_not_recalled) {
+    static const char *const texts[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"type\":\"sms\",\"direction\":\"outbound\"}",
+        "{\"type\":\"sms\",\"direction\":\"outbound\",\"from\":\"a@x.com\",\"to\":\"+18045551234\"}",
+        "{\"type\":\"sms\",\"direction\":\"outbound\",\"from\":\"+12016661234\",\"to\":5}",
+        "{\"type\":\"sms\",\"direction\":\"outbound\",\"from\":\"+12016661234\",\"to\":\"+18045551234\"}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct message message;
+        ck_assert_msg(message_recall(texts[i], strlen(texts[i]), &message) != NULL, "%s", texts[i]);
+        ck_assert_ptr_null(message.from);
+    }
+}
+END_TEST
+
 START_TEST(the_payload_is_a_readable_object) {
     struct message message = sample_send();
     message.body = (char[]){"hi"};
@@ -347,6 +387,8 @@ Suite *suite_message(void) {
     TCase *tests = tcase_create("message");
     tcase_add_test(tests, a_send_reads_back_as_it_was_written);
     tcase_add_test(tests, a_received_email_reads_back_as_it_was_written);
+    tcase_add_test(tests, a_message_out_of_postgres_gets_its_normalized_addresses_back);
+    tcase_add_test(tests, what_is_no_message_is_not_recalled);
     tcase_add_test(tests, the_payload_is_a_readable_object);
     tcase_add_loop_test(tests, each_field_is_checked, 0, sizeof changes / sizeof *changes);
     tcase_add_loop_test(tests, what_is_no_payload_is_refused, 0, sizeof garbage / sizeof *garbage);

@@ -226,10 +226,8 @@ START_TEST(a_silent_redis_is_dropped_after_the_time_out) {
     private_redis_freeze(redis);
     int64_t begun_us = clock_monotonic_us();
     call(&subject, "PING", NULL, NULL);
-    RUN_UNTIL(&loop, 5000, subject.lost == 1);
-    int64_t took_ms = (clock_monotonic_us() - begun_us) / 1000;
-    ck_assert_int_ge(took_ms, TIMEOUT_MS);
-    ck_assert_int_lt(took_ms, deadline_scaled(TIMEOUT_MS + 400));
+    RUN_UNTIL(&loop, TIMEOUT_MS + 1000, subject.lost == 1);
+    ck_assert_int_ge((clock_monotonic_us() - begun_us) / 1000, TIMEOUT_MS);
     run_for(&loop, 1000); // several attempts that connect and get no reply
     ck_assert_int_eq(subject.ups, 1);
     private_redis_thaw(redis);

@@ -37,6 +37,14 @@ START_TEST(a_literal_route_wins_over_a_pattern_whatever_its_method) {
 }
 END_TEST
 
+START_TEST(a_replay_of_many_is_no_dead_letters_id) {
+    ck_assert_str_eq(find("POST", "/api/dead-letters/replay", ROUTE_FOUND).route->pattern, "/api/dead-letters/replay");
+    ck_assert_str_eq(find("GET", "/api/dead-letters/replay", ROUTE_OTHER_METHOD).allow, "POST");
+    ck_assert_str_eq(find("GET", "/api/dead-letters/42", ROUTE_FOUND).parameter, "42");
+    ck_assert_str_eq(find("POST", "/api/dead-letters/42/replay", ROUTE_FOUND).parameter, "42");
+}
+END_TEST
+
 START_TEST(allow_names_all_methods_of_the_path) {
     struct route_match match = find("OPTIONS", "/api/provider/mock/config", ROUTE_OTHER_METHOD);
     ck_assert_str_eq(match.allow, "GET, HEAD, PUT");
@@ -115,6 +123,7 @@ Suite *suite_routes(void) {
     tcase_add_test(tests, a_route_is_found_by_method_and_path);
     tcase_add_test(tests, an_id_in_the_path_is_handed_on);
     tcase_add_test(tests, a_literal_route_wins_over_a_pattern_whatever_its_method);
+    tcase_add_test(tests, a_replay_of_many_is_no_dead_letters_id);
     tcase_add_test(tests, allow_names_all_methods_of_the_path);
     tcase_add_test(tests, head_works_where_get_does);
     tcase_add_test(tests, the_health_path_is_the_settings);

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include "shared/unicode.h"
+#include "tests/support/each.h"
 
 Suite *suite_unicode(void);
 
@@ -18,12 +19,9 @@ static bool reads_back(int32_t code) {
            (written == 1 || unicode_sequence((const char *)bytes, written - 1) == 0);
 }
 
-// One assertion for all: Check reports each to its parent, which takes longer than what is tested.
 START_TEST(every_code_point_is_read_as_it_was_written) {
-    int32_t code = 0;
-    while (code <= 0x10ffff && (!is_scalar(code) || reads_back(code)))
-        code++;
-    ck_assert_int_eq(code, 0x110000);
+    for (int32_t code = 0; code <= 0x10ffff; code++)
+        ASSERT_EACH(!is_scalar(code) || reads_back(code));
 }
 END_TEST
 
@@ -69,7 +67,7 @@ END_TEST
 START_TEST(control_characters_are_the_category_cc) {
     for (int32_t code = 0; code <= 0x10ffff; code++) {
         bool control = is_scalar(code) && utf8proc_category(code) == UTF8PROC_CATEGORY_CC;
-        ck_assert_int_eq(unicode_is_control(code), control);
+        ASSERT_EACH(unicode_is_control(code) == control);
     }
 }
 END_TEST
@@ -82,7 +80,7 @@ START_TEST(white_space_is_the_unicode_property) {
         bool separator = is_scalar(code) && (category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
                                              category == UTF8PROC_CATEGORY_ZP);
         bool expected = separator || (code >= 0x09 && code <= 0x0d) || code == 0x85;
-        ck_assert_int_eq(unicode_is_space(code), expected);
+        ASSERT_EACH(unicode_is_space(code) == expected);
         count += expected;
     }
     ck_assert_int_eq(count, 25); // as PropList.txt counts them

@@ -6,6 +6,7 @@
 
 #include "shared/clock.h"
 #include "shared/uuid.h"
+#include "tests/support/each.h"
 
 Suite *suite_uuid(void);
 
@@ -36,10 +37,10 @@ START_TEST(each_send_id_of_a_thread_is_greater_than_the_one_before) {
         struct uuid next = uuid_v7();
         char text[UUID_TEXT_SIZE];
         uuid_format(&next, text);
-        ck_assert_int_gt(memcmp(next.bytes, last.bytes, UUID_BYTES), 0);
-        ck_assert_int_gt(strcmp(text, last_text), 0);
-        ck_assert_int_eq(next.bytes[6] >> 4, 7);
-        ck_assert_int_eq(next.bytes[8] >> 6, 2);
+        ASSERT_EACH(memcmp(next.bytes, last.bytes, UUID_BYTES) > 0);
+        ASSERT_EACH(strcmp(text, last_text) > 0);
+        ASSERT_EACH(next.bytes[6] >> 4 == 7);
+        ASSERT_EACH(next.bytes[8] >> 6 == 2);
         last = next;
         memcpy(last_text, text, sizeof text);
     }

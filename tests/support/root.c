@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "tests/support/workspace.h"
+#include "tests/support/root.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-bool workspace_create(const char *name) {
+bool root_prepare(void) {
     char path[PATH_MAX];
     const char *build = getenv("BUILD_DIR");
     if (getcwd(path, sizeof path) == NULL || setenv("PROJECT_ROOT", path, 1) != 0) {
@@ -17,13 +17,13 @@ bool workspace_create(const char *name) {
     if (realpath(build != NULL ? build : "build", path) == NULL || setenv("BUILD_DIR", path, 1) != 0) {
         return false;
     }
-    snprintf(path, sizeof path, "%s/%s.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp", name);
+    snprintf(path, sizeof path, "%s/messaging-tests.XXXXXX", getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
     return mkdtemp(path) != NULL && chmod(path, 0755) == 0 && setenv("TEST_ROOT", path, 1) == 0;
 }
 
-void workspace_remove(void) {
+void root_clean_up(bool keep) {
     const char *root = getenv("TEST_ROOT");
-    if (getenv("KEEP") != NULL) {
+    if (keep || getenv("KEEP") != NULL) {
         printf("kept: %s\n", root);
         return;
     }

@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Replays messages that Redis has lost: what Postgres holds as not yet sent or failed, and what has no token any more,
+# neither in `outbound` nor in `parked`. That is so after a fail-over to a replica that had not received everything.
+#
+# Nothing stands still meanwhile, and Redis can be looked at in one place at a time only. So the order is:
+#   1. the rows that are unfinished, each with a mark that changes with every outcome that is recorded;
+#   2. the tokens: parked, then outbound from its beginning to its end, then parked again;
+#   3. wait until all events up to now are recorded;
+#   4. the rows once more, and the tokens once more.
+# A token that was there all the time and was overlooked in 2 must have gone from `outbound` to `parked` meanwhile, which
+# leaves an outcome in `events`: after 3 the row's mark is another. A token that ended before 2 ended with an outcome too:
+# after 3 the row is final. So a row that is unfinished and unmoved in 4 and has no token in 2 has lost it. The second look
+# is for what this reasoning forgot. `make check-protocol` plays these steps among everything else.
+#
+# A replay is guarded by message and generation: a second run, or one beside it, replays nothing twice.
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: bin/reconcile.sh [--dry-run] [--older-than SECONDS]
+
+Sends again what Redis lost in a fail-over: messages that Postgres holds as unfinished and that wait nowhere in Redis.
+Needs running persisters; it may run while everything else does, and again.
+
+  --dry-run     says which messages those are, and changes nothing
+  --older-than  only messages that nothing has happened to for so long (5)
+
+It waits up to RECONCILE_DRAIN_SECS (60) for the events to be recorded. Redis is REDIS_URL's and the database
+DATABASE_URL's, else the private ones. Exit status 0: done, also when nothing was lost.
+END
+}
+
+here=$(dirname -- "${BASH_SOURCE[0]}")
+# shellcheck source=bin/lib.sh
+. "$here/lib.sh"
+# shellcheck source=bin/lib-process.sh
+. bin/lib-process.sh
+# shellcheck source=bin/lib-memory.sh
+. bin/lib-memory.sh
+# shellcheck source=bin/lib-redis.sh
+. bin/lib-redis.sh
+# shellcheck source=bin/lib-postgres.sh
+. bin/lib-postgres.sh
+
+export LC_ALL=C # sort and comm compare bytes
+page=1000
+drain_secs=${RECONCILE_DRAIN_SECS:-60}
+dry_run=no
+seconds=5
+
+parse_arguments() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help) usage && exit 0 ;;
+    --dry-run) dry_run=yes ;;
+    --older-than)
+      seconds=${2:-}
+      [[ $seconds =~ ^[0-9]{1,9}$ ]] || die "--older-than takes seconds, not '$seconds'"
+      shift
+      ;;
+    *) die "unknown argument '$1'; see bin/reconcile.sh --help" ;;
+    esac
+    shift
+  done
+}
+
+redis() { redis-cli --no-auth-warning -e -u "$redis_url" "$@"; }
+database() { psql -X -w -q -A -t -F $'\t' -v ON_ERROR_STOP=1 "$database_url" "$@"; }
+
+connect() {
+  redis_url=${REDIS_URL:-$(private_redis_url)}
+  database_url=${DATABASE_URL:-$(private_database_url)}
+  redis_answers "$redis_url" || die "no Redis answers at $(redact "$redis_url")"
+  database -c 'SELECT 1' >/dev/null || die "no database answers at $(redact "$database_url")"
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/reconcile.XXXXXX")
+  trap 'rm -rf -- "$folder"' EXIT
+}
+
+# --- Looking
+
+unfinished() { database -v seconds="$seconds" -f bin/sql/unfinished.sql; }
+
+# read_tags: sets tags to the partitions in use. Where there are none, looking for tokens would find none either.
+read_tags() {
+  local said
+  said=$(redis --raw SMEMBERS partitions)
+  mapfile -t tags <<<"$said"
+  [ -n "$said" ] || die "Redis knows no partition in use: start ingest first"
+}
+
+# ids SCRIPT KEY START: the message ids that a script of redis/ finds, page by page.
+ids() {
+  local at=$3 lines
+  while [ -n "$at" ]; do
+    mapfile -t lines < <(redis --raw --eval "$1" "$2" , "$at" "$page")
+    [ "${#lines[@]}" -gt 0 ] || die "Redis doesn't answer $1"
+    at=${lines[0]}
+    printf '%s\n' "${lines[@]:1}"
+  done
+}
+
+# The ids of all tokens, sorted. The order matters: see above.
+tokens() {
+  local tag
+  {
+    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_outbound.lua "outbound:{$tag}" -; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+  } | sed '/^$/d' | sort -u
+}
+
+# is_recorded STREAM ENTRY: whether all events up to that one are.
+is_recorded() {
+  local said
+  said=$(redis --raw XRANGE "$1" - "$2" COUNT 1) && [ -z "$said" ]
+}
+
+drain_events() {
+  local tag said last
+  for tag in "${tags[@]}"; do
+    said=$(redis --raw XREVRANGE "events:{$tag}" + - COUNT 1)
+    last=${said%%$'\n'*}
+    [ -n "$last" ] || continue
+    wait_for "$drain_secs" is_recorded "events:{$tag}" "$last" ||
+      die "events:{$tag} isn't recorded up to $last after $drain_secs s: does a persister run?"
+  done
+}
+
+# find_lost: leaves the ids that have lost their token, sorted, in the file `lost`.
+find_lost() {
+  unfinished >"$folder/rows"
+  tokens >"$folder/tokens"
+  cut -f 1 "$folder/rows" | comm -23 - "$folder/tokens" >"$folder/suspects"
+  : >"$folder/lost"
+  [ -s "$folder/suspects" ] || return 0
+  drain_events
+  unfinished >"$folder/rows-again"
+  tokens >"$folder/tokens"
+  comm -12 "$folder/rows" "$folder/rows-again" | cut -f 1 | comm -12 - "$folder/suspects" |
+    comm -23 - "$folder/tokens" >"$folder/lost"
+}
+
+# --- Replaying
+
+load_library() {
+  local said
+  version=$(sha256sum redis/messaging.lua | cut -c 1-12)
+  said=$(sed "s/_dev\\b/_$version/g" redis/messaging.lua | redis-cli --no-auth-warning -u "$redis_url" -x FUNCTION LOAD 2>&1)
+  case $said in
+  messaging_* | *'already exists'*) ;;
+  *) die "the function library can't be loaded: $said" ;;
+  esac
+}
+
+# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served. No
+# backlog is too large for it: what is lost was accepted under the cap, once.
+replay_one() {
+  local tag="{$2:0}" no_cap=9007199254740991
+  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 5 "outbound:$tag" "events:$tag" "parked:$tag" \
+    "replayed:$tag:$1:$3" "idem:$tag:" "$1" "$3" payload "$no_cap" 0 0 ''
+}
+
+replay_lost() {
+  local id provider generation payload said
+  load_library
+  database -f bin/sql/lost.sql <"$folder/lost" >"$folder/payloads"
+  while IFS=$'\t' read -r id provider generation payload <&3; do
+    generation=$((generation + 1))
+    said=$(replay_one "$id" "$provider" "$generation" "$payload") || die "message $id: ${said:-no answer}"
+    say "message $id, generation $generation: $said"
+    if [ "$said" = OK ]; then replayed=$((replayed + 1)); fi
+  done 3<"$folder/payloads"
+}
+
+main() {
+  replayed=0
+  parse_arguments "$@"
+  load_settings
+  connect
+  read_tags
+  find_lost
+  say "$(wc -l <"$folder/rows") unfinished for more than $seconds s, $(wc -l <"$folder/lost") of them without a token"
+  if [ "$dry_run" = yes ]; then
+    sed 's/.*/message & has no token/' "$folder/lost"
+  elif [ -s "$folder/lost" ]; then
+    replay_lost
+    say "replayed $replayed"
+  fi
+}
+
+main "$@"

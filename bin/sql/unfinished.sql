@@ -1,0 +1,12 @@
+-- Outbound messages without a final status that nothing has happened to for :seconds, for bin/reconcile.sh: id, provider,
+-- generation, and what changes with every outcome that is recorded. An outcome always adds an attempt or makes one newer,
+-- also where the status stays because Postgres knows of a later call, as after a fail-over of Redis.
+SELECT d.message_id, m.provider, d.generation,
+       md5(concat_ws('/', d.status, d.generation, d.call, d.updated_at, a.count, a.latest))
+  FROM deliveries d
+  JOIN messages m ON m.id = d.message_id AND m.direction = 'outbound'
+ CROSS JOIN LATERAL (
+   SELECT count(*), max(started_at) AS latest FROM dispatch_attempts WHERE message_id = d.message_id
+ ) a
+ WHERE NOT d.final AND d.updated_at < now() - make_interval(secs => :seconds)
+ ORDER BY d.message_id::text COLLATE "C";

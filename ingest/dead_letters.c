@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/dead_letters.h"
+
+#include "ingest/answer.h"
+#include "ingest/dead_letter_filter.h"
+#include "ingest/list.h"
+#include "ingest/paging.h"
+#include "ingest/reader.h"
+#include "ingest/request.h"
+#include "ingest/resources.h"
+#include "ingest/row_id.h"
+#include "ingest/shown_time.h"
+#include "shared/json.h"
+
+// The columns of ingest/sql/dead_letter*.sql.
+enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD };
+
+static void write_replayed(struct buf *json, const PGresult *rows, int row) {
+    if (PQgetisnull(rows, row, REPLAYED_US)) {
+        json_write_member(json, "replayed_at", NULL);
+    } else {
+        shown_time_write(json, "replayed_at", ingest_reader_int(rows, row, REPLAYED_US));
+    }
+}
+
+static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+    (void)request;
+    const char *payload = ingest_reader_text_or_null(rows, row, PAYLOAD);
+    json_write_member(json, "id", ingest_reader_text(rows, row, ID));
+    json_write_member(json, "message_id", ingest_reader_text_or_null(rows, row, MESSAGE_ID));
+    json_write_member(json, "provider", ingest_reader_text(rows, row, PROVIDER));
+    json_write_member(json, "reason", ingest_reader_text(rows, row, REASON));
+    json_write_member_int(json, "attempts", ingest_reader_int(rows, row, ATTEMPTS));
+    shown_time_write(json, "failed_at", ingest_reader_int(rows, row, FAILED_US));
+    write_replayed(json, rows, row);
+    json_write_name(json, "payload");
+    buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
+}
+
+static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, write_item};
+
+static void on_page(struct ingest_request *request, const PGresult *rows) {
+    list_answer(request, &shape, rows, PQntuples(rows), PAGING_NOT_COUNTED);
+}
+
+static int read_filter(const struct http_request *http, struct dead_letter_filter *out, struct paging_error *error) {
+    dead_letter_filter_init(out);
+    for (size_t i = 0; dead_letter_filter_names[i] != NULL; i++) {
+        const char *name = dead_letter_filter_names[i], *value;
+        if (paging_read_once(http, name, &value, error) != 0) {
+            return -1;
+        }
+        *error = (struct paging_error){name, value != NULL ? dead_letter_filter_set(out, name, value) : NULL};
+        if (error->reason != NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void run(struct ingest_request *request, const struct dead_letter_filter *filter) {
+    struct list_position at;
+    list_position_newest_first(&request->paging, &at);
+    const char *values[7] = {at.time, at.id, filter->since, at.limit, at.offset};
+    enum reader_statement statement = READ_DEAD_LETTERS;
+    int count = 5;
+    if (filter->provider != NULL) {
+        values[count++] = filter->provider;
+        statement = READ_DEAD_LETTERS_OF_PROVIDER;
+    }
+    if (filter->class != NULL) {
+        values[count++] = filter->class;
+        statement = filter->provider != NULL ? READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS : READ_DEAD_LETTERS_OF_CLASS;
+    }
+    ingest_reader_run(request, statement, count, values, on_page);
+}
+
+void dead_letters_list(struct ingest_request *request) {
+    struct dead_letter_filter filter;
+    struct paging_error error;
+    if (paging_read(request->http, CURSOR_DEAD_LETTER, &request->paging, &error) != 0 ||
+        read_filter(request->http, &filter, &error) != 0) {
+        answer_bad_field(request, error.parameter, error.reason);
+    } else {
+        run(request, &filter);
+    }
+}
+
+static void on_letter(struct ingest_request *request, const PGresult *rows) {
+    if (PQntuples(rows) == 0) {
+        answer_error(request, API_NOT_FOUND, "no such dead letter");
+        return;
+    }
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_putc(json, '{');
+    write_item(request, json, rows, 0);
+    buf_putc(json, '}');
+    answer_json(request, 200, json);
+}
+
+void dead_letters_show(struct ingest_request *request) {
+    if (!row_id_is_valid(request->match.parameter)) {
+        answer_error(request, API_NOT_FOUND, "no such dead letter");
+        return;
+    }
+    const char *values[] = {request->match.parameter};
+    ingest_reader_run(request, READ_DEAD_LETTER, 1, values, on_letter);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_LIST_H
+#define INGEST_LIST_H
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+#include "ingest/cursor.h"
+#include "shared/buf.h"
+
+struct ingest_request;
+struct paging;
+
+// A page of rows as {"items":[…],"meta":{…}}. A statement gives one row more than is shown, where there is one.
+
+struct list_shape {
+    enum cursor_kind kind;
+    int id_column;   // a number, or a message's UUID, by kind
+    int time_column; // microseconds since 1970; the list is ordered by it, then by the id
+    // Appends an item's members, without its braces.
+    void (*write_item)(struct ingest_request *request, struct buf *json, const PGresult *rows, int row);
+};
+
+// Answers with the page that request->paging asked for. fetched: how many of the rows are items. total:
+// PAGING_NOT_COUNTED where it isn't known.
+void list_answer(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows, int fetched,
+                 int64_t total);
+
+#define LIST_NUMBER_SIZE 24
+
+// Where a list of numbered rows that begins with the newest goes on, as parameters of its statement.
+struct list_position {
+    char time[CURSOR_TIME_SIZE];
+    char id[LIST_NUMBER_SIZE];
+    char limit[LIST_NUMBER_SIZE];
+    char offset[LIST_NUMBER_SIZE];
+};
+
+void list_position_newest_first(const struct paging *paging, struct list_position *out);
+
+#endif

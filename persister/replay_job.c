@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "persister/replay_job.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PER_SECOND 10000
+#define MAX_PARTITIONS 256
+
+static const struct {
+    const char *name;
+    size_t offset, size; // in struct replay_job
+    const char *error;
+} texts[] = {
+    {"provider", offsetof(struct replay_job, provider), REPLAY_JOB_TEXT_SIZE, "provider is missing or too long"},
+    {"reason", offsetof(struct replay_job, class), REPLAY_JOB_TEXT_SIZE, "reason is missing or too long"},
+    {"since", offsetof(struct replay_job, since), RFC3339_SIZE, "since is missing or too long"},
+    {"request_id", offsetof(struct replay_job, request_id), REPLAY_JOB_TEXT_SIZE, "request_id is missing or too long"},
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+    int64_t min, max;
+    const char *error;
+} numbers[] = {
+    {"last", offsetof(struct replay_job, last), 0, INT64_MAX, "last is not the id of a dead letter"},
+    {"matched", offsetof(struct replay_job, matched), 0, INT64_MAX, "matched is not a count"},
+    {"per_second", offsetof(struct replay_job, per_second), 1, MAX_PER_SECOND, "per_second is not from 1 to 10000"},
+    {"partitions", offsetof(struct replay_job, partitions), 1, MAX_PARTITIONS, "partitions is not from 1 to 256"},
+};
+
+static const char *text_of(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ? reply->str : NULL;
+}
+
+// The value of a field in a flat list, or NULL.
+static const char *field(const redisReply *fields, const char *name) {
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const char *found = text_of(fields->element[i]);
+        if (found != NULL && strcmp(found, name) == 0) {
+            return text_of(fields->element[i + 1]);
+        }
+    }
+    return NULL;
+}
+
+static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out) {
+    if (text == NULL || *text == '\0' || strspn(text, "0123456789") != strlen(text)) {
+        return false;
+    }
+    errno = 0;
+    *out = strtoll(text, NULL, 10);
+    return errno == 0 && *out >= min && *out <= max;
+}
+
+static const char *read_fields(const redisReply *fields, struct replay_job *out) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *value = field(fields, texts[i].name);
+        if (value == NULL || strlen(value) >= texts[i].size) {
+            return texts[i].error;
+        }
+        strcpy((char *)out + texts[i].offset, value);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        int64_t *number = (int64_t *)(void *)((char *)out + numbers[i].offset);
+        if (!read_number(field(fields, numbers[i].name), numbers[i].min, numbers[i].max, number)) {
+            return numbers[i].error;
+        }
+    }
+    int64_t since_ms;
+    if (strcmp(out->since, "-infinity") != 0 && rfc3339_parse(out->since, &since_ms) != 0) {
+        return "since is no time";
+    }
+    return NULL;
+}
+
+const char *replay_job_read(const redisReply *reply, struct replay_job *out) {
+    *out = (struct replay_job){0};
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6 || text_of(reply->element[1]) == NULL) {
+        return "the reply has another shape";
+    }
+    snprintf(out->entry, sizeof out->entry, "%s", text_of(reply->element[1]));
+    if (!read_number(text_of(reply->element[2]), 0, INT64_MAX, &out->after) ||
+        !read_number(text_of(reply->element[3]), 0, INT64_MAX, &out->replayed) ||
+        !read_number(text_of(reply->element[4]), 0, INT64_MAX, &out->skipped)) {
+        return "how far it has come is no number";
+    }
+    return read_fields(reply->element[5], out);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "tests/chaos/aftermath.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/clock.h"
+#include "shared/keys.h"
+#include "shared/mem.h"
+#include "tests/chaos/load.h"
+#include "tests/support/reply.h"
+
+enum {
+    SETTLE_MS = 120000,
+    MOST_LIMITER_MS = 2 * 60000,
+    EXPIRE_MS = IDEMPOTENCY_SECS * 1000 + 15000,
+};
+
+int64_t aftermath_memory(struct world *world) {
+    freeReplyObject(stack_redis(world->stack, "MEMORY PURGE"));
+    redisReply *reply = stack_redis(world->stack, "INFO memory");
+    const char *used = reply != NULL ? strstr(reply_text(reply, 0), "used_memory:") : NULL;
+    int64_t bytes = used != NULL ? strtoll(used + strlen("used_memory:"), NULL, 10) : 0;
+    freeReplyObject(reply);
+    return bytes;
+}
+
+static bool nothing_pending(struct world *world) {
+    static const char *const groups[][2] = {{"outbound", GROUP_DISPATCHERS}, {"events", GROUP_PERSISTERS}};
+    static const char *const tags[] = {"sms-mms:0", "email:0"};
+    for (size_t g = 0; g < 2; g++) {
+        for (size_t t = 0; t < 2; t++) {
+            redisReply *reply = stack_redis(world->stack, "XPENDING %s:{%s} %s", groups[g][0], tags[t], groups[g][1]);
+            bool none = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply_int(reply, 0) == 0;
+            freeReplyObject(reply);
+            if (!none) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void print_rest(struct world *world) {
+    static const char *const tags[] = {"sms-mms:0", "email:0"};
+    for (size_t t = 0; t < 2; t++) {
+        printf("  %s: %" PRId64 " outbound, %" PRId64 " events, %" PRId64 " parked\n", tags[t],
+               stack_redis_int(world->stack, "XLEN outbound:{%s}", tags[t]),
+               stack_redis_int(world->stack, "XLEN events:{%s}", tags[t]),
+               stack_redis_int(world->stack, "HLEN parked:{%s}", tags[t]));
+    }
+}
+
+int64_t aftermath_settle(struct world *world, struct report *report) {
+    int64_t began_ms = clock_unix_ms();
+    int64_t deadline = deadline_in(SETTLE_MS);
+    bool settled;
+    while (!(settled = stack_is_drained(world->stack) && nothing_pending(world)) && deadline_pause(deadline)) {
+    }
+    if (!settled) {
+        report_breach(report, "not settled", NULL, "something is left after %d ms", deadline_scaled(SETTLE_MS));
+        print_rest(world);
+    }
+    return clock_unix_ms() - began_ms;
+}
+
+// Calls look for each key of that pattern. Returns how many there are.
+static unsigned each_key(struct world *world, const char *pattern, struct report *report,
+                         void (*look)(struct world *world, struct report *report, const char *key)) {
+    unsigned count = 0;
+    char cursor[24] = "0";
+    do {
+        redisReply *reply = stack_redis(world->stack, "SCAN %s MATCH %s COUNT 1000", cursor, pattern);
+        ck_assert(reply != NULL && reply_count(reply) == 2);
+        const redisReply *keys = reply->element[1];
+        for (size_t i = 0; i < keys->elements; i++, count++) {
+            look(world, report, keys->element[i]->str);
+        }
+        snprintf(cursor, sizeof cursor, "%s", reply_text(reply, 0));
+        freeReplyObject(reply);
+    } while (strcmp(cursor, "0") != 0);
+    return count;
+}
+
+static void check_life(struct world *world, struct report *report, const char *key, int64_t most_ms) {
+    int64_t left_ms = stack_redis_int(world->stack, "PTTL %s", key);
+    if (left_ms == -1 || left_ms > most_ms) {
+        report_breach(report, "a key that lives too long", NULL, "%s: %" PRId64 " ms", key, left_ms);
+    }
+}
+
+static void look_at_limiter(struct world *world, struct report *report, const char *key) {
+    check_life(world, report, key, MOST_LIMITER_MS);
+    (void)stack_redis_int(world->stack, "PEXPIRE %s 1", key);
+}
+
+static void look_at_idempotency(struct world *world, struct report *report, const char *key) {
+    check_life(world, report, key, IDEMPOTENCY_SECS * INT64_C(1000));
+}
+
+static void ignore(struct world *world, struct report *report, const char *key) {
+    (void)world;
+    (void)report;
+    (void)key;
+}
+
+void aftermath_expire(struct world *world, struct report *report) {
+    unsigned limiters = each_key(world, "rate:*", report, look_at_limiter);
+    unsigned idempotency = each_key(world, "idem:*", report, look_at_idempotency);
+    report_figure("limiter and idempotency keys looked at", "%u and %u", limiters, idempotency);
+    int64_t deadline = deadline_in(EXPIRE_MS);
+    bool gone;
+    while (!(gone = each_key(world, "idem:*", report, ignore) + each_key(world, "rate:*", report, ignore) == 0) &&
+           deadline_pause(deadline)) {
+    }
+    if (!gone) {
+        report_breach(report, "keys that don't expire", NULL, "some are left after %d ms", deadline_scaled(EXPIRE_MS));
+    }
+}

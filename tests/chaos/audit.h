@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_CHAOS_AUDIT_H
+#define TESTS_CHAOS_AUDIT_H
+
+#include "tests/chaos/run.h"
+
+// The account of a run that has settled: each compares two of what was answered, what is stored, what was delivered and
+// what was logged, and prints its figures. run->facts is filled by the first two.
+
+// Every 202 is one row with its exact content, and no row is anything else.
+void audit_rows(struct run *run);
+// Every accepted send was delivered; nothing else was; a repeat is explained by an injection that held that call.
+void audit_calls(struct run *run);
+// Counts, totals, statuses and dead letters agree with the rows.
+void audit_counts(struct run *run);
+// What was quarantined is what was poison.
+void audit_quarantine(struct run *run);
+// Every id of a 202 answers GET /api/messages/{id}.
+void audit_reads(struct run *run);
+// No program logged an error that no injection explains; to be called once the programs have ended.
+void audit_logs(struct run *run);
+// How soon work went on after each kind of injection.
+void audit_recovery(struct run *run);
+
+// All that is known of a message, for a breach: a report_trail, whose argument is the run.
+void audit_trail(void *run, const char *id);
+
+#endif

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+#include "tests/chaos/injection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/clock.h"
+#include "shared/mem.h"
+#include "tests/support/child.h"
+
+#define BALLAST "ballast"
+#define FULL_DISK_END_MS 10000 // within which Redis must have ended
+
+struct kind {
+    const char *name;
+    int64_t least_ms, most_ms; // how long it holds
+    void (*begin)(struct injection *injection, struct world *world, struct dice *dice);
+    void (*end)(struct injection *injection, struct world *world, struct report *report);
+};
+
+// --- Processes
+
+static void kill_it(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    stack_kill(world->stack, injection->target);
+}
+
+static void stop_it(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    stack_signal(world->stack, injection->target, SIGSTOP);
+}
+
+static void end_in_order(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    stack_stop(world->stack, injection->target);
+}
+
+static void start_again(struct injection *injection, struct world *world, struct report *report) {
+    (void)report;
+    world_start(world, injection->target);
+}
+
+static void go_on(struct injection *injection, struct world *world, struct report *report) {
+    (void)report;
+    stack_signal(world->stack, injection->target, SIGCONT);
+}
+
+// Postgres's processes that serve a client bear its name in their command line.
+static bool serves_a_client(pid_t pid) {
+    char path[64], line[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "re");
+    bool yes = file != NULL && fgets(line, sizeof line, file) != NULL && strstr(line, "messaging_user") != NULL;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return yes;
+}
+
+static void stop_backend(struct injection *injection, struct world *world, struct dice *dice) {
+    enum { MOST = 128 };
+    pid_t all[MOST], ours[MOST];
+    size_t count = child_list(stack_pid(world->stack, "postgres"), all, MOST), fit = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (serves_a_client(all[i])) {
+            ours[fit++] = all[i];
+        }
+    }
+    if (fit > 0) {
+        injection->process = ours[dice_roll(dice) % fit];
+        kill(injection->process, SIGSTOP);
+    }
+}
+
+static void backend_goes_on(struct injection *injection, struct world *world, struct report *report) {
+    (void)world;
+    (void)report;
+    if (injection->process > 0) {
+        kill(injection->process, SIGCONT);
+    }
+}
+
+// --- Redis
+
+static void destroy_group(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    const char *group = strncmp(injection->target, "outbound", 8) == 0 ? "dispatchers" : "persisters";
+    freeReplyObject(stack_redis(world->stack, "XGROUP DESTROY %s %s", injection->target, group));
+}
+
+static void flush_functions(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)injection;
+    (void)dice;
+    freeReplyObject(stack_redis(world->stack, "FUNCTION FLUSH"));
+}
+
+// Writes until there is no room at all.
+static void fill_disk(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)injection;
+    (void)dice;
+    static const char zeroes[1 << 16];
+    char *path = xasprintf("%s/" BALLAST, world->disk);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_msg(file >= 0, "%s: %s", path, strerror(errno));
+    while (write(file, zeroes, sizeof zeroes) > 0) {
+    }
+    close(file);
+    free(path);
+}
+
+static void free_disk(struct injection *injection, struct world *world, struct report *report) {
+    char *path = xasprintf("%s/" BALLAST, world->disk);
+    if (stack_is_running(world->stack, "redis")) {
+        report_breach(report, "Redis lives on a full disk", NULL, "%s did not end within %d ms", injection->target,
+                      FULL_DISK_END_MS);
+        stack_kill(world->stack, "redis");
+    } else {
+        (void)stack_bury(world->stack, "redis");
+    }
+    unlink(path);
+    free(path);
+    world_start(world, "redis");
+}
+
+// --- The net
+
+static void reset_pair(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    proxy_reset(world->proxy, injection->target);
+}
+
+static void swallow(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    proxy_set_mode(world->proxy, injection->target, PROXY_SWALLOW);
+}
+
+static void delay(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)dice;
+    proxy_set_mode(world->proxy, injection->target, PROXY_DELAY);
+}
+
+static void pass(struct injection *injection, struct world *world, struct report *report) {
+    (void)report;
+    proxy_set_mode(world->proxy, injection->target, PROXY_PASS);
+}
+
+// --- All of them
+
+static const struct kind kinds[INJECT_KINDS] = {
+    [INJECT_KILL] = {"kill -9", 50, 1500, kill_it, start_again},
+    [INJECT_STOP] = {"stop", WORLD_CLAIM_MS + 300, WORLD_CLAIM_MS + 2000, stop_it, go_on},
+    [INJECT_STOP_BACKEND] = {"stop a backend", WORLD_CLAIM_MS + 300, WORLD_CLAIM_MS + 2000, stop_backend,
+                             backend_goes_on},
+    [INJECT_RESTART] = {"restart", 0, 1500, end_in_order, start_again},
+    [INJECT_GROUP_DESTROY] = {"XGROUP DESTROY", 0, 0, destroy_group, NULL},
+    [INJECT_FUNCTION_FLUSH] = {"FUNCTION FLUSH", 0, 0, flush_functions, NULL},
+    [INJECT_RESET] = {"TCP reset", 0, 0, reset_pair, NULL},
+    [INJECT_BLACK_HOLE] = {"black hole", 500, 4000, swallow, pass},
+    [INJECT_DELAY] = {"delay", 500, 4000, delay, pass},
+    [INJECT_FULL_DISK] = {"full disk", FULL_DISK_END_MS, FULL_DISK_END_MS, fill_disk, free_disk},
+};
+
+struct list {
+    struct injection *out;
+    size_t count, room;
+};
+
+static void add(struct list *list, enum injection_kind kind, const char *target) {
+    ck_assert_uint_lt(list->count, list->room);
+    struct injection *injection = &list->out[list->count++];
+    *injection = (struct injection){.kind = kind};
+    snprintf(injection->target, sizeof injection->target, "%s", target);
+}
+
+size_t injection_all(const struct world *world, struct injection *out, size_t room) {
+    static const char *const streams[] = {"outbound:{sms-mms:0}", "outbound:{email:0}", "events:{sms-mms:0}",
+                                          "events:{email:0}"};
+    struct list list = {out, 0, room};
+    for (size_t i = 0; i < world->program_count; i++) {
+        add(&list, INJECT_KILL, world->programs[i]);
+        if (strcmp(world->programs[i], "mock-provider") != 0) {
+            add(&list, INJECT_STOP, world->programs[i]);
+        }
+    }
+    for (const char *const *server = (const char *const[]){"redis", "postgres", NULL}; *server != NULL; server++) {
+        add(&list, INJECT_KILL, *server);
+        add(&list, INJECT_STOP, *server);
+        add(&list, INJECT_RESTART, *server);
+    }
+    add(&list, INJECT_STOP_BACKEND, "postgres");
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        add(&list, INJECT_GROUP_DESTROY, streams[i]);
+    }
+    add(&list, INJECT_FUNCTION_FLUSH, "redis");
+    for (size_t i = 0; i < world->pair_count; i++) {
+        add(&list, INJECT_RESET, world->pairs[i]);
+        add(&list, INJECT_BLACK_HOLE, world->pairs[i]);
+        add(&list, INJECT_DELAY, world->pairs[i]);
+    }
+    if (world->has_small_disk) {
+        add(&list, INJECT_FULL_DISK, "redis");
+    }
+    return list.count;
+}
+
+void injection_label(const struct injection *injection, char *out, size_t size) {
+    char target[sizeof injection->target];
+    size_t used = 0;
+    for (const char *at = injection->target; *at != '\0'; at++) { // without a copy's "-1"
+        bool is_copy = at[0] == '-' && (at[1] == '1' || at[1] == '2');
+        if (is_copy) {
+            at++;
+        } else {
+            target[used++] = *at;
+        }
+    }
+    target[used] = '\0';
+    const char *plain = injection->kind == INJECT_GROUP_DESTROY ? strtok(target, ":") : target;
+    snprintf(out, size, "%s %s", kinds[injection->kind].name, plain);
+}
+
+const char *injection_process(const struct injection *injection) {
+    switch (injection->kind) {
+    case INJECT_KILL:
+    case INJECT_STOP:
+    case INJECT_STOP_BACKEND:
+    case INJECT_RESTART:
+    case INJECT_FULL_DISK:
+        return injection->target;
+    case INJECT_GROUP_DESTROY:
+    case INJECT_FUNCTION_FLUSH:
+    case INJECT_RESET:
+    case INJECT_BLACK_HOLE:
+    case INJECT_DELAY:
+    case INJECT_KINDS:
+        break;
+    }
+    return NULL;
+}
+
+static bool asks_redis(const struct injection *injection) {
+    return injection->kind == INJECT_GROUP_DESTROY || injection->kind == INJECT_FUNCTION_FLUSH;
+}
+
+static bool holds_redis(const struct injection *injection) {
+    const char *process = injection_process(injection);
+    return process != NULL && strcmp(process, "redis") == 0;
+}
+
+bool injection_may_meet(const struct injection *one, const struct injection *other) {
+    bool same = strcmp(one->target, other->target) == 0;
+    return !same && !(asks_redis(one) && holds_redis(other)) && !(asks_redis(other) && holds_redis(one));
+}
+
+void injection_begin(struct injection *injection, struct world *world, struct dice *dice) {
+    const struct kind *kind = &kinds[injection->kind];
+    injection->hold_ms = dice_between(dice, kind->least_ms, kind->most_ms);
+    injection->began_ms = clock_unix_ms();
+    kind->begin(injection, world, dice);
+}
+
+bool injection_is_over(const struct injection *injection, struct world *world) {
+    bool held = clock_unix_ms() >= injection->began_ms + injection->hold_ms;
+    return held || (injection->kind == INJECT_FULL_DISK && !stack_is_running(world->stack, "redis"));
+}
+
+void injection_end(struct injection *injection, struct world *world, struct report *report) {
+    if (kinds[injection->kind].end != NULL) {
+        kinds[injection->kind].end(injection, world, report);
+    }
+    injection->ended_ms = clock_unix_ms();
+}
+
+// What stood between a call and its settlement: a dispatcher, the mock, Redis, and what they say to one another; or a
+// group that forgot who held what.
+bool injection_repeats_calls(const struct injection *injection) {
+    static const char *const concerned[] = {"dispatcher", "mock-provider", "redis"};
+    if (injection->kind == INJECT_GROUP_DESTROY) {
+        return strncmp(injection->target, "outbound", 8) == 0;
+    }
+    for (size_t i = 0; i < sizeof concerned / sizeof *concerned; i++) {
+        if (strncmp(injection->target, concerned[i], strlen(concerned[i])) == 0) {
+            return injection->kind != INJECT_FUNCTION_FLUSH;
+        }
+    }
+    return false;
+}

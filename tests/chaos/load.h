@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_CHAOS_LOAD_H
+#define TESTS_CHAOS_LOAD_H
+
+#include <stdint.h>
+
+#include "tests/chaos/ledger.h"
+#include "tests/chaos/options.h"
+
+// The clients: threads that post the messages of content.h one after the other, as many as it takes for the wanted
+// number of acceptances since the start. A refused message is posted again until it is accepted. One whose fate is
+// unknown is posted again where that is safe: under its Idempotency-Key as long as that is remembered, or as a webhook.
+// Some that were accepted are posted once more later on, as impatient clients and providers do.
+
+struct load;
+
+#define IDEMPOTENCY_SECS 30 // what ingest is told to remember
+
+struct load *load_begin(const struct options *options, struct ledger *ledger, const uint16_t *ports, int port_count);
+// No further messages; waits until those under way have been answered.
+void load_end(struct load *load);
+
+#endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "tests/chaos/world.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+
+#include "shared/mem.h"
+#include "tests/chaos/load.h"
+#include "tests/support/private_postgres.h"
+
+#define DISK_OPTIONS "size=384m"
+#define READY_MS 20000
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+enum { MOST_VARIABLES = 24 };
+
+struct world_environment {
+    char *own[4]; // made for this program
+    const char *all[MOST_VARIABLES + 1];
+};
+
+// The claim time is 2 x the provider's time-out + 2 s, the least that is allowed. So many attempts that an outage can't
+// use them up: each message must be delivered.
+static const char *const usual[] = {"API_WORKER_CLAIM_TIMEOUT_SECS=4",
+                                    "PROVIDER_TIMEOUT_MS=" TEXT_OF(WORLD_CALL_MS),
+                                    "PROVIDER_CONNECT_TIMEOUT_MS=300",
+                                    "DATABASE_TIMEOUT_MS=2000",
+                                    "API_WORKER_MAX_RETRIES=500",
+                                    "API_WORKER_BACKOFF_BASE_MS=50",
+                                    "API_WORKER_BACKOFF_CAP_MS=500",
+                                    "API_BREAKER_OPEN_SECS=1",
+                                    "API_PROVIDER_ERROR_PCT=2",
+                                    "API_PROVIDER_LATENCY_MS=30",
+                                    "STREAM_MAX_BACKLOG=" TEXT_OF(WORLD_BACKLOG),
+                                    "IDEMPOTENCY_TTL_SECS=" TEXT_OF(IDEMPOTENCY_SECS),
+                                    "LOG_LEVEL=info"};
+
+void world_prepare(void) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        printf("NOTE: no mount namespace of our own\n");
+    }
+}
+
+bool world_is_server(const char *name) {
+    return strcmp(name, "redis") == 0 || strcmp(name, "postgres") == 0;
+}
+
+static void add_program(struct world *world, const char *kind, int copy) {
+    snprintf(world->programs[world->program_count++], sizeof world->programs[0], copy > 0 ? "%s-%d" : "%s", kind, copy);
+}
+
+// The port by which `program` reaches `server`.
+static uint16_t add_pair(struct world *world, const char *program, const char *server) {
+    char *pair = world->pairs[world->pair_count++];
+    snprintf(pair, sizeof world->pairs[0], "%s to %s", program, server);
+    return proxy_add(world->proxy, pair, stack_port(world->stack, server));
+}
+
+static void make_environment(struct world *world, const char *program, struct world_environment *out) {
+    size_t own = 0, count = 0;
+    out->own[own++] = xasprintf("REDIS_URL=redis://127.0.0.1:%u", add_pair(world, program, "redis"));
+    if (strncmp(program, "ingest", 6) == 0 || strncmp(program, "persister", 9) == 0) {
+        char *url = postgres_url(add_pair(world, program, "postgres"));
+        out->own[own++] = xasprintf("DATABASE_URL=%s", url);
+        free(url);
+    } else if (strncmp(program, "dispatcher", 10) == 0) {
+        uint16_t port = add_pair(world, program, "mock-provider");
+        out->own[own++] = xasprintf("PROVIDER_SMS_URL=http://127.0.0.1:%u", port);
+        out->own[own++] = xasprintf("PROVIDER_EMAIL_URL=http://127.0.0.1:%u", port);
+    } else {
+        out->own[own++] = xasprintf("MOCK_LEDGER_FILE=%s", world->mock_ledger);
+    }
+    for (size_t i = 0; i < own; i++) {
+        out->all[count++] = out->own[i];
+    }
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        ck_assert_uint_lt(count, MOST_VARIABLES);
+        out->all[count++] = usual[i];
+    }
+}
+
+static void mount_small_disk(struct world *world) {
+    stack_stop(world->stack, "redis");
+    world->disk = xasprintf("%s/redis", stack_folder(world->stack));
+    world->has_small_disk = mount("none", world->disk, "tmpfs", 0, DISK_OPTIONS) == 0;
+    if (!world->has_small_disk) {
+        printf("\nNOT RUN: a full disk for Redis: no file system can be mounted here (that takes root)\n\n");
+    }
+    stack_start(world->stack, "redis");
+}
+
+void world_start(struct world *world, const char *name) {
+    const char *const *environment = NULL;
+    for (size_t i = 0; i < world->program_count; i++) {
+        if (strcmp(world->programs[i], name) == 0) {
+            environment = world->environments[i].all;
+        }
+    }
+    stack_launch(world->stack, name, environment);
+}
+
+uint16_t world_ingest_port(struct world *world, int copy) {
+    char name[24];
+    snprintf(name, sizeof name, "ingest-%d", copy);
+    return stack_port(world->stack, name);
+}
+
+static void start_all(struct world *world, const struct options *options) {
+    stack_start(world->stack, "postgres");
+    for (size_t i = 0; i < world->program_count; i++) {
+        world_start(world, world->programs[i]);
+    }
+    for (int copy = 1; copy <= options->copies; copy++) {
+        char name[24];
+        snprintf(name, sizeof name, "ingest-%d", copy);
+        WAIT_FOR(READY_MS, stack_status(world->stack, name, "GET", "/readyz", NULL) == 200);
+    }
+    WAIT_FOR(READY_MS, stack_status(world->stack, "mock-provider", "GET", "/mock/stats", NULL) == 200);
+}
+
+struct world *world_create(const struct options *options) {
+    struct world *world = xcalloc(1, sizeof *world);
+    world->stack = stack_create("chaos", NULL);
+    world->proxy = proxy_create();
+    world->mock_ledger = xasprintf("%s/mock-ledger.log", stack_folder(world->stack));
+    mount_small_disk(world);
+    for (int copy = 1; copy <= options->copies; copy++) {
+        add_program(world, "ingest", copy);
+        add_program(world, "dispatcher", copy);
+        add_program(world, "persister", copy);
+    }
+    add_program(world, "mock-provider", 0);
+    world->environments = xcalloc(world->program_count, sizeof *world->environments);
+    for (size_t i = 0; i < world->program_count; i++) {
+        make_environment(world, world->programs[i], &world->environments[i]);
+    }
+    proxy_start(world->proxy);
+    start_all(world, options);
+    return world;
+}
+
+void world_stop_programs(struct world *world) {
+    for (size_t i = 0; i < world->program_count; i++) {
+        stack_stop(world->stack, world->programs[i]);
+    }
+}
+
+void world_destroy(struct world *world, bool keep) {
+    if (keep) {
+        setenv("KEEP", "1", 1);
+    }
+    proxy_destroy(world->proxy);
+    stack_kill(world->stack, "redis");
+    if (world->has_small_disk) {
+        umount2(world->disk, MNT_DETACH);
+    }
+    stack_destroy(world->stack);
+    for (size_t i = 0; i < world->program_count; i++) {
+        for (size_t k = 0; k < sizeof world->environments[i].own / sizeof(char *); k++) {
+            free(world->environments[i].own[k]);
+        }
+    }
+    free(world->environments);
+    free(world->mock_ledger);
+    free(world->disk);
+    free(world);
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+#include "tests/protocol/audit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/protocol/wire.h"
+#include "tests/support/reply.h"
+
+enum { GRANT_MS = 100 }; // how long a GO lasts, and so how much later than the pause a call may still begin
+
+// --- Events
+
+static void begin_token(struct world *world, const struct event *event) {
+    struct token *token = ledger_token(&world->ledger, event->message, event->generation);
+    if (token->exists) {
+        world_breach(world, AUDIT_OUTCOME, "generation %d of %s began twice", event->generation,
+                     world->ledger.messages[event->message].id);
+    }
+    *token = (struct token){.exists = true, .live = true, .next_call = 1};
+    world->ledger.live++;
+}
+
+static void note_accepted(struct world *world, const struct event *event) {
+    const struct message *message = &world->ledger.messages[event->message];
+    if (event->content != message->content) {
+        world_breach(world, AUDIT_STORED, "%s was accepted with another content", message->id);
+    }
+    if (message->webhook) {
+        return;
+    }
+    begin_token(world, event);
+    if (message->key >= 0) {
+        struct client_key *key = &world->ledger.keys[message->key];
+        if (++key->tokens > 1 + key->expired) {
+            world_breach(world, AUDIT_DOUBLED, "%s is a second message under its key", message->id);
+        }
+    }
+}
+
+static void note_outcome(struct world *world, const struct event *event) {
+    const char *id = world->ledger.messages[event->message].id;
+    struct token *token = ledger_token(&world->ledger, event->message, event->generation);
+    if (!token->live) {
+        world_breach(world, AUDIT_OUTCOME, "%s, generation %d has an outcome (call %d) and no token", id,
+                     event->generation, event->call);
+        return;
+    }
+    if (event->call != token->next_call) {
+        world_breach(world, AUDIT_OUTCOME, "%s, generation %d: the outcome is of call %d, not %d", id,
+                     event->generation, event->call, token->next_call);
+    }
+    token->next_call = event->call + 1;
+    if (event->verdict != VERDICT_RETRY) {
+        token->live = false;
+        token->final = true;
+        world->ledger.live--;
+    }
+}
+
+// Returns whether it was a late success.
+static bool note_event(struct world *world, const redisReply *entry) {
+    struct event event;
+    snprintf(world->seen.event, sizeof world->seen.event, "%s", entry->element[0]->str);
+    if (!event_read(&world->ledger, entry->element[1], &event)) {
+        world_breach(world, AUDIT_STORED, "an event of a message that nobody sent: %s",
+                     reply_field(entry->element[1], "id"));
+        return false;
+    }
+    if (event.kind == EVENT_MESSAGE) {
+        note_accepted(world, &event);
+    } else if (event.kind == EVENT_REPLAYED) {
+        begin_token(world, &event);
+    }
+    if (event.kind == EVENT_OUTCOME && world->ledger.outcome_count < MOST_CALLS) {
+        world->ledger.outcomes[world->ledger.outcome_count++] = event;
+    }
+    if (event.kind == EVENT_OUTCOME && !event.late) {
+        note_outcome(world, &event);
+    } else if (event.kind == EVENT_OUTCOME) {
+        ledger_token(&world->ledger, event.message, event.generation)->late = true;
+    }
+    return event.kind == EVENT_OUTCOME && event.late;
+}
+
+// --- Everything: each token in its place
+
+static void check_token(struct world *world, const redisReply *at, bool found[MOST_MESSAGES][MOST_GENERATIONS]) {
+    int message = ledger_find(&world->ledger, reply_text(at, 1));
+    int generation = (int)reply_int(at, 2);
+    const struct token *token = ledger_token(&world->ledger, message, generation);
+    if (token == NULL || !token->live) {
+        world_breach(world, AUDIT_TOKEN, "%s, generation %d is there and should not be", reply_text(at, 1), generation);
+        return;
+    }
+    if (found[message][generation]) {
+        world_breach(world, AUDIT_TOKEN, "%s, generation %d is there twice", reply_text(at, 1), generation);
+    } else if (reply_int(at, 3) != token->next_call) {
+        world_breach(world, AUDIT_TOKEN, "%s: call %lld is due, but it should be %d", reply_text(at, 1),
+                     (long long)reply_int(at, 3), token->next_call);
+    } else if (reply_int(at, 4) > MOST_SPENT) {
+        world_breach(world, AUDIT_TOKEN, "%s has spent more attempts than it has", reply_text(at, 1));
+    }
+    found[message][generation] = true;
+}
+
+// A late success has ended its token, or not: then the token had another entry by then.
+static void end_late(struct world *world, struct token *token, bool found) {
+    if (token->late && !found) {
+        token->live = false;
+        world->ledger.live--;
+    }
+    token->late = false;
+}
+
+static void check_tokens(struct world *world, const redisReply *reply) {
+    static bool found[MOST_MESSAGES][MOST_GENERATIONS];
+    memset(found, 0, sizeof found);
+    for (size_t place = 6; place <= 7; place++) {
+        for (size_t i = 0; i < reply->element[place]->elements; i++) {
+            check_token(world, reply->element[place]->element[i], found);
+        }
+    }
+    for (int i = 0; i < world->ledger.message_count; i++) {
+        for (int generation = 0; generation < MOST_GENERATIONS; generation++) {
+            struct token *token = &world->ledger.tokens[i][generation];
+            if (token->live) {
+                end_late(world, token, found[i][generation]);
+            }
+            if (token->live && !found[i][generation]) {
+                world_breach(world, AUDIT_TOKEN, "%s, generation %d is neither waiting nor parked",
+                             world->ledger.messages[i].id, generation);
+            }
+        }
+    }
+}
+
+// {pending, undelivered, held by nobody}
+static void check_spread(struct world *world, const char *stream, const redisReply *spread, int length) {
+    int pending = (int)reply_int(spread, 0), undelivered = (int)reply_int(spread, 1),
+        nobody = (int)reply_int(spread, 2);
+    if (pending + undelivered + nobody != length || (nobody > 0 && !world->orphans)) {
+        world_breach(world, AUDIT_SPREAD, "%s: %d entries, %d pending, %d undelivered, %d delivered and held by nobody",
+                     stream, length, pending, undelivered, nobody);
+    }
+}
+
+// --- The breaker
+
+static void note_breaker(struct world *world, const redisReply *breaker) {
+    struct seen *seen = &world->seen;
+    int64_t epoch = *reply_text(breaker, 1) ? reply_int(breaker, 1) : 0;
+    if (epoch < seen->epoch) {
+        world_breach(world, AUDIT_EPOCH, "the epoch went from %lld back to %lld", (long long)seen->epoch,
+                     (long long)epoch);
+    }
+    if (strcmp(reply_text(breaker, 0), seen->state) != 0 && epoch == seen->epoch) {
+        world_breach(world, AUDIT_EPOCH, "the breaker is %s in the epoch in which it was %s", reply_text(breaker, 0),
+                     seen->state);
+    }
+    seen->epoch = epoch;
+    snprintf(seen->state, sizeof seen->state, "%s", reply_text(breaker, 0));
+    seen->paused_ms = *reply_text(breaker, 2) ? reply_int(breaker, 2) : 0;
+    snprintf(seen->counts, sizeof seen->counts, "%.10s,%.10s,%.10s", seen->state, reply_text(breaker, 3),
+             reply_text(breaker, 4));
+    bool pausing = seen->paused_ms > world->wall_ms, open = strcmp(seen->state, "open") == 0;
+    if (pausing && !seen->pausing) {
+        seen->pausing_since_ms = world->boot_ms;
+    }
+    if (open && !seen->open) {
+        seen->open_since_ms = world->boot_ms;
+    }
+    seen->pausing = pausing;
+    seen->open = open;
+}
+
+bool audit_poll(struct world *world, const redisReply *reply) {
+    bool late = false, full = reply->elements > 6;
+    int outbound = (int)reply_int(reply, 0), parked = (int)reply_int(reply, 1), due = (int)reply_int(reply, 2);
+    for (size_t i = 0; i < reply->element[4]->elements; i++) {
+        late = note_event(world, reply->element[4]->element[i]) || late;
+    }
+    note_breaker(world, reply->element[5]);
+    world->seen.outbound = outbound;
+    world->seen.parked = parked;
+    world->seen.events = (int)reply_int(reply, 3);
+    if (parked != due) {
+        world_breach(world, AUDIT_PARKED, "%d are parked, %d are due", parked, due);
+    }
+    if (full) {
+        check_tokens(world, reply);
+        check_spread(world, "outbound", reply->element[8], outbound);
+        check_spread(world, "events", reply->element[9], world->seen.events);
+    } else if (late) {
+        return true;
+    } else if (outbound + parked != world->ledger.live) {
+        world_breach(world, AUDIT_BALANCE, "%d wait and %d are parked, but there should be %d tokens", outbound, parked,
+                     world->ledger.live);
+    }
+    return false;
+}
+
+// --- What actors do
+
+void audit_late_accept(struct world *world, const struct zombie *zombie, const redisReply *reply) {
+    bool late = strcmp(reply_text(reply, 0), "LATE") == 0;
+    if (world->wall_ms > zombie->deadline_ms && !late && !wire_lacks_library(reply)) {
+        world_breach(world, AUDIT_ACCEPT, "an accept that was run after its deadline answered %s",
+                     reply_text(reply, 0));
+    }
+}
+
+static void check_breaker(struct world *world, const struct lease *lease) {
+    const struct seen *seen = &world->seen;
+    const char *id = world->ledger.messages[lease->message].id;
+    if (seen->pausing && world->boot_ms - seen->pausing_since_ms > GRANT_MS) {
+        world_breach(world, AUDIT_PAUSE, "%s is called %lld ms into a pause", id,
+                     (long long)(world->boot_ms - seen->pausing_since_ms));
+    }
+    if (world->boot_ms < world->paused_until_ms && world->boot_ms - world->paused_from_ms > GRANT_MS &&
+        !world->jumped && !world->failed_over) {
+        world_breach(world, AUDIT_PAUSE, "%s is called though the provider asked for %lld ms more", id,
+                     (long long)(world->paused_until_ms - world->boot_ms));
+    }
+    if (seen->open && world->boot_ms - seen->open_since_ms > GRANT_MS) {
+        world_breach(world, AUDIT_OPEN, "%s is called %lld ms after the breaker opened", id,
+                     (long long)(world->boot_ms - seen->open_since_ms));
+    }
+}
+
+// Probes of this state of the breaker that the provider is still busy with. A jump of the clock ends leases early.
+static void check_probes(struct world *world, const struct lease *lease) {
+    int live = 1;
+    for (int i = 0; i < world->ledger.call_count; i++) {
+        const struct provider_call *call = &world->ledger.calls[i];
+        live += call->probe && !call->ended && world->boot_ms - call->begun_ms < PROVIDER_MS &&
+                strcmp(call->epoch, lease->epoch) == 0;
+    }
+    if (*lease->probe && live > PROBES && !world->failed_over && !world->jumped) {
+        world_breach(world, AUDIT_PROBES, "%d probes are under way", live);
+    }
+}
+
+// Of all calls of one number only one may be without a fault that explains it.
+static bool is_explained(const struct world *world, const struct provider_call *call) {
+    bool lapsed = world->boot_ms - call->dated_ms >= CLAIM_MS && !call->settled;
+    return call->excused || lapsed;
+}
+
+static void check_repeat(struct world *world, const struct lease *lease) {
+    int unexplained = 0;
+    for (int i = 0; i < world->ledger.call_count; i++) {
+        const struct provider_call *call = &world->ledger.calls[i];
+        unexplained += !is_explained(world, call) && call->message == lease->message &&
+                       call->generation == lease->generation && call->number == lease->call;
+    }
+    if (unexplained > 0 && !lease->hit && !world->failed_over) {
+        world_breach(world, AUDIT_REPEAT, "call %d of %s, generation %d is made again", lease->call,
+                     world->ledger.messages[lease->message].id, lease->generation);
+    }
+}
+
+void audit_call(struct world *world, const struct lease *lease) {
+    const struct token *token = ledger_token(&world->ledger, lease->message, lease->generation);
+    if (token->final && !lease->hit && !world->failed_over) {
+        world_breach(world, AUDIT_AFTER_FINAL, "%s, generation %d is called after its final settle",
+                     world->ledger.messages[lease->message].id, lease->generation);
+    }
+    check_breaker(world, lease);
+    check_probes(world, lease);
+    check_repeat(world, lease);
+}

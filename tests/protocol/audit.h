@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_PROTOCOL_AUDIT_H
+#define TESTS_PROTOCOL_AUDIT_H
+
+#include "tests/protocol/world.h"
+
+// What must hold (protocol.md, "What a chaos audit can check"): after every command, and at the end.
+
+// Takes the reply of poll.lua. Returns whether everything has to be polled before more can be said: a late success has
+// ended a token, or not.
+bool audit_poll(struct world *world, const redisReply *reply);
+// The reply to an accept that was run after ingest had given it up.
+void audit_late_accept(struct world *world, const struct zombie *zombie, const redisReply *reply);
+// A call of the provider begins; lease is what the dispatcher calls by.
+void audit_call(struct world *world, const struct lease *lease);
+// Everything has settled.
+void audit_end(struct world *world);
+
+#endif

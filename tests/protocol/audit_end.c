@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+//
+// The audit of a run whose faults are over and in which everything has settled.
+
+#include "tests/protocol/audit.h"
+#include "tests/protocol/wire.h"
+
+static void check_stored(struct world *world, int index) {
+    const struct message *message = &world->ledger.messages[index];
+    int stored = world->postgres.stored[index];
+    if (stored == 0 && message->promised && !message->may_be_gone) {
+        world_breach(world, AUDIT_STORED, "%s got a 202 and is not stored", message->id);
+    } else if (stored != 0 && !message->promised && !message->possible) {
+        world_breach(world, AUDIT_STORED, "%s was refused and is stored", message->id);
+    } else if (stored != 0 && stored != 1 + message->content) {
+        world_breach(world, AUDIT_STORED, "%s is stored with another content", message->id);
+    }
+}
+
+static bool has_open_dead_letter(const struct postgres *postgres, int index) {
+    for (int generation = 0; generation < MOST_GENERATIONS; generation++) {
+        const struct dead_letter *dead = &postgres->dead[index][generation];
+        if (dead->exists && !dead->replayed) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool was_sent(const struct postgres *postgres, int index) {
+    for (int i = 0; i < postgres->attempt_count; i++) {
+        if (postgres->attempts[i].message == index && postgres->attempts[i].sent) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_status(struct world *world, int index) {
+    const struct message *message = &world->ledger.messages[index];
+    const struct delivery *row = &world->postgres.deliveries[index];
+    bool failed = row->status == DELIVERY_FAILED, sent = was_sent(&world->postgres, index);
+    if (message->webhook || world->postgres.stored[index] == 0) {
+        return;
+    }
+    if (!row->final) {
+        world_breach(world, AUDIT_STATUS, "%s has no final status", message->id);
+    } else if (sent != (row->status == DELIVERY_SENT)) {
+        world_breach(world, AUDIT_STATUS, "%s was %s, its status says otherwise", message->id,
+                     sent ? "sent" : "not sent");
+    } else if (failed != has_open_dead_letter(&world->postgres, index)) {
+        world_breach(world, AUDIT_STATUS, "%s %s", message->id,
+                     failed ? "has failed and has no dead letter" : "was sent and is a dead letter");
+    }
+}
+
+static bool has_attempt(const struct postgres *postgres, const struct event *event) {
+    for (int i = 0; i < postgres->attempt_count; i++) {
+        const struct attempt_row *row = &postgres->attempts[i];
+        if (row->message == event->message && row->generation == event->generation && row->call == event->call &&
+            row->delivery == event->delivery && (row->sent || event->verdict != VERDICT_SENT)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_attempts(struct world *world) {
+    const struct ledger *ledger = &world->ledger;
+    for (int i = 0; i < ledger->outcome_count && !world->failed_over; i++) {
+        if (!has_attempt(&world->postgres, &ledger->outcomes[i])) {
+            world_breach(world, AUDIT_ATTEMPT, "call %d of %s was not recorded", ledger->outcomes[i].call,
+                         ledger->messages[ledger->outcomes[i].message].id);
+        }
+    }
+}
+
+void audit_end(struct world *world) {
+    wire_poll(world);
+    if (world->seen.outbound + world->seen.parked + world->seen.events > 0) {
+        world_breach(world, AUDIT_LEFT, "%d wait, %d are parked, %d events are left", world->seen.outbound,
+                     world->seen.parked, world->seen.events);
+    }
+    for (int i = 0; i < world->ledger.message_count; i++) {
+        check_stored(world, i);
+        check_status(world, i);
+    }
+    check_attempts(world);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+//
+// The calls of a dispatcher: the provider, and what is said to the breaker and settled when they end.
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/protocol/actors.h"
+#include "tests/protocol/audit.h"
+#include "tests/protocol/wire.h"
+#include "tests/support/reply.h"
+
+// --- The provider
+
+static enum result answer(struct world *world) {
+    static const enum result bad[] = {RESULT_ERROR, RESULT_TIMEOUT, RESULT_ERROR, RESULT_CREDENTIALS};
+    static const enum result good[] = {RESULT_LIMITED, RESULT_REJECTED, RESULT_ERROR, RESULT_TIMEOUT, RESULT_LIMITED};
+    if (world->settling) {
+        return RESULT_SENT;
+    }
+    if (!world->healthy && random_chance(&world->random, 85)) {
+        return bad[random_below(&world->random, 4)];
+    }
+    return random_chance(&world->random, 60) ? RESULT_SENT : good[random_below(&world->random, 5)];
+}
+
+void call_begin(struct world *world, struct lease *lease) {
+    struct ledger *ledger = &world->ledger;
+    audit_call(world, lease);
+    lease->result = answer(world);
+    lease->pause_ms = lease->result == RESULT_LIMITED ? random_within(&world->random, 1, 3) * 1000 : 0;
+    lease->state = LEASE_CALLING;
+    lease->record = -1;
+    world_say(world, "the provider is called for %s, generation %d, call %d%s", ledger->messages[lease->message].id,
+              lease->generation, lease->call, *lease->probe ? " (a probe)" : "");
+    if (ledger->call_count < MOST_CALLS) {
+        struct provider_call *call = &ledger->calls[ledger->call_count];
+        *call = (struct provider_call){.message = lease->message,
+                                       .generation = lease->generation,
+                                       .number = lease->call,
+                                       .begun_ms = world->boot_ms,
+                                       .dated_ms = lease->dated_ms,
+                                       .probe = *lease->probe != '\0',
+                                       .excused = lease->hit};
+        snprintf(call->epoch, sizeof call->epoch, "%s", lease->epoch);
+        lease->record = ledger->call_count++;
+    }
+}
+
+// --- dispatcher/retry.c
+
+struct decision {
+    const char *verdict, *breaker;
+    bool free;
+    int delay_ms;
+};
+
+static struct decision decide(struct world *world, const struct lease *lease) {
+    static const struct decision rules[] = {
+        [RESULT_SENT] = {"sent", "ok", true, 0},           [RESULT_LIMITED] = {"retry", "none", true, 0},
+        [RESULT_TIMEOUT] = {"retry", "fail", false, 0},    [RESULT_ERROR] = {"retry", "fail", false, 0},
+        [RESULT_CREDENTIALS] = {"retry", "trip", true, 0}, [RESULT_REJECTED] = {"failed", "ok", false, 0},
+        [RESULT_EXPIRED] = {"failed", "none", true, 0},
+    };
+    struct decision decision = rules[lease->result];
+    decision.free = decision.free || *lease->probe;
+    bool waits = strcmp(decision.verdict, "retry") == 0;
+    bool last = !decision.free && lease->spent + 1 >= MOST_SPENT;
+    if (waits && (last || world->wall_ms - lease->at_ms >= DEADLINE_MS)) {
+        decision.verdict = "failed";
+    } else if (waits) {
+        decision.delay_ms = lease->pause_ms > 0 ? lease->pause_ms : random_below(&world->random, 4000);
+    }
+    return decision;
+}
+
+// --- dispatcher/settle.c
+
+static struct command record_command(const struct lease *lease, const struct decision *decision) {
+    struct command command = command_function(LIBRARY_BREAKER_RECORD, 1);
+    command_text(&command, KEY_BREAKER);
+    command_text(&command, lease->epoch);
+    command_text(&command, lease->probe);
+    command_text(&command, decision->breaker);
+    command_int(&command, 1);
+    command_int(&command, lease->pause_ms);
+    command_int(&command, THRESHOLD);
+    command_int(&command, OPEN_MS);
+    command_int(&command, PROBES);
+    command_text(&command, "because");
+    return command;
+}
+
+static void check_record(struct world *world, const struct lease *lease, int64_t epoch, const char *before) {
+    char was[EPOCH_SIZE];
+    snprintf(was, sizeof was, "%lld", (long long)epoch);
+    if (strcmp(was, lease->epoch) != 0 && strcmp(before, world->seen.counts) != 0) {
+        world_breach(world, AUDIT_EPOCH, "a result of epoch %s changed the breaker of epoch %s", lease->epoch, was);
+    }
+}
+
+static void note_pause(struct world *world, int pause_ms) {
+    if (world->boot_ms >= world->paused_until_ms) {
+        world->paused_from_ms = world->boot_ms;
+    }
+    if (world->boot_ms + pause_ms > world->paused_until_ms) {
+        world->paused_until_ms = world->boot_ms + pause_ms;
+    }
+}
+
+static void record(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
+    struct decision decision = decide(world, lease);
+    bool says = strcmp(decision.breaker, "none") != 0 || lease->pause_ms > 0 || *lease->probe;
+    if (lease->recorded || !says) {
+        return;
+    }
+    struct command command = record_command(lease, &decision);
+    int64_t epoch = world->seen.epoch;
+    char before[sizeof world->seen.counts];
+    snprintf(before, sizeof before, "%s", world->seen.counts);
+    redisReply *reply = wire_function(world, &dispatcher->link, &command);
+    if (reply != NULL && lease->pause_ms > 0) {
+        note_pause(world, lease->pause_ms);
+    }
+    if (reply != NULL) {
+        check_record(world, lease, epoch, before);
+        world_say(world, "%s records %s of epoch %s: %s", dispatcher->link.name, decision.breaker, lease->epoch,
+                  reply_text(reply, 0));
+        freeReplyObject(reply);
+    }
+}
+
+static struct command settle_command(struct world *world, const struct dispatcher *dispatcher,
+                                     const struct lease *lease, const struct decision *decision) {
+    struct command command = command_function(LIBRARY_SETTLE, 4);
+    const char *words[] = {KEY_OUTBOUND, KEY_EVENTS, KEY_PARKED, KEY_DUE, dispatcher->link.name, lease->entry};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        command_text(&command, words[i]);
+    }
+    command_int(&command, lease->count);
+    command_text(&command, world->ledger.messages[lease->message].id);
+    command_int(&command, lease->generation);
+    command_int(&command, lease->call);
+    command_text(&command, decision->verdict);
+    command_int(&command, decision->delay_ms);
+    command_int(&command, decision->free);
+    command_text(&command, "{}");
+    return command;
+}
+
+// Returns whether the connection stands.
+static bool settle(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
+    struct decision decision = decide(world, lease);
+    struct command command = settle_command(world, dispatcher, lease, &decision);
+    if (!dispatcher->link.up) {
+        wire_send_behind(world, &dispatcher->link, &command);
+        return false;
+    }
+    redisReply *reply = wire_function(world, &dispatcher->link, &command);
+    if (reply == NULL) {
+        return false;
+    }
+    world_say(world, "%s settles %s, entry %s, count %d: %s: %s", dispatcher->link.name,
+              world->ledger.messages[lease->message].id, lease->entry, lease->count, decision.verdict,
+              reply_text(reply, 0));
+    if (reply->type == REDIS_REPLY_ERROR && !wire_lacks_library(reply)) {
+        world_breach(world, AUDIT_ERROR, "settle: %s", reply->str);
+    }
+    if (lease->record >= 0 && strcmp(reply_text(reply, 0), "OK") == 0) {
+        world->ledger.calls[lease->record].settled = true;
+    }
+    if (lease->result == RESULT_SENT && strcmp(reply_text(reply, 0), "LOST") == 0) {
+        world_breach(world, AUDIT_ATTEMPT, "%s was sent, and nobody knows", world->ledger.messages[lease->message].id);
+    }
+    if (reply->type != REDIS_REPLY_ERROR) {
+        lease->state = LEASE_FREE;
+    }
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool has_finished(const struct dispatcher *dispatcher) {
+    for (int i = 0; i < LEASES; i++) {
+        if (dispatcher->leases[i].state == LEASE_FINISHED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// All records leave before the first settlement; all travel as one pipeline. Replies come in the order of the commands,
+// so one that is still to be looked at comes first: an entry that it brings once more is one that is held.
+void call_settle(struct world *world, struct dispatcher *dispatcher) {
+    if (!dispatcher->link.up || !has_finished(dispatcher)) {
+        return;
+    }
+    dispatcher_catch_up(world, dispatcher);
+    if (!dispatcher->link.up) {
+        return;
+    }
+    for (int i = 0; i < LEASES; i++) {
+        struct lease *lease = &dispatcher->leases[i];
+        if (lease->state == LEASE_FINISHED) {
+            if (dispatcher->link.up) {
+                record(world, dispatcher, lease);
+            }
+            lease->recorded = true;
+        }
+    }
+    for (int i = 0; i < LEASES && world->breach == AUDIT_NONE; i++) {
+        if (dispatcher->leases[i].state == LEASE_FINISHED) {
+            (void)settle(world, dispatcher, &dispatcher->leases[i]);
+        }
+    }
+    if (!dispatcher->link.up) {
+        dispatcher_drop(world, dispatcher);
+    }
+}
+
+// One or more calls come back in one turn.
+void call_end(struct world *world, struct dispatcher *dispatcher) {
+    bool any = false;
+    for (int i = 0; i < LEASES; i++) {
+        struct lease *lease = &dispatcher->leases[i];
+        if (lease->state != LEASE_CALLING || (any && random_chance(&world->random, 60))) {
+            continue;
+        }
+        any = true;
+        lease->state = LEASE_FINISHED;
+        lease->recorded = false;
+        if (lease->record >= 0) {
+            world->ledger.calls[lease->record].ended = true;
+        }
+        if (lease->pause_ms > 0 || lease->result == RESULT_CREDENTIALS) { // at once: the record is still to come
+            dispatcher->grant.kind = dispatcher->grant.kind == GRANT_GO ? GRANT_NONE : dispatcher->grant.kind;
+        }
+    }
+    if (any) {
+        call_settle(world, dispatcher);
+    }
+}

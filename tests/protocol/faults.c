@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "tests/protocol/faults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/protocol/actors.h"
+#include "tests/protocol/wire.h"
+
+enum { JUMP_SHORT_MS = 20 * 1000, JUMP_LONG_MS = 100 * 3600 * 1000 };
+
+static void hit_all(struct world *world) {
+    for (int i = 0; i < ACTORS; i++) {
+        dispatcher_hit(world, &world->dispatchers[i]);
+    }
+}
+
+void fault_kill(struct world *world) {
+    int which = random_below(&world->random, 2 * ACTORS);
+    if (!world_may(world, FAULT_KILL)) {
+        return;
+    }
+    world_inject(world, FAULT_KILL);
+    if (which < ACTORS) {
+        world_say(world, "KILL %s", world->dispatchers[which].link.name);
+        dispatcher_forget(world, &world->dispatchers[which]);
+    } else {
+        world_say(world, "KILL %s", world->persisters[which - ACTORS].link.name);
+        persister_forget(&world->persisters[which - ACTORS]);
+    }
+}
+
+static bool *stopped(struct world *world, int which, const char **name) {
+    if (which < ACTORS) {
+        *name = world->dispatchers[which].link.name;
+        return &world->dispatchers[which].stopped;
+    }
+    *name = world->persisters[which - ACTORS].link.name;
+    return &world->persisters[which - ACTORS].stopped;
+}
+
+void fault_stop(struct world *world) {
+    const char *name;
+    bool *is_stopped = stopped(world, random_below(&world->random, 2 * ACTORS), &name);
+    if (world_may(world, FAULT_STOP) && !*is_stopped) {
+        world_inject(world, FAULT_STOP);
+        world_say(world, "STOP %s", name);
+        *is_stopped = true;
+    }
+}
+
+void fault_continue(struct world *world) {
+    const char *name;
+    bool *is_stopped = stopped(world, random_below(&world->random, 2 * ACTORS), &name);
+    if (*is_stopped) {
+        world_say(world, "CONT %s", name);
+        *is_stopped = false;
+    }
+}
+
+void fault_destroy(struct world *world) {
+    bool outbound = random_chance(&world->random, 50);
+    struct command command =
+        command_of("XGROUP", "DESTROY", outbound ? KEY_OUTBOUND : KEY_EVENTS, outbound ? GROUP_D : GROUP_P, NULL);
+    if (!world_may(world, FAULT_DESTROY)) {
+        return;
+    }
+    world_inject(world, FAULT_DESTROY);
+    world_say(world, "XGROUP DESTROY %s", outbound ? GROUP_D : GROUP_P);
+    if (outbound) {
+        hit_all(world);
+    }
+    freeReplyObject(wire_run(world, &command));
+}
+
+void fault_delcons(struct world *world) {
+    int which = random_below(&world->random, 2 * ACTORS);
+    bool outbound = which < ACTORS;
+    const char *name = outbound ? world->dispatchers[which].link.name : world->persisters[which - ACTORS].link.name;
+    struct command command = command_of("XGROUP", "DELCONSUMER", outbound ? KEY_OUTBOUND : KEY_EVENTS,
+                                        outbound ? GROUP_D : GROUP_P, name, NULL);
+    if (!world_may(world, FAULT_DELCONSUMER)) {
+        return;
+    }
+    world_inject(world, FAULT_DELCONSUMER);
+    world_say(world, "XGROUP DELCONSUMER %s", name);
+    world->orphans = true;
+    if (outbound) {
+        dispatcher_hit(world, &world->dispatchers[which]);
+    }
+    freeReplyObject(wire_run(world, &command));
+}
+
+void fault_flush(struct world *world) {
+    struct command command = command_of("FUNCTION", "FLUSH", NULL);
+    if (world_may(world, FAULT_FLUSH)) {
+        world_inject(world, FAULT_FLUSH);
+        world_say(world, "FUNCTION FLUSH");
+        freeReplyObject(wire_run(world, &command));
+        world->has_library = false;
+    }
+}
+
+void fault_jump(struct world *world) {
+    int64_t by_ms = random_within(&world->random, -JUMP_SHORT_MS, JUMP_SHORT_MS);
+    bool is_long = random_chance(&world->random, 5);
+    if (!world_may(world, FAULT_JUMP)) {
+        return;
+    }
+    by_ms = is_long ? JUMP_LONG_MS : by_ms;
+    world_inject(world, FAULT_JUMP);
+    world_say(world, "Redis's clock jumps by %" PRId64 " ms", by_ms);
+    world->jumped = true;
+    hit_all(world);
+    world->wall_ms += by_ms;
+    wire_set_clock(world, by_ms);
+}
+
+void fault_expire(struct world *world) {
+    if (!world_may(world, FAULT_EXPIRY) || world->ledger.message_count == 0) {
+        return;
+    }
+    int index = random_below(&world->random, world->ledger.message_count);
+    const struct message *message = &world->ledger.messages[index];
+    char name[64];
+    snprintf(name, sizeof name, "idem:{sms-mms:0}:%s%d", message->webhook ? "provider" : "client",
+             message->webhook ? index : message->key);
+    struct command command = command_of("DEL", name, NULL);
+    if (message->key >= 0) {
+        world->ledger.keys[message->key].expired++;
+    }
+    world_inject(world, FAULT_EXPIRY);
+    world_say(world, "the idempotency key of %s expires", message->id);
+    freeReplyObject(wire_run(world, &command));
+}
+
+void fault_snapshot(struct world *world) {
+    struct snapshot *snapshot = &world->snapshot;
+    if (!world_may(world, FAULT_FAILOVER)) {
+        return;
+    }
+    world_say(world, "SNAPSHOT");
+    freeReplyObject(snapshot->dump);
+    wire_poll(world);
+    snapshot->dump = wire_snapshot(world);
+    snapshot->taken = true;
+    snapshot->step = world->step;
+    memcpy(snapshot->tokens, world->ledger.tokens, sizeof snapshot->tokens);
+    snapshot->live = world->ledger.live;
+    for (int i = 0; i < MOST_KEYS; i++) {
+        snapshot->key_tokens[i] = world->ledger.keys[i].tokens;
+    }
+    snprintf(snapshot->event, ENTRY_SIZE, "%s", world->seen.event);
+}
+
+// The ledger goes back as well: what was promised since may be gone, and nothing else.
+static void go_back(struct world *world) {
+    const struct snapshot *snapshot = &world->snapshot;
+    struct ledger *ledger = &world->ledger;
+    memcpy(ledger->tokens, snapshot->tokens, sizeof ledger->tokens);
+    ledger->live = snapshot->live;
+    snprintf(world->seen.event, ENTRY_SIZE, "%s", snapshot->event);
+    for (int i = 0; i < MOST_KEYS; i++) {
+        ledger->keys[i].tokens = snapshot->key_tokens[i];
+    }
+    for (int i = 0; i < ledger->message_count; i++) {
+        struct message *message = &ledger->messages[i];
+        message->may_be_gone = message->may_be_gone || message->promised_at > snapshot->step;
+    }
+    world->seen.epoch = -1; // whatever it is next is no step back
+    world->failed_over = true;
+}
+
+void fault_failover(struct world *world) {
+    if (!world_may(world, FAULT_FAILOVER) || !world->snapshot.taken) {
+        return;
+    }
+    world_inject(world, FAULT_FAILOVER);
+    world_say(world, "FAIL-OVER to the snapshot");
+    hit_all(world);
+    wire_restore(world, world->snapshot.dump);
+    go_back(world);
+    for (int i = 0; i < ACTORS; i++) {
+        dispatcher_drop(world, &world->dispatchers[i]);
+        persister_drop(&world->persisters[i]);
+    }
+    world->ingest.up = world->replayer.up = world->reconciler.link.up = false;
+    world->reconciler.step = RECONCILE_IDLE;
+    world->zombie_count = 0; // they were in the old one's sockets
+    wire_poll(world);
+}
+
+void fault_deliver(struct world *world) {
+    if (world->zombie_count == 0) {
+        return;
+    }
+    int index = random_below(&world->random, world->zombie_count);
+    int dispatcher = world->zombies[index].dispatcher;
+    world_say(world, "Redis reads what waited in a socket");
+    if (dispatcher >= 0) {
+        dispatcher_hit(world, &world->dispatchers[dispatcher]);
+    }
+    wire_deliver(world, index);
+}
+
+void fault_health(struct world *world) {
+    world->healthy = !world->healthy;
+    world_say(world, "the provider is %s", world->healthy ? "well" : "ill");
+}

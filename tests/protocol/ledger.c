@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "tests/protocol/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ledger_add(struct ledger *ledger, bool webhook, int key, int content) {
+    if (ledger->message_count == MOST_MESSAGES) {
+        return -1;
+    }
+    int index = ledger->message_count++;
+    struct message *message = &ledger->messages[index];
+    *message = (struct message){.webhook = webhook, .key = key, .content = content};
+    snprintf(message->id, sizeof message->id, "%s%06d", webhook ? "webhook-id" : "message-id",
+             (index & 0xffff) % 1000000);
+    return index;
+}
+
+int ledger_find(const struct ledger *ledger, const char *id) {
+    int index = strlen(id) == ID_SIZE - 1 ? atoi(id + ID_SIZE - 7) : -1;
+    bool known = index >= 0 && index < ledger->message_count && strcmp(ledger->messages[index].id, id) == 0;
+    return known ? index : -1;
+}
+
+struct token *ledger_token(struct ledger *ledger, int message, int generation) {
+    bool known = message >= 0 && message < MOST_MESSAGES && generation >= 0 && generation < MOST_GENERATIONS;
+    return known ? &ledger->tokens[message][generation] : NULL;
+}
+
+bool ledger_is_live(const struct ledger *ledger, int message) {
+    for (int generation = 0; generation < MOST_GENERATIONS; generation++) {
+        if (ledger->tokens[message][generation].live) {
+            return true;
+        }
+    }
+    return false;
+}

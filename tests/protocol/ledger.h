@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_PROTOCOL_LEDGER_H
+#define TESTS_PROTOCOL_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/protocol/event.h"
+
+// What an all-knowing bystander of a run writes down: each message with what its sender was told, each token by the
+// events that moved it, each call of the provider. The audits compare Redis and Postgres with it.
+
+enum {
+    MOST_MESSAGES = 48,
+    MOST_KEYS = 16,
+    MOST_GENERATIONS = 6,
+    MOST_CALLS = 600,
+    ID_SIZE = 17,    // 16 bytes, as accept's token has them, and the NUL
+    ENTRY_SIZE = 24, // of a stream's entry id
+    EPOCH_SIZE = 24,
+    PROBE_SIZE = 24,
+};
+
+struct message {
+    char id[ID_SIZE];
+    bool webhook;
+    int key;          // its Idempotency-Key, or -1
+    int content;      // what its payload says
+    bool promised;    // its sender got a 202
+    int promised_at;  // at which step
+    bool possible;    // its sender was left in the dark: it may have been accepted
+    bool may_be_gone; // it was accepted after the snapshot that a fail-over went back to
+};
+
+// An Idempotency-Key of a client.
+struct client_key {
+    int content;
+    int tokens;  // messages that were accepted under it
+    int expired; // how often Redis forgot it, or a fail-over did
+};
+
+struct token {
+    bool exists;
+    bool live;  // an entry of outbound or a field of parked
+    bool final; // a verdict that was not a late one ended it
+    bool late;  // a late success came: whether it ended the token, the next look at everything tells
+    int next_call;
+};
+
+// A call of the provider.
+struct provider_call {
+    int message, generation, number;
+    int64_t begun_ms; // of the processes' clock
+    int64_t dated_ms; // of the lease by which it was begun
+    char epoch[EPOCH_SIZE];
+    bool probe;
+    bool ended;
+    bool settled; // by its dispatcher, whose entry it was
+    bool excused; // a fault held it, so that it may be made once more
+};
+
+struct ledger {
+    struct message messages[MOST_MESSAGES];
+    int message_count;
+    struct client_key keys[MOST_KEYS];
+    int key_count;
+    struct token tokens[MOST_MESSAGES][MOST_GENERATIONS];
+    int live; // tokens
+    struct provider_call calls[MOST_CALLS];
+    int call_count;
+    struct event outcomes[MOST_CALLS]; // those that were ever in `events`
+    int outcome_count;
+};
+
+// Adds a message; returns its index, or -1 when there is no room.
+int ledger_add(struct ledger *ledger, bool webhook, int key, int content);
+// The index of a message by its id; -1: there is none.
+int ledger_find(const struct ledger *ledger, const char *id);
+struct token *ledger_token(struct ledger *ledger, int message, int generation);
+// Whether a token of any generation is live.
+bool ledger_is_live(const struct ledger *ledger, int message);
+
+#endif

@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: MIT
+-- What the audit looks at after every command.
+-- KEYS outbound, events, parked, parked-due, breaker · ARGV the last event seen; 1: everything, 0: what is quick
+-- → {XLEN outbound, HLEN parked, ZCARD parked-due, XLEN events, the events since, {state, epoch, paused, fails, ok, live leases}
+--    [, {{entry, id, gen, call, spent} …} of outbound, the same of parked
+--     , {pending, undelivered, held by nobody} of outbound, the same of events]}
+local outbound, events, parked, due, breaker = unpack(KEYS)
+
+local function token(entry, m)
+  return { entry, m.id, m.gen, m.call, m.spent }
+end
+
+local function to_map(flat)
+  local map = {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+local function spread(stream, group)
+  local last, owned, undelivered, nobody = '0-0', {}, 0, 0
+  for _, g in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local info = to_map(g)
+    if info.name == group then last = info['last-delivered-id'] end
+  end
+  local pending = redis.pcall('XPENDING', stream, group, '-', '+', 1000)
+  if pending.err then return { 0, redis.call('XLEN', stream), 0 } end
+  for _, p in ipairs(pending) do owned[p[1]] = true end
+  for _, entry in ipairs(redis.call('XRANGE', stream, '(' .. last, '+')) do
+    undelivered = undelivered + 1
+    owned[entry[1]] = true
+  end
+  for _, entry in ipairs(redis.call('XRANGE', stream, '-', last)) do
+    if not owned[entry[1]] then nobody = nobody + 1 end
+  end
+  return { #pending, undelivered, nobody }
+end
+
+local state = redis.call('HMGET', breaker, 'state', 'epoch', 'paused', 'fails', 'ok')
+for i = 1, 5 do state[i] = state[i] or '' end
+local seen = { redis.call('XLEN', outbound), redis.call('HLEN', parked), redis.call('ZCARD', due),
+  redis.call('XLEN', events), redis.call('XRANGE', events, '(' .. ARGV[1], '+'), state }
+if ARGV[2] == '1' then
+  local waiting, resting = {}, {}
+  for _, entry in ipairs(redis.call('XRANGE', outbound, '-', '+')) do
+    waiting[#waiting + 1] = token(entry[1], to_map(entry[2]))
+  end
+  for _, packed in ipairs(redis.call('HVALS', parked)) do
+    resting[#resting + 1] = token('', cjson.decode(packed))
+  end
+  seen[7], seen[8] = waiting, resting
+  seen[9], seen[10] = spread(outbound, 'dispatchers'), spread(events, 'persisters')
+end
+return seen

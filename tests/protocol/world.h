@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+#ifndef TESTS_PROTOCOL_WORLD_H
+#define TESTS_PROTOCOL_WORLD_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/buf.h"
+#include "tests/protocol/command.h"
+#include "tests/protocol/ledger.h"
+#include "tests/protocol/postgres.h"
+#include "tests/protocol/random.h"
+
+// Everything that one run is made of: the real Redis with the real library, the actors, and the bystander's ledger.
+
+#define KEY_OUTBOUND "outbound:{sms-mms:0}"
+#define KEY_EVENTS "events:{sms-mms:0}"
+#define KEY_PARKED "parked:{sms-mms:0}"
+#define KEY_DUE "parked-due:{sms-mms:0}"
+#define KEY_BREAKER "breaker:{sms-mms}"
+#define KEY_CLOCK "clock:{sms-mms:0}"
+#define GROUP_D "dispatchers"
+#define GROUP_P "persisters"
+
+// The settings of the processes, ms.
+enum {
+    CLAIM_MS = 10000, // API_WORKER_CLAIM_TIMEOUT_SECS: at least 2 * PROVIDER_MS + 2000
+    PROVIDER_MS = 3000,
+    REPLY_MS = 2000,   // REDIS_TIMEOUT_MS
+    IDLE_SCALE = 1000, // of Redis's idle times: advance.lua
+    THRESHOLD = 3,
+    OPEN_MS = 2000,
+    PROBES = 3,
+    MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
+    DEADLINE_MS = 72 * 3600 * 1000,
+    TTL_MS = 7200 * 1000,
+};
+
+enum fault {
+    FAULT_KILL,
+    FAULT_LOST,    // a reply that never comes: the command was run, or not
+    FAULT_DELAYED, // the same, and the command is run later
+    FAULT_STOP,
+    FAULT_DESTROY,
+    FAULT_DELCONSUMER,
+    FAULT_FLUSH,
+    FAULT_JUMP,
+    FAULT_EXPIRY,
+    FAULT_POSTGRES,
+    FAULT_FAILOVER,
+    FAULT_COUNT
+};
+
+// What a breach is about.
+enum audit {
+    AUDIT_NONE,
+    AUDIT_PARKED,      // HLEN parked = ZCARD parked-due
+    AUDIT_BALANCE,     // outbound + parked = accepted + replayed - final
+    AUDIT_TOKEN,       // each live token is in one place, with the call and the attempts it should have
+    AUDIT_OUTCOME,     // one final an (id, gen), calls without gaps
+    AUDIT_ACCEPT,      // what accept may answer
+    AUDIT_DOUBLED,     // two messages under one Idempotency-Key
+    AUDIT_STEAL,       // an entry was taken from one whose lease ran
+    AUDIT_RETURNED,    // what was given back goes to the next who claims
+    AUDIT_AFTER_FINAL, // a call begun after its final settle
+    AUDIT_REPEAT,      // a call made twice though nothing went wrong
+    AUDIT_PAUSE,       // a call inside a pause
+    AUDIT_OPEN,        // a call through an open breaker
+    AUDIT_PROBES,      // more than three live probes
+    AUDIT_EPOCH,       // an epoch that shrank, or a result of another epoch that counted
+    AUDIT_SPREAD,      // XLEN = pending + undelivered
+    AUDIT_RECONCILE,   // a replay of what had a token
+    AUDIT_STORED,      // each 202 exactly once, with its content; nothing that was refused
+    AUDIT_STATUS,      // every status final and right, with its dead letter
+    AUDIT_ATTEMPT,     // an outcome that was never recorded
+    AUDIT_LEFT,        // something left in streams, pending or parked
+    AUDIT_ERROR,       // an answer of Redis that nobody expects
+    AUDIT_COUNT
+};
+
+// A planted fault: a text put in place of another in the library, or a switch in an actor.
+enum fault_switch {
+    SWITCH_NONE,
+    SWITCH_ACK_FIRST,        // the persister acknowledges before it commits
+    SWITCH_GROUP_AT_END,     // groups are made at `$`
+    SWITCH_ACK_ANYWHERE,     // the persister acknowledges over a connection that didn't read
+    SWITCH_NO_RENEWAL,       // the dispatcher calls however old its lease is
+    SWITCH_LEASE_FROM_REPLY, // a lease dates from the reply to the read
+    SWITCH_STEAL_EARLY,      // claims wait for no time-out
+    SWITCH_SEND_TWICE,       // ingest repeats a call whose reply was lost
+    SWITCH_OLD_GRANT,        // a GO lasts for ever
+    SWITCH_OLD_PROBE,        // a probe that was granted may begin at any time
+    SWITCH_LAST_WRITER,      // Postgres keeps the last status that came
+    SWITCH_NO_DRAIN,         // reconcile looks for tokens once and doesn't wait for events
+};
+
+struct plant {
+    const char *name;
+    const char *from, *to; // NULL: a switch
+    enum fault_switch on;
+};
+
+// A connection of an actor.
+struct link {
+    const char *name;
+    bool up;
+    int64_t up_since_ms;
+    unsigned generation;
+    bool runs_on; // it broke, and what was sent behind the lost reply may have been run all the same
+};
+
+// Bytes in a socket whose client has gone.
+enum { MOST_ZOMBIES = 8 };
+struct zombie {
+    struct command command;
+    int64_t deadline_ms; // an accept's, else 0
+    int dispatcher;      // whose it was, or -1
+};
+
+// Redis as the last poll saw it.
+struct seen {
+    int outbound, parked, events; // how many
+    char event[ENTRY_SIZE];       // the last one
+    char state[16];
+    int64_t epoch, paused_ms;
+    char counts[48]; // state, failures and successes, to see whether they change
+    bool pausing, open;
+    int64_t pausing_since_ms, open_since_ms; // of the processes' clock
+};
+
+// What a fail-over goes back to.
+struct snapshot {
+    bool taken;
+    int step;
+    redisReply *dump;
+    struct token tokens[MOST_MESSAGES][MOST_GENERATIONS];
+    int live;
+    int key_tokens[MOST_KEYS];
+    char event[ENTRY_SIZE];
+    int64_t epoch;
+};
+
+enum { LEASES = 4, HELD_EVENTS = 64, ACTORS = 2 };
+
+enum lease_state { LEASE_FREE, LEASE_WAITING, LEASE_CALLING, LEASE_FINISHED };
+enum result {
+    RESULT_SENT,
+    RESULT_LIMITED,
+    RESULT_TIMEOUT,
+    RESULT_ERROR,
+    RESULT_CREDENTIALS,
+    RESULT_REJECTED,
+    RESULT_EXPIRED
+};
+
+// As dispatcher/lease.h.
+struct lease {
+    enum lease_state state;
+    char entry[ENTRY_SIZE];
+    int message, generation, call, spent, count;
+    int64_t at_ms, dated_ms;
+    int order; // in which it came
+    char epoch[EPOCH_SIZE], probe[PROBE_SIZE];
+    int record; // of the call, in the ledger; -1: none
+    enum result result;
+    int pause_ms;
+    bool recorded;
+    bool hit; // a fault has taken the entry from it, unnoticed
+};
+
+enum grant_kind { GRANT_NONE, GRANT_GO, GRANT_PROBE };
+enum lane_reply { REPLY_NONE, REPLY_GRANT, REPLY_READ, REPLY_CLAIM };
+
+// As dispatcher/lane_private.h.
+struct dispatcher {
+    struct link link;
+    bool has_group, more, claim_due, backlog_full;
+    bool stopped;
+    int64_t refused_until_ms;
+    struct {
+        enum grant_kind kind;
+        char epoch[EPOCH_SIZE];
+        int64_t asked_ms;
+        char probes[PROBES][PROBE_SIZE];
+        int probe_count;
+    } grant;
+    struct lease leases[LEASES];
+    int next_order;
+    // A reply that Redis has given and the process hasn't looked at.
+    enum lane_reply kind;
+    redisReply *reply;
+    int64_t asked_ms;
+    bool reply_hit; // a fault came between
+};
+
+struct held_event {
+    char entry[ENTRY_SIZE];
+    struct event event;
+    unsigned generation; // of the connection that read it
+};
+
+// As persister/reader.c and persister/writer.c.
+struct persister {
+    struct link link;
+    bool stopped;
+    bool no_group, claim_due, steal, dry, paused;
+    int64_t steal_at_ms;
+    struct held_event events[HELD_EVENTS];
+    int count;      // read
+    int batch;      // of which, the first ones: in the transaction under way
+    bool committed; // the batch is, and has to be acknowledged
+};
+
+enum reconcile_step {
+    RECONCILE_IDLE,
+    RECONCILE_PARKED,
+    RECONCILE_OUTBOUND,
+    RECONCILE_PARKED_AGAIN,
+    RECONCILE_MARK,
+    RECONCILE_DRAIN,
+    RECONCILE_COMPARE,
+    RECONCILE_REPLAY,
+};
+
+// As bin/reconcile.sh.
+struct reconciler {
+    struct link link;
+    enum reconcile_step step;
+    bool second_look;
+    bool suspect[MOST_MESSAGES];
+    struct delivery rows[MOST_MESSAGES]; // as they were at first
+    char after[ENTRY_SIZE];              // outbound is read up to here
+    char mark[ENTRY_SIZE];               // the last event at that time
+    int replayed;                        // in this round
+};
+
+struct world {
+    redisContext *redis;
+    const struct plant *plant; // or NULL
+    const char *library;
+    bool has_library;     // Redis, as far as the checker knows: nobody else flushes it
+    struct random random; // of the decision under way
+    unsigned classes;     // of faults that this run may have, a bit each
+    int64_t boot_ms;      // the processes' clock, which no one sets
+    int64_t wall_ms;      // Redis's
+    int cap;              // STREAM_MAX_BACKLOG
+    int step;
+    bool settling;                           // faults are over
+    bool alone;                              // one of each survives the faults
+    int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
+    bool healthy;                            // the provider
+    bool failed_over, orphans, jumped;
+    int64_t jumped_at_ms;
+    struct ledger ledger;
+    struct postgres postgres;
+    struct seen seen;
+    struct snapshot snapshot;
+    struct link ingest, replayer;
+    struct dispatcher dispatchers[ACTORS];
+    struct persister persisters[ACTORS];
+    struct reconciler reconciler;
+    struct zombie zombies[MOST_ZOMBIES];
+    int zombie_count;
+    enum audit breach;
+    char breach_text[256];
+    struct buf *trace; // or NULL
+    long injected[FAULT_COUNT];
+    long commands;
+};
+
+bool world_has(const struct world *world, enum fault_switch on);
+// Notes the first breach; the run ends with the decision under way.
+void world_breach(struct world *world, enum audit audit, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// A line of the trace.
+void world_say(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Whether this run may have such a fault, and now.
+bool world_may(const struct world *world, enum fault fault);
+void world_inject(struct world *world, enum fault fault);
+const char *fault_name(enum fault fault);
+// What an audit's breach means, in a few words.
+const char *audit_name(enum audit audit);
+
+#endif

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# bin/reconcile.sh: what has lost its token is sent again, once; what has one is left alone.
+# shellcheck source=tests/scripts/support.bash
+. "$(dirname -- "$0")/support.bash"
+claim_ports
+export API_WORKER_BACKOFF_BASE_MS=60000 # a message that is parked stays so for the time of this test
+
+redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
+post() { curl -fsS --noproxy '*' --max-time 5 -X "$1" "http://127.0.0.1:$PORT$2" -H 'Content-Type: application/json' -d "$3"; }
+mock_errors() { post PUT /api/provider/mock/config "{\"timeout_pct\":0,\"error_pct\":$1,\"ratelimit_pct\":0}"; }
+hold_breaker() { redis HSET 'breaker:{sms-mms}' mode "$1"; }
+
+has_status() { get "/api/messages/$1" 2>/dev/null | grep -q "\"status\": *\"$2\""; }
+
+# accept BODY FILE: sends one and keeps its id in a file.
+accept() {
+  post POST /api/messages/sms "{\"from\":\"+12016661234\",\"to\":\"+18045551234\",\"type\":\"sms\",\"body\":\"$1\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
+    sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$2"
+}
+id_of() { cat -- "$folder/$1"; }
+
+parks_one() {
+  mock_errors 100
+  accept 'parked, with a \"quote\" and a \\ in it' parked
+  wait_for 10 has_status "$(id_of parked)" retrying
+  [ "$(redis HLEN 'parked:{sms-mms:0}')" = 1 ]
+}
+queues_two() {
+  hold_breaker open
+  mock_errors 0
+  accept 'waiting' waiting
+  accept 'kept' kept
+  wait_for 10 has_status "$(id_of waiting)" queued && wait_for 10 has_status "$(id_of kept)" queued
+}
+entry_of() { redis --raw XRANGE 'outbound:{sms-mms:0}' - + | grep -B 4 -- "$1" | head -n 1; }
+loses_tokens() {
+  redis HDEL 'parked:{sms-mms:0}' "$(id_of parked):0"
+  redis ZREM 'parked-due:{sms-mms:0}' "$(id_of parked):0"
+  [ "$(redis XDEL 'outbound:{sms-mms:0}' "$(entry_of "$(id_of waiting)")")" = 1 ]
+}
+waiting_tokens() { redis XLEN 'outbound:{sms-mms:0}'; }
+dry_run_changes_nothing() {
+  prints '3 unfinished for more than 0 s, 2 of them without a token' bin/reconcile.sh --older-than 0 --dry-run &&
+    prints "message $(id_of parked) has no token" bin/reconcile.sh --older-than 0 --dry-run &&
+    [ "$(waiting_tokens)" = 1 ]
+}
+replays_both() { prints 'replayed 2' bin/reconcile.sh --older-than 0 && [ "$(waiting_tokens)" = 3 ]; }
+replays_nothing_more() {
+  prints '3 unfinished for more than 0 s, 0 of them without a token' bin/reconcile.sh --older-than 0 &&
+    [ "$(waiting_tokens)" = 3 ]
+}
+all_are_sent() {
+  hold_breaker auto
+  for name in parked waiting kept; do wait_for 20 has_status "$(id_of "$name")" sent; done
+}
+body_is_the_same() { get "/api/messages/$(id_of parked)" | jq -e '.body == "parked, with a \"quote\" and a \\ in it"'; }
+has_nothing_left() { prints '0 unfinished' bin/reconcile.sh --older-than 0 && [ "$(waiting_tokens)" = 0 ]; }
+
+# An empty Redis would make every message look lost, and those of a partition that is not named.
+refuses_without_partitions() {
+  redis RENAME partitions kept-partitions
+  fails_saying 'start ingest first' bin/reconcile.sh --older-than 0
+  redis RENAME kept-partitions partitions
+}
+
+# Without a persister nobody can know what Postgres doesn't hold yet.
+waits_for_persisters() {
+  hold_breaker open
+  accept 'unrecorded' unrecorded
+  wait_for 10 has_status "$(id_of unrecorded)" queued
+  redis XDEL 'outbound:{sms-mms:0}' "$(entry_of "$(id_of unrecorded)")"
+  kill -KILL "$(pid_of persister)"
+  wait_for 5 is_stopped persister
+  accept 'not even stored' other
+  RECONCILE_DRAIN_SECS=1 fails_saying 'does a persister run?' bin/reconcile.sh --older-than 0
+}
+
+it 'starts' bin/start.sh
+it 'parks a message whose provider fails' parks_one
+it 'keeps messages waiting while the breaker is held open' queues_two
+it 'finds nothing that has lost its token' prints '0 of them without a token' bin/reconcile.sh --older-than 0
+it 'leaves alone what is younger than asked for' prints '0 unfinished for more than 3600 s' bin/reconcile.sh --older-than 3600
+it 'refuses to look where no partition is known' refuses_without_partitions
+it 'loses a parked message and a waiting one' loses_tokens
+it 'only says so with --dry-run' dry_run_changes_nothing
+it 'replays both' replays_both
+it 'replays nothing in a second run' replays_nothing_more
+it 'sees them sent, and the one that was not lost' all_are_sent
+it 'has kept the body byte for byte' body_is_the_same
+it 'has nothing to do then' has_nothing_left
+it 'replays nothing as long as events are not recorded' waits_for_persisters
+it 'stops' bin/stop.sh
+finish

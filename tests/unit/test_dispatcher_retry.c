@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// The retry policy: which outcome spends an attempt, counts for the breaker, and waits how long.
+
+#include <check.h>
+#include <string.h>
+
+#include "dispatcher/retry.h"
+
+#define HOUR_MS (3600LL * 1000)
+
+Suite *suite_dispatcher_retry(void);
+
+static const struct settings settings = {
+    .worker_max_retries = 3,
+    .worker_backoff_base_ms = 500,
+    .worker_backoff_cap_ms = 300000,
+    .message_deadline_secs = 72 * 3600,
+};
+
+static struct retry_decision decide(enum outcome_class class, int64_t retry_after_ms, int64_t spent, int64_t age_ms,
+                                    bool probe) {
+    struct outcome outcome = {.class = class, .retry_after_ms = retry_after_ms};
+    return retry_decide(&settings, &(struct retry_case){&outcome, spent, spent + 1, age_ms, probe});
+}
+
+static struct retry_decision decide_first(enum outcome_class class) {
+    return decide(class, -1, 0, 0, false);
+}
+
+START_TEST(each_outcome_has_its_consequences) {
+    static const struct {
+        enum outcome_class class;
+        const char *verdict;
+        const char *breaker;
+        bool spends;
+    } cases[] = {
+        {OUTCOME_SENT, "sent", "ok", false},           {OUTCOME_RATE_LIMITED, "retry", "none", false},
+        {OUTCOME_TIMEOUT, "retry", "fail", true},      {OUTCOME_CONNECTION_FAILED, "retry", "fail", true},
+        {OUTCOME_SERVER_ERROR, "retry", "fail", true}, {OUTCOME_CREDENTIALS, "retry", "trip", false},
+        {OUTCOME_REJECTED, "failed", "ok", true},      {OUTCOME_UNREADABLE, "failed", "none", false},
+        {OUTCOME_EXPIRED, "failed", "none", false},    {OUTCOME_INTERRUPTED, "retry", "none", false},
+    };
+    ck_assert_uint_eq(sizeof cases / sizeof *cases, OUTCOME_CLASS_COUNT);
+    for (size_t i = 0; i < OUTCOME_CLASS_COUNT; i++) {
+        struct retry_decision decision = decide_first(cases[i].class);
+        ck_assert_str_eq(decision.verdict, cases[i].verdict);
+        ck_assert_str_eq(decision.breaker, cases[i].breaker);
+        ck_assert_int_eq(!decision.free, cases[i].spends);
+        ck_assert_int_eq(decision.delay_ms > 0, strcmp(cases[i].verdict, "retry") == 0);
+        ck_assert_int_eq(decision.pause_ms > 0, cases[i].class == OUTCOME_RATE_LIMITED);
+    }
+}
+END_TEST
+
+START_TEST(the_last_attempt_that_fails_is_final) {
+    ck_assert_str_eq(decide(OUTCOME_TIMEOUT, -1, 1, 0, false).verdict, "retry");
+    ck_assert_str_eq(decide(OUTCOME_TIMEOUT, -1, 2, 0, false).verdict, "failed");
+    ck_assert_str_eq(decide(OUTCOME_RATE_LIMITED, 1000, 2, 0, false).verdict, "retry");
+    ck_assert_str_eq(decide(OUTCOME_CREDENTIALS, -1, 2, 0, false).verdict, "retry");
+}
+END_TEST
+
+START_TEST(a_probe_that_fails_spends_no_attempt) {
+    struct retry_decision decision = decide(OUTCOME_SERVER_ERROR, -1, 2, 0, true);
+    ck_assert_str_eq(decision.verdict, "retry");
+    ck_assert_str_eq(decision.breaker, "fail");
+    ck_assert(decision.free);
+}
+END_TEST
+
+START_TEST(a_failure_waits_a_random_time_up_to_twice_the_last_one) {
+    for (int64_t spent = 0; spent < 2; spent++) {
+        int64_t longest = 0;
+        for (int i = 0; i < 1000; i++) {
+            int64_t delay_ms = decide(OUTCOME_SERVER_ERROR, -1, spent, 0, false).delay_ms;
+            ck_assert_int_ge(delay_ms, 1);
+            longest = delay_ms > longest ? delay_ms : longest;
+        }
+        ck_assert_int_le(longest, 500 << spent);
+        ck_assert_int_gt(longest, (500 << spent) * 9 / 10);
+    }
+}
+END_TEST
+
+START_TEST(no_failure_waits_longer_than_the_cap) {
+    for (int i = 0; i < 1000; i++) {
+        ck_assert_int_le(decide(OUTCOME_CREDENTIALS, -1, 40, 0, false).delay_ms, settings.worker_backoff_cap_ms);
+    }
+}
+END_TEST
+
+START_TEST(too_many_requests_waits_and_pauses_as_long_as_asked) {
+    struct retry_decision decision = decide(OUTCOME_RATE_LIMITED, 7000, 0, 0, false);
+    ck_assert_int_eq(decision.delay_ms, 7000);
+    ck_assert_int_eq(decision.pause_ms, 7000);
+    decision = decide(OUTCOME_RATE_LIMITED, 48 * HOUR_MS, 0, 0, false);
+    ck_assert_int_eq(decision.delay_ms, 48 * HOUR_MS);
+    ck_assert_int_eq(decision.pause_ms, 48 * HOUR_MS);
+    decision = decide(OUTCOME_RATE_LIMITED, -1, 0, 0, false); // it doesn't say
+    ck_assert_int_eq(decision.delay_ms, 1000);
+    decision = decide(OUTCOME_RATE_LIMITED, 0, 0, 0, false); // or nonsense
+    ck_assert_int_ge(decision.delay_ms, 100);
+}
+END_TEST
+
+START_TEST(a_503_that_says_when_to_come_back_is_heard) {
+    struct retry_decision decision = decide(OUTCOME_SERVER_ERROR, 7000, 0, 0, false);
+    ck_assert_int_eq(decision.delay_ms, 7000);
+    ck_assert_int_eq(decision.pause_ms, 0);
+}
+END_TEST
+
+START_TEST(nothing_waits_beyond_its_deadline) {
+    ck_assert_int_eq(decide(OUTCOME_RATE_LIMITED, 2 * HOUR_MS, 0, 71 * HOUR_MS, false).delay_ms, HOUR_MS);
+    ck_assert_str_eq(decide(OUTCOME_RATE_LIMITED, 1000, 0, 72 * HOUR_MS, false).verdict, "failed");
+    ck_assert_str_eq(decide(OUTCOME_SERVER_ERROR, -1, 0, 72 * HOUR_MS, true).verdict, "failed");
+    ck_assert(!retry_is_expired(&settings, 72 * HOUR_MS - 1));
+    ck_assert(retry_is_expired(&settings, 72 * HOUR_MS));
+}
+END_TEST
+
+Suite *suite_dispatcher_retry(void) {
+    Suite *suite = suite_create("dispatcher_retry");
+    TCase *tests = tcase_create("dispatcher_retry");
+    tcase_add_test(tests, each_outcome_has_its_consequences);
+    tcase_add_test(tests, the_last_attempt_that_fails_is_final);
+    tcase_add_test(tests, a_probe_that_fails_spends_no_attempt);
+    tcase_add_test(tests, a_failure_waits_a_random_time_up_to_twice_the_last_one);
+    tcase_add_test(tests, no_failure_waits_longer_than_the_cap);
+    tcase_add_test(tests, too_many_requests_waits_and_pauses_as_long_as_asked);
+    tcase_add_test(tests, a_503_that_says_when_to_come_back_is_heard);
+    tcase_add_test(tests, nothing_waits_beyond_its_deadline);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
