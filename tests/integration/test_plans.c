@@ -71,6 +71,7 @@ static void fill(void) {
         "messages"
         " WHERE direction = 'outbound'");
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
+    run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");
     run("VACUUM (ANALYZE)");
     run("RESET session_replication_role");
     free(set);
@@ -194,6 +195,11 @@ static const struct {
     {"conversations.sql", {"infinity", "9223372036854775807", "51", "0"}},
     {"conversations_of_channel.sql", {"infinity", "9223372036854775807", "51", "0", "sms"}},
     {"conversations_of_participant.sql", {"infinity", "9223372036854775807", "51", "0", "sms", "+18045551234"}},
+    {"dead_letters.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0"}},
+    {"dead_letters_of_class.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "rejected"}},
+    {"dead_letters_of_provider.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "sms-mms"}},
+    {"dead_letters_of_provider_and_class.sql",
+     {"infinity", "9223372036854775807", "-infinity", "51", "0", "sms-mms", "rejected"}},
     {"messages_of_conversation.sql", {"1", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0"}},
 };
 
