@@ -65,7 +65,7 @@ static void issue(struct slot *slot) {
     memcpy(slot->keys[1], key, strlen(key));
     snprintf(slot->body, sizeof slot->body,
              "From=%%2B%s&To=%%2B%s&Body=Hello%%21%%20This%%20is%%20a%%20test%%20SMS%%20message.", sender + 1,
-             TRAFFIC_TO + 1);
+             &TRAFFIC_TO[1]);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(slot->body));
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, slot->body);
     curl_multi_add_handle(slot->multi->curl, slot->easy);
