@@ -67,10 +67,10 @@ void json_write_string(struct buf *out, const char *text) {
 
 // The names are the program's own, and plain.
 void json_write_name(struct buf *out, const char *name) {
-    const char *last = out->length > 0 ? out->data + out->length - 1 : "{";
     size_t length = strlen(name);
     buf_reserve(out, length + 4);
-    if (*last != '{' && *last != '[') {
+    char last = out->length > 0 ? out->data[out->length - 1] : '{';
+    if (last != '{' && last != '[') {
         buf_putc(out, ',');
     }
     buf_putc(out, '"');
