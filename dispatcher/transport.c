@@ -3,14 +3,9 @@
 // How libcurl and libuv are joined (https://curl.se/libcurl/c/multi-uv.html has the idea): curl says which sockets it
 // wants watched and when it wants to be woken, and is told what became of them. Neither of curl's two callbacks may
 // call back into curl, so both only set handles; everything happens from the loop.
-//
-// curl lets go of a socket after each transfer, though the connection stays and the next transfer takes it up again.
-// Its handle is kept until the socket is closed: to make one anew costs four system calls.
 #include "dispatcher/transport.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -28,8 +23,6 @@ struct transport {
     uv_loop_t *loop;
     size_t count; // multis, the most that can be needed
     size_t open_handles;
-    struct watched **watched; // by socket; NULL where none is
-    size_t watched_room;
     struct multi multis[];
 };
 
@@ -93,31 +86,7 @@ static void on_watched_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static struct watched **place_of(struct transport *transport, curl_socket_t socket) {
-    size_t place = (size_t)socket, room = transport->watched_room;
-    if (place >= room) {
-        transport->watched_room = place + 1 > 2 * room ? place + 1 : 2 * room;
-        transport->watched = xrealloc(transport->watched, transport->watched_room * sizeof(struct watched *));
-        memset(transport->watched + room, 0, (transport->watched_room - room) * sizeof(struct watched *));
-    }
-    return &transport->watched[place];
-}
-
-// curl is done with a socket.
-static int on_curl_close(void *argument, curl_socket_t socket) {
-    struct watched **place = place_of(argument, socket);
-    if (*place)
-        uv_close((uv_handle_t *)&(*place)->poll, on_watched_closed);
-    *place = NULL;
-    return close(socket);
-}
-
 static struct watched *watch(struct multi *multi, curl_socket_t socket) {
-    struct watched **place = place_of(multi->transport, socket);
-    if (*place) {
-        curl_multi_assign(multi->curl, socket, *place);
-        return *place;
-    }
     struct watched *watched = xcalloc(1, sizeof *watched);
     watched->multi = multi;
     watched->socket = socket;
@@ -128,7 +97,6 @@ static struct watched *watch(struct multi *multi, curl_socket_t socket) {
         free(watched);
         return NULL;
     }
-    *place = watched;
     curl_multi_assign(multi->curl, socket, watched);
     return watched;
 }
@@ -138,8 +106,10 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
     struct multi *multi = argument;
     struct watched *watched = assigned;
     if (what == CURL_POLL_REMOVE) {
-        if (watched)
-            uv_poll_stop(&watched->poll);
+        if (watched) {
+            curl_multi_assign(multi->curl, socket, NULL);
+            uv_close((uv_handle_t *)&watched->poll, on_watched_closed);
+        }
         return 0;
     }
     if (!watched)
@@ -188,8 +158,6 @@ void transport_start(struct transport *transport, struct transfer *transfer) {
     transfer->multi = multi;
     multi->running++;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_curl_close);
-    curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETDATA, transport);
     if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK) // out of memory, as xmalloc would say it
         abort();
 }
@@ -204,15 +172,13 @@ void transport_cancel(struct transfer *transfer) {
 static void on_multi_closed(uv_handle_t *handle) {
     struct multi *multi = handle->data;
     struct transport *transport = multi->transport;
-    if (--transport->open_handles > 0)
-        return;
-    free(transport->watched);
-    free(transport);
+    if (--transport->open_handles == 0)
+        free(transport);
 }
 
 void transport_destroy(struct transport *transport) {
     for (size_t i = 0; i < transport->count; i++) {
-        curl_multi_cleanup(transport->multis[i].curl); // closes its connections, and so their handles
+        curl_multi_cleanup(transport->multis[i].curl); // closes its connections, and so ends their watches
         uv_close((uv_handle_t *)&transport->multis[i].timer, on_multi_closed);
     }
 }

@@ -39,7 +39,6 @@ struct watched {
     curl_socket_t socket;
 };
 
-static struct watched *kept[65536]; // by socket: a connection's handle lives as long as the connection
 static uv_loop_t *loop;
 static size_t wanted, issued, done, failed;
 static const char *url;
@@ -124,31 +123,19 @@ static void on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static int on_curl_close(void *argument, curl_socket_t socket) {
-    (void)argument;
-    if (kept[socket] != NULL) {
-        uv_close((uv_handle_t *)&kept[socket]->poll, on_closed);
-    }
-    kept[socket] = NULL;
-    return close(socket);
-}
-
 static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *assigned) {
     (void)easy;
     struct multi *multi = argument;
     struct watched *watched = assigned;
     if (what == CURL_POLL_REMOVE) {
         if (watched != NULL) {
-            uv_poll_stop(&watched->poll);
+            curl_multi_assign(multi->curl, socket, NULL);
+            uv_close((uv_handle_t *)&watched->poll, on_closed);
         }
         return 0;
     }
-    if (watched == NULL && kept[socket] != NULL) {
-        watched = kept[socket];
-        curl_multi_assign(multi->curl, socket, watched);
-    }
     if (watched == NULL) {
-        watched = kept[socket] = xcalloc(1, sizeof *watched);
+        watched = xcalloc(1, sizeof *watched);
         *watched = (struct watched){.multi = multi, .socket = socket};
         uv_poll_init_socket(loop, &watched->poll, socket);
         watched->poll.data = watched;
@@ -190,7 +177,6 @@ static void open_slot(struct slot *slot, struct multi *multi) {
     curl_easy_setopt(slot->easy, CURLOPT_PROXY, "");
     curl_easy_setopt(slot->easy, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
     curl_easy_setopt(slot->easy, CURLOPT_PRIVATE, slot);
-    curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, on_curl_close);
 }
 
 int main(int argc, char **argv) {
