@@ -8,8 +8,9 @@
 #include <uv.h>
 
 // One keep-alive HTTP connection to a port of this machine, with as little work of its own as that takes: what drives a
-// measurement must not cost what is measured its processor. One request at a time; a connection that breaks ends the
-// program, for then a message may have gone missing.
+// measurement must not cost what is measured its processor. One request at a time; a connection that breaks under a
+// request ends the program, for then a message may have gone missing; one that the server closes while it idles is
+// opened anew.
 
 struct wire;
 
@@ -24,7 +25,4 @@ void wire_set_context(struct wire *wire, void *context);
 void *wire_context(const struct wire *wire);
 // Only after `ready`, and after the answer to the request before.
 void wire_send(struct wire *wire, const char *bytes, size_t length);
-// Closes and frees it.
-void wire_close(struct wire *wire);
-
 #endif
