@@ -14,7 +14,7 @@ switched on, and services that were there before are left alone.
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
   test       Check, for `make test`     ci         what .ci/run needs besides
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
-  compose    Docker, docker-compose
+  compose    Docker, docker-compose     bench      wrk, for `make bench`
 
   --check    installs nothing; exit status 1 when something is missing
 END
@@ -51,6 +51,7 @@ browser  fonts-inter           file /usr/share/fonts/opentype/inter/Inter-Regula
 compose  docker.io             engine -
 compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
+bench    wrk                   command wrk
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -166,7 +167,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | bench | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done

@@ -36,7 +36,7 @@ end
 
 -- Integers as Redis wants them: Lua 5.1 would write 1e+15 for a large one.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
@@ -49,8 +49,8 @@ local function window(prefix, now, width, limit)
   local index = math.floor(now / width)
   local elapsed = now - index * width
   local key = prefix .. ':' .. int(index)
-  local this = tonumber(redis.call('GET', key) or '0')
-  local last = tonumber(redis.call('GET', prefix .. ':' .. int(index - 1)) or '0')
+  local counts = redis.call('MGET', key, prefix .. ':' .. int(index - 1)) -- a call costs more than what it does
+  local this, last = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
   local used = this + math.floor(last * (width - elapsed) / width)
   if used + 1 <= limit then
     return { admitted = true, left = limit - used - 1, retry_ms = width - elapsed, key = key, fresh = this == 0 }
