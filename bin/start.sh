@@ -134,9 +134,12 @@ first_dead() {
   return 1
 }
 
+# The service takes sends before it has Postgres; a person who was told that it is ready reads, too.
 is_ready() {
+  local state
   port_listens "$MOCK_PROVIDER_PORT" &&
-    curl -fsS --noproxy '*' --max-time 2 -o /dev/null "$(local_url "$PORT")/readyz" 2>/dev/null
+    state=$(curl -fsS --noproxy '*' --max-time 2 "$(local_url "$PORT")/readyz" 2>/dev/null) &&
+    [[ $state == *'"postgres":"up"'* ]]
 }
 ready_or_dead() { first_dead >/dev/null || is_ready; }
 
