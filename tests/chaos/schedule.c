@@ -157,6 +157,9 @@ struct schedule *schedule_run(const struct options *options, struct world *world
 }
 
 void schedule_destroy(struct schedule *schedule) {
+    if (schedule == NULL) {
+        return;
+    }
     free(schedule->done);
     free(schedule);
 }

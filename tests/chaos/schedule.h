@@ -14,7 +14,7 @@ struct schedule;
 
 // Runs for options->seconds, in this thread, and ends what it has begun. A program that ends by itself is a breach.
 struct schedule *schedule_run(const struct options *options, struct world *world, struct report *report);
-void schedule_destroy(struct schedule *schedule);
+void schedule_destroy(struct schedule *schedule); // NULL is fine: the run may have ended before it
 
 // What was done, in the order of its beginning.
 size_t schedule_count(const struct schedule *schedule);
