@@ -70,7 +70,7 @@ void pg_socket_watch(struct pg_link *link, int events, uv_poll_cb on_io) {
         pg_link_fail(link, uv_strerror(status));
 }
 
-// The default is to print them on stderr.
+// The default is to print them on stderr, while connecting too: a server that shuts down just then says so by one.
 static void on_notice(void *argument, const PGresult *notice) {
     const struct pg_link *link = argument;
     struct log_line *line = log_begin(LOG_DEBUG, "postgres_notice");
@@ -81,7 +81,6 @@ static void on_notice(void *argument, const PGresult *notice) {
 
 static void connected(struct pg_link *link) {
     pg_socket_unwatch(link);
-    PQsetNoticeReceiver(link->conn, on_notice, link);
     if (PQsetnonblocking(link->conn, 1) != 0) {
         pg_link_fail_conn(link);
         return;
@@ -130,9 +129,12 @@ static void connect_to(struct pg_link *link, const char *address) {
 
     pg_link_change_state(link, PG_LINK_CONNECTING);
     link->conn = PQconnectStartParams(keywords, values, 0);
-    if (!link->conn)
+    if (!link->conn) {
         pg_link_fail(link, "out of memory");
-    else if (PQstatus(link->conn) == CONNECTION_BAD)
+        return;
+    }
+    PQsetNoticeReceiver(link->conn, on_notice, link);
+    if (PQstatus(link->conn) == CONNECTION_BAD)
         pg_link_fail_conn(link);
     else
         pg_socket_watch(link, UV_WRITABLE, on_connect_io);
