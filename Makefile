@@ -29,8 +29,8 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-TESTS     := unit integration protocol chaos
-EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard tests/protocol/*.lua)
+TESTS     := unit integration protocol chaos browser
+EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard ingest/console/*) $(wildcard tests/protocol/*.lua)
 
 shared_SOURCES        := $(wildcard shared/*.c)
 ingest_SOURCES        := $(wildcard ingest/*.c)
@@ -41,6 +41,10 @@ unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
+browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
+bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
+bench_tool_SOURCES    := $(wildcard tests/bench/lib/*.c tests/support/*.c)
+BENCH_TOOLS           := $(wildcard tests/bench/programs/*.c)
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 embedded   = $(patsubst %,$(BUILD)/obj/gen/%.o,$(filter $(1)/%,$(EMBEDDED)))
@@ -92,6 +96,23 @@ $(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
+$(BUILD)/tests/browser: $(call objects,$(browser_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+# What measures (main.c), and the small programs that it measures with and against.
+.PHONY: bench-programs
+bench-programs: $(BUILD)/bench/bench $(BENCH_TOOLS:tests/bench/programs/%.c=$(BUILD)/bench/%)
+
+$(BUILD)/bench/bench: $(call objects,$(bench_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BENCH_TOOLS:tests/bench/programs/%.c=$(BUILD)/bench/%): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/programs/%.o \
+    $(call objects,$(bench_tool_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
 # One line `SUITE(noun)` for each test_<noun>.c, for the main() of the tests.
 $(BUILD)/gen/%_suites.h: FORCE
 	@mkdir -p $(@D)
@@ -107,7 +128,7 @@ $(BUILD)/obj/tests/%.o: OURFLAGS += -I$(BUILD)
 ALL_FLAGS := $(CC) $(CFLAGS) $(OURFLAGS) $(LDFLAGS) $(LIBS) $(CHECK)
 $(FLAGS): export HELD = $(ALL_FLAGS)
 $(BUILD)/version: export HELD = $(VERSION)
-$(SOURCES): export HELD = $(foreach p,shared $(TESTS) $(PROGRAMS),$($(p)_SOURCES)) $(EMBEDDED)
+$(SOURCES): export HELD = $(foreach p,shared $(TESTS) bench $(PROGRAMS),$($(p)_SOURCES)) $(BENCH_TOOLS) $(EMBEDDED)
 $(FLAGS) $(BUILD)/version $(SOURCES): FORCE
 	@pkg-config --print-errors --exists $(PACKAGES) || { echo "libraries are missing: bin/install-deps.sh build" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -129,7 +150,7 @@ $(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(foreach p,shared $(TESTS) $(PROGRAMS),$($(p)_SOURCES))))
+-include $(patsubst %.c,$(BUILD)/obj/%.d,$(sort $(BENCH_TOOLS) $(foreach p,shared $(TESTS) bench $(PROGRAMS),$($(p)_SOURCES))))
 
 clean: ## Remove what was built
 	rm -rf build
@@ -150,11 +171,21 @@ stop: ## Stop what was started (bin/stop.sh)
 	bin/stop.sh
 
 test: ## Run all tests; SANITIZE=address,undefined with sanitizers
-	@bin/install-deps.sh build run redis postgres test
+	@bin/install-deps.sh build run redis postgres test monitoring
 	@$(MAKE) --no-print-directory run-tests
 
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
+
+.PHONY: test-browser screenshots
+test-browser: ## The console in a real headless Chromium
+	@bin/install-deps.sh build run redis postgres test browser
+	@$(MAKE) --no-print-directory build $(BUILD)/tests/browser
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser
+
+screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs/ anew
+	@mkdir -p docs
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser screenshots
 
 .PHONY: test-crowd
 test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
@@ -173,11 +204,27 @@ chaos: ## Break everything under load and account for every message: CHAOS_SECON
 	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos
 
+# --- How fast it is
+
+BENCH_STAGES = accept accept-latency persist dispatch in-flight end-to-end latency reads memory growth
+.PHONY: bench run-bench $(BENCH_STAGES:%=bench-%)
+
+bench: ## Measure all stages beside their ceilings, into build/bench.json (20 minutes; bench-accept … one of them)
+	@bin/install-deps.sh build run redis postgres test bench
+	@$(MAKE) --no-print-directory run-bench STAGES=
+
+$(BENCH_STAGES:%=bench-%): bench-%:
+	@bin/install-deps.sh build run redis postgres test bench
+	@$(MAKE) --no-print-directory run-bench STAGES=$*
+
+run-bench: build bench-programs
+	@BUILD_DIR=$(BUILD) $(BUILD)/bench/bench $(STAGES)
+
 # --- The code's form
 
 .PHONY: analyze docs
 PRODUCT     = $(wildcard $(addsuffix /*.c,shared ingest dispatcher dispatcher/mock persister))
-C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/*))
+C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/* tests/bench/*))
 BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
 
 format: ## Format the C sources

@@ -7,19 +7,20 @@ usage() {
 Usage: bin/install-deps.sh [--check] GROUP…
 
 Installs what is missing of the groups' packages on Debian and Ubuntu, and says what; as an ordinary user it asks sudo.
-Elsewhere it names what is missing. The packages' own services (Redis, Postgres, Docker) are neither started nor
+Elsewhere it names what is missing. The packages' own services (Redis, Postgres, Prometheus, Docker) are neither started nor
 switched on, and services that were there before are left alone.
 
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
   test       Check, for `make test`     ci         what .ci/run needs besides
-  compose    Docker, docker-compose
+  monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
+  compose    Docker, docker-compose     bench      wrk, for `make bench`
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
-# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a Postgres server,
+# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
 # a Docker engine, or Compose of either version
 packages='
 build    gcc                   command gcc
@@ -43,9 +44,14 @@ redis    redis-server          command redis-server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
+monitoring prometheus          command promtool
+browser  chromium              command chromium
+browser  chromium-driver       command chromedriver
+browser  fonts-inter           file /usr/share/fonts/opentype/inter/Inter-Regular.otf
 compose  docker.io             engine -
 compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
+bench    wrk                   command wrk
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -66,6 +72,7 @@ is_there() { # KIND WHAT
   command) PATH=$PATH:/usr/sbin command -v "$2" >/dev/null ;;
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
+  file) [ -e "$2" ] ;;
   engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
   compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
   postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ;;
@@ -135,6 +142,7 @@ install_missing() {
   allow_services
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
+  case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
   case " ${missing[*]} " in *' docker.io '*) services=${services:+$services | }'docker*' ;; esac
   if [[ $services == *docker* ]] && ! command -v containerd >/dev/null; then services+=' | containerd*'; fi
   if [ -n "$services" ]; then forbid_services "$services"; fi
@@ -145,6 +153,7 @@ install_missing() {
     die "apt-get could not install: ${missing[*]}"
   fi
   case $services in *redis*) keep_off redis-server ;; esac
+  case $services in *prometheus*) keep_off prometheus ;; esac
   case $services in *docker*) keep_off docker ;; esac
   case $services in *containerd*) keep_off containerd ;; esac
 }
@@ -157,7 +166,10 @@ main() {
   esac
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
-    case $group in build | run | redis | postgres | test | compose | ci) ;; *) die "there is no group '$group'" ;; esac
+    case $group in
+    build | run | redis | postgres | test | monitoring | browser | compose | bench | ci) ;;
+    *) die "there is no group '$group'" ;;
+    esac
   done
   find_missing "$@"
   [ ${#missing[@]} -gt 0 ] || return 0

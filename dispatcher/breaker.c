@@ -7,6 +7,8 @@
 
 #include "dispatcher/fcall.h"
 #include "shared/clock.h"
+#include "shared/feed.h"
+#include "shared/json.h"
 #include "shared/keys.h"
 #include "shared/log.h"
 
@@ -39,10 +41,23 @@ static void copy_text(char *out, size_t size, const char *text) {
     snprintf(out, size, "%s", text ? text : "");
 }
 
+static void announce(struct breaker *breaker, const char *from, const char *to, const char *reason) {
+    struct buf data = {0};
+    buf_putc(&data, '{');
+    json_write_member(&data, "provider", provider_name(breaker->options.provider));
+    json_write_member(&data, "from", from);
+    json_write_member(&data, "to", to);
+    json_write_member(&data, "reason", reason);
+    buf_putc(&data, '}');
+    feed_publish(breaker->env->link, breaker->env->settings->feed_max_length, "breaker", data.data);
+    buf_free(&data);
+}
+
 static void log_transition(struct breaker *breaker, const char *from, const char *to, const char *reason) {
-    counters_add(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, 1);
+    counters_add_for(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, breaker->options.provider);
     if (strcmp(to, "open") == 0)
-        counters_add(breaker->env->counters, COUNTER_BREAKER_OPEN, 1);
+        counters_add_for(breaker->env->counters, COUNTER_BREAKER_OPEN, breaker->options.provider);
+    announce(breaker, from, to, reason);
     struct log_line *line =
         log_begin(LOG_WARN, breaker->options.mock ? "mock_breaker_transition" : "breaker_transition");
     log_str(line, "provider", provider_name(breaker->options.provider));

@@ -29,7 +29,8 @@ struct call {
     struct call *next; // in caller->unused
     const struct call_events *events;
     void *argument;
-    struct curl_slist *headers;
+    struct curl_slist *headers; // kept from call to call
+    size_t key_length;          // of the idempotency key in them
     struct buf body;
     struct buf answer;
     size_t answered; // bytes that came, kept or not
@@ -88,8 +89,6 @@ static struct outcome read_outcome(struct call *call, CURLcode result) {
 }
 
 static void put_away(struct call *call) {
-    curl_slist_free_all(call->headers);
-    call->headers = NULL;
     if (call->body.room > MOST_KEPT_BYTES)
         buf_free(&call->body);
     call->next = call->caller->unused;
@@ -152,16 +151,32 @@ static void add_header(struct call *call, const char *name, const char *value) {
     free(line);
 }
 
-static void add_headers(struct call *call, const char *message_id) {
+// All but the idempotency key are the same for every call, and the list is curl's until the call has ended.
+static void make_headers(struct call *call, const char *message_id) {
     const struct caller *caller = call->caller;
+    curl_slist_free_all(call->headers);
+    call->headers = NULL;
+    add_header(call, "Idempotency-Key", message_id);
+    add_header(call, caller->adapter->idempotency_header, message_id);
     add_header(call, "Content-Type", caller->adapter->content_type);
     add_header(call, "Accept", "application/json");
     if (caller->authorization)
         add_header(call, "Authorization", caller->authorization);
-    add_header(call, "Idempotency-Key", message_id);
-    add_header(call, caller->adapter->idempotency_header, message_id);
     add_header(call, "Expect", ""); // without a value, curl leaves it out: no 100-continue round trip
     curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+// The key stands at the end of the first two lines; one of the same length goes over it.
+static void put_key(struct call *call, const char *message_id) {
+    size_t length = strlen(message_id);
+    if (!call->headers || length != call->key_length) {
+        make_headers(call, message_id);
+        call->key_length = length;
+        return;
+    }
+    struct curl_slist *line = call->headers;
+    for (int i = 0; i < 2; i++, line = line->next)
+        memcpy(line->data + strlen(line->data) - length, message_id, length);
 }
 
 struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,
@@ -175,7 +190,7 @@ struct call *call_start(struct caller *caller, const char *message_id, const str
     buf_clear(&call->answer);
     buf_clear(&call->body);
     caller->adapter->write_body(caller->settings, message_id, message, &call->body);
-    add_headers(call, message_id);
+    put_key(call, message_id);
     curl_easy_setopt(call->transfer.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.length);
     curl_easy_setopt(call->transfer.easy, CURLOPT_POSTFIELDS, call->body.data);
     call->started_us = clock_monotonic_us();
@@ -205,6 +220,7 @@ void caller_destroy(struct caller *caller) {
         struct call *call = caller->unused;
         caller->unused = call->next;
         curl_easy_cleanup(call->transfer.easy);
+        curl_slist_free_all(call->headers);
         buf_free(&call->body);
         buf_free(&call->answer);
         free(call);

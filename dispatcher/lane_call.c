@@ -5,6 +5,7 @@
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
+#include "dispatcher/lease_log.h"
 #include "shared/clock.h"
 #include "shared/log.h"
 
@@ -43,7 +44,7 @@ static struct fcall *fenced(enum library_function function, const struct lease *
 static void on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
     struct lease *lease = argument;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY)
-        log_error("give_back_failed", "%s: %s", lease->entry.id, reply->str); // its lease runs out by itself
+        lease_log(LOG_ERROR, "give_back_failed", lease, reply->str); // its lease runs out by itself
     lane_drop(lease);
 }
 
@@ -65,8 +66,7 @@ static void on_renewed(void *argument, enum redis_result result, const redisRepl
     bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
     if (!ours) {
         if (result == REDIS_LINK_OK)
-            log_warn("lease_lost", "%s: entry %s passed to another before it was called", lease->entry.message_id,
-                     lease->entry.id);
+            lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
         lane_drop(lease);
     } else if (lane->stopping) {
         lane_give_back(lease);
@@ -98,12 +98,8 @@ static bool may_begin(void *argument) {
 
 static void log_attempt(const struct lease *lease) {
     const struct outlet *outlet = lane_outlet(lease->lane);
-    struct log_line *line = log_begin(LOG_DEBUG, outlet->mock ? "mock_dispatch_attempt" : "dispatch_attempt");
-    log_str(line, "message_id", lease->entry.message_id);
-    log_str(line, "request_id", lease->entry.message.request_id);
-    log_str(line, "entry", lease->entry.id);
-    log_str(line, "provider", provider_name(outlet->provider));
-    log_int(line, "call", lease->entry.call);
+    struct log_line *line =
+        lease_log_begin(LOG_DEBUG, outlet->mock ? "mock_dispatch_attempt" : "dispatch_attempt", lease);
     log_str(line, "probe", lease->probe);
     if (outlet->mock)
         log_bool(line, "mock", true);
@@ -140,7 +136,7 @@ static void begin(struct lease *lease) {
     struct outlet *outlet = lane->options.outlet;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
-    counters_add(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, 1);
+    counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, outlet->provider);
     log_attempt(lease);
     lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
 }

@@ -33,6 +33,16 @@ static void release_reserved(struct lane *lane) {
     lane->reserved = 0;
 }
 
+static void log_about(enum log_level level, const char *event, const struct lane *lane, const char *entry_id,
+                      const char *message) {
+    struct log_line *line = log_begin(level, event);
+    log_str(line, "stream", lane->keys.outbound);
+    log_str(line, "entry", entry_id);
+    log_str(line, "provider", provider_name(lane->options.outlet->provider));
+    log_str(line, "message", message);
+    log_end(line);
+}
+
 // --- Entries that can't be called
 
 static void on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
@@ -57,7 +67,7 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
                        const char *why) {
     struct buf text = {0};
     encode_fields(fields, &text);
-    log_error("entry_poison", "%s of %s: %s", entry_id, lane->keys.outbound, why);
+    log_about(LOG_ERROR, "entry_poison", lane, entry_id, why);
     struct fcall *fcall = fcall_new(LIBRARY_QUARANTINE, 2);
     fcall_text(fcall, lane->keys.outbound);
     fcall_text(fcall, lane->keys.events);
@@ -111,7 +121,7 @@ static void hold(struct lane *lane, struct entry *entry, int64_t count, const ch
 // An entry of a newer release is given back for one that can read it, and not claimed again by this process, as long as
 // it can remember.
 static void hand_on(struct lane *lane, struct entry *entry, int64_t count) {
-    log_warn("entry_newer", "%s of %s is of a newer release: given back", entry->id, lane->keys.outbound);
+    log_about(LOG_WARN, "entry_newer", lane, entry->id, "it is of a newer release: given back");
     snprintf(lane->newer[lane->newer_next], ENTRY_ID_SIZE, "%s", entry->id);
     lane->newer_next = (lane->newer_next + 1) % LANE_MOST_NEWER;
     struct lease *lease = lease_table_add(lane->leases, entry);

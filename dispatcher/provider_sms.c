@@ -12,16 +12,27 @@
 #include "dispatcher/provider.h"
 #include "shared/json.h"
 
+static size_t plain_run(const char *text) {
+    size_t run = 0;
+    for (char c; (c = text[run]); run++)
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+              c == '_' || c == '~'))
+            break;
+    return run;
+}
+
 // RFC 3986's unreserved characters stand for themselves, everything else is percent-encoded: which is right in a form's
 // body and in a path.
 static void write_encoded(struct buf *out, const char *text) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     for (const char *c = text; *c;) {
-        size_t run = strspn(c, plain);
+        size_t run = plain_run(c);
         buf_append(out, c, run);
         c += run;
-        if (*c)
-            buf_printf(out, "%%%02X", (unsigned)(unsigned char)*c++);
+        if (*c) {
+            unsigned byte = (unsigned char)*c++;
+            char escape[] = {'%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]};
+            buf_append(out, escape, sizeof escape);
+        }
     }
 }
 
@@ -66,21 +77,27 @@ static void sms_write_body(const struct settings *settings, const char *message_
         write_field(out, "MediaUrl", message->attachments[i]);
 }
 
-// Success: {"sid":"SM…",…}. Error: {"code":21211,"message":"…","more_info":"…","status":400}.
-static void sms_read_answer(const char *body, size_t length, const char *header_id, struct outcome *outcome) {
-    (void)header_id;
+static void read_error(const char *body, size_t length, struct outcome *outcome) {
     const char *why;
     cJSON *answer = json_parse(body, length, &why);
-    const char *sid = json_string(answer, "sid");
     int64_t code;
     char number[24] = "";
     if (json_integer(answer, "code", &code))
         snprintf(number, sizeof number, "%" PRId64, code);
-    if (outcome->class == OUTCOME_SENT)
-        outcome->provider_message_id = provider_error(NULL, sid);
-    else
-        outcome->error = provider_error(number, json_string(answer, "message"));
+    outcome->error = provider_error(number, json_string(answer, "message"));
     cJSON_Delete(answer);
+}
+
+// Success: {"sid":"SM…",…}. Error: {"code":21211,"message":"…","more_info":"…","status":400}.
+static void sms_read_answer(const char *body, size_t length, const char *header_id, struct outcome *outcome) {
+    (void)header_id;
+    if (outcome->class != OUTCOME_SENT) {
+        read_error(body, length, outcome);
+        return;
+    }
+    cJSON *sid = json_parse_member(body, length, "sid");
+    outcome->provider_message_id = provider_error(NULL, cJSON_IsString(sid) ? sid->valuestring : NULL);
+    cJSON_Delete(sid);
 }
 
 const struct provider_adapter provider_sms_adapter = {

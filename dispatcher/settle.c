@@ -15,6 +15,7 @@
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane.h"
+#include "dispatcher/lease_log.h"
 #include "dispatcher/outlet.h"
 #include "dispatcher/retry.h"
 #include "shared/log.h"
@@ -33,20 +34,21 @@ static bool was_called(const struct lease *lease) {
 }
 
 static void count(const struct dispatch_env *env, const struct lease *lease) {
+    enum provider provider = lane_outlet(lease->lane)->provider;
+    counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
+                     lease->outcome.latency_us);
+    if (lease->outcome.class == OUTCOME_SENT)
+        counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT,
+                         (redis_link_now_ms(env->link) - lease->entry.at_ms) * 1000);
     if (lease->decision.counter != COUNTER_COUNT)
-        counters_add(env->counters, lease->decision.counter, 1);
+        counters_add_for(env->counters, lease->decision.counter, provider);
 }
 
 static void log_outcome(const struct lease *lease) {
     const struct outlet *outlet = lane_outlet(lease->lane);
     const struct outcome *outcome = &lease->outcome;
     enum log_level level = strcmp(lease->decision.verdict, "failed") == 0 ? LOG_WARN : LOG_INFO;
-    struct log_line *line = log_begin(level, outlet->mock ? "mock_dispatch_outcome" : "dispatch_outcome");
-    log_str(line, "message_id", lease->entry.message_id);
-    log_str(line, "request_id", lease->entry.message.request_id);
-    log_str(line, "entry", lease->entry.id);
-    log_str(line, "provider", provider_name(outlet->provider));
-    log_int(line, "call", lease->entry.call);
+    struct log_line *line = lease_log_begin(level, outlet->mock ? "mock_dispatch_outcome" : "dispatch_outcome", lease);
     log_str(line, "outcome", outcome_name(outcome->class));
     log_int(line, "http_status", outcome->http_status);
     log_int(line, "latency_us", outcome->latency_us);
@@ -115,17 +117,11 @@ static struct settler *settler_of(const struct lease *lease) {
 }
 
 static void log_settlement(const struct lease *lease, const char *what) {
-    bool late = strcmp(what, "LATE") == 0;
-    struct log_line *line = log_begin(LOG_WARN, late ? "dispatch_late" : "dispatch_lost");
-    log_str(line, "message_id", lease->entry.message_id);
-    log_str(line, "request_id", lease->entry.message.request_id);
-    log_str(line, "entry", lease->entry.id);
-    log_int(line, "call", lease->entry.call);
-    log_str(line, "verdict", lease->decision.verdict);
-    log_str(line, "message",
-            late ? "the entry had passed to another; the success is recorded all the same"
-                 : "the entry had passed to another, which settles it");
-    log_end(line);
+    if (strcmp(what, "LATE") == 0)
+        lease_log(LOG_WARN, "dispatch_late", lease,
+                  "the entry had passed to another; the success is recorded all the same");
+    else
+        lease_log(LOG_WARN, "dispatch_lost", lease, "the entry had passed to another, which settles it");
 }
 
 static void keep(struct settler *settler, struct lease *lease) {
@@ -138,7 +134,7 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
     struct settler *settler = settler_of(lease);
     if (result != REDIS_LINK_OK) {
         if (result != REDIS_LINK_LOST)
-            log_error("settle_failed", "%s: %s", lease->entry.message_id, reply->str);
+            lease_log(LOG_ERROR, "settle_failed", lease, reply->str);
         keep(settler, lease);
         return;
     }

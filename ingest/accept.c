@@ -24,6 +24,7 @@
 #include "ingest/redis_trouble.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
+#include "shared/clock.h"
 #include "shared/library.h"
 #include "shared/log.h"
 #include "shared/redis_link.h"
@@ -200,6 +201,7 @@ static void on_accept(void *argument, enum redis_result result, const redisReply
     if (!ingest_request_reply_came(request)) {
         return;
     }
+    counters_observe(request->with->counters, HISTOGRAM_ACCEPT, clock_monotonic_us() - http_started_us(request->http));
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
         answer_verdict(request, reply);
     } else {

@@ -33,8 +33,16 @@ static const char *const security_headers[][2] = {
     {"X-Content-Type-Options", "nosniff"},
     {"X-Frame-Options", "DENY"},
     {"Referrer-Policy", "no-referrer"},
-    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
 };
+
+static const char strict_policy[] = "default-src 'none'; frame-ancestors 'none'";
+// A frame made from srcdoc inherits it: an HTML message can neither run nor fetch anything.
+static const char page_policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                  "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static bool has_flag(const struct ingest_request *request, unsigned flag) {
+    return request->match.route != NULL && (request->match.route->flags & flag) != 0;
+}
 
 static void add_number(struct ingest_request *request, const char *name, int64_t value) {
     char text[24];
@@ -46,8 +54,10 @@ static void add_common_headers(struct ingest_request *request) {
     for (size_t i = 0; i < sizeof security_headers / sizeof *security_headers; i++) {
         http_add_header(request->http, security_headers[i][0], security_headers[i][1]);
     }
+    http_add_header(request->http, "Content-Security-Policy",
+                    has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
     http_add_header(request->http, "X-Request-Id", request->id);
-    if (request->match.route != NULL && (request->match.route->flags & ROUTE_SEND) != 0) {
+    if (has_flag(request, ROUTE_SEND)) {
         add_number(request, "RateLimit-Limit", request->window.limit);
         add_number(request, "RateLimit-Remaining", request->window.left);
         add_number(request, "RateLimit-Reset", request->window.reset_secs);
@@ -63,6 +73,13 @@ void answer_content(struct ingest_request *request, unsigned status, const char 
 
 void answer_json(struct ingest_request *request, unsigned status, const struct buf *json) {
     answer_content(request, status, json_type, json->data, json->length);
+}
+
+void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent) {
+    add_common_headers(request);
+    http_add_header(request->http, "Cache-Control", "no-store");
+    ingest_request_log(request, 200);
+    http_reply_stream(request->http, 200, content_type, most_unsent);
 }
 
 void answer_accepted(struct ingest_request *request, bool replayed) {

@@ -32,6 +32,9 @@ void answer_json(struct ingest_request *request, unsigned status, const struct b
 void answer_content(struct ingest_request *request, unsigned status, const char *content_type, const char *body,
                     size_t length);
 
+// 200 with a body that goes on until http_stream_end (http_server.h); not to be stored by anybody.
+void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent);
+
 // 202 with the message's id (request->message_id) and Location.
 void answer_accepted(struct ingest_request *request, bool replayed);
 

@@ -15,7 +15,21 @@
 
 #define TRACEPARENT_LENGTH 55 // of version 00
 
+// Fields that say from whom to whom by which way.
+static bool is_routing(const char *field) {
+    static const char *const names[] = {"from", "to", "type", "channel"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(field, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void refuse_payload(struct ingest_request *request, const struct payload_error *error) {
+    if (is_routing(error->field)) {
+        counters_add(request->with->counters, COUNTER_INVALID_ROUTING, 1);
+    }
     if (error->field[0] != '\0') {
         answer_bad_field(request, error->field, error->reason);
     } else {

@@ -7,9 +7,9 @@
 
 #include "ingest/client_address.h"
 #include "ingest/request.h"
+#include "ingest/request_log.h"
 #include "ingest/resources.h"
 #include "shared/library.h"
-#include "shared/log.h"
 
 static void on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
@@ -51,7 +51,7 @@ static void on_limit(void *argument, enum redis_result result, const redisReply 
             ingest_request_expect_reply(request);
         }
     } else if (result == REDIS_LINK_ERROR) {
-        log_warn("limit_refused", "request %s: %s", request->id, reply->str);
+        ingest_request_log_trouble(request, LOG_WARN, "limit_refused", reply->str);
     }
     ingest_request_proceed(request);
 }

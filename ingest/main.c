@@ -2,6 +2,7 @@
 //
 // ingest: takes sends and webhooks into Redis, and answers reads from Postgres.
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct ingest {
     struct settings settings;
     struct client_address_rules *trusted_proxies;
     struct readiness *readiness;
+    atomic_int event_clients; // that GET /api/events serves now
     uv_loop_t loop;
     struct process process;
     uv_async_t worker_ended;
@@ -72,6 +74,7 @@ static void create_workers(struct ingest *ingest) {
         .settings = settings,
         .trusted_proxies = ingest->trusted_proxies,
         .readiness = ingest->readiness,
+        .event_clients = &ingest->event_clients,
         .connections = ((unsigned)settings->max_connections + ingest->count - 1) / ingest->count,
         .ended = &ingest->worker_ended,
     };

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/metrics.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "ingest/answer.h"
 #include "ingest/media_type.h"
+#include "ingest/metrics_text.h"
+#include "ingest/pipeline.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
 #include "shared/counters.h"
 #include "shared/json.h"
-#include "shared/keys.h"
-#include "shared/redis_link.h"
 
 enum format { FORMAT_NONE, FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS };
 
@@ -39,66 +35,51 @@ static enum format choose_format(const char *accept) {
     return best;
 }
 
-// HGETALL's reply is a flat list of names and values; a counter that nobody has raised isn't in it.
-static void read_values(const redisReply *reply, int64_t values[COUNTER_COUNT]) {
-    memset(values, 0, COUNTER_COUNT * sizeof *values);
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        for (int counter = 0; counter < COUNTER_COUNT; counter++) {
-            if (strcmp(reply->element[i]->str, counter_name((enum counter)counter)) == 0) {
-                values[counter] = strtoll(reply->element[i + 1]->str, NULL, 10);
-            }
-        }
+static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
+    int64_t count = 0;
+    for (int bucket = 0; bucket <= HISTOGRAM_ABOVE; bucket++) {
+        count += parts[bucket];
     }
+    return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
 }
 
-static void write_json(struct buf *out, const int64_t values[COUNTER_COUNT]) {
+// The counters that the brief names, one member each; then the pipeline.
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline) {
+    const struct counter_values *values = &pipeline->counters;
     buf_putc(out, '{');
     json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
     for (int counter = 0; counter < COUNTER_COUNT; counter++) {
-        json_write_member_int(out, counter_name((enum counter)counter), values[counter]);
+        json_write_member_int(out, counter_name((enum counter)counter), values->counter[counter]);
     }
+    json_write_member_int(out, "worker_latency_avg_us", average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
+    json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
+    pipeline_write_members(pipeline, out);
     buf_putc(out, '}');
 }
 
-// Prometheus describes a counter under its sample's name, OpenMetrics under that name without _total.
-static void write_text(struct buf *out, const int64_t values[COUNTER_COUNT], enum format format) {
-    const char *suffix = format == FORMAT_OPENMETRICS ? "" : "_total";
-    for (int counter = 0; counter < COUNTER_COUNT; counter++) {
-        const char *name = counter_name((enum counter)counter);
-        buf_printf(out, "# HELP messaging_%s%s %s\n", name, suffix, counter_help((enum counter)counter));
-        buf_printf(out, "# TYPE messaging_%s%s counter\n", name, suffix);
-        buf_printf(out, "messaging_%s_total %" PRId64 "\n", name, values[counter]);
-    }
-    if (format == FORMAT_OPENMETRICS) {
-        buf_puts(out, "# EOF\n");
-    }
-}
-
-static void answer_values(struct ingest_request *request, const redisReply *reply) {
+static void answer_values(struct ingest_request *request, const struct pipeline *pipeline) {
     enum format format = choose_format(http_header(request->http, "Accept"));
-    int64_t values[COUNTER_COUNT];
-    read_values(reply, values);
     struct buf *out = &request->with->answer;
     buf_clear(out);
     if (format == FORMAT_JSON) {
-        write_json(out, values);
+        metrics_write_json(out, pipeline);
         answer_json(request, 200, out);
         return;
     }
-    write_text(out, values, format);
+    metrics_text_write(pipeline, format == FORMAT_OPENMETRICS, out);
     answer_content(request, 200,
                    format == FORMAT_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                                 : "text/plain; version=0.0.4; charset=utf-8",
                    out->data, out->length);
 }
 
-static void on_values(void *argument, enum redis_result result, const redisReply *reply) {
+static void on_read(void *argument, const struct pipeline *pipeline) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
     }
-    if (result == REDIS_LINK_OK) {
-        answer_values(request, reply);
+    if (pipeline != NULL) {
+        answer_values(request, pipeline);
     } else {
         answer_unavailable(request, "Redis is unreachable", 1, false);
     }
@@ -109,9 +90,7 @@ void metrics_show(struct ingest_request *request) {
         answer_error(request, API_NOT_ACCEPTABLE, "this resource is application/json, text/plain or OpenMetrics");
         return;
     }
-    counters_flush(request->with->counters); // so that what this thread counted is in the reply
-    const char *arguments[] = {"HGETALL", KEY_METRICS};
-    if (redis_link_call(request->with->redis, on_values, request, 2, arguments, NULL) != 0) {
+    if (pipeline_read(request->with, on_read, request) != 0) {
         answer_unavailable(request, "Redis is unreachable", 1, false);
         return;
     }

@@ -2,9 +2,15 @@
 #ifndef INGEST_METRICS_H
 #define INGEST_METRICS_H
 
+#include "ingest/pipeline.h"
+#include "shared/buf.h"
+
 struct ingest_request;
 
-// GET /metrics: the fleet-wide counters, as JSON or, where Accept prefers it, as Prometheus or OpenMetrics text.
+// GET /metrics: the fleet-wide counters, histograms and gauges, as JSON or, where Accept prefers it, as Prometheus or
+// OpenMetrics text.
 void metrics_show(struct ingest_request *request);
+// The JSON of it. Appends.
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline);
 
 #endif

@@ -15,6 +15,7 @@
 
 #define RETRY_AFTER_SECS 1
 
+extern const char ingest_sql_session_sql[];
 extern const char ingest_sql_conversations_sql[];
 extern const char ingest_sql_conversations_of_channel_sql[];
 extern const char ingest_sql_conversations_of_participant_sql[];
@@ -78,6 +79,7 @@ struct reader *ingest_reader_create(uv_loop_t *loop, const struct settings *sett
             .name = name,
             .timeout_ms = settings->database_timeout_ms,
             .pipeline = true,
+            .setup = ingest_sql_session_sql,
             .statements = statements,
             .on_up = on_up,
             .on_down = on_down,

@@ -7,6 +7,7 @@
 
 #include "ingest/answer.h"
 #include "ingest/request.h"
+#include "ingest/request_log.h"
 #include "shared/log.h"
 
 #define RETRY_SOON_SECS 1
@@ -30,7 +31,7 @@ static bool wrote_nothing(const char *error) {
 
 static void answer_error_reply(struct ingest_request *request, const char *error) {
     bool ambiguous = !wrote_nothing(error);
-    log_event(ambiguous ? LOG_ERROR : LOG_WARN, "call_refused", "request %s: %s", request->id, error);
+    ingest_request_log_trouble(request, ambiguous ? LOG_ERROR : LOG_WARN, "call_refused", error);
     answer_unavailable(request, "Redis refused the call", RETRY_SOON_SECS, ambiguous);
 }
 

@@ -13,6 +13,7 @@
 #include "ingest/reader.h"
 #include "ingest/redis_trouble.h"
 #include "ingest/request.h"
+#include "ingest/request_log.h"
 #include "ingest/resources.h"
 #include "ingest/row_id.h"
 #include "shared/json.h"
@@ -91,7 +92,7 @@ static void replay_message(struct ingest_request *request, const PGresult *rows,
     const char *text = ingest_reader_text(rows, 0, MESSAGE);
     const char *error = message_recall(text, strlen(text), &message);
     if (error != NULL) {
-        log_error("replay_unreadable", "request %s: message %s: %s", request->id, request->message_id, error);
+        ingest_request_log_trouble(request, LOG_ERROR, "replay_unreadable", error);
         answer_internal_error(request);
         return;
     }

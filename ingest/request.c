@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "ingest/answer.h"
+#include "ingest/events.h"
 #include "ingest/idempotency.h"
 #include "ingest/media_type.h"
 #include "ingest/printable.h"
@@ -129,6 +130,10 @@ void ingest_request_on_done(void *argument, struct http_request *http) {
     if (!http_is_answered(http)) {
         ingest_request_log(request, 0); // the client went away before it had sent everything
     }
+    if (request->events != NULL) {
+        events_leave(request->events);
+        request->events = NULL;
+    }
     unlink_live(request);
     request->http = NULL;
     retire(request);
@@ -206,12 +211,16 @@ static bool check_size(struct ingest_request *request) {
 }
 
 static bool check_accept(struct ingest_request *request) {
-    if (!has_flag(request, ROUTE_JSON) ||
-        media_type_quality(http_header(request->http, "Accept"), "application", "json") > 0) {
-        return true;
+    const char *accept = http_header(request->http, "Accept");
+    if (has_flag(request, ROUTE_JSON) && media_type_quality(accept, "application", "json") == 0) {
+        answer_error(request, API_NOT_ACCEPTABLE, "this resource is application/json");
+        return false;
     }
-    answer_error(request, API_NOT_ACCEPTABLE, "this resource is application/json");
-    return false;
+    if (has_flag(request, ROUTE_EVENTS) && media_type_quality(accept, "text", "event-stream") == 0) {
+        answer_error(request, API_NOT_ACCEPTABLE, "this resource is text/event-stream");
+        return false;
+    }
+    return true;
 }
 
 static bool (*const checks[])(struct ingest_request *) = {

@@ -15,6 +15,7 @@
 #include "shared/mem.h"
 #include "shared/uuid.h"
 
+struct event_client;
 struct ingest_resources;
 
 #define REQUEST_ID_SIZE 129 // 1 to 128 printable characters
@@ -50,6 +51,8 @@ struct ingest_request {
     struct replay_wish wish; // of a replay of many (replay_many.c)
     int64_t matched;         // by it
     void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+
+    struct event_client *events; // of GET /api/events; NULL otherwise
 
     struct ingest_request *previous, *next; // in with->live; next also in with->idle
 };

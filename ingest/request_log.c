@@ -59,3 +59,12 @@ void ingest_request_log_mock(const struct ingest_request *request, const char *e
     log_str(line, "message_id", request->message_id);
     log_end(line);
 }
+
+void ingest_request_log_trouble(const struct ingest_request *request, enum log_level level, const char *event,
+                                const char *message) {
+    struct log_line *line = log_begin(level, event);
+    log_str(line, "correlation_id", request->id);
+    log_str(line, "message_id", request->message_id);
+    log_str(line, "message", message);
+    log_end(line);
+}

@@ -2,6 +2,7 @@
 #ifndef INGEST_RESOURCES_H
 #define INGEST_RESOURCES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "shared/buf.h"
@@ -10,13 +11,14 @@
 #include "shared/settings.h"
 
 struct acceptor;
+struct event_hub;
 struct client_address_rules;
 struct ingest_request;
 struct reader;
 struct readiness;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the two const members and readiness, which is atomic.
+// the two const members, and readiness and event_clients, which are atomic.
 struct ingest_resources {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
@@ -25,6 +27,8 @@ struct ingest_resources {
     struct reader *reader;
     struct acceptor *acceptor;
     struct counters *counters;
+    struct event_hub *hub;
+    atomic_int *event_clients;   // of all threads
     struct ingest_request *live; // requests that http_server has not let go of yet
     struct ingest_request *idle; // memory of finished ones, for the next
     struct buf answer;           // an answer's body while it is put together; used within one callback

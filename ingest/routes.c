@@ -4,9 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ingest/console.h"
 #include "ingest/conversations.h"
 #include "ingest/dead_letters.h"
 #include "ingest/document.h"
+#include "ingest/events.h"
 #include "ingest/health.h"
 #include "ingest/incoming.h"
 #include "ingest/messages.h"
@@ -37,6 +39,10 @@ static const struct route routes[] = {
     {"GET",  health_pattern,                     health_alive,           ROUTE_JSON},
     {"GET",  "/readyz",                          health_ready,           ROUTE_JSON},
     {"GET",  "/metrics",                         metrics_show,           0},
+    {"GET",  "/",                                console_page,           ROUTE_PAGE},
+    {"GET",  "/console.css",                     console_style,          0},
+    {"GET",  "/console.js",                      console_script,         0},
+    {"GET",  "/api/events",                      events_show,            ROUTE_EVENTS},
     {"GET",  "/openapi.yaml",                    document_show,          0},
 };
 // clang-format on

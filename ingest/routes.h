@@ -12,6 +12,8 @@ enum route_flag {
     ROUTE_SEND = 4,        // its answers carry RateLimit headers
     ROUTE_BODY = 8,        // POST or PUT: has a JSON body and counts against the address's limit
     ROUTE_EMPTY_BODY = 16, // with ROUTE_BODY: the body may be left out, and its type with it
+    ROUTE_EVENTS = 32,     // a GET of text/event-stream: 406 where Accept admits none
+    ROUTE_PAGE = 64,       // HTML that brings a style, a script and frames of its own; anything else may do nothing
 };
 
 struct route {

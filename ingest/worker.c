@@ -16,12 +16,15 @@
 
 #include "ingest/accept.h"
 #include "ingest/durability.h"
+#include "ingest/events.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/counters.h"
+#include "shared/heartbeat.h"
 #include "shared/http_server.h"
 #include "shared/log.h"
+#include "shared/process.h"
 #include "shared/redis_link.h"
 
 enum stop { STOP_NOT_ASKED, STOP_DRAIN, STOP_HURRY };
@@ -35,6 +38,7 @@ struct ingest_worker {
     uv_async_t wake; // something happened that may take the end a step further
     uv_async_t *ended;
     struct http_server *http;
+    struct heartbeat *heartbeat; // the first thread's; NULL elsewhere
     enum phase phase;
     atomic_int asked; // enum stop
     atomic_bool has_ended;
@@ -44,8 +48,12 @@ struct ingest_worker {
 
 static void close_everything(struct ingest_worker *worker) {
     worker->phase = PHASE_CLOSING;
+    if (worker->heartbeat != NULL) {
+        heartbeat_destroy(worker->heartbeat);
+    }
     counters_destroy(worker->with.counters);
     redis_link_destroy(worker->with.redis);
+    event_hub_destroy(worker->with.hub);
     ingest_reader_destroy(worker->with.reader);
     ingest_request_abandon_all(&worker->with);
     http_server_destroy(worker->http);
@@ -64,6 +72,9 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 
 static void flush(struct ingest_worker *worker) {
     worker->phase = PHASE_FLUSHING;
+    if (worker->heartbeat != NULL) {
+        heartbeat_stop(worker->heartbeat);
+    }
     counters_flush(worker->with.counters);
     const char *ping[] = {"PING"};
     if (redis_link_call(worker->with.redis, on_flushed, worker, 1, ping, NULL) != 0) {
@@ -82,6 +93,7 @@ static void on_wake(uv_async_t *handle) {
     if (asked == STOP_DRAIN && worker->phase == PHASE_SERVING) {
         worker->phase = PHASE_DRAINING;
         worker->with.draining = true;
+        event_hub_end(worker->with.hub);
         http_server_quiesce(worker->http);
     }
     if (worker->phase == PHASE_DRAINING && http_server_pending(worker->http) == 0) {
@@ -157,6 +169,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.settings = shared->settings;
     worker->with.trusted_proxies = shared->trusted_proxies;
     worker->with.readiness = shared->readiness;
+    worker->with.event_clients = shared->event_clients;
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);
@@ -170,6 +183,10 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
     connect_redis(worker);
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
+    if (number == 0) { // once a process is enough
+        worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
+    }
+    worker->with.hub = event_hub_create(&worker->loop, &worker->with);
     worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
     return worker;
 }

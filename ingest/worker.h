@@ -2,6 +2,7 @@
 #ifndef INGEST_WORKER_H
 #define INGEST_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -17,6 +18,7 @@ struct ingest_shared {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
     struct readiness *readiness;
+    atomic_int *event_clients;
     unsigned connections; // that each may hold at once
     uv_async_t *ended;    // sent, from a worker's thread, once that has served its last request
 };

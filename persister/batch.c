@@ -43,6 +43,7 @@ static struct batch *open_batch(struct batch_queue *queue) {
     }
     struct batch *batch = xcalloc(1, sizeof *batch);
     batch->entries = xcalloc(queue->max_entries, sizeof *batch->entries);
+    buf_putc(&batch->requests, '\0'); // so that 0 is nobody's place
     if (tail == NULL) {
         queue->head = batch;
     } else {
@@ -87,6 +88,31 @@ static void put_poison(struct buf *out, const struct staging_row *row, const str
     log_poison(stream, id, reason);
 }
 
+static const char *what_happened(const struct event *event) {
+    static const char *const verdicts[] = {
+        [EVENT_SENT] = "sent", [EVENT_FAILED] = "failed", [EVENT_RETRY] = "retrying"};
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+        return event->message.direction == MESSAGE_INBOUND ? "received" : "accepted";
+    case EVENT_OUTCOME:
+        return verdicts[event->verdict];
+    case EVENT_REPLAYED:
+        break;
+    }
+    return "replayed";
+}
+
+static void keep_request_id(struct batch *batch, struct batch_entry *entry, const struct event *event) {
+    if (event->kind == EVENT_MESSAGE && event->message.request_id != NULL) {
+        entry->request = batch->requests.length;
+        buf_append(&batch->requests, event->message.request_id, strlen(event->message.request_id) + 1);
+    }
+}
+
+const char *batch_request_id(const struct batch *batch, const struct batch_entry *entry) {
+    return entry->request == 0 ? "" : batch->requests.data + entry->request;
+}
+
 static void append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
                    const char *reason, const struct buf *packed) {
     struct batch *batch = open_batch(queue);
@@ -99,6 +125,8 @@ static void append(struct batch_queue *queue, const struct batch_entry *head, co
     buf_append(&batch->packed, packed->data, packed->length);
     if (reason == NULL) {
         memcpy(entry->message_id, event->id, sizeof entry->message_id);
+        entry->what = what_happened(event);
+        keep_request_id(batch, entry, event);
         staging_event(&batch->lines, &row, event);
         log_event_read(head->stream, head->id, event);
     } else {
@@ -152,6 +180,7 @@ void batch_free(struct batch *batch) {
     free(batch->entries);
     buf_free(&batch->lines);
     buf_free(&batch->packed);
+    buf_free(&batch->requests);
     free(batch);
 }
 

@@ -28,8 +28,10 @@ struct batch_entry {
     uint64_t generation; // of the connection that read it
     char id[BATCH_ENTRY_ID_SIZE];
     char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
-    size_t line;                     // where its line begins in lines
-    size_t packed;                   // where its fields begin in packed
+    const char *what; // "accepted", "received", "sent", "failed", "retrying", "replayed"; static. NULL: poison
+    size_t request;   // where the X-Request-Id of its message begins in requests; 0: it has none
+    size_t line;      // where its line begins in lines
+    size_t packed;    // where its fields begin in packed
 };
 
 struct batch {
@@ -37,6 +39,7 @@ struct batch {
     size_t count;
     struct buf lines;  // staging.h
     struct buf packed; // event_pack
+    struct buf requests;
     struct batch *next;
 };
 
@@ -57,6 +60,8 @@ bool batch_queue_is_empty(const struct batch_queue *queue);
 struct batch *batch_queue_take(struct batch_queue *queue);
 
 void batch_free(struct batch *batch);
+// The X-Request-Id that an entry's message came with; "" where it has none.
+const char *batch_request_id(const struct batch *batch, const struct batch_entry *entry);
 // The lines of `count` entries from `first` on.
 const char *batch_lines(const struct batch *batch, size_t first, size_t count, size_t *length);
 // Appends the line that makes entry `index` a dead letter.

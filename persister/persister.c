@@ -3,7 +3,9 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "persister/announce.h"
 #include "persister/batch.h"
 #include "persister/janitor.h"
 #include "persister/reader.h"
@@ -11,6 +13,7 @@
 #include "persister/streams.h"
 #include "persister/writer.h"
 #include "shared/counters.h"
+#include "shared/heartbeat.h"
 #include "shared/keys.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -29,6 +32,8 @@ struct persister {
     enum persister_state state;
     struct redis_link *control; // for all that doesn't belong to one stream
     struct counters *counters;
+    struct heartbeat *heartbeat;
+    int64_t feed_max_length;
     struct pg_link *database;
     struct batch_queue *queue;
     struct event_streams *streams;
@@ -48,6 +53,7 @@ static void finish(struct persister *persister) {
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
+    heartbeat_destroy(persister->heartbeat);
     counters_destroy(persister->counters);
     redis_link_destroy(persister->control);
     replayer_destroy(persister->replayer);
@@ -65,6 +71,7 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 static void flush(struct persister *persister) {
     persister->state = PERSISTER_FLUSHING;
     const char *argv[] = {"PING"};
+    heartbeat_stop(persister->heartbeat);
     counters_flush(persister->counters);
     if (redis_link_call(persister->control, on_flushed, persister, 1, argv, NULL) != 0) {
         finish(persister);
@@ -95,38 +102,60 @@ static void on_next(void *argument) {
     flush_if_drained(persister);
 }
 
-static void log_persisted(const struct batch_entry *entry) {
-    struct log_line *line = log_begin(LOG_DEBUG, "persisted");
+static void log_persisted(const struct batch *batch, const struct batch_entry *entry) {
+    struct log_line *line = log_begin(LOG_INFO, "persisted");
+    log_str(line, "what", entry->what != NULL ? entry->what : "poison");
     log_str(line, "message_id", entry->message_id);
+    log_str(line, "request_id", batch_request_id(batch, entry));
     log_str(line, "stream", entry->stream->name);
     log_str(line, "entry", entry->id);
+    log_str(line, "provider", entry->stream->provider);
     log_end(line);
 }
 
 // Acknowledges, a run of entries of one stream and connection at a time.
 static void acknowledge(const struct batch *batch, size_t first, size_t count) {
     const char **ids = xmalloc(count * sizeof *ids);
+    log_hold();
     for (size_t i = first, run = 0; i < first + count; i++) {
         const struct batch_entry *entry = &batch->entries[i];
         const struct batch_entry *following = i + 1 < first + count ? entry + 1 : NULL;
         ids[run++] = entry->id;
-        log_persisted(entry);
+        log_persisted(batch, entry);
         if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
             event_reader_done(entry->stream->reader, entry->generation, ids, run);
             run = 0;
         }
     }
+    log_release();
     free(ids);
+}
+
+// An entry's id begins with the time, by Redis's clock, when it entered its stream.
+static void observe_latencies(struct persister *persister, const struct batch *batch, size_t first, size_t count) {
+    int64_t now_ms = redis_link_now_ms(persister->control);
+    for (size_t i = first; i < first + count; i++) {
+        const struct batch_entry *entry = &batch->entries[i];
+        int64_t took_us = (now_ms - strtoll(entry->id, NULL, 10)) * 1000;
+        counters_observe(persister->counters, HISTOGRAM_WORKER_LATENCY, took_us);
+        if (entry->what != NULL && (strcmp(entry->what, "accepted") == 0 || strcmp(entry->what, "received") == 0)) {
+            counters_observe(persister->counters, HISTOGRAM_ACCEPT_TO_PERSISTED, took_us);
+        }
+    }
 }
 
 static void on_written(void *argument, const struct batch *batch, size_t first, size_t count,
                        const struct batch_written *written) {
     struct persister *persister = argument;
     acknowledge(batch, first, count);
+    announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
     counters_add(persister->counters, COUNTER_WORKER_DEAD_LETTER, (uint64_t)written->dead_letters);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_CREATED, (uint64_t)written->created);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_REUSED, (uint64_t)(written->stored - written->created));
+    counters_add(persister->counters, COUNTER_CONVERSATIONS_FAILURES, (uint64_t)written->refused);
+    counters_observe(persister->counters, HISTOGRAM_PERSIST_BATCH, written->took_us);
+    observe_latencies(persister, batch, first, count);
 }
 
 static void on_repeat(void *argument) {
@@ -170,6 +199,7 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                                                               .on_up = on_control_up,
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
+    persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
     struct event_reader_options reader = {.redis_url = settings->redis_url,
                                           .redis_timeout_ms = settings->redis_timeout_ms,
                                           .consumer = process_instance(),
@@ -188,6 +218,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     unsigned slot = partition_of(process_instance(), SLOTS);
     persister->on_finished = on_finished;
     persister->argument = argument;
+    persister->feed_max_length = settings->feed_max_length;
     persister->queue = batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot);
     create_database(persister, loop, settings, slot);
     create_streams(persister, loop, settings);

@@ -98,6 +98,15 @@ static int make_group(struct event_reader *reader) {
     return redis_link_call(reader->link, on_group, reader, 6, argv, NULL);
 }
 
+static void log_newer(const struct event_reader *reader, const char *id) {
+    struct log_line *line = log_begin(LOG_WARN, "entry_newer");
+    log_str(line, "stream", reader->keys.events);
+    log_str(line, "entry", id);
+    log_str(line, "provider", reader->provider);
+    log_str(line, "message", "it is of a newer format and was given back");
+    log_end(line);
+}
+
 // Asks Redis to hand an entry of a newer format to whoever claims next; a persister of that release will.
 static void give_back(struct event_reader *reader, const char *id, long long count) {
     char delivery[24];
@@ -105,7 +114,7 @@ static void give_back(struct event_reader *reader, const char *id, long long cou
     const char *argv[] = {
         "FCALL", library_function(LIBRARY_GIVE_BACK), "1", reader->keys.events, GROUP_PERSISTERS, reader->consumer, id,
         delivery};
-    log_warn("entry_newer", "%s %s is of a newer format and was given back", reader->keys.events, id);
+    log_newer(reader, id);
     if (redis_link_call(reader->link, NULL, NULL, 8, argv, NULL) != 0) {
         return; // the connection is gone: the entry will be claimed
     }

@@ -46,7 +46,8 @@ static void put_text(struct buf *out, const char *text) {
 }
 
 static void put_integer(struct buf *out, int64_t value) {
-    buf_printf(out, "%lld\t", (long long)value);
+    buf_put_int(out, value);
+    buf_putc(out, '\t');
 }
 
 static void put_time(struct buf *out, int64_t unix_ms) {

@@ -178,6 +178,17 @@ static void advance(struct batch_writer *writer) {
     start_next(writer);
 }
 
+static int64_t count_refused(const struct batch_writer *writer) {
+    if (writer->poison) {
+        return 1;
+    }
+    int64_t refused = 0;
+    for (size_t i = writer->first; i < writer->first + writer->span; i++) {
+        refused += writer->batch->entries[i].what == NULL;
+    }
+    return refused;
+}
+
 static void on_committed(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct batch_writer *writer = argument;
     if (outcome == PG_LINK_LOST) { // committed or not: recording it again changes nothing
@@ -188,8 +199,8 @@ static void on_committed(void *argument, enum pg_outcome outcome, const PGresult
         fail(writer, result);
         return;
     }
-    struct batch_written written = {number(result, "stored"), number(result, "created"),
-                                    number(result, "dead_letters")};
+    struct batch_written written = {number(result, "stored"), number(result, "created"), number(result, "dead_letters"),
+                                    count_refused(writer), clock_monotonic_us() - writer->began_us};
     log_batch(writer, &written);
     writer->options.on_written(writer->options.argument, writer->batch, writer->first, writer->span, &written);
     advance(writer);

@@ -21,6 +21,8 @@ struct batch_written {
     int64_t stored;       // messages that were new
     int64_t created;      // conversations that were new
     int64_t dead_letters; // that were new, of both stages
+    int64_t refused;      // entries set apart as poison
+    int64_t took_us;      // from the begin of the staging to the end of the commit
 };
 
 struct batch_writer_options {

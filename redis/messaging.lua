@@ -36,7 +36,7 @@ end
 
 -- Integers as Redis wants them: Lua 5.1 would write 1e+15 for a large one.
 local function int(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
@@ -49,8 +49,8 @@ local function window(prefix, now, width, limit)
   local index = math.floor(now / width)
   local elapsed = now - index * width
   local key = prefix .. ':' .. int(index)
-  local this = tonumber(redis.call('GET', key) or '0')
-  local last = tonumber(redis.call('GET', prefix .. ':' .. int(index - 1)) or '0')
+  local counts = redis.call('MGET', key, prefix .. ':' .. int(index - 1)) -- a call costs more than what it does
+  local this, last = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
   local used = this + math.floor(last * (width - elapsed) / width)
   if used + 1 <= limit then
     return { admitted = true, left = limit - used - 1, retry_ms = width - elapsed, key = key, fresh = this == 0 }
@@ -483,6 +483,54 @@ local function breaker_mode(keys, args)
   return mode
 end
 
+-- count: what a process has counted since its last call, into the fleet's hash. Of a name that ends in `_max_us` the
+-- greater value stays. KEYS metrics · ARGV field, amount … → OK
+local function count(keys, args)
+  for i = 1, #args, 2 do
+    local field, amount = args[i], args[i + 1]
+    if string.sub(field, -7) ~= '_max_us' then
+      redis.call('HINCRBY', keys[1], field, amount)
+    elseif tonumber(amount) > tonumber(redis.call('HGET', keys[1], field) or '0') then
+      redis.call('HSET', keys[1], field, amount)
+    end
+  end
+  return 'OK'
+end
+
+-- The least `at` of the parked messages that are due next, of the first 100 at most: the whole hash would be too much.
+local function oldest_parked(parked, due)
+  local tokens, oldest = redis.call('ZRANGE', due, 0, 99), nil
+  if #tokens == 0 then return nil end
+  for _, packed in ipairs(redis.call('HMGET', parked, unpack(tokens))) do
+    local at = packed and tonumber(string.match(packed, '"at":"(%d+)"'))
+    if at and (not oldest or at < oldest) then oldest = at end
+  end
+  return oldest
+end
+
+-- look: one partition at a glance; for /metrics and the console. Ages in ms, -1 where there is nothing.
+-- KEYS outbound, events, parked, parked-due
+-- → {length, ever added, pending, consumers, age of the oldest; the same of events;
+--    parked, overdue, longest overdue, age of the oldest}
+local function look(keys)
+  local now, seen = now_ms(), {}
+  local function age(at) return at and math.max(0, now - at) or -1 end
+  for i, group in ipairs({ 'dispatchers', 'persisters' }) do
+    local stream, pending = redis.pcall('XINFO', 'STREAM', keys[i]), redis.pcall('XPENDING', keys[i], group)
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', keys[i], group)
+    local info = stream.err and {} or to_map(stream)
+    local first = info['first-entry']
+    local at = first and (tonumber(to_map(first[2]).at) or tonumber(string.match(first[1], '^%d+')))
+    for _, n in ipairs({ info.length or 0, info['entries-added'] or 0, pending.err and 0 or pending[1],
+      consumers.err and 0 or #consumers, age(at) }) do seen[#seen + 1] = n end
+  end
+  local first = redis.call('ZRANGE', keys[4], 0, 0, 'WITHSCORES')
+  local overdue = redis.call('ZCOUNT', keys[4], '-inf', int(now))
+  for _, n in ipairs({ redis.call('HLEN', keys[3]), overdue, overdue > 0 and age(tonumber(first[2])) or -1,
+    age(oldest_parked(keys[3], keys[4])) }) do seen[#seen + 1] = n end
+  return seen
+end
+
 -- Work that frees memory must run when memory is full; what adds to it must not.
 local function register(name, callback, flags)
   redis.register_function({ function_name = name .. '_dev', callback = callback, flags = flags })
@@ -505,3 +553,5 @@ register('reap', reap, { 'allow-oom' })
 register('breaker_probe', breaker_probe, { 'allow-oom' })
 register('breaker_record', breaker_record, { 'allow-oom' })
 register('breaker_mode', breaker_mode, { 'allow-oom' })
+register('count', count, { 'allow-oom' })
+register('look', look, { 'no-writes' })

@@ -10,12 +10,9 @@
 
 #define FIRST_ROOM 256
 
-void buf_reserve(struct buf *buf, size_t more) {
-    // A size that doesn't fit is left to xrealloc, which ends the process.
+// A size that doesn't fit is left to xrealloc, which ends the process.
+static __attribute__((noinline)) void grow(struct buf *buf, size_t more) {
     size_t needed = more < SIZE_MAX - buf->length ? buf->length + more + 1 : SIZE_MAX;
-    if (needed <= buf->room) {
-        return;
-    }
     size_t room = buf->room < FIRST_ROOM ? FIRST_ROOM : buf->room;
     while (room < needed) {
         room = room <= SIZE_MAX / 2 ? room * 2 : needed;
@@ -24,8 +21,18 @@ void buf_reserve(struct buf *buf, size_t more) {
     buf->room = room;
 }
 
+static inline void reserve(struct buf *buf, size_t more) {
+    if (more >= buf->room - buf->length) { // room is 0 or at least length + 1
+        grow(buf, more);
+    }
+}
+
+void buf_reserve(struct buf *buf, size_t more) {
+    reserve(buf, more);
+}
+
 void buf_append(struct buf *buf, const void *bytes, size_t length) {
-    buf_reserve(buf, length);
+    reserve(buf, length);
     if (length > 0) {
         memcpy(buf->data + buf->length, bytes, length);
     }
@@ -38,7 +45,23 @@ void buf_puts(struct buf *buf, const char *text) {
 }
 
 void buf_putc(struct buf *buf, char byte) {
-    buf_append(buf, &byte, 1);
+    reserve(buf, 1);
+    buf->data[buf->length++] = byte;
+    buf->data[buf->length] = '\0';
+}
+
+void buf_put_int(struct buf *buf, int64_t value) {
+    char digits[20]; // of the longest: -9223372036854775808
+    size_t at = sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    buf_append(buf, digits + at, sizeof digits - at);
 }
 
 void buf_printf(struct buf *buf, const char *format, ...) {

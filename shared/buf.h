@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // A growing run of bytes. Zero-initialised is empty and valid. data is NUL-terminated once anything was
 // appended (the NUL is not counted), NULL before.
@@ -16,6 +17,7 @@ struct buf {
 void buf_append(struct buf *buf, const void *bytes, size_t length);
 void buf_puts(struct buf *buf, const char *text);
 void buf_putc(struct buf *buf, char byte);
+void buf_put_int(struct buf *buf, int64_t value); // in decimal
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 // Makes room for at least `more` further bytes and the NUL, so that a caller can write at data + length.

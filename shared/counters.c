@@ -1,33 +1,46 @@
 // SPDX-License-Identifier: MIT
 #include "shared/counters.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/keys.h"
+#include "shared/library.h"
 #include "shared/mem.h"
 
 enum { FLUSH_MS = 200 };
+
+// Fields of the hash by number: the counters, then each histogram's parts, then the one greatest value.
+enum {
+    FIELD_HISTOGRAMS = COUNTER_COUNT,
+    FIELD_GREATEST = FIELD_HISTOGRAMS + HISTOGRAM_COUNT * HISTOGRAM_PART_COUNT,
+    FIELD_COUNT
+};
+
+#define GREATEST_NAME "worker_latency_max_us" // the library keeps the greater of such a field's values
+#define NUMBER_SIZE 24
+#define HEAD_ARGUMENTS 4
 
 struct counters {
     uv_timer_t timer;
     struct redis_link *link;
     bool destroyed, closed;
     size_t in_flight; // sent and not yet answered
-    uint64_t gathered[COUNTER_COUNT];
+    uint64_t gathered[FIELD_COUNT];
 };
 
 struct addition {
     struct counters *counters;
-    enum counter counter;
-    uint64_t amount;
+    uint64_t amount[FIELD_COUNT];
 };
 
 const char *counter_name(enum counter counter) {
     static const char *const names[] = {
 #define X(constant, name, help) #name,
-        COUNTER_TABLE(X)
+        COUNTER_WHOLE_TABLE(X)
 #undef X
     };
     return names[counter];
@@ -36,10 +49,35 @@ const char *counter_name(enum counter counter) {
 const char *counter_help(enum counter counter) {
     static const char *const helps[] = {
 #define X(constant, name, help) help,
-        COUNTER_TABLE(X)
+        COUNTER_WHOLE_TABLE(X)
 #undef X
     };
     return helps[counter];
+}
+
+enum counter counter_of_provider(enum counter counter, enum provider provider) {
+    unsigned first = provider == PROVIDER_EMAIL ? COUNTER_EMAIL_BREAKER_OPEN : COUNTER_SMS_MMS_BREAKER_OPEN;
+    return (enum counter)(first + (unsigned)counter - COUNTER_BREAKER_OPEN);
+}
+
+static void field_name(unsigned field, char out[HISTOGRAM_FIELD_SIZE]) {
+    if (field < FIELD_HISTOGRAMS) {
+        snprintf(out, HISTOGRAM_FIELD_SIZE, "%s", counter_name((enum counter)field));
+    } else if (field < FIELD_GREATEST) {
+        unsigned part = field - FIELD_HISTOGRAMS;
+        histogram_field((enum histogram)(part / HISTOGRAM_PART_COUNT), part % HISTOGRAM_PART_COUNT, out);
+    } else {
+        snprintf(out, HISTOGRAM_FIELD_SIZE, GREATEST_NAME);
+    }
+}
+
+static void gather(struct counters *counters, unsigned field, uint64_t amount) {
+    uint64_t *into = &counters->gathered[field];
+    if (field == FIELD_GREATEST) {
+        *into = *into > amount ? *into : amount;
+    } else {
+        *into += amount;
+    }
 }
 
 static void free_when_done(struct counters *counters) {
@@ -52,32 +90,49 @@ static void on_added(void *argument, enum redis_result result, const redisReply 
     struct addition *addition = argument;
     struct counters *counters = addition->counters;
     (void)reply;
-    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY)
-        counters->gathered[addition->counter] += addition->amount;
+    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
+        for (unsigned field = 0; field < FIELD_COUNT; field++)
+            gather(counters, field, addition->amount[field]);
+    }
     counters->in_flight--;
     free(addition);
     free_when_done(counters);
 }
 
-static int send_one(struct counters *counters, enum counter counter) {
-    char amount[24];
-    const char *command[] = {"HINCRBY", KEY_METRICS, counter_name(counter), amount};
-    struct addition *addition = xmalloc(sizeof *addition);
-    *addition = (struct addition){counters, counter, counters->gathered[counter]};
-    snprintf(amount, sizeof amount, "%llu", (unsigned long long)addition->amount);
-    if (redis_link_call(counters->link, on_added, addition, 4, command, NULL) != 0) {
-        free(addition);
-        return -1;
+// Names and amounts of the fields that are not 0, as arguments.
+struct pairs {
+    char names[FIELD_COUNT][HISTOGRAM_FIELD_SIZE];
+    char amounts[FIELD_COUNT][NUMBER_SIZE];
+};
+
+static int add_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments, int count) {
+    for (unsigned field = 0; field < FIELD_COUNT; field++) {
+        if (counters->gathered[field] == 0)
+            continue;
+        field_name(field, pairs->names[field]);
+        snprintf(pairs->amounts[field], NUMBER_SIZE, "%" PRIu64, counters->gathered[field]);
+        arguments[count++] = pairs->names[field];
+        arguments[count++] = pairs->amounts[field];
     }
-    counters->in_flight++;
-    counters->gathered[counter] = 0;
-    return 0;
+    return count;
 }
 
 void counters_flush(struct counters *counters) {
-    for (int i = 0; i < COUNTER_COUNT; i++)
-        if (counters->gathered[i] > 0 && send_one(counters, (enum counter)i) != 0)
-            return; // the link is down: all of it waits
+    struct pairs pairs = {0};
+    const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_COUNT), "1",
+                                                               KEY_METRICS};
+    int count = add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
+    if (count == HEAD_ARGUMENTS)
+        return;
+    struct addition *addition = xmalloc(sizeof *addition);
+    addition->counters = counters;
+    memcpy(addition->amount, counters->gathered, sizeof addition->amount);
+    if (redis_link_call(counters->link, on_added, addition, count, arguments, NULL) != 0) {
+        free(addition); // the link is down: all of it waits
+        return;
+    }
+    counters->in_flight++;
+    memset(counters->gathered, 0, sizeof counters->gathered);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -97,6 +152,20 @@ void counters_add(struct counters *counters, enum counter counter, uint64_t amou
     counters->gathered[counter] += amount;
 }
 
+void counters_add_for(struct counters *counters, enum counter counter, enum provider provider) {
+    counters_add(counters, counter, 1);
+    counters_add(counters, counter_of_provider(counter, provider), 1);
+}
+
+void counters_observe(struct counters *counters, enum histogram histogram, int64_t us) {
+    uint64_t value = us > 0 ? (uint64_t)us : 0;
+    unsigned first = FIELD_HISTOGRAMS + (unsigned)histogram * HISTOGRAM_PART_COUNT;
+    gather(counters, first + histogram_bucket(us), 1);
+    gather(counters, first + HISTOGRAM_SUM, value);
+    if (histogram == HISTOGRAM_WORKER_LATENCY)
+        gather(counters, FIELD_GREATEST, value);
+}
+
 static void on_closed(uv_handle_t *handle) {
     struct counters *counters = handle->data;
     counters->closed = true;
@@ -108,4 +177,31 @@ void counters_destroy(struct counters *counters) {
         return;
     counters->destroyed = true;
     uv_close((uv_handle_t *)&counters->timer, on_closed);
+}
+
+// ---- Reading
+
+static void put(struct counter_values *out, unsigned field, int64_t value) {
+    if (field < FIELD_HISTOGRAMS) {
+        out->counter[field] = value;
+    } else if (field < FIELD_GREATEST) {
+        unsigned part = field - FIELD_HISTOGRAMS;
+        out->histogram[part / HISTOGRAM_PART_COUNT][part % HISTOGRAM_PART_COUNT] = value;
+    } else {
+        out->worker_latency_max_us = value;
+    }
+}
+
+void counters_read(const redisReply *hash, struct counter_values *out) {
+    char name[HISTOGRAM_FIELD_SIZE];
+    memset(out, 0, sizeof *out);
+    for (unsigned field = 0; field < FIELD_COUNT; field++) {
+        field_name(field, name);
+        for (size_t i = 0; i + 1 < hash->elements; i += 2) {
+            if (strcmp(hash->element[i]->str, name) == 0) {
+                put(out, field, strtoll(hash->element[i + 1]->str, NULL, 10));
+                break;
+            }
+        }
+    }
 }

@@ -155,5 +155,6 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
         MHD_destroy_response(request->response);
     buf_free(&request->body);
     buf_free(&request->headers);
+    buf_free(&request->stream.unsent);
     free(request);
 }

@@ -30,6 +30,17 @@ struct http_server {
     struct http_request *first; // all requests begun and not done
 };
 
+// An answer whose end isn't known when it begins.
+struct http_stream {
+    struct buf unsent;
+    size_t sent;    // of unsent, what libmicrohttpd has taken
+    size_t most;    // that may wait
+    bool is_one;    // the answer is a stream
+    bool suspended; // nothing waits to be sent
+    bool ended;     // after what waits
+    bool broken;    // at once
+};
+
 struct http_request {
     struct http_request *next, **back; // in the server's list
     struct http_server *server;
@@ -45,6 +56,7 @@ struct http_request {
     bool aborted;                  // the server goes away
     struct MHD_Response *response; // answered, and not yet queued
     unsigned status;
+    struct http_stream stream;
     struct buf headers; // name NUL value NUL …, to send with the answer
     char peer[INET6_ADDRSTRLEN];
     int64_t started_us;
@@ -64,6 +76,14 @@ size_t http_request_unescape(void *cls, struct MHD_Connection *connection, char 
 
 // http_reply.c. Gives the answer to libmicrohttpd; from inside its callback only.
 enum MHD_Result http_reply_queue(struct http_request *request);
+// Adds what http_add_header gathered.
+void http_reply_add_headers(const struct http_request *request, struct MHD_Response *response,
+                            const char *content_type);
+// The answer is there: it is queued as soon as libmicrohttpd asks. Takes ownership of response.
+void http_reply_is_ready(struct http_request *request, unsigned status, struct MHD_Response *response);
+
+// http_stream.c. The connection goes away.
+void http_stream_break(struct http_request *request);
 
 // http_server.c. Runs the daemon again before the loop polls.
 void http_server_run_soon(struct http_server *server);

@@ -62,6 +62,13 @@ static void send_past_daemon(struct http_request *request, unsigned status, cons
     buf_free(&text);
 }
 
+void http_reply_add_headers(const struct http_request *request, struct MHD_Response *response,
+                            const char *content_type) {
+    if (content_type)
+        add_to_response(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    each_added(request, add_to_response, response);
+}
+
 static struct MHD_Response *make_response(const struct http_request *request, const char *content_type,
                                           const char *body, size_t length, bool close) {
     // libmicrohttpd 0.9.75 takes void * even where it only copies.
@@ -72,12 +79,21 @@ static struct MHD_Response *make_response(const struct http_request *request, co
     struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes.out, MHD_RESPMEM_MUST_COPY);
     if (!response)
         return NULL;
-    if (content_type)
-        add_to_response(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-    each_added(request, add_to_response, response);
+    http_reply_add_headers(request, response, content_type);
     if (close || request->server->quiesced)
         add_to_response(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
+}
+
+void http_reply_is_ready(struct http_request *request, unsigned status, struct MHD_Response *response) {
+    request->answered = true;
+    request->status = status;
+    request->response = response;
+    if (request->suspended) {
+        request->suspended = false;
+        MHD_resume_connection(request->connection);
+        http_server_run_soon(request->server);
+    }
 }
 
 static void answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
@@ -87,17 +103,12 @@ static void answer(struct http_request *request, unsigned status, const char *co
                   request->path);
         return;
     }
-    request->answered = true;
-    request->status = status;
+    struct MHD_Response *response = NULL;
     if (request->cut_short)
         send_past_daemon(request, status, content_type, body, length);
     else
-        request->response = make_response(request, content_type, body, length, close);
-    if (request->suspended) {
-        request->suspended = false;
-        MHD_resume_connection(request->connection);
-        http_server_run_soon(request->server);
-    }
+        response = make_response(request, content_type, body, length, close);
+    http_reply_is_ready(request, status, response);
 }
 
 void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,

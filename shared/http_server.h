@@ -87,4 +87,14 @@ void http_reply_and_close(struct http_request *request, unsigned status, const c
                           size_t length);
 bool http_is_answered(const struct http_request *request);
 
+// Answers with a body that comes piece by piece, and whose end isn't known yet (chunked, in HTTP/1.1). A client that is
+// gone is noticed when something is written, so write now and then.
+// most_unsent: bytes that may wait for a client that reads too slowly.
+void http_reply_stream(struct http_request *request, unsigned status, const char *content_type, size_t most_unsent);
+// Appends to such an answer; the bytes are copied. Returns 0, or -1 when more than most_unsent would wait: the client
+// is dropped then (its on_done follows, not from within this call), and nothing more is sent.
+int http_stream_write(struct http_request *request, const char *bytes, size_t length) MUST_CHECK;
+// Ends it, after what was written.
+void http_stream_end(struct http_request *request);
+
 #endif

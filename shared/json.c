@@ -9,7 +9,7 @@
 
 #define MAX_EXACT 9007199254740991.0 // 2^53 - 1
 // Up to here each name is compared with each other; beyond, they are sorted first: a body may hold tens of thousands.
-#define FEW_NAMES 16
+#define FEW_NAMES 32
 
 static int compare_names(const void *one, const void *other) {
     return strcmp(*(const char *const *)one, *(const char *const *)other);
@@ -28,7 +28,7 @@ static bool has_equal_neighbours(const char **names, size_t count) {
 static bool has_equal_pair(const char *const *names, size_t count) {
     for (size_t i = 1; i < count; i++) {
         for (size_t k = 0; k < i; k++) {
-            if (strcmp(names[i], names[k]) == 0) {
+            if (names[i][0] == names[k][0] && strcmp(names[i], names[k]) == 0) {
                 return true;
             }
         }
@@ -86,6 +86,15 @@ cJSON *json_parse(const char *text, size_t length, const char **error) {
         return NULL;
     }
     return tree;
+}
+
+cJSON *json_parse_member(const char *text, size_t length, const char *name) {
+    const char *value;
+    size_t value_length;
+    if (json_check(text, length) != NULL || !json_find_member(text, length, name, &value, &value_length)) {
+        return NULL;
+    }
+    return cJSON_ParseWithLength(value, value_length);
 }
 
 const cJSON *json_member(const cJSON *object, const char *name) {

@@ -20,6 +20,11 @@
 // Returns the tree (release with cJSON_Delete), or NULL with *error set to a static sentence.
 cJSON *json_parse(const char *text, size_t length, const char **error) MUST_CHECK;
 
+// Parses one member of the outermost object only, of a document that is as well-formed as json_parse wants it but may
+// hold a name twice: cheap where a long answer holds one thing that matters. Returns NULL when there is none, or the
+// document is malformed.
+cJSON *json_parse_member(const char *text, size_t length, const char *name) MUST_CHECK;
+
 // The member of that exact name, or NULL.
 const cJSON *json_member(const cJSON *object, const char *name);
 // The string member's value, or NULL when absent or not a string.

@@ -38,7 +38,8 @@ static size_t left(const struct scanner *scanner) {
 }
 
 static void skip_space(struct scanner *scanner) {
-    while (scanner->at < scanner->end && strchr(" \t\n\r", *scanner->at) != NULL && *scanner->at != '\0') {
+    while (scanner->at < scanner->end &&
+           (*scanner->at == ' ' || *scanner->at == '\t' || *scanner->at == '\n' || *scanner->at == '\r')) {
         scanner->at++;
     }
 }
@@ -112,9 +113,25 @@ static bool scan_escape(struct scanner *scanner) {
     return true;
 }
 
+// Skips what stands for itself in a string: ASCII but for the quote, the backslash and control characters.
+static void skip_plain(struct scanner *scanner) {
+    static const bool special[128] = {
+        // clang-format off
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        // clang-format on
+        ['"'] = 1,
+        ['\\'] = 1,
+    };
+    const char *at = scanner->at;
+    while (at < scanner->end && (signed char)*at >= 0 && !special[(unsigned char)*at]) {
+        at++;
+    }
+    scanner->at = at;
+}
+
 static bool scan_string(struct scanner *scanner) {
     scanner->at++; // the opening quote
-    while (scanner->at < scanner->end) {
+    for (skip_plain(scanner); scanner->at < scanner->end; skip_plain(scanner)) {
         unsigned char c = (unsigned char)*scanner->at;
         if (c == '"') {
             scanner->at++;
@@ -126,8 +143,6 @@ static bool scan_string(struct scanner *scanner) {
             }
         } else if (c < 0x20) {
             return fail(scanner, "A string holds a raw control character; it must be written as an escape.");
-        } else if (c < 0x80) {
-            scanner->at++;
         } else {
             size_t length = unicode_sequence(scanner->at, left(scanner));
             if (length == 0) {
@@ -275,6 +290,36 @@ static bool scan_value(struct scanner *scanner, int depth) {
         return true;
     }
     return fail(scanner, describe_no_value(scanner));
+}
+
+bool json_find_member(const char *text, size_t length, const char *name, const char **value, size_t *value_length) {
+    struct scanner scanner = {.at = text, .end = text + length};
+    size_t name_length = strlen(name);
+    skip_space(&scanner);
+    if (peek(&scanner) != '{') {
+        return false;
+    }
+    for (char c = *scanner.at++; c != '}'; c = peek(&scanner), scanner.at++) {
+        skip_space(&scanner);
+        const char *own = scanner.at + 1;
+        if (peek(&scanner) != '"' || !scan_string(&scanner)) {
+            return false; // an empty object
+        }
+        size_t own_length = (size_t)(scanner.at - 1 - own);
+        skip_space(&scanner);
+        scanner.at++; // the colon
+        skip_space(&scanner);
+        *value = scanner.at;
+        if (!scan_value(&scanner, 1)) {
+            return false;
+        }
+        *value_length = (size_t)(scanner.at - *value);
+        if (own_length == name_length && memcmp(own, name, name_length) == 0) {
+            return true;
+        }
+        skip_space(&scanner);
+    }
+    return false;
 }
 
 const char *json_check(const char *text, size_t length) {

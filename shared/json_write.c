@@ -4,8 +4,20 @@
 #include "shared/json.h"
 #include "shared/unicode.h"
 
-static bool is_plain(unsigned char c) {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+// How many bytes at the start of a text stand for themselves.
+static size_t plain_run(const char *text, size_t length) {
+    static const bool special[256] = {
+        // clang-format off
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        // clang-format on
+        ['"'] = 1,
+        ['\\'] = 1,
+    };
+    size_t run = 0;
+    while (run < length && (signed char)text[run] >= 0 && !special[(unsigned char)text[run]]) {
+        run++;
+    }
+    return run;
 }
 
 static void write_escape(struct buf *out, char c) {
@@ -27,12 +39,9 @@ void json_write_stringn(struct buf *out, const char *text, size_t length) {
     buf_putc(out, '"');
     size_t at = 0;
     while (at < length) {
-        size_t run = at;
-        while (run < length && is_plain((unsigned char)text[run])) {
-            run++;
-        }
-        buf_append(out, text + at, run - at);
-        at = run;
+        size_t run = plain_run(text + at, length - at);
+        buf_append(out, text + at, run);
+        at += run;
         if (at == length) {
             break;
         }
@@ -56,13 +65,17 @@ void json_write_string(struct buf *out, const char *text) {
     json_write_stringn(out, text, strlen(text));
 }
 
+// The names are the program's own, and plain.
 void json_write_name(struct buf *out, const char *name) {
-    const char *last = out->length > 0 ? out->data + out->length - 1 : "{";
-    if (*last != '{' && *last != '[') {
+    size_t length = strlen(name);
+    buf_reserve(out, length + 4);
+    char last = out->length > 0 ? out->data[out->length - 1] : '{';
+    if (last != '{' && last != '[') {
         buf_putc(out, ',');
     }
-    json_write_string(out, name);
-    buf_putc(out, ':');
+    buf_putc(out, '"');
+    buf_append(out, name, length);
+    buf_append(out, "\":", 2);
 }
 
 void json_write_member(struct buf *out, const char *name, const char *value) {
@@ -75,16 +88,6 @@ void json_write_member(struct buf *out, const char *name, const char *value) {
 }
 
 void json_write_member_int(struct buf *out, const char *name, int64_t value) {
-    char digits[20]; // of the longest: 9223372036854775808
-    size_t at = sizeof digits;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
     json_write_name(out, name);
-    if (value < 0) {
-        buf_putc(out, '-');
-    }
-    buf_append(out, digits + at, sizeof digits - at);
+    buf_put_int(out, value);
 }

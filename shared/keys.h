@@ -12,7 +12,9 @@
 #define GROUP_PERSISTERS "persisters"
 #define KEY_PARTITIONS "partitions"   // set of "provider:partition" that were ever in use; only grows
 #define KEY_MOCK_CONFIG "mock:config" // hash
-#define KEY_METRICS "metrics"         // hash of fleet-wide counters
+#define KEY_METRICS "metrics"         // hash of fleet-wide counters and histograms
+#define KEY_PROCESSES "processes"     // zset of "program:instance" by when it was last heard of, ms since 1970
+#define KEY_FEED "feed"               // stream, trimmed: what has changed, for those who watch
 
 #define KEY_REPLAY_TAG "replay"                 // of the two below, which one function touches together
 #define KEY_REPLAY_JOBS "replays:{replay}"      // stream: replays of many dead letters that are not done

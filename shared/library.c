@@ -24,6 +24,8 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_BREAKER_PROBE] = "breaker_probe",
     [LIBRARY_BREAKER_RECORD] = "breaker_record",
     [LIBRARY_BREAKER_MODE] = "breaker_mode",
+    [LIBRARY_COUNT] = "count",
+    [LIBRARY_LOOK] = "look",
 };
 
 // A constant in all but name: the version is known only to the linker, so the names are put together at first use.

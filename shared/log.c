@@ -27,6 +27,7 @@
 struct log_state {
     enum log_level level;
     bool text;
+    bool coloured;
     int descriptor;
     char *program;
     char *instance;
@@ -40,7 +41,11 @@ static struct log_state state = {.level = LOG_INFO, .descriptor = STDERR_FILENO,
 
 struct log_line {
     struct buf buf;
+    struct buf held; // lines that log_release will write
+    bool holds;
 };
+
+#define HELD_BYTES (64 * 1024)
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -48,8 +53,10 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static pthread_key_t line_key;
 static pthread_once_t line_once = PTHREAD_ONCE_INIT;
 
-static void free_line(void *line) {
-    buf_free(&((struct log_line *)line)->buf);
+static void free_line(void *argument) {
+    struct log_line *line = argument;
+    buf_free(&line->buf);
+    buf_free(&line->held);
     free(line);
 }
 
@@ -85,7 +92,10 @@ int log_open(const struct log_options *options) {
     state.max_bytes = options->max_bytes;
     state.program = options->program != NULL ? xstrdup(options->program) : NULL;
     state.instance = options->instance != NULL ? xstrdup(options->instance) : NULL;
+    state.coloured = false;
     if (options->path == NULL || options->path[0] == '\0') {
+        const char *no_color = getenv("NO_COLOR"); // https://no-color.org
+        state.coloured = state.text && isatty(STDERR_FILENO) && (no_color == NULL || no_color[0] == '\0');
         return 0;
     }
     int descriptor = open_file(options->path);
@@ -190,7 +200,13 @@ static bool is_bare(const char *value, size_t length) {
 }
 
 static void begin_text(struct buf *buf, const char *time, enum log_level level, const char *event) {
-    buf_printf(buf, "%s %-5s %s", time, level_names[level], event);
+    static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"}; // faint, green, yellow, red
+    if (state.coloured) {
+        buf_printf(buf, "\033[2m%s\033[0m %s%-5s\033[0m \033[1m%s\033[0m", time, colours[level], level_names[level],
+                   event);
+    } else {
+        buf_printf(buf, "%s %-5s %s", time, level_names[level], event);
+    }
 }
 
 static void begin_json(struct buf *buf, const char *time, enum log_level level, const char *event) {
@@ -222,6 +238,10 @@ struct log_line *log_begin(enum log_level level, const char *event) {
     return line;
 }
 
+static void write_text_key(struct log_line *line, const char *key) {
+    buf_printf(&line->buf, state.coloured ? " \033[36m%s\033[0m=" : " %s=", key);
+}
+
 void log_strn(struct log_line *line, const char *key, const char *value, size_t length) {
     if (line == NULL || value == NULL || length == 0) {
         return;
@@ -231,7 +251,7 @@ void log_strn(struct log_line *line, const char *key, const char *value, size_t 
         json_write_stringn(&line->buf, value, length);
         return;
     }
-    buf_printf(&line->buf, " %s=", key);
+    write_text_key(line, key);
     if (is_bare(value, length)) {
         buf_append(&line->buf, value, length);
     } else {
@@ -250,7 +270,8 @@ void log_int(struct log_line *line, const char *key, int64_t value) {
         return;
     }
     if (state.text) {
-        buf_printf(&line->buf, " %s=%lld", key, (long long)value);
+        write_text_key(line, key);
+        buf_printf(&line->buf, "%lld", (long long)value);
     } else {
         json_write_member_int(&line->buf, key, value);
     }
@@ -261,11 +282,18 @@ void log_bool(struct log_line *line, const char *key, bool value) {
         return;
     }
     if (state.text) {
-        buf_printf(&line->buf, " %s=", key);
+        write_text_key(line, key);
     } else {
         json_write_name(&line->buf, key);
     }
     buf_puts(&line->buf, value ? "true" : "false");
+}
+
+static void write_held(struct log_line *line) {
+    if (line->held.length > 0) {
+        write_line(line->held.data, line->held.length);
+        buf_clear(&line->held);
+    }
 }
 
 void log_end(struct log_line *line) {
@@ -273,7 +301,24 @@ void log_end(struct log_line *line) {
         return;
     }
     buf_puts(&line->buf, state.text ? "\n" : "}\n");
-    write_line(line->buf.data, line->buf.length);
+    if (!line->holds) {
+        write_line(line->buf.data, line->buf.length);
+        return;
+    }
+    buf_append(&line->held, line->buf.data, line->buf.length);
+    if (line->held.length >= HELD_BYTES) {
+        write_held(line);
+    }
+}
+
+void log_hold(void) {
+    thread_line()->holds = true;
+}
+
+void log_release(void) {
+    struct log_line *line = thread_line();
+    line->holds = false;
+    write_held(line);
 }
 
 void log_event(enum log_level level, const char *event, const char *format, ...) {

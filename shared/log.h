@@ -18,7 +18,7 @@ struct log_options {
     enum log_level level; // lines below it are dropped
     const char *path;     // a file to append to; NULL or "": stderr
     uint64_t max_bytes;   // when the file grows past it, it is renamed to <path>.1 and begun anew; 0: never
-    bool text;            // LOG_FORMAT=text: for a person's eyes
+    bool text;            // LOG_FORMAT=text: for a person's eyes; coloured where the log is a terminal
 };
 
 // Opens the log. Returns 0, or -1 with errno set when the file can't be opened (the log then stays on stderr).
@@ -40,6 +40,11 @@ void log_strn(struct log_line *line, const char *key, const char *value, size_t 
 void log_int(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value);
 void log_end(struct log_line *line);
+
+// Between hold and release the calling thread's lines are gathered and written together, at most 64 KiB a write: for
+// many in a row. Nothing that may end the process may happen between.
+void log_hold(void);
+void log_release(void);
 
 // An event that is one sentence, in "message".
 void log_event(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/buf.h"
 #include "shared/deadline.h"
@@ -246,14 +247,26 @@ struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_
     return conn;
 }
 
+static void put_head(struct buf *out, char kind, size_t number) {
+    buf_putc(out, kind);
+    buf_put_int(out, (int64_t)number);
+    buf_append(out, "\r\n", 2);
+}
+
+// As RESP has it, and as redisFormatCommandArgv does by way of several sprintfs an argument.
+static void put_command(struct buf *out, int argc, const char **argv, const size_t *lengths) {
+    put_head(out, '*', (size_t)argc);
+    for (int i = 0; i < argc; i++) {
+        size_t length = lengths ? lengths[i] : strlen(argv[i]);
+        put_head(out, '$', length);
+        buf_append(out, argv[i], length);
+        buf_append(out, "\r\n", 2);
+    }
+}
+
 void redis_conn_send(struct redis_conn *conn, int64_t block_ms, redis_link_reply done, void *argument, int argc,
                      const char **argv, const size_t *lengths) {
-    char *command = NULL;
-    int length = redisFormatCommandArgv(&command, argc, argv, lengths);
-    if (length < 0) // out of memory, as xmalloc would say it
-        abort();
-    buf_append(&conn->out, command, (size_t)length);
-    redisFreeCommand(command);
+    put_command(&conn->out, argc, argv, lengths);
     struct call *call = xmalloc(sizeof *call);
     *call = (struct call){.done = done, .argument = argument, .sent_ms = deadline_now_ms(), .block_ms = block_ms};
     *conn->last = call;

@@ -34,6 +34,9 @@ struct settings {
     int64_t idempotency_ttl_secs;
     int64_t conversation_snippet_length;
     char *trusted_proxies; // comma-separated addresses and CIDR blocks
+    int64_t events_max_clients;
+    int64_t events_max_unsent_bytes; // a client of GET /api/events
+    int64_t events_heartbeat_secs;
     // Redis
     char *redis_url;
     int64_t redis_timeout_ms;
@@ -41,6 +44,7 @@ struct settings {
     int64_t redis_memory_pct; // ingest refuses above this share of maxmemory
     int64_t stream_partitions;
     int64_t stream_max_backlog;
+    int64_t feed_max_length;
     // Postgres
     char *database_url;
     int64_t database_timeout_ms;
@@ -79,6 +83,7 @@ struct settings {
     int64_t drain_timeout_secs;
     // bin/ only; listed so that the one table is whole
     char *run_dir;
+    int64_t status_max_age_secs;
     int64_t local_redis_port;
     int64_t local_postgres_port;
     bool in_memory; // API_ENABLE_INMEMORY_FALLBACK

@@ -67,6 +67,9 @@ const struct setting settings_table[] = {
            "Streams for each provider; senders are spread over them"),
     NUMBER("STREAM_MAX_BACKLOG", "stream_max_backlog", stream_max_backlog, "1000000", 1, 1000000000, "entries",
            FOR_INGEST | FOR_WORKERS, "Sends are refused while so many wait in one partition"),
+    NUMBER("FEED_MAX_LENGTH", "feed_max_length", feed_max_length, "1000", 10, 1000000, "entries",
+           FOR_PERSISTER | FOR_DISPATCHER,
+           "What the feed behind GET /api/events keeps, so that a client which was away can resume"),
 
     TEXT("DATABASE_URL", "database_url", SETTING_COMPUTED, database_url,
          "postgres://messaging_user:messaging_password@127.0.0.1:55432/messaging_service",
@@ -98,6 +101,12 @@ const struct setting settings_table[] = {
            1000000000, "", FOR_INGEST, "Requests that write, per client address and minute"),
     NUMBER("API_RATE_LIMIT_PER_SENDER_PER_MIN", "rate_limit_per_sender_per_min", rate_limit_per_sender_per_min, "60",
            1, 1000000000, "", FOR_INGEST, "Sends, per sender and minute"),
+    NUMBER("EVENTS_MAX_CLIENTS", "events_max_clients", events_max_clients, "1000", 0, 100000, "", FOR_INGEST,
+           "Clients that GET /api/events serves at once; more get a 503"),
+    NUMBER("EVENTS_MAX_UNSENT_BYTES", "events_max_unsent_bytes", events_max_unsent_bytes, "262144", 4096, 67108864,
+           "bytes", FOR_INGEST, "A client of GET /api/events for which more than this waits is dropped"),
+    NUMBER("EVENTS_HEARTBEAT_SECS", "events_heartbeat_secs", events_heartbeat_secs, "15", 1, 300, "seconds", FOR_INGEST,
+           "How often GET /api/events says that it lives"),
 
     NUMBER("API_WORKER_BATCH_SIZE", "worker_batch_size", worker_batch_size, "2000", 1, 10000, "entries", FOR_PERSISTER,
            "Greatest batch that the persister stores in one transaction"),
@@ -159,6 +168,8 @@ const struct setting settings_table[] = {
 
     TEXT("RUN_DIR", "run_dir", 0, run_dir, ".run", "a folder", FOR_SCRIPTS,
          "Data of the private servers, logs and process ids"),
+    NUMBER("STATUS_MAX_AGE_SECS", "status_max_age_secs", status_max_age_secs, "60", 1, DAY_SECS, "seconds", FOR_SCRIPTS,
+           "What waits for longer is stuck, and bin/status.sh ends with status 1"),
     NUMBER("LOCAL_REDIS_PORT", "local_redis_port", local_redis_port, "6379", 1, MAX_PORT, "", FOR_SCRIPTS,
            "Port of the private Redis"),
     NUMBER("LOCAL_POSTGRES_PORT", "local_postgres_port", local_postgres_port, "55432", 1, MAX_PORT, "", FOR_SCRIPTS,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/heartbeat.h"
 #include "shared/keys.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -18,6 +19,7 @@ struct mock_remote {
     void (*on_change)(void *argument, bool restart);
     void *argument;
     struct redis_link *link;
+    struct heartbeat *heartbeat;
     uv_timer_t timer;
     char owner[UUID_TEXT_SIZE]; // this start of the mock
     bool written;               // since this start
@@ -141,6 +143,7 @@ struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *s
                                                .on_up = on_up,
                                                .argument = remote,
                                            });
+    remote->heartbeat = heartbeat_create(loop, remote->link, "mock-provider", instance);
     return remote;
 }
 
@@ -149,6 +152,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void mock_remote_destroy(struct mock_remote *remote) {
+    heartbeat_destroy(remote->heartbeat);
     redis_link_destroy(remote->link);
     uv_close((uv_handle_t *)&remote->timer, on_closed);
 }

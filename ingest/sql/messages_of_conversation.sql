@@ -12,7 +12,7 @@ SELECT m.id, m.conversation_id, m.direction, m.type, m.from_address, m.to_addres
   FROM conversations AS c
   LEFT JOIN LATERAL (SELECT *
                        FROM messages
-                      WHERE conversation_id = c.id AND (occurred_at, id) > ($2::timestamptz, $3::uuid)
+                      WHERE conversation_id = $1::bigint AND (occurred_at, id) > ($2::timestamptz, $3::uuid)
                       ORDER BY occurred_at, id
                       LIMIT $4::bigint OFFSET $5::bigint) AS m ON true
   LEFT JOIN deliveries AS d ON d.message_id = m.id

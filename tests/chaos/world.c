@@ -25,19 +25,21 @@ struct world_environment {
 
 // The claim time is 2 x the provider's time-out + 2 s, the least that is allowed. So many attempts that an outage can't
 // use them up: each message must be delivered.
-static const char *const usual[] = {"API_WORKER_CLAIM_TIMEOUT_SECS=4",
-                                    "PROVIDER_TIMEOUT_MS=" TEXT_OF(WORLD_CALL_MS),
-                                    "PROVIDER_CONNECT_TIMEOUT_MS=300",
-                                    "DATABASE_TIMEOUT_MS=2000",
-                                    "API_WORKER_MAX_RETRIES=500",
-                                    "API_WORKER_BACKOFF_BASE_MS=50",
-                                    "API_WORKER_BACKOFF_CAP_MS=500",
-                                    "API_BREAKER_OPEN_SECS=1",
-                                    "API_PROVIDER_ERROR_PCT=2",
-                                    "API_PROVIDER_LATENCY_MS=30",
-                                    "STREAM_MAX_BACKLOG=" TEXT_OF(WORLD_BACKLOG),
-                                    "IDEMPOTENCY_TTL_SECS=" TEXT_OF(IDEMPOTENCY_SECS),
-                                    "LOG_LEVEL=info"};
+static const char *const usual[] = {
+    "API_WORKER_CLAIM_TIMEOUT_SECS=4",
+    "PROVIDER_TIMEOUT_MS=" TEXT_OF(WORLD_CALL_MS),
+    "PROVIDER_CONNECT_TIMEOUT_MS=300",
+    "DATABASE_TIMEOUT_MS=2000",
+    "API_WORKER_MAX_RETRIES=500",
+    "API_WORKER_BACKOFF_BASE_MS=50",
+    "API_WORKER_BACKOFF_CAP_MS=500",
+    "API_BREAKER_OPEN_SECS=1",
+    "API_PROVIDER_ERROR_PCT=2",
+    "API_PROVIDER_LATENCY_MS=30",
+    "STREAM_MAX_BACKLOG=" TEXT_OF(WORLD_BACKLOG),
+    "IDEMPOTENCY_TTL_SECS=" TEXT_OF(IDEMPOTENCY_SECS),
+    "FEED_MAX_LENGTH=10", // bounded by itself, but not a part of the memory that must come back
+    "LOG_LEVEL=info"};
 
 void world_prepare(void) {
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {

@@ -103,6 +103,7 @@ END_TEST
 
 START_TEST(an_addresss_limit_counts_writes_of_all_processes_and_no_reads) {
     stack_start_with(stack, "ingest-3", (const char *const[]){"API_RATE_LIMIT_PER_IP_PER_MIN=5", NULL});
+    WAIT_FOR(5000, stack_status(stack, "ingest-3", "GET", "/api/conversations", NULL) == 200); // Postgres is there
     const char *headers[] = {"X-Forwarded-For: 203.0.113.7", NULL};
     long status = 0;
     for (int i = 0; i < 12 && status != 429; i++) {

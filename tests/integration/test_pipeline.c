@@ -214,6 +214,30 @@ START_TEST(the_metrics_count_what_was_done) {
 }
 END_TEST
 
+// LOG_LEVEL is info here, as it is by default.
+START_TEST(one_id_finds_a_messages_life_in_the_logs_of_all_processes) {
+    struct answer *answer = stack_call(stack, "ingest-1", "POST", PATH_SMS,
+                                       "{\"from\":\"+1901\",\"to\":\"+1902\",\"type\":\"sms\",\"body\":\"followed\","
+                                       "\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}",
+                                       (const char *const[]){"X-Request-Id: follow-me", NULL});
+    char *id = xstrdup(answer_text(answer, "id"));
+    answer_free(answer);
+    WAIT_FOR(10000, has_status(id, "sent"));
+    ck_assert_int_ge(stack_log_about(stack, "ingest-1", "request", id), 1);
+    ck_assert_int_eq(stack_log_about(stack, "dispatcher-1", "mock_dispatch_outcome", id), 1);
+    WAIT_FOR(5000, stack_log_about(stack, "persister-1", "persisted", id) == 2);
+    const char *const dispatched[] = {"\"request_id\":\"follow-me\"", "\"stream\":\"outbound:{sms-mms:0}\"",
+                                      "\"provider\":\"sms-mms\"", "\"verdict\":\"sent\""};
+    for (size_t i = 0; i < sizeof dispatched / sizeof *dispatched; i++) {
+        ck_assert_int_ge(stack_log_about(stack, "dispatcher-1", "mock_dispatch_outcome", dispatched[i]), 1);
+    }
+    ck_assert_int_ge(stack_log_about(stack, "ingest-1", "request", "\"correlation_id\":\"follow-me\""), 1);
+    ck_assert_int_eq(stack_log_about(stack, "persister-1", "persisted", "\"request_id\":\"follow-me\""), 1);
+    ck_assert_int_ge(stack_log_about(stack, "persister-1", "persisted", "\"what\":\"sent\",\"message_id\""), 1);
+    free(id);
+}
+END_TEST
+
 START_TEST(a_redelivered_webhook_is_stored_once) {
     char *first =
         send_accepted(stack, "ingest-1", PATH_EMAIL_WEBHOOK, payload_email_webhook("r@x.com", "s@x.com", "twice", "a"));
@@ -297,6 +321,7 @@ Suite *suite_pipeline(void) {
     tcase_add_test(tests, the_totals_are_those_of_the_rows);
     tcase_add_test(tests, a_cursor_visits_every_message_of_a_thread_once_in_order);
     tcase_add_test(tests, the_metrics_count_what_was_done);
+    tcase_add_test(tests, one_id_finds_a_messages_life_in_the_logs_of_all_processes);
     tcase_add_test(tests, a_redelivered_webhook_is_stored_once);
     tcase_add_test(tests, mock_inbound_arrives_as_from_a_provider);
     tcase_add_test(tests, more_partitions_strand_nothing);

@@ -53,3 +53,17 @@ int logs_count(const char *path, const char *event) {
     free(text);
     return count;
 }
+
+int logs_count_about(const char *path, const char *event, const char *text) {
+    char *all = read_whole_file(path);
+    char *wanted = xasprintf("\"event\":\"%s\"", event);
+    int count = 0;
+    char *rest = NULL;
+    for (char *line = all != NULL ? strtok_r(all, "\n", &rest) : NULL; line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        count += strstr(line, wanted) != NULL && strstr(line, text) != NULL;
+    }
+    free(wanted);
+    free(all);
+    return count;
+}

@@ -8,5 +8,7 @@
 char *logs_fault(const char *path, const char *const *allowed);
 // How many lines of the log are of that event.
 int logs_count(const char *path, const char *event);
+// How many of them hold that text as well.
+int logs_count_about(const char *path, const char *event, const char *text);
 
 #endif

@@ -18,6 +18,7 @@
 
 #define POSTGRES_USER "postgres"
 #define START_MS 20000
+#define MAX_ARGUMENTS 64
 
 char *postgres_programs(void) {
     glob_t found;
@@ -42,33 +43,34 @@ char *postgres_url(uint16_t port) {
     return xasprintf("postgres://messaging_user:messaging_password@127.0.0.1:%u/messaging_service", port);
 }
 
-struct child *postgres_start(const char *folder, uint16_t port) {
+// fsync and the like are off: see private_postgres.h.
+static const char *const usual_settings[] = {"listen_addresses=127.0.0.1",
+                                             "unix_socket_directories=",
+                                             "fsync=off",
+                                             "full_page_writes=off",
+                                             "shared_buffers=32MB",
+                                             "max_connections=60",
+                                             "autovacuum=off",
+                                             "log_min_messages=warning",
+                                             NULL};
+
+static size_t put_settings(const char **argv, size_t count, const char *const *settings) {
+    for (; settings != NULL && *settings != NULL; settings++) {
+        ck_assert_uint_lt(count + 2, MAX_ARGUMENTS);
+        argv[count++] = "-c";
+        argv[count++] = *settings;
+    }
+    return count;
+}
+
+struct child *postgres_start(const char *folder, uint16_t port, const char *const *settings) {
     char *programs = postgres_programs();
     char *program = xasprintf("%s/postgres", programs);
     char *data = xasprintf("%s/postgres", folder);
     char *port_text = xasprintf("%u", port);
-    const char *argv[] = {program,
-                          "-D",
-                          data,
-                          "-p",
-                          port_text,
-                          "-c",
-                          "listen_addresses=127.0.0.1",
-                          "-c",
-                          "unix_socket_directories=",
-                          "-c",
-                          "fsync=off",
-                          "-c",
-                          "full_page_writes=off",
-                          "-c",
-                          "shared_buffers=32MB",
-                          "-c",
-                          "max_connections=60",
-                          "-c",
-                          "autovacuum=off",
-                          "-c",
-                          "log_min_messages=warning",
-                          NULL};
+    const char *argv[MAX_ARGUMENTS] = {program, "-D", data, "-p", port_text};
+    size_t count = put_settings(argv, 5, usual_settings);
+    put_settings(argv, count, settings); // of two settings of one name, the last counts
     struct child *child = child_start(&(struct child_options){
         .name = "postgres", .folder = folder, .argv = argv, .user = POSTGRES_USER, .death_signal = SIGQUIT});
     char *asked = xasprintf("postgres://postgres@127.0.0.1:%u/postgres?connect_timeout=2", port);
@@ -135,7 +137,7 @@ void postgres_make_template(const char *root) {
         chown_to_postgres(data);
         create_cluster(template, data);
         uint16_t port = free_port();
-        struct child *postgres = postgres_start(template, port);
+        struct child *postgres = postgres_start(template, port, NULL);
         char *admin = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", port);
         run_sql(admin, "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password'");
         run_sql(admin, "CREATE DATABASE messaging_service OWNER messaging_user");

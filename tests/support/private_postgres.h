@@ -8,7 +8,7 @@
 
 // A Postgres of a suite's own: on loopback, migrated, with the user and database of the brief. initdb and the
 // migrations run once, into <root>/postgres-template, of which each suite gets a copy. It doesn't fsync: what is tested
-// is the end of processes, not of the machine.
+// is the end of processes, not of the machine; its settings say so unless they are told otherwise.
 
 // The newest server's folder of programs, owned by the caller.
 char *postgres_programs(void);
@@ -16,8 +16,9 @@ char *postgres_programs(void);
 void postgres_make_template(const char *root);
 // Copies the template to <folder>/postgres.
 void postgres_copy_template(const char *root, const char *folder);
-// Starts it on that port and waits until it takes queries.
-struct child *postgres_start(const char *folder, uint16_t port);
+// Starts it on that port and waits until it takes queries. settings ("name=value", NULL-terminated, may be NULL) are
+// laid over the ones said above.
+struct child *postgres_start(const char *folder, uint16_t port, const char *const *settings);
 // postgres://…@127.0.0.1:<port>/messaging_service, owned by the caller.
 char *postgres_url(uint16_t port);
 

@@ -102,13 +102,13 @@ static void start_redis(struct stack *stack, struct member *member) {
     free(configuration);
 }
 
-static void start_postgres(struct stack *stack, struct member *member) {
+static void start_postgres(struct stack *stack, struct member *member, const char *const *settings) {
     char *data = xasprintf("%s/postgres", stack->folder);
     if (access(data, F_OK) != 0) {
         postgres_make_template(getenv("TEST_ROOT"));
         postgres_copy_template(getenv("TEST_ROOT"), stack->folder);
     }
-    member->child = postgres_start(stack->folder, member->port);
+    member->child = postgres_start(stack->folder, member->port, settings);
     free(data);
 }
 
@@ -196,7 +196,7 @@ void stack_launch(struct stack *stack, const char *name, const char *const *envi
     if (strcmp(name, REDIS) == 0) {
         start_redis(stack, member);
     } else if (strcmp(name, POSTGRES) == 0) {
-        start_postgres(stack, member);
+        start_postgres(stack, member, environment);
     } else {
         start_program(stack, member, environment);
     }
@@ -358,6 +358,13 @@ void stack_destroy(struct stack *stack) {
 int stack_log_count(struct stack *stack, const char *name, const char *event) {
     char *path = xasprintf("%s/%s.log", stack->folder, name);
     int count = logs_count(path, event);
+    free(path);
+    return count;
+}
+
+int stack_log_about(struct stack *stack, const char *name, const char *event, const char *text) {
+    char *path = xasprintf("%s/%s.log", stack->folder, name);
+    int count = logs_count_about(path, event, text);
     free(path);
     return count;
 }

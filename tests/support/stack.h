@@ -36,6 +36,7 @@ void stack_destroy(struct stack *stack);
 // Starts a program, or a server after its end; an ingest is waited for until it is ready (or answers, where
 // Redis is down), the mock until it answers.
 void stack_start(struct stack *stack, const char *name);
+// environment is laid over the suite's; for Postgres it is its settings ("fsync=on").
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment);
 // The same without waiting until a program is ready (a server is waited for).
 void stack_launch(struct stack *stack, const char *name, const char *const *environment);
@@ -58,6 +59,8 @@ const char *stack_folder(const struct stack *stack);
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.
 int stack_log_count(struct stack *stack, const char *name, const char *event);
+// How many of them hold that text as well, such as an id.
+int stack_log_about(struct stack *stack, const char *name, const char *event, const char *text);
 
 // Calls an ingest or the mock, for at most 10 s (scaled). Release with answer_free.
 struct answer *stack_call(struct stack *stack, const char *name, const char *method, const char *path, const char *body,

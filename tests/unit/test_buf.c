@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "shared/buf.h"
@@ -15,6 +17,19 @@ START_TEST(what_is_appended_stands_there_in_order) {
     ck_assert_uint_eq(buf.length, 3 + 1 + 9 + 7);
     ck_assert_mem_eq(buf.data, "one two\0three-4-five", 21);
     buf_free(&buf);
+}
+END_TEST
+
+START_TEST(every_integer_is_written_in_decimal) {
+    static const int64_t numbers[] = {0, 7, -7, 10, -10, 1234567890, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct buf buf = {0};
+        char expected[32];
+        snprintf(expected, sizeof expected, "%lld", (long long)numbers[i]);
+        buf_put_int(&buf, numbers[i]);
+        ck_assert_str_eq(buf.data, expected);
+        buf_free(&buf);
+    }
 }
 END_TEST
 
@@ -86,6 +101,7 @@ Suite *suite_buf(void) {
     Suite *suite = suite_create("buf");
     TCase *tests = tcase_create("buf");
     tcase_add_test(tests, what_is_appended_stands_there_in_order);
+    tcase_add_test(tests, every_integer_is_written_in_decimal);
     tcase_add_test(tests, it_is_nul_terminated_after_each_step);
     tcase_add_test(tests, appending_nothing_makes_an_empty_text);
     tcase_add_test(tests, a_print_longer_than_the_room_is_whole);

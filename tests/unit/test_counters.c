@@ -3,6 +3,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/private_redis.h"
 #include "tests/support/wait.h"
@@ -42,8 +43,50 @@ static long stored(enum counter counter) {
 START_TEST(every_counter_has_a_name_and_a_help_line) {
     ck_assert_str_eq(counter_name(COUNTER_RATE_LIMITED), "rate_limited");
     ck_assert_str_eq(counter_name(COUNTER_CONVERSATIONS_REUSED), "conversations_reused");
-    for (int i = 0; i < COUNTER_COUNT; i++)
+    for (int i = 0; i < COUNTER_FIRST_OF_PROVIDERS; i++)
         ck_assert_str_ne(counter_help((enum counter)i), "");
+}
+END_TEST
+
+START_TEST(a_provider_has_each_of_its_counters_apart) {
+    ck_assert_int_eq(counter_of_provider(COUNTER_BREAKER_OPEN, PROVIDER_SMS_MMS), COUNTER_SMS_MMS_BREAKER_OPEN);
+    ck_assert_int_eq(counter_of_provider(COUNTER_DISPATCH_ERROR, PROVIDER_SMS_MMS), COUNTER_SMS_MMS_ERROR);
+    ck_assert_int_eq(counter_of_provider(COUNTER_BREAKER_TRANSITIONS, PROVIDER_EMAIL),
+                     COUNTER_EMAIL_BREAKER_TRANSITIONS);
+    for (int i = COUNTER_BREAKER_OPEN; i <= COUNTER_BREAKER_TRANSITIONS; i++) {
+        const char *name = counter_name(counter_of_provider((enum counter)i, PROVIDER_EMAIL));
+        ck_assert_str_eq(name + strlen("email_"), counter_name((enum counter)i));
+    }
+}
+END_TEST
+
+static struct counter_values read_back(void) {
+    struct counter_values values;
+    redisReply *reply = private_redis_command(redis, "HGETALL metrics");
+    counters_read(reply, &values);
+    freeReplyObject(reply);
+    return values;
+}
+
+START_TEST(durations_fall_into_their_buckets_and_are_read_back) {
+    counters_observe(counters, HISTOGRAM_ACCEPT, 500);        // on the bound: below or equal
+    counters_observe(counters, HISTOGRAM_ACCEPT, 501);        // the next bucket
+    counters_observe(counters, HISTOGRAM_ACCEPT, 4000000000); // above all
+    counters_observe(counters, HISTOGRAM_DISPATCH_EMAIL, -5); // clocks that disagree
+    counters_observe(counters, HISTOGRAM_WORKER_LATENCY, 900);
+    counters_observe(counters, HISTOGRAM_WORKER_LATENCY, 700);
+    RUN_UNTIL(&loop, 5000, read_back().worker_latency_max_us == 900);
+    counters_observe(counters, HISTOGRAM_WORKER_LATENCY, 800); // lowers nothing
+    RUN_UNTIL(&loop, 5000, read_back().histogram[HISTOGRAM_WORKER_LATENCY][HISTOGRAM_SUM] == 2400);
+    struct counter_values values = read_back();
+    ck_assert_int_eq(values.worker_latency_max_us, 900);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_ACCEPT][0], 1);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_ACCEPT][1], 1);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_ACCEPT][HISTOGRAM_ABOVE], 1);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_ACCEPT][HISTOGRAM_SUM], 4000001001);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_EMAIL][0], 1);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_EMAIL][HISTOGRAM_SUM], 0);
+    ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_SMS_MMS][0], 0);
 }
 END_TEST
 
@@ -94,6 +137,8 @@ Suite *suite_counters(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, every_counter_has_a_name_and_a_help_line);
+    tcase_add_test(tcase, a_provider_has_each_of_its_counters_apart);
+    tcase_add_test(tcase, durations_fall_into_their_buckets_and_are_read_back);
     tcase_add_test(tcase, what_was_added_arrives_once);
     tcase_add_test(tcase, a_flush_sends_without_waiting_for_the_timer);
     tcase_add_test(tcase, what_could_not_be_sent_waits_for_redis);

@@ -200,7 +200,82 @@ static void expect_and_close(const char *request, size_t more, const char *start
     client_close(&client);
 }
 
+// --- A stream
+
+static void stream_begins(struct client *client, const char *version) {
+    client_open(client);
+    client_say(client, "GET /later HTTP/");
+    client_say(client, version);
+    client_say(client, "\r\nHost: h\r\n\r\n");
+    client_turn(client);
+    RUN_UNTIL(&loop, 5000, seen.waiting_count == 1);
+    http_reply_stream(seen.waiting[0], 200, "text/plain", 1000);
+}
+
+static int stream_says(const char *text) {
+    return http_stream_write(seen.waiting[0], text, strlen(text));
+}
+
 // --- Tests
+
+START_TEST(a_stream_goes_out_piece_by_piece_and_ends_when_it_is_told_to) {
+    struct client client;
+    stream_begins(&client, "1.1");
+    ck_assert_int_eq(stream_says("one"), 0);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "one"));
+    run_for(&loop, 50); // nothing to send: it waits, and costs nothing
+    ck_assert_int_eq(stream_says("two"), 0);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "two"));
+    ck_assert_int_eq(seen.dones, 0);
+    http_stream_end(seen.waiting[0]);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "\r\n0\r\n\r\n") && seen.dones == 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_stream_to_a_client_of_http_1_0_ends_with_its_connection) {
+    struct client client;
+    stream_begins(&client, "1.0");
+    ck_assert_int_eq(stream_says("bare"), 0);
+    http_stream_end(seen.waiting[0]);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "\r\n\r\nbare") && client_closed(&client));
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(more_than_may_wait_drops_the_streams_client) {
+    struct client client;
+    stream_begins(&client, "1.1");
+    char large[1001];
+    memset(large, 'x', sizeof large);
+    ck_assert_int_eq(http_stream_write(seen.waiting[0], large, sizeof large), -1);
+    ck_assert_int_eq(stream_says("late"), -1);
+    RUN_UNTIL(&loop, 5000, client_closed(&client) && seen.dones == 1);
+    ck_assert(!client_got(&client, "late"));
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_client_that_has_gone_is_noticed_when_something_is_written) {
+    struct client client;
+    stream_begins(&client, "1.1");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "200 OK"));
+    client_close(&client);
+    RUN_UNTIL(&loop, 5000, seen.dones == 1 || (stream_says("x"), false));
+}
+END_TEST
+
+START_TEST(a_server_that_goes_away_takes_its_streams_with_it) {
+    struct client client;
+    stream_begins(&client, "1.1");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "200 OK"));
+    http_server_destroy(server);
+    server = NULL;
+    ck_assert_int_eq(seen.dones, 1);
+    RUN_UNTIL(&loop, 5000, client_closed(&client));
+    client_close(&client);
+}
+END_TEST
 
 START_TEST(a_request_is_shown_as_it_came) {
     struct client client;
@@ -532,6 +607,11 @@ Suite *suite_http_server(void) {
     TCase *tcase = tcase_create("http_server");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, a_stream_goes_out_piece_by_piece_and_ends_when_it_is_told_to);
+    tcase_add_test(tcase, a_stream_to_a_client_of_http_1_0_ends_with_its_connection);
+    tcase_add_test(tcase, more_than_may_wait_drops_the_streams_client);
+    tcase_add_test(tcase, a_client_that_has_gone_is_noticed_when_something_is_written);
+    tcase_add_test(tcase, a_server_that_goes_away_takes_its_streams_with_it);
     tcase_add_test(tcase, a_request_is_shown_as_it_came);
     tcase_add_test(tcase, an_escaped_nul_stays_escaped);
     tcase_add_test(tcase, a_parameter_without_value_is_empty_and_a_missing_one_is_null);

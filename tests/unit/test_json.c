@@ -383,6 +383,42 @@ START_TEST(whatever_is_written_reads_back_the_same) {
 }
 END_TEST
 
+// What json_parse_member finds of "b", printed, "" when it finds nothing; owned by the caller.
+static char *member_b(const char *text) {
+    size_t length = strlen(text);
+    char *copy = xstrndup(text, length);
+    cJSON *member = json_parse_member(copy, length, "b");
+    char *printed = member != NULL ? cJSON_PrintUnformatted(member) : xstrdup("");
+    cJSON_Delete(member);
+    free(copy);
+    return printed;
+}
+
+START_TEST(one_member_can_be_parsed_alone) {
+    static const struct {
+        const char *text, *found;
+    } cases[] = {
+        {"{\"a\":1,\"b\":\"x\\n\",\"c\":[]}", "\"x\\n\""},
+        {" { \"b\" : { \"b\" : [ 1 , \"}\" ] } } ", "{\"b\":[1,\"}\"]}"},
+        {"{\"a\":{\"b\":1},\"b\":null}", "null"},
+        {"{\"a\":\"\\\"b\\\":1\",\"b\":-1.5}", "-1.5"},
+        {"{\"a\":{\"b\":1},\"bb\":2,\"\":3}", ""},
+        {"{}", ""},
+        {"[{\"b\":1}]", ""},
+        {"\"b\"", ""},
+        {"{\"b\":1,}", ""},
+        {"{\"b\":01}", ""},
+        {"{\"b\":1", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *found = member_b(cases[i].text);
+        ck_assert_msg(strcmp(found, cases[i].found) == 0, "%s gives %s", cases[i].text, found);
+        free(found);
+    }
+}
+END_TEST
+
 Suite *suite_json(void) {
     Suite *suite = suite_create("json");
     TCase *tests = tcase_create("json");
@@ -397,6 +433,7 @@ Suite *suite_json(void) {
     tcase_add_loop_test(tests, an_integer_is_exact_or_none, 0, sizeof numbers / sizeof *numbers);
     tcase_add_test(tests, a_written_string_is_escaped);
     tcase_add_test(tests, utf8_passes_and_other_bytes_become_the_replacement_character);
+    tcase_add_test(tests, one_member_can_be_parsed_alone);
     tcase_add_test(tests, members_are_joined_by_commas);
     tcase_add_test(tests, the_greatest_integers_are_written_whole);
     tcase_add_test(tests, whatever_is_written_reads_back_the_same);

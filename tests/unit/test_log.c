@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -364,6 +365,65 @@ START_TEST(a_password_in_a_url_is_never_shown) {
 }
 END_TEST
 
+START_TEST(held_lines_are_written_together_when_they_are_released) {
+    struct log_options chosen = options();
+    open_log(&chosen);
+    log_hold();
+    for (int i = 0; i < 3; i++) {
+        log_info("held", "line %d", i);
+    }
+    char *text = read_file(path);
+    ck_assert_str_eq(text, "");
+    free(text);
+    log_release();
+    log_info("after", "written at once");
+    text = read_file(path);
+    ck_assert_uint_eq(count_lines(text), 4);
+    free(text);
+}
+END_TEST
+
+// A terminal as standard error: what a person sees there.
+static char *on_a_terminal(const struct log_options *chosen) {
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(master, 0);
+    ck_assert_int_eq(grantpt(master) | unlockpt(master), 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    int before = dup(STDERR_FILENO);
+    ck_assert_int_eq(dup2(terminal, STDERR_FILENO), STDERR_FILENO);
+    open_log(chosen);
+    log_info("seen", "by a person");
+    ck_assert_int_eq(dup2(before, STDERR_FILENO), STDERR_FILENO);
+    char text[512];
+    ssize_t length = read(master, text, sizeof text - 1);
+    ck_assert_int_gt(length, 0);
+    text[length] = '\0';
+    close(before);
+    close(terminal);
+    close(master);
+    return xstrdup(text);
+}
+
+START_TEST(text_is_coloured_on_a_terminal_unless_that_is_unwanted) {
+    struct log_options chosen = options();
+    chosen.path = NULL;
+    chosen.text = true;
+    unsetenv("NO_COLOR");
+    char *text = on_a_terminal(&chosen);
+    ck_assert_ptr_nonnull(strstr(text, "\x1b[32minfo"));
+    free(text);
+    setenv("NO_COLOR", "1", 1);
+    text = on_a_terminal(&chosen);
+    ck_assert_ptr_null(strchr(text, '\x1b'));
+    free(text);
+    unsetenv("NO_COLOR");
+    chosen.text = false;
+    text = on_a_terminal(&chosen);
+    ck_assert_ptr_null(strchr(text, '\x1b'));
+    free(text);
+}
+END_TEST
+
 Suite *suite_log(void) {
     Suite *suite = suite_create("log");
     TCase *tests = tcase_create("log");
@@ -385,6 +445,8 @@ Suite *suite_log(void) {
     suite_add_tcase(suite, tests);
     TCase *redaction = tcase_create("redaction");
     tcase_add_loop_test(redaction, a_password_in_a_url_is_never_shown, 0, sizeof urls / sizeof *urls);
+    tcase_add_test(tests, held_lines_are_written_together_when_they_are_released);
+    tcase_add_test(tests, text_is_coloured_on_a_terminal_unless_that_is_unwanted);
     suite_add_tcase(suite, redaction);
     return suite;
 }

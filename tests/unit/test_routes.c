@@ -66,7 +66,7 @@ END_TEST
 
 START_TEST(any_other_path_is_unknown) {
     static const char *const paths[] = {
-        "/",
+        "/index.html",
         "",
         "/api",
         "/api/",

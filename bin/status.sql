@@ -1,0 +1,12 @@
+-- SPDX-License-Identifier: MIT
+-- What bin/status.sh shows of Postgres; each row is two columns. Nothing here counts the rows of a large table.
+SELECT 'conversations', coalesce(sum(conversations), 0)::text FROM totals
+UNION ALL
+SELECT 'messages', coalesce(sum(messages), 0)::text FROM totals
+UNION ALL
+SELECT 'last activity', coalesce(max(last_activity_at)::timestamptz(0)::text, 'never') FROM conversations
+UNION ALL
+SELECT 'dead letters, last 100',
+  format('%s, of them not replayed %s, the last %s', count(*), count(*) FILTER (WHERE replayed_at IS NULL),
+    coalesce((clock_timestamp() - max(failed_at))::interval(0)::text || ' ago', 'never'))
+FROM (SELECT replayed_at, failed_at FROM dead_letters ORDER BY failed_at DESC, id DESC LIMIT 100) AS newest;

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: MIT
+//
+// Every client has the id of the last entry it was given. A client in step gets what the thread's one XREAD brings; one
+// that comes with Last-Event-ID reads by itself, XRANGE by XRANGE, until it has come as far as the thread, and is in
+// step from then on. So nothing is given twice or left out, and no client can hold the others up.
+//
+//   no client ──first one──▶ LOCATING (where the feed ends) ──▶ READING (XREAD, again and again) ──last one gone──▶ …
+#include "ingest/events.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/answer.h"
+#include "ingest/metrics.h"
+#include "ingest/pipeline.h"
+#include "ingest/request.h"
+#include "ingest/request_log.h"
+#include "ingest/resources.h"
+#include "shared/clock.h"
+#include "shared/keys.h"
+#include "shared/log.h"
+
+enum { TICK_MS = 1000, BLOCK_MS = 2000 };
+
+#define BLOCK_TEXT "2000"
+#define MOST_TEXT "200" // entries a read
+#define ID_SIZE 42      // "<20 digits>-<20 digits>" and a NUL
+#define START "0-0"
+
+struct event_client {
+    struct event_hub *hub;
+    struct ingest_request *request;
+    char last[ID_SIZE]; // of the entries it was given; "": where the feed ends when it is located
+    bool in_step, is_dropped;
+    bool resumes; // came with Last-Event-ID, and what follows that was not asked for yet
+    struct event_client *previous, *next;
+};
+
+enum hub_state { HUB_IDLE, HUB_LOCATING, HUB_READING };
+
+struct event_hub {
+    struct ingest_resources *with;
+    struct redis_link *link; // blocks in XREAD, so it is its own
+    uv_timer_t tick;
+    enum hub_state step;
+    char position[ID_SIZE]; // up to where the feed was read
+    bool reading;           // an XREAD is under way
+    bool looking;           // the pipeline is being read
+    bool ended;
+    int64_t beaten_ms; // clock_boot_ms of the last heartbeat
+    struct event_client *clients;
+    struct buf frame; // scratch
+    struct buf state; // the last frame about the pipeline, for those who come within the second
+    int64_t state_ms; // clock_boot_ms of it
+};
+
+// A client's catching up, while Redis is asked. The request's memory stays until the answer came.
+static void catch_up(struct event_client *client);
+static void read_on(struct event_hub *hub);
+
+// ---- Ids: two numbers, compared as such
+
+struct entry_id {
+    unsigned long long ms, sequence;
+};
+
+static struct entry_id id_of(const char *text) {
+    char *end;
+    struct entry_id id = {strtoull(text, &end, 10), 0};
+    if (*end == '-') {
+        id.sequence = strtoull(end + 1, NULL, 10);
+    }
+    return id;
+}
+
+static bool is_after(const char *left, const char *right) {
+    struct entry_id a = id_of(left), b = id_of(right);
+    return a.ms != b.ms ? a.ms > b.ms : a.sequence > b.sequence;
+}
+
+static bool is_number(const char *text, size_t length) {
+    if (length == 0 || length > 19) { // within 64 bits
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (!isdigit((unsigned char)text[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_id(const char *text) {
+    const char *dash = strchr(text, '-');
+    return dash != NULL && is_number(text, (size_t)(dash - text)) && is_number(dash + 1, strlen(dash + 1));
+}
+
+static void set_id(char out[ID_SIZE], const char *id) {
+    snprintf(out, ID_SIZE, "%s", id);
+}
+
+// ---- Writing. A client that is too slow is dropped by http_stream_write; its on_done leads to events_leave.
+
+static void give(struct event_client *client, const char *bytes, size_t length) {
+    if (client->is_dropped || http_stream_write(client->request->http, bytes, length) == 0) {
+        return;
+    }
+    client->is_dropped = true; // it is on its way out
+    client->in_step = false;
+    ingest_request_log_trouble(client->request, LOG_INFO, "event_client_dropped", "it reads too slowly");
+}
+
+static void give_all(struct event_hub *hub, const struct buf *frame) {
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        give(client, frame->data, frame->length);
+    }
+}
+
+static const char *value_of(const redisReply *fields, const char *name) {
+    for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
+        if (strcmp(fields->element[i]->str, name) == 0) {
+            return fields->element[i + 1]->str;
+        }
+    }
+    return NULL;
+}
+
+// An entry as an event. Anyone can XADD: what would break a line out of its event is passed over.
+static bool write_frame(struct buf *frame, const char *id, const redisReply *fields) {
+    const char *type = value_of(fields, "t"), *data = value_of(fields, "d");
+    buf_clear(frame);
+    if (type == NULL || data == NULL || strpbrk(type, "\r\n") != NULL || strpbrk(data, "\r\n") != NULL) {
+        return false;
+    }
+    buf_printf(frame, "id: %s\nevent: %s\ndata: ", id, type);
+    buf_puts(frame, data);
+    buf_puts(frame, "\n\n");
+    return true;
+}
+
+// ---- The feed, for those in step
+
+static void fan_out(struct event_hub *hub, const redisReply *entry) {
+    const char *id = entry->element[0]->str;
+    bool shown = write_frame(&hub->frame, id, entry->element[1]);
+    set_id(hub->position, id);
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        if (!client->in_step || !is_after(id, client->last)) {
+            continue;
+        }
+        set_id(client->last, id);
+        if (shown) {
+            give(client, hub->frame.data, hub->frame.length);
+        }
+    }
+}
+
+static bool is_entry(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str != NULL;
+}
+
+static void rest(struct event_hub *hub) {
+    hub->step = HUB_IDLE;
+}
+
+static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
+    struct event_hub *hub = argument;
+    hub->reading = false;
+    if (hub->clients == NULL) {
+        rest(hub);
+    }
+    if (result != REDIS_LINK_OK) {
+        return; // the tick, or the link when it is up again, reads on
+    }
+    // {{feed, {{id, {field, value, …}}, …}}}, or nil when nothing came
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements == 2) {
+        const redisReply *entries = reply->element[0]->element[1];
+        for (size_t i = 0; i < entries->elements; i++) {
+            if (is_entry(entries->element[i])) {
+                fan_out(hub, entries->element[i]);
+            }
+        }
+    }
+    read_on(hub);
+}
+
+static void read_on(struct event_hub *hub) {
+    if (hub->step != HUB_READING || hub->reading || hub->ended || hub->clients == NULL) {
+        return;
+    }
+    const char *argv[] = {"XREAD", "COUNT", MOST_TEXT, "BLOCK", BLOCK_TEXT, "STREAMS", KEY_FEED, hub->position};
+    hub->reading = redis_link_call_blocking(hub->link, BLOCK_MS, on_read, hub, 8, argv, NULL) == 0;
+}
+
+// ---- Where the feed ends
+
+static void start(struct event_client *client) {
+    if (client->resumes) {
+        client->resumes = false;
+        catch_up(client);
+        return;
+    }
+    if (client->last[0] == '\0') {
+        set_id(client->last, client->hub->position);
+        client->in_step = true;
+    }
+}
+
+static void on_located(void *argument, enum redis_result result, const redisReply *reply) {
+    struct event_hub *hub = argument;
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
+        rest(hub);
+        return;
+    }
+    bool found = reply->elements > 0 && is_entry(reply->element[0]);
+    set_id(hub->position, found ? reply->element[0]->element[0]->str : START);
+    hub->step = HUB_READING;
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        start(client);
+    }
+    read_on(hub);
+}
+
+static void locate(struct event_hub *hub) {
+    const char *argv[] = {"XREVRANGE", KEY_FEED, "+", "-", "COUNT", "1"};
+    hub->step = HUB_LOCATING;
+    if (redis_link_call(hub->link, on_located, hub, 6, argv, NULL) != 0) {
+        rest(hub);
+    }
+}
+
+// Takes whatever step is next; asked when something has changed, and every second.
+static void go_on(struct event_hub *hub) {
+    if (hub->ended || hub->clients == NULL) {
+        return;
+    }
+    if (hub->step == HUB_IDLE) {
+        locate(hub);
+    } else {
+        read_on(hub);
+    }
+}
+
+// ---- Resuming
+
+static const char reset_frame[] = "event: reset\ndata: {}\n\n";
+
+// The first entry is the one that the client had last, unless the feed no longer keeps it: then what is missing is
+// unknown, and the client is told to fetch everything anew.
+static void give_missed(struct event_client *client, const redisReply *entries) {
+    struct buf *frame = &client->hub->frame;
+    bool kept = entries->elements > 0 && is_entry(entries->element[0]) &&
+                strcmp(entries->element[0]->element[0]->str, client->last) == 0;
+    if (!kept) {
+        give(client, reset_frame, sizeof reset_frame - 1);
+    }
+    for (size_t i = kept ? 1 : 0; i < entries->elements; i++) {
+        if (!is_entry(entries->element[i])) {
+            continue;
+        }
+        set_id(client->last, entries->element[i]->element[0]->str);
+        if (write_frame(frame, client->last, entries->element[i]->element[1])) {
+            give(client, frame->data, frame->length);
+        }
+    }
+}
+
+static void on_missed(void *argument, enum redis_result result, const redisReply *reply) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request) || request->events == NULL) {
+        return;
+    }
+    struct event_client *client = request->events;
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
+        http_stream_end(request->http); // it comes again, with the id that it has
+        return;
+    }
+    size_t before = reply->elements;
+    give_missed(client, reply);
+    if (before > 1 && is_after(client->hub->position, client->last)) {
+        catch_up(client); // more was there than one read brings, or has come meanwhile
+        return;
+    }
+    if (is_after(client->hub->position, client->last)) {
+        set_id(client->last, client->hub->position); // all up to there was trimmed: the client was told to start anew
+    }
+    client->in_step = true;
+}
+
+static void catch_up(struct event_client *client) {
+    const char *argv[] = {"XRANGE", KEY_FEED, client->last, "+", "COUNT", MOST_TEXT};
+    if (redis_link_call(client->hub->with->redis, on_missed, client->request, 6, argv, NULL) != 0) {
+        http_stream_end(client->request->http);
+        return;
+    }
+    ingest_request_expect_reply(client->request);
+}
+
+// ---- Every second: the pipeline, and now and then a sign of life
+
+static void on_pipeline(void *argument, const struct pipeline *pipeline) {
+    struct event_hub *hub = argument;
+    hub->looking = false;
+    if (hub->ended) {
+        return;
+    }
+    buf_clear(&hub->state);
+    if (pipeline == NULL) {
+        buf_puts(&hub->state, "event: trouble\ndata: {\"message\":\"Redis is unreachable\"}\n\n");
+    } else {
+        buf_puts(&hub->state, "event: pipeline\ndata: ");
+        metrics_write_json(&hub->state, pipeline);
+        buf_puts(&hub->state, "\n\n");
+    }
+    hub->state_ms = clock_boot_ms();
+    give_all(hub, &hub->state);
+}
+
+static void look(struct event_hub *hub) {
+    if (hub->looking) {
+        return;
+    }
+    hub->looking = true;
+    if (pipeline_read(hub->with, on_pipeline, hub) != 0) {
+        on_pipeline(hub, NULL);
+    }
+}
+
+// Many may come at once: a state that is fresh enough is given to the newcomer alone.
+static void show_state(struct event_client *client) {
+    struct event_hub *hub = client->hub;
+    if (hub->state.length > 0 && clock_boot_ms() - hub->state_ms < TICK_MS) {
+        give(client, hub->state.data, hub->state.length);
+    } else {
+        look(hub);
+    }
+}
+
+static void beat(struct event_hub *hub) {
+    static const char comment[] = ": alive\n\n";
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms - hub->beaten_ms < hub->with->settings->events_heartbeat_secs * 1000) {
+        return;
+    }
+    hub->beaten_ms = now_ms;
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        give(client, comment, sizeof comment - 1);
+    }
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct event_hub *hub = timer->data;
+    if (hub->clients == NULL || hub->ended) {
+        uv_timer_stop(timer);
+        return;
+    }
+    go_on(hub);
+    look(hub);
+    beat(hub);
+}
+
+// ---- Clients
+
+static bool take_seat(struct ingest_resources *with) {
+    if (atomic_fetch_add(with->event_clients, 1) < with->settings->events_max_clients) {
+        return true;
+    }
+    atomic_fetch_sub(with->event_clients, 1);
+    return false;
+}
+
+static struct event_client *join(struct event_hub *hub, struct ingest_request *request, const char *last) {
+    struct event_client *client = xcalloc(1, sizeof *client);
+    client->hub = hub;
+    client->request = request;
+    client->resumes = last != NULL;
+    set_id(client->last, last != NULL ? last : "");
+    client->next = hub->clients;
+    if (hub->clients != NULL) {
+        hub->clients->previous = client;
+    }
+    hub->clients = client;
+    return client;
+}
+
+void events_leave(struct event_client *client) {
+    struct event_hub *hub = client->hub;
+    if (client->previous != NULL) {
+        client->previous->next = client->next;
+    } else {
+        hub->clients = client->next;
+    }
+    if (client->next != NULL) {
+        client->next->previous = client->previous;
+    }
+    atomic_fetch_sub(hub->with->event_clients, 1);
+    free(client);
+}
+
+void events_show(struct ingest_request *request) {
+    static const char welcome[] = "retry: 2000\n\n";
+    struct event_hub *hub = request->with->hub;
+    const char *last = http_header(request->http, "Last-Event-ID");
+    if (last != NULL && !is_id(last)) {
+        answer_bad_field(request, "Last-Event-ID", "must be an id that this resource has given");
+        return;
+    }
+    if (hub->ended || !take_seat(request->with)) {
+        answer_unavailable(request, hub->ended ? "this process is being stopped" : "as many as may watch do", 5, false);
+        return;
+    }
+    request->events = join(hub, request, last);
+    answer_stream(request, "text/event-stream", (size_t)request->with->settings->events_max_unsent_bytes);
+    give(request->events, welcome, sizeof welcome - 1);
+    if (hub->step == HUB_READING) {
+        start(request->events);
+    }
+    go_on(hub);
+    show_state(request->events);
+    if (!uv_is_active((uv_handle_t *)&hub->tick)) {
+        uv_timer_start(&hub->tick, on_tick, TICK_MS, TICK_MS);
+    }
+}
+
+// ---- Life
+
+static void on_up(void *argument) {
+    struct event_hub *hub = argument;
+    if (hub->step == HUB_LOCATING) {
+        rest(hub);
+    }
+    go_on(hub);
+}
+
+struct event_hub *event_hub_create(uv_loop_t *loop, struct ingest_resources *with) {
+    struct event_hub *hub = xcalloc(1, sizeof *hub);
+    hub->with = with;
+    uv_timer_init(loop, &hub->tick);
+    hub->tick.data = hub;
+    hub->link = redis_link_create(loop, &(struct redis_link_options){.url = with->settings->redis_url,
+                                                                     .name = "events",
+                                                                     .timeout_ms = with->settings->redis_timeout_ms,
+                                                                     .on_up = on_up,
+                                                                     .argument = hub});
+    return hub;
+}
+
+void event_hub_end(struct event_hub *hub) {
+    hub->ended = true;
+    uv_timer_stop(&hub->tick);
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        http_stream_end(client->request->http);
+    }
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct event_hub *hub = handle->data;
+    buf_free(&hub->frame);
+    buf_free(&hub->state);
+    free(hub);
+}
+
+void event_hub_destroy(struct event_hub *hub) {
+    hub->ended = true;
+    redis_link_destroy(hub->link);
+    uv_close((uv_handle_t *)&hub->tick, on_closed);
+}

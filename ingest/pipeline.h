@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_PIPELINE_H
+#define INGEST_PIPELINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/buf.h"
+#include "shared/counters.h"
+#include "shared/keys.h"
+#include "shared/mem.h"
+#include "shared/message.h"
+
+struct ingest_resources;
+
+// The whole pipeline at a glance, read from Redis when it is asked for: what waits in each stream and for how long, the
+// breakers, Redis's memory, who lives, and the counters.
+
+// Ages and waits are in ms; -1 where there is nothing to have an age.
+struct pipeline_stream {
+    int64_t length;    // entries not done
+    int64_t added;     // entries ever
+    int64_t pending;   // of them, with a consumer now; the others are the lag
+    int64_t consumers; // that the group knows
+    int64_t oldest_ms; // age of the message in its first entry
+};
+
+struct pipeline_partition {
+    struct partition_keys keys;
+    enum provider provider;
+    struct pipeline_stream outbound, events;
+    int64_t parked, overdue;                      // messages that wait for a retry; of them, whose time has come
+    int64_t longest_overdue_ms, parked_oldest_ms; // the latter of the 100 that are due next
+};
+
+#define PIPELINE_WORD_SIZE 32
+
+struct pipeline_breaker {
+    char state[PIPELINE_WORD_SIZE]; // closed, open, half-open
+    char mode[PIPELINE_WORD_SIZE];  // auto, or what an operator has set: open, closed
+    char reason[PIPELINE_WORD_SIZE];
+    int64_t fails;
+    int64_t reopens_in_ms; // until probes are let through; 0 where it isn't open
+    int64_t paused_ms;     // what is left of a pause that a 429 asked for; 0: none
+};
+
+enum pipeline_program { PROGRAM_INGEST, PROGRAM_DISPATCHER, PROGRAM_PERSISTER, PROGRAM_MOCK, PROGRAM_COUNT };
+
+struct pipeline {
+    int64_t now_ms; // Redis's clock
+    struct counter_values counters;
+    struct pipeline_partition *partitions;
+    size_t partition_count;
+    struct pipeline_breaker breakers[PROVIDER_COUNT];
+    int64_t alive[PROGRAM_COUNT];
+    int64_t memory_used, memory_max; // bytes; max 0: no cap
+};
+
+const char *pipeline_program_name(enum pipeline_program program);
+
+// Reads it: two turns to Redis. done(argument, pipeline) gets NULL where Redis is away or refused; the pipeline is
+// valid during the call. Returns 0, or -1 when the link is down and done won't be called.
+typedef void (*pipeline_done)(void *argument, const struct pipeline *pipeline);
+int pipeline_read(struct ingest_resources *with, pipeline_done done, void *argument) MUST_CHECK;
+
+// Adds up a provider's partitions; the greatest age of them.
+void pipeline_sum(const struct pipeline *pipeline, enum provider provider, struct pipeline_partition *out);
+
+// Appends `"providers":{…},"redis":{…},"processes":{…}`: members of an object that is open.
+void pipeline_write_members(const struct pipeline *pipeline, struct buf *out);
+
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "persister/announce.h"
+
+#include "shared/feed.h"
+#include "shared/json.h"
+
+enum { MOST_IN_ONE = 100 }; // messages of one entry of the feed, which bounds its size
+
+static void write_message(struct buf *out, const struct batch_entry *entry) {
+    buf_puts(out, out->data[out->length - 1] == '[' ? "{" : ",{");
+    json_write_member(out, "id", entry->message_id);
+    json_write_member(out, "what", entry->what);
+    buf_putc(out, '}');
+}
+
+void announce_written(struct redis_link *link, int64_t feed_max_length, const struct batch *batch, size_t first,
+                      size_t count) {
+    struct buf data = {0};
+    for (size_t i = first; i < first + count;) {
+        buf_clear(&data);
+        buf_puts(&data, "{\"messages\":[");
+        size_t before = data.length;
+        for (size_t in_one = 0; i < first + count && in_one < MOST_IN_ONE; i++) {
+            if (batch->entries[i].what != NULL) {
+                write_message(&data, &batch->entries[i]);
+                in_one++;
+            }
+        }
+        if (data.length > before) {
+            buf_puts(&data, "]}");
+            feed_publish(link, feed_max_length, "messages", data.data);
+        }
+    }
+    buf_free(&data);
+}

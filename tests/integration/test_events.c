@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+// GET /api/events: what changes reaches those who watch, a client that was away resumes, a slow one is dropped.
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "tests/support/child.h"
+#include "tests/support/payload.h"
+#include "tests/support/stack.h"
+#include "tests/support/watcher.h"
+
+#define MANY 200
+#define LARGE_BYTES 8000
+
+static struct stack *stack;
+
+static const char *const environment[] = {"API_BREAKER_ERROR_THRESHOLD=3",         "API_BREAKER_OPEN_SECS=1",
+                                          "API_WORKER_MAX_RETRIES=1000",           "EVENTS_HEARTBEAT_SECS=1",
+                                          "EVENTS_MAX_UNSENT_BYTES=65536",         "FEED_MAX_LENGTH=2000",
+                                          "API_RATE_LIMIT_PER_IP_PER_MIN=1000000", NULL};
+
+static void start(void) {
+    stack = stack_create("events", environment);
+    stack_start_all(stack);
+}
+
+static void end(void) {
+    stack_destroy(stack);
+}
+
+static void recover(void) {
+    stack_recover(stack);
+}
+
+// One that is in step: it has been told the state, and an entry of the feed has reached it.
+static struct watcher *watch(const char *ingest, const char *last_event_id) {
+    struct watcher *watcher = watcher_open(stack_port(stack, ingest), last_event_id);
+    WAIT_FOR(10000, watcher_saw(watcher, "event: pipeline\n"));
+    return watcher;
+}
+
+// Adds an entry to the feed that says `text`; returns its id, owned by the caller.
+static char *publish(const char *text) {
+    redisReply *reply = stack_redis(stack, "XADD feed * t test d %s", text);
+    char *id = xstrdup(reply->str);
+    freeReplyObject(reply);
+    return id;
+}
+
+static bool hears(struct watcher *watcher, const char *text) {
+    free(publish(text));
+    return watcher_saw(watcher, text);
+}
+
+static char *send_sms(void) {
+    return send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1804", "watched"));
+}
+
+START_TEST(a_send_is_seen_as_accepted_and_as_sent) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    char *id = send_sms();
+    char *accepted = xasprintf("{\"id\":\"%s\",\"what\":\"accepted\"}", id);
+    char *sent = xasprintf("{\"id\":\"%s\",\"what\":\"sent\"}", id);
+    WAIT_FOR(10000, watcher_saw(watcher, accepted));
+    WAIT_FOR(10000, watcher_saw(watcher, sent));
+    ck_assert_uint_eq(watcher_count(watcher, sent), 1);
+    free(sent);
+    free(accepted);
+    free(id);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(the_answer_is_an_event_stream_that_nobody_stores) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    ck_assert(watcher_saw(watcher, "Content-Type: text/event-stream\r\n"));
+    ck_assert(watcher_saw(watcher, "Cache-Control: no-store\r\n"));
+    ck_assert(watcher_saw(watcher, "retry: 2000\n"));
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(signs_of_life_and_the_pipelines_state_come_by_themselves) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, watcher_count(watcher, ": alive\n") >= 2);
+    WAIT_FOR(10000, watcher_count(watcher, "event: pipeline\n") >= 3);
+    ck_assert(watcher_saw(watcher, "\"breaker\":{\"state\":\""));
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(a_client_that_was_away_resumes_where_it_was) {
+    char *known = publish("known");
+    char *missed = publish("missed-one");
+    free(publish("missed-two"));
+    struct watcher *watcher = watch("ingest-1", known);
+    WAIT_FOR(10000, watcher_saw(watcher, "data: missed-two\n"));
+    ck_assert(strstr(strstr(watcher_text(watcher), missed), "missed-two") != NULL); // in their order
+    WAIT_FOR(10000, hears(watcher, "data: live"));
+    ck_assert_uint_eq(watcher_count(watcher, "data: known\n"), 0);
+    ck_assert_uint_eq(watcher_count(watcher, "data: missed-one\n"), 1);
+    ck_assert_uint_eq(watcher_count(watcher, "data: missed-two\n"), 1);
+    ck_assert_uint_eq(watcher_count(watcher, "event: reset\n"), 0);
+    free(missed);
+    free(known);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(a_client_that_missed_more_than_one_read_brings_gets_all_of_it_once) {
+    char *known = publish("before-many");
+    for (int i = 0; i < 450; i++) {
+        char *text = xasprintf("many-%d.", i);
+        free(publish(text));
+        free(text);
+    }
+    struct watcher *watcher = watch("ingest-1", known);
+    WAIT_FOR(10000, watcher_saw(watcher, "data: many-449."));
+    ck_assert_uint_eq(watcher_count(watcher, "data: many-"), 450);
+    free(known);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(a_client_whose_place_is_no_longer_kept_is_told_to_start_anew) {
+    struct watcher *watcher = watch("ingest-1", "1-1");
+    WAIT_FOR(10000, watcher_saw(watcher, "event: reset\n"));
+    WAIT_FOR(10000, hears(watcher, "data: after-the-reset"));
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(an_id_that_was_never_given_is_refused) {
+    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/api/events", NULL,
+                                       (const char *const[]){"Last-Event-ID: yesterday", NULL});
+    ck_assert_int_eq(answer->status, 400);
+    ck_assert_str_eq(answer_text(answer, "details.field"), "Last-Event-ID");
+    answer_free(answer);
+}
+END_TEST
+
+START_TEST(what_anyone_has_put_into_the_feed_can_not_forge_an_event) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    const char *forged = "{}\n\nevent: messages\ndata: forged";
+    freeReplyObject(stack_redis(stack, "XADD feed * t test d %b", forged, strlen(forged)));
+    freeReplyObject(stack_redis(stack, "XADD feed * no fields"));
+    WAIT_FOR(10000, hears(watcher, "after-the-forgery"));
+    ck_assert(!watcher_saw(watcher, "forged"));
+    watcher_close(watcher);
+}
+END_TEST
+
+static bool breaks(struct watcher *watcher) {
+    free(send_sms());
+    return watcher_saw(watcher, "\"provider\":\"sms-mms\",\"from\":\"closed\",\"to\":\"open\"");
+}
+
+START_TEST(a_breaker_is_seen_to_open) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    ck_assert_int_eq(stack_status(stack, "ingest-1", "PUT", "/api/provider/mock/config",
+                                  "{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0}"),
+                     200);
+    WAIT_FOR(10000, breaks(watcher));
+    ck_assert_int_eq(stack_status(stack, "ingest-1", "PUT", "/api/provider/mock/config",
+                                  "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0}"),
+                     200);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(no_more_than_the_allowed_number_watch_at_once) {
+    stack_start_with(stack, "ingest-2", (const char *const[]){"EVENTS_MAX_CLIENTS=2", NULL});
+    struct watcher *first = watch("ingest-2", NULL), *second = watch("ingest-2", NULL);
+    struct answer *answer = stack_call(stack, "ingest-2", "GET", "/api/events", NULL, NULL);
+    ck_assert_int_eq(answer->status, 503);
+    ck_assert_int_gt(answer_header_number(answer, "Retry-After"), 0);
+    answer_free(answer);
+    watcher_close(second);
+    // Its place is free once something could not be written to it.
+    struct watcher *third = NULL;
+    int64_t deadline = deadline_in(10000);
+    do {
+        if (third != NULL) {
+            watcher_close(third);
+        }
+        third = watcher_open(stack_port(stack, "ingest-2"), NULL);
+        while (*watcher_text(third) == '\0' && deadline_pause(deadline)) {
+        }
+    } while (!watcher_saw(third, "HTTP/1.1 200 ") && deadline_pause(deadline));
+    ck_assert(watcher_saw(third, "HTTP/1.1 200 "));
+    watcher_close(third);
+    watcher_close(first);
+    stack_stop(stack, "ingest-2");
+}
+END_TEST
+
+static size_t how_many_saw(struct watcher *const watchers[MANY], const char *text) {
+    size_t count = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        count += watcher_saw(watchers[i], text);
+    }
+    return count;
+}
+
+START_TEST(two_hundred_clients_all_get_every_message) {
+    struct watcher *watchers[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        watchers[i] = watch("ingest-1", NULL);
+    }
+    free(publish("in-step-all"));
+    for (int i = 0; i < 20; i++) {
+        free(send_sms());
+    }
+    char *last = send_sms();
+    char *sent = xasprintf("{\"id\":\"%s\",\"what\":\"sent\"}", last);
+    WAIT_FOR(20000, how_many_saw(watchers, sent) == MANY);
+    ck_assert_uint_eq(how_many_saw(watchers, "in-step-all"), MANY);
+    size_t of_first = watcher_count(watchers[0], "\"what\":\"sent\"");
+    ck_assert_uint_ge(of_first, 21);
+    for (size_t i = 0; i < MANY; i++) {
+        ck_assert_uint_eq(watcher_count(watchers[i], sent), 1);
+        watcher_close(watchers[i]);
+    }
+    free(sent);
+    free(last);
+}
+END_TEST
+
+static bool is_dropped_while_another_hears(struct watcher *fast, const char *large) {
+    free(publish(large));
+    (void)watcher_read(fast);
+    return stack_log_count(stack, "ingest-1", "event_client_dropped") == 1;
+}
+
+START_TEST(a_client_that_does_not_read_is_dropped_and_the_others_hear_on) {
+    struct watcher *slow = watch("ingest-1", NULL), *fast = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(slow, "in-step") && hears(fast, "in-step"));
+    char *large = xcalloc(LARGE_BYTES + 1, 1);
+    memset(large, 'x', LARGE_BYTES);
+    WAIT_FOR(20000, is_dropped_while_another_hears(fast, large));
+    WAIT_FOR(10000, hears(fast, "the-fast-one-hears-on"));
+    bool whole;
+    WAIT_FOR(10000, watcher_ended(slow, &whole));
+    ck_assert(!whole);
+    free(large);
+    watcher_close(fast);
+    watcher_close(slow);
+}
+END_TEST
+
+START_TEST(a_restart_of_redis_is_told_and_survived) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    stack_kill(stack, "redis");
+    WAIT_FOR(10000, watcher_saw(watcher, "event: trouble\n"));
+    stack_start(stack, "redis");
+    WAIT_FOR(20000, hears(watcher, "after-the-restart"));
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(a_drain_ends_every_stream_in_good_order) {
+    stack_start(stack, "ingest-3");
+    struct watcher *watcher = watch("ingest-3", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    stack_stop(stack, "ingest-3");
+    bool whole = false;
+    WAIT_FOR(5000, watcher_ended(watcher, &whole));
+    ck_assert(whole);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
+    stack_finish(stack);
+}
+END_TEST
+
+Suite *suite_events(void);
+
+Suite *suite_events(void) {
+    Suite *suite = suite_create("events");
+    TCase *tests = tcase_create("events");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_checked_fixture(tests, recover, NULL);
+    tcase_add_test(tests, a_send_is_seen_as_accepted_and_as_sent);
+    tcase_add_test(tests, the_answer_is_an_event_stream_that_nobody_stores);
+    tcase_add_test(tests, signs_of_life_and_the_pipelines_state_come_by_themselves);
+    tcase_add_test(tests, a_client_that_was_away_resumes_where_it_was);
+    tcase_add_test(tests, a_client_that_missed_more_than_one_read_brings_gets_all_of_it_once);
+    tcase_add_test(tests, a_client_whose_place_is_no_longer_kept_is_told_to_start_anew);
+    tcase_add_test(tests, an_id_that_was_never_given_is_refused);
+    tcase_add_test(tests, what_anyone_has_put_into_the_feed_can_not_forge_an_event);
+    tcase_add_test(tests, a_breaker_is_seen_to_open);
+    tcase_add_test(tests, no_more_than_the_allowed_number_watch_at_once);
+    tcase_add_test(tests, two_hundred_clients_all_get_every_message);
+    tcase_add_test(tests, a_client_that_does_not_read_is_dropped_and_the_others_hear_on);
+    tcase_add_test(tests, a_restart_of_redis_is_told_and_survived);
+    tcase_add_test(tests, a_drain_ends_every_stream_in_good_order);
+    tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
