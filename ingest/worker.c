@@ -4,8 +4,9 @@
 // counters. Nothing is shared with other threads but `asked` and `has_ended`, which are atomic.
 //
 // The end goes in steps, each of which waits for the one before:
-//   serving → draining   no new connections; sends are refused, what is under way goes on
-//           → flushing   all requests are answered; the last counters go to Redis, and a PING after them
+//   serving → draining   no new connections; what comes over the others is answered, and each answer closes its own
+//           → flushing   all requests are answered, sends are refused from now on; the last counters go to Redis, and
+//                        a PING after them
 //           → closing    all handles close; the loop runs out
 // A hurry goes to closing at once: the links' teardown answers the requests that wait for them.
 #include "ingest/worker.h"
@@ -72,6 +73,7 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 
 static void flush(struct ingest_worker *worker) {
     worker->phase = PHASE_FLUSHING;
+    worker->with.ended = true;
     if (worker->heartbeat != NULL) {
         heartbeat_stop(worker->heartbeat);
     }
@@ -92,7 +94,6 @@ static void on_wake(uv_async_t *handle) {
     }
     if (asked == STOP_DRAIN && worker->phase == PHASE_SERVING) {
         worker->phase = PHASE_DRAINING;
-        worker->with.draining = true;
         event_hub_end(worker->with.hub);
         http_server_quiesce(worker->http);
     }
