@@ -7,8 +7,8 @@
 #include "shared/mem.h"
 
 // What /readyz says: which threads have their connections (whoever has seen it say "ready" may be served by any thread
-// next), and whether the process is about to go. The one thing that the threads share; atomic, and asked for nothing but
-// that answer.
+// next), and whether the process is about to go. The one thing that the threads share; atomic, and asked for nothing
+// but that answer.
 
 struct readiness;
 

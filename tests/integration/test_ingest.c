@@ -428,8 +428,7 @@ START_TEST(a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_cl
 END_TEST
 
 START_TEST(until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on) {
-    stack_start_with(stack, "ingest-8",
-                     (const char *const[]){"DRAIN_NOTICE_MS=60000", "DRAIN_TIMEOUT_SECS=90", NULL});
+    stack_start_with(stack, "ingest-8", (const char *const[]){"DRAIN_NOTICE_MS=60000", "DRAIN_TIMEOUT_SECS=90", NULL});
     stack_signal(stack, "ingest-8", SIGTERM);
     WAIT_FOR(5000, !is_ready("ingest-8"));
     struct answer *answer = stack_call(stack, "ingest-8", "GET", "/readyz", NULL, NULL);
