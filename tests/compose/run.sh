@@ -18,11 +18,13 @@ export API_WORKER_CLAIM_TIMEOUT_SECS=8 PROVIDER_TIMEOUT_MS=3000 LOG_LEVEL=debug
 scale=(--scale ingest=2 --scale dispatcher=3 --scale persister=2)
 services=(postgres redis ingest proxy dispatcher persister mock-provider)
 
+show_trouble() { compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; }
+
 tear_down() {
   local status=$?
   trap - EXIT
   touch "$folder/load-ends"
-  if [ "$status" != 0 ] || [ "$failed" != 0 ]; then compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; fi
+  if [ "$status" != 0 ]; then show_trouble; fi
   compose down --volumes --remove-orphans >/dev/null 2>&1 || true
   end_engine
   clean_up "$status"
@@ -45,11 +47,10 @@ lines_of() { docker logs "$1" 2>&1 | grep -c "\"event\":\"$2\"" || true; } # CON
 
 # --- Up
 
-up() { compose up --build --detach "${scale[@]}"; }
 is_ready() { get /readyz >/dev/null 2>&1; }
 
-comes_up() {
-  up >"$folder/up.log" 2>&1 || { tail -n 40 "$folder/up.log" && return 1; }
+comes_up() { # OPTION…
+  compose up --detach "${scale[@]}" "$@" >"$folder/up.log" 2>&1 || { tail -n 40 "$folder/up.log" && return 1; }
   wait_for 60 is_ready
 }
 
@@ -190,7 +191,7 @@ it 'the images are built' compose build
 say "built in $(took "$begin")"
 docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -v '^<none>' | column -t
 begin=$(now_ms)
-it 'up --build --scale … comes up' comes_up
+it 'up --build --scale … comes up' comes_up --build
 say "from up to /readyz: $(took "$begin")"
 it 'everything becomes healthy' become_healthy
 compose ps
@@ -236,4 +237,5 @@ it 'the data is what it was' has_the_same_data
 say "messages, conversations, finished deliveries: $(<"$folder/data")"
 it 'a message is delivered and stored' send_sms 'after down and up'
 it 'down --volumes leaves nothing' removes_everything
+say "in all: $SECONDS s; load $(cut -d ' ' -f 1 /proc/loadavg)"
 finish
