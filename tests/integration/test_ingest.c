@@ -417,16 +417,27 @@ START_TEST(a_drain_finishes_what_is_under_way) {
 }
 END_TEST
 
-static bool has_asked_limit_of(const char *address) {
-    return stack_redis_int(stack, "EVAL %s 0 rate:ip:{%s}*", "return #redis.call('KEYS', ARGV[1])", address) > 0;
-}
-
 static bool listens(const char *ingest) {
     int fd = client_connect(stack_port(stack, ingest));
     if (fd >= 0) {
         close(fd);
     }
     return fd >= 0;
+}
+
+START_TEST(what_connects_as_an_ingest_starts_waits_until_it_can_be_served) {
+    for (int i = 0; i < 5; i++) { // an answer that comes too early depends on the moment
+        stack_launch(stack, "ingest-9", NULL);
+        WAIT_FOR(10000, listens("ingest-9"));
+        free(send_accepted(stack, "ingest-9", PATH_SMS, payload_sms("+15550032000", THEIRS, "text")));
+        ck_assert_int_eq(stack_status(stack, "ingest-9", "GET", "/api/conversations", NULL), 200);
+        stack_stop(stack, "ingest-9");
+    }
+}
+END_TEST
+
+static bool has_asked_limit_of(const char *address) {
+    return stack_redis_int(stack, "EVAL %s 0 rate:ip:{%s}*", "return #redis.call('KEYS', ARGV[1])", address) > 0;
 }
 
 START_TEST(a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed) {
@@ -493,6 +504,7 @@ Suite *suite_ingest(void) {
     tcase_add_test(tests, while_postgres_is_away_sends_are_202_reads_503_and_all_arrives_afterwards);
     tcase_add_test(tests, a_lost_function_library_is_loaded_again);
     tcase_add_test(tests, a_drain_finishes_what_is_under_way);
+    tcase_add_test(tests, what_connects_as_an_ingest_starts_waits_until_it_can_be_served);
     tcase_add_test(tests, a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed);
     tcase_add_test(tests, until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
