@@ -27,8 +27,8 @@ enum limit_state {
     LIMIT_UNKNOWN,  // Redis is away or refused the call
 };
 
-// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop. request->limit
-// is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
+// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop.
+// request->limit is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
 void limit_ask(struct ingest_request *request);
 
 // One a thread; with outlives it.

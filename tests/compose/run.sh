@@ -179,7 +179,6 @@ removes_everything() {
   [ -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ]
 }
 
-claim_ports
 start_engine
 get_images
 needs_containers "$base_image"
@@ -190,8 +189,10 @@ it 'the file is valid' compose config --quiet
 it 'the images are built' compose build
 say "built in $(took "$begin")"
 docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -v '^<none>' | column -t
+claim_ports # late, because what is free now may not be after minutes of building
 begin=$(now_ms)
 it 'up --build --scale … comes up' comes_up --build
+if [ "$failed" != 0 ]; then die 'nothing else can be tried'; fi
 say "from up to /readyz: $(took "$begin")"
 it 'everything becomes healthy' become_healthy
 compose ps
