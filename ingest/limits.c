@@ -14,9 +14,9 @@
 static void on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
 static int send_call(struct ingest_request *request) {
-    char address[CLIENT_LIMIT_KEY_SIZE], key[CLIENT_LIMIT_KEY_SIZE + sizeof "rate:ip:{}"], limit[24];
+    char address[CLIENT_LIMIT_KEY_SIZE], key[CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}"], limit[24];
     client_address_limit_key(request->client, address);
-    snprintf(key, sizeof key, "rate:ip:{%s}", address);
+    snprintf(key, sizeof key, "rate:%s:{%s}", request->access == ACCESS_GRANTED ? "ip" : "key", address);
     snprintf(limit, sizeof limit, "%" PRId64, request->window.limit);
     const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", key, limit, LIMIT_WINDOW_MS_TEXT};
     return redis_link_call(request->with->redis, on_limit, request, 6, arguments, NULL);
@@ -56,12 +56,20 @@ static void on_limit(void *argument, enum redis_result result, const redisReply 
     ingest_request_proceed(request);
 }
 
-void limit_ask(struct ingest_request *request) {
+static void ask(struct ingest_request *request, int64_t limit) {
     // Until Redis says otherwise, nothing is left: that is what an answer shows while it is away.
-    request->window = (struct rate_window){request->with->settings->rate_limit_per_ip_per_min, 0, 1};
+    request->window = (struct rate_window){limit, 0, 1};
     request->limit = LIMIT_UNKNOWN;
     if (send_call(request) == 0) {
         request->limit = LIMIT_ASKED;
         ingest_request_expect_reply(request);
     }
+}
+
+void limit_ask(struct ingest_request *request) {
+    ask(request, request->with->settings->rate_limit_per_ip_per_min);
+}
+
+void limit_ask_failures(struct ingest_request *request) {
+    ask(request, request->with->settings->api_key_failures_per_min);
 }

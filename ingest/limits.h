@@ -27,5 +27,7 @@ enum limit_state {
 // Counts a POST or PUT of the request's client address. Sets request->limit, at once where Redis is away; the reply
 // leads to ingest_request_proceed.
 void limit_ask(struct ingest_request *request);
+// The same for one that came with a wrong key or signature, by the address's limit of those.
+void limit_ask_failures(struct ingest_request *request);
 
 #endif
