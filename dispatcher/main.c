@@ -31,13 +31,6 @@ static void check(const struct settings *settings) {
     exit(2);
 }
 
-static void log_started(const struct settings *settings) {
-    char *sms = log_redact_url(settings->provider_sms_url), *email = log_redact_url(settings->provider_email_url);
-    log_info("started", "calling %s for SMS and MMS, %s for email", sms, email);
-    free(sms);
-    free(email);
-}
-
 int main(int argc, char **argv) {
     struct settings settings;
     settings_from_command_line(&settings, argc, argv, FOR_DISPATCHER, "dispatcher",
@@ -49,7 +42,8 @@ int main(int argc, char **argv) {
     struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &dispatcher};
     dispatcher = dispatcher_start(process.loop, &settings, process_instance(), finished, &process);
     process_watch(&process, &settings);
-    log_started(&settings);
+    log_info("started", "calling %s for SMS and MMS, %s for email", settings.provider_sms_url,
+             settings.provider_email_url);
     uv_run(process.loop, UV_RUN_DEFAULT);
 
     int status = process_end(process.loop);

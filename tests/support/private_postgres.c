@@ -140,6 +140,8 @@ void postgres_make_template(const char *root) {
         struct child *postgres = postgres_start(template, port, NULL);
         char *admin = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", port);
         run_sql(admin, "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password'");
+        run_sql(admin, "CREATE ROLE messaging_reader NOLOGIN");
+        run_sql(admin, "CREATE ROLE messaging_persister NOLOGIN");
         run_sql(admin, "CREATE DATABASE messaging_service OWNER messaging_user");
         migrate(template, port);
         child_signal(postgres, SIGINT);
