@@ -17,9 +17,10 @@
 
 Suite *suite_api_keys(void);
 
-static char path[] = "/tmp/api-keys-XXXXXX";
+static char path[32];
 
 static void setup(void) {
+    strcpy(path, "/tmp/api-keys-XXXXXX");
     int descriptor = mkstemp(path);
     ck_assert_int_ge(descriptor, 0);
     close(descriptor);
