@@ -13,6 +13,7 @@
 #include "shared/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/payload.h"
+#include "tests/support/private_postgres.h"
 #include "tests/support/private_redis.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
@@ -73,21 +74,11 @@ static void admin_sql(const char *sql) {
     free(url);
 }
 
-// From here on Postgres wants a password of everybody but the test itself.
-static void ask_for_passwords(void) {
-    char *path = xasprintf("%s/postgres/pg_hba.conf", stack_folder(stack));
-    FILE *out = fopen(path, "w");
-    ck_assert_msg(out != NULL, "%s", path);
-    fputs("host all postgres,messaging_user 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n", out);
-    ck_assert_int_eq(fclose(out), 0);
-    stack_signal(stack, "postgres", SIGHUP);
-    free(path);
-}
-
 static void make_postgres_users(void) {
     admin_sql("CREATE ROLE test_ingest LOGIN PASSWORD '" PASSWORD "' IN ROLE messaging_reader");
     admin_sql("CREATE ROLE test_persister LOGIN PASSWORD '" PASSWORD "' IN ROLE messaging_persister");
-    ask_for_passwords();
+    postgres_ask_for_passwords(stack_folder(stack));
+    stack_signal(stack, "postgres", SIGHUP);
 }
 
 static char *redis_url_of(const char *user) {
