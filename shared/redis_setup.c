@@ -79,6 +79,9 @@ static void on_library(void *argument, enum redis_result result, const redisRepl
     // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
     if (is_error(reply, "OOM"))
         return;
+    // A user that may not load it relies on whoever did.
+    if (is_error(reply, "NOPERM"))
+        return;
     if (strstr(reply->str, "unknown command"))
         fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
     else

@@ -213,6 +213,18 @@ START_TEST(a_restart_of_each_finds_what_it_needs_again) {
 }
 END_TEST
 
+START_TEST(a_library_that_is_there_needs_nobody_who_may_load_it) {
+    freeReplyObject(stack_redis(stack, "ACL SETUSER dispatcher -function|load"));
+    stack_stop(stack, "dispatcher-1");
+    start_as("dispatcher-1", "dispatcher", "nobody");
+    char *sms = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1804", "the library is there"));
+    WAIT_FOR(20000, has_status(sms, "sent"));
+    freeReplyObject(stack_redis(stack, "ACL SETUSER dispatcher +function|load"));
+    freeReplyObject(stack_redis(stack, "ACL LOG RESET"));
+    free(sms);
+}
+END_TEST
+
 // The one thing that is asked for and refused: CONFIG GET, by which the programs check what they rely on, would show a
 // password, too.
 START_TEST(redis_has_refused_them_nothing_but_config) {
@@ -445,6 +457,7 @@ Suite *suite_roles(void) {
     tcase_add_test(tests, events_metrics_and_replays_of_the_provider_work);
     tcase_add_test(tests, a_restart_of_each_finds_what_it_needs_again);
     tcase_add_test(tests, redis_has_refused_them_nothing_but_config);
+    tcase_add_test(tests, a_library_that_is_there_needs_nobody_who_may_load_it);
     tcase_add_loop_test(tests, redis_refuses_what_a_program_does_not_need, 0, sizeof forbidden / sizeof *forbidden);
     tcase_add_loop_test(tests, postgres_refuses_what_a_program_does_not_need, 0, sizeof denied / sizeof *denied);
     tcase_add_test(tests, a_user_of_the_shipped_file_without_a_password_lets_nobody_in);
