@@ -135,7 +135,7 @@ url_decode() {
 split_password() {
   local quoted="^(.*[[:blank:]])?password='(([^'\\\\]|\\\\.)*)'(.*)\$" url=$1
   password=
-  if [[ $url =~ ^([a-z]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
+  if [[ $url =~ ^([a-z]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
     url_decode "${BASH_REMATCH[2]}"
     password=$REPLY

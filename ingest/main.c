@@ -101,9 +101,10 @@ static void tell_of_doors(const struct ingest *ingest) {
     const char *const webhooks[PROVIDER_COUNT] = {"WEBHOOK_SMS_SECRET", "WEBHOOK_EMAIL_SECRET"};
     if (ingest->keys == NULL) {
         bool near = is_loopback(settings->bind_address);
-        log_event(near ? LOG_WARN : LOG_ERROR, "keys_off",
-                  "%s %s port %d may send, read and replay, and set the mock: neither API_KEYS nor API_KEYS_FILE is set",
-                  near ? "whoever reaches" : "ANY MACHINE that reaches", settings->bind_address, (int)settings->port);
+        log_event(
+            near ? LOG_WARN : LOG_ERROR, "keys_off",
+            "%s %s port %d may send, read and replay, and set the mock: neither API_KEYS nor API_KEYS_FILE is set",
+            near ? "whoever reaches" : "ANY MACHINE that reaches", settings->bind_address, (int)settings->port);
         return;
     }
     log_info("keys_on", "%zu keys are good for /api", api_keys_count(ingest->keys));

@@ -229,8 +229,7 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
-    check_route, check_framing,    check_draining, access_check,
-    check_limit, check_media_type, check_size,     check_accept,
+    check_route, check_framing, check_draining, access_check, check_limit, check_media_type, check_size, check_accept,
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

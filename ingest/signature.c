@@ -42,8 +42,7 @@ static bool take_time(const char *value, size_t length, struct generic *out) {
 }
 
 static bool take_v1(const char *value, size_t length, struct generic *out) {
-    return out->count < SIGNATURE_MOST_V1 &&
-           hex_decode(value, length, out->given[out->count++], SHA256_DIGEST_LENGTH);
+    return out->count < SIGNATURE_MOST_V1 && hex_decode(value, length, out->given[out->count++], SHA256_DIGEST_LENGTH);
 }
 
 static bool read_header(const char *header, struct generic *out) {

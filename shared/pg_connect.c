@@ -18,8 +18,8 @@ static const char *value_of(const PQconninfoOption *parts, const char *keyword) 
     return NULL;
 }
 
-// A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for the
-// port, the rest for the database's name, and would name both in its errors.
+// A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for
+// the port, the rest for the database's name, and would name both in its errors.
 static const char *check_parts(const PQconninfoOption *parts) {
     const char *port = value_of(parts, "port"), *database = value_of(parts, "dbname");
     if (port && port[strspn(port, "0123456789,")] != '\0')

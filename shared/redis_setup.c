@@ -27,7 +27,8 @@ static void fail_with(struct redis_link *link, const char *what, const redisRepl
 // The same with the reply's code alone: what follows may repeat what was sent, and that was a password.
 static void fail_with_code(struct redis_link *link, const char *what, const redisReply *reply) {
     bool error = reply->type == REDIS_REPLY_ERROR;
-    char *why = xasprintf("%s: %.*s", what, error ? (int)strcspn(reply->str, " ") : 19, error ? reply->str : "an unexpected reply");
+    char *why = xasprintf("%s: %.*s", what, error ? (int)strcspn(reply->str, " ") : 19,
+                          error ? reply->str : "an unexpected reply");
     redis_link_fail(link, why);
     free(why);
 }

@@ -269,7 +269,8 @@ START_TEST(where_a_key_is_asked_for_it_is_kept_in_memory_only_and_sent) {
     WAIT_FOR(30000, sees("#key-dialog[open]"));
     ck_assert(browser_is(browser, "document.querySelector('#live').dataset.state === 'off'"));
     browser_type(browser, "#key-input", "wrong-key" KEY_ENTER);
-    WAIT_FOR(30000, sees("#key-dialog[open]") && stack_log_about(stack, "ingest-2", "access_refused", "unknown key") > 0);
+    WAIT_FOR(30000,
+             sees("#key-dialog[open]") && stack_log_about(stack, "ingest-2", "access_refused", "unknown key") > 0);
     browser_type(browser, "#key-input", "secret-key" KEY_ENTER);
     WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'on'"));
     WAIT_FOR(30000, sees("#conversations button"));

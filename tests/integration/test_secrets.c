@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Secrets never show: not in a log, at whatever level, nor in an error, in --help or in a process's arguments. Every secret
-// here holds the word TELLING, and the word is looked for.
+// Secrets never show: not in a log, at whatever level, nor in an error, in --help or in a process's arguments. Every
+// secret here holds the word TELLING, and the word is looked for.
 
 #include <check.h>
 #include <libpq-fe.h>
@@ -127,8 +127,9 @@ static void stop_all(void) {
 // Requests with a secret wherever a client may put one.
 static void send_secrets(void) {
     static const char *const headers[] = {
-        "Authorization: Bearer TELLING-key",   "Authorization: Basic TELLING-basic", "Proxy-Authorization: TELLING",
-        "Cookie: session=TELLING-cookie",      "X-API-Key: TELLING-other-key",       "X-Signature: t=1,v1=TELLING",
+        "Authorization: Bearer TELLING-key",   "Authorization: Basic TELLING-basic",
+        "Proxy-Authorization: TELLING",        "Cookie: session=TELLING-cookie",
+        "X-API-Key: TELLING-other-key",        "X-Signature: t=1,v1=TELLING",
         "X-Twilio-Signature: TELLING-twilio=", "X-Signature: TELLING",
     };
     const char *const paths[] = {PATH_SMS, PATH_SMS_WEBHOOK, PATH_EMAIL_WEBHOOK, "/api/nowhere"};
@@ -206,11 +207,8 @@ static char *run(const char *program, const char *argument, const char *variable
     }
     char *log = xasprintf("%s/run.log", stack_folder(stack));
     (void)remove(log);
-    struct child *child = child_start(&(struct child_options){.name = "run",
-                                                              .folder = stack_folder(stack),
-                                                              .argv = argv,
-                                                              .environment = variables,
-                                                              .death_signal = SIGKILL});
+    struct child *child = child_start(&(struct child_options){
+        .name = "run", .folder = stack_folder(stack), .argv = argv, .environment = variables, .death_signal = SIGKILL});
     int status = child_wait(child, deadline_scaled(10000));
     child_destroy(child);
     char *text = read_whole_file(log);

@@ -615,12 +615,12 @@ START_TEST(the_target_is_kept_as_it_was_sent_where_that_is_asked_for) {
     start_on("127.0.0.1");
     client_open(&client);
     client_say(&client, "POST /a%20b?q=%2B1&z HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
-    RUN_UNTIL(&loop, 5000, client_answers(&client) == 1);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
     ck_assert_str_eq(seen.target, "/a%20b?q=%2B1&z");
     ck_assert_str_eq(seen.path, "/a b");
     ck_assert_str_eq(seen.query, "+1");
     client_say(&client, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
-    RUN_UNTIL(&loop, 5000, client_answers(&client) == 2);
+    RUN_UNTIL(&loop, 5000, strcmp(seen.target, "/next") == 0 || client_closed(&client));
     ck_assert_str_eq(seen.target, "/next");
     client_close(&client);
 }

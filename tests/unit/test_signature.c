@@ -43,9 +43,9 @@ static enum signature check(const char *header, char *const *secrets, int64_t no
 
 START_TEST(a_body_signed_with_the_secret_is_right) {
     ck_assert_int_eq(check("t=1700000000,v1=" BY_SECRET, only_one, NOW), SIGNATURE_RIGHT);
-    ck_assert_int_eq(check("t=1700000000,v1=A7CC85C836005052C73552AC3DE0D17141BB77F5ACAF011CE3C139528B57940A",
-                           only_one, NOW),
-                     SIGNATURE_RIGHT);
+    ck_assert_int_eq(
+        check("t=1700000000,v1=A7CC85C836005052C73552AC3DE0D17141BB77F5ACAF011CE3C139528B57940A", only_one, NOW),
+        SIGNATURE_RIGHT);
     ck_assert_int_eq(signature_check("t=1700000000,v1=" EMPTY_BY_SECRET, "", 0, only_one, NOW, 300), SIGNATURE_RIGHT);
 }
 END_TEST
@@ -136,7 +136,8 @@ static enum signature check_form(const char *header, const char *url, const char
 START_TEST(twilios_own_example_is_right) {
     char token[] = "12345";
     char *tokens[WEBHOOK_SECRETS] = {token, none};
-    const char *body = "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
+    const char *body =
+        "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
     const char *url = "https://mycompany.com/myapp.php?foo=1&bar=2";
     ck_assert_int_eq(check_form("RSOYDt4T1cUTdK1PDd93/VVr8B8=", url, body, tokens), SIGNATURE_RIGHT);
     ck_assert_int_eq(check_form("RSOYDt4T1cUTdK1PDd93/VVr8B9=", url, body, tokens), SIGNATURE_WRONG);
