@@ -161,15 +161,25 @@ static int64_t retries(void) {
     return stack_sql(stack, "SELECT count(*) FROM dispatch_attempts WHERE outcome <> 'sent'");
 }
 
+// Sets the share of failing calls, and waits until the mock goes by it.
+static void set_errors(int percent) {
+    char *body = xasprintf("{\"timeout_pct\":0,\"error_pct\":%d,\"ratelimit_pct\":0}", percent);
+    char *shown = xasprintf("\"error_pct\":%d", percent);
+    int before = stack_log_about(stack, "mock-provider", "mock_config_changed", shown);
+    expect("PUT", "/api/provider/mock/config", body, 200);
+    WAIT_FOR(10000, stack_log_about(stack, "mock-provider", "mock_config_changed", shown) > before);
+    free(shown);
+    free(body);
+}
+
 // Retries, a dead letter, its replay by one and by many, and the mock's controls.
 START_TEST(failures_and_replays_work) {
-    expect("PUT", "/api/provider/mock/config", "{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0}", 200);
-    WAIT_FOR(10000, stack_log_count(stack, "mock-provider", "mock_config_changed") > 0);
+    set_errors(100);
     char *failed = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1804", "fails"));
     char *second = send_accepted(stack, "ingest-1", PATH_EMAIL, payload_email("a@b.example", "c@d.example", "fails"));
     WAIT_FOR(20000, has_status(failed, "failed") && has_status(second, "failed"));
     ck_assert_int_gt(retries(), 0);
-    expect("PUT", "/api/provider/mock/config", "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0}", 200);
+    set_errors(0);
     expect("GET", "/api/provider/mock/config", NULL, 200);
     struct answer *answer = stack_call(stack, "ingest-1", "GET", "/api/dead-letters?provider=sms-mms", NULL, NULL);
     char *path = xasprintf("/api/dead-letters/%s/replay", answer_text(answer, "items.0.id"));

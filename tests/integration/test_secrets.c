@@ -13,6 +13,7 @@
 #include "tests/support/child.h"
 #include "tests/support/payload.h"
 #include "tests/support/private_postgres.h"
+#include "tests/support/private_redis.h"
 #include "tests/support/stack.h"
 
 #define WORD "TELLING"
@@ -190,6 +191,25 @@ START_TEST(right_passwords_are_not_told_either) {
 }
 END_TEST
 
+// A Redis without AUTH answers it with its arguments: unknown command 'AUTH', with args beginning with: …
+START_TEST(a_redis_that_repeats_what_it_was_told_is_not_repeated) {
+    const char *const options[] = {"--rename-command", "AUTH", "", NULL};
+    struct private_redis *redis = private_redis_start(options);
+    redisContext *context = redisConnect("127.0.0.1", private_redis_port(redis));
+    redisReply *reply = redisCommand(context, "AUTH TELLING");
+    ck_assert_ptr_nonnull(strstr(reply->str, WORD)); // or the test shows nothing
+    freeReplyObject(reply);
+    redisFree(context);
+    char *url = xasprintf("REDIS_URL=redis://teller:TELLING-wrong@127.0.0.1:%u", private_redis_port(redis));
+    stack_launch(stack, "dispatcher-2", (const char *const[]){url, NULL});
+    WAIT_FOR(15000, stack_log_about(stack, "dispatcher-2", "redis_down", "refuses to authenticate") > 0);
+    expect_untold_by("dispatcher-2");
+    stack_stop(stack, "dispatcher-2");
+    private_redis_destroy(redis);
+    free(url);
+}
+END_TEST
+
 // ---- What a program prints
 
 // Runs build/<program> <argument> with the suite's secrets and one more variable; returns what it printed, owned by the
@@ -296,6 +316,7 @@ Suite *suite_secrets(void) {
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, wrong_passwords_are_told_without_the_password);
     tcase_add_test(tests, right_passwords_are_not_told_either);
+    tcase_add_test(tests, a_redis_that_repeats_what_it_was_told_is_not_repeated);
     tcase_add_test(tests, help_and_settings_show_no_secret);
     tcase_add_loop_test(tests, a_malformed_setting_is_named_and_not_repeated, 0, sizeof malformed / sizeof *malformed);
     tcase_add_test(tests, a_client_can_neither_forge_a_line_nor_move_a_terminal);
