@@ -131,7 +131,7 @@ static enum access check_signature(struct ingest_request *request) {
 // ---- The decision
 
 // What is missing says nothing about anybody's guessing; what is wrong counts.
-static void refuse(struct ingest_request *request) {
+static void count_guess(struct ingest_request *request) {
     if (request->access == ACCESS_WRONG_KEY || request->access == ACCESS_WRONG_SIGNATURE) {
         limit_ask_failures(request);
     }
@@ -144,7 +144,10 @@ void access_read_headers(struct ingest_request *request) {
         request->access = is_signed ? ACCESS_BY_SIGNATURE : ACCESS_GRANTED;
     } else if (request->with->keys != NULL && route->scope != SCOPE_NONE) {
         request->access = check_key(request, route->scope);
-        refuse(request);
+        count_guess(request);
+    }
+    if (request->access == ACCESS_NO_KEY || request->access == ACCESS_NO_SCOPE) {
+        (void)access_check(request); // at once: nobody waits for a stranger's body
     }
 }
 
@@ -157,7 +160,7 @@ void access_read_body(struct ingest_request *request) {
         return;
     }
     request->access = check_signature(request);
-    refuse(request);
+    count_guess(request);
 }
 
 bool access_check(struct ingest_request *request) {

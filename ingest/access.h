@@ -29,7 +29,7 @@ enum access {
 // Whether webhooks of the provider with that index must be signed.
 bool access_signs(const struct settings *settings, unsigned provider);
 
-// Decides request->access by its headers; the route has been found.
+// Decides request->access by its headers, the route having been found; answers at once where that can be.
 void access_read_headers(struct ingest_request *request);
 // The whole of the request is there: decides what access_read_headers left open.
 void access_read_body(struct ingest_request *request);

@@ -16,6 +16,7 @@ static void on_limit(void *argument, enum redis_result result, const redisReply 
 static int send_call(struct ingest_request *request) {
     char address[CLIENT_LIMIT_KEY_SIZE], key[CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}"], limit[24];
     client_address_limit_key(request->client, address);
+    // What isn't granted is counted apart: as a guess.
     snprintf(key, sizeof key, "rate:%s:{%s}", request->access == ACCESS_GRANTED ? "ip" : "key", address);
     snprintf(limit, sizeof limit, "%" PRId64, request->window.limit);
     const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", key, limit, LIMIT_WINDOW_MS_TEXT};

@@ -148,6 +148,16 @@ START_TEST(without_a_key_nothing_of_the_api_is_open_and_nothing_is_written) {
 }
 END_TEST
 
+START_TEST(nobody_waits_for_the_body_of_a_stranger) {
+    static const char request[] = "POST " PATH_SMS " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                                  "Content-Length: 200000\r\n\r\n{"; // and no more
+    char *text = client_raw(stack_port(stack, "ingest-1"), request, sizeof request - 1, 5000);
+    ck_assert_msg(strncmp(text, "HTTP/1.1 401", 12) == 0, "%s", text);
+    ck_assert_ptr_nonnull(strstr(text, "Connection: close"));
+    free(text);
+}
+END_TEST
+
 START_TEST(what_says_how_the_service_is_stays_open) {
     const char *const paths[] = {"/healthz",    "/readyz",      "/metrics",     "/",
                                  "/console.js", "/console.css", "/openapi.yaml"};
@@ -557,6 +567,7 @@ Suite *suite_access(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, without_a_key_nothing_of_the_api_is_open_and_nothing_is_written);
+    tcase_add_test(tests, nobody_waits_for_the_body_of_a_stranger);
     tcase_add_test(tests, what_says_how_the_service_is_stays_open);
     tcase_add_test(tests, a_key_is_good_for_its_scopes_alone_and_a_403_names_the_missing_one);
     tcase_add_test(tests, a_key_may_come_in_either_header_and_nowhere_else);
