@@ -147,7 +147,7 @@ void access_read_headers(struct ingest_request *request) {
         count_guess(request);
     }
     if (request->access == ACCESS_NO_KEY || request->access == ACCESS_NO_SCOPE) {
-        (void)access_check(request); // at once: nobody waits for a stranger's body
+        (void)!access_check(request); // at once: nobody waits for a stranger's body
     }
 }
 
