@@ -15,6 +15,7 @@ struct api_keys;
 struct event_hub;
 struct client_address_rules;
 struct ingest_request;
+struct limiter;
 struct reader;
 struct readiness;
 
@@ -26,6 +27,7 @@ struct ingest_resources {
     struct api_keys *keys; // of all threads; NULL: /api asks for none
     struct readiness *readiness;
     struct redis_link *redis;
+    struct limiter *limiter;
     struct reader *reader;
     struct acceptor *acceptor;
     struct counters *counters;

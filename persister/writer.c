@@ -25,8 +25,8 @@
 
 extern const char persister_sql_stage_delete_sql[];
 extern const char persister_sql_stage_truncate_sql[];
-extern const char persister_sql_batch_sql[];
 
+#define STORE_SQL "SELECT * FROM pg_temp.store_batch()" // sql/batch.sql
 #define BACKOFF_BASE_MS 25
 #define BACKOFF_CAP_MS 5000
 #define LOST_BEFORE_HALVING 3
@@ -218,7 +218,7 @@ static void on_staged(void *argument, enum pg_outcome outcome, const PGresult *r
     }
     writer->staged_us = clock_monotonic_us();
     change_state(writer, WRITER_COMMITTING);
-    if (pg_link_script(writer->options.link, persister_sql_batch_sql, on_committed, writer) != 0) {
+    if (pg_link_script(writer->options.link, STORE_SQL, on_committed, writer) != 0) {
         lose(writer);
     }
 }
