@@ -22,8 +22,8 @@ enum route_flag {
 struct route {
     const char *method; // GET serves HEAD too
     const char *pattern;
-    enum api_scope scope;                           // what a key must be good for, where keys are configured
     void (*handle)(struct ingest_request *request); // answers, at once or later
+    enum api_scope scope;                           // what a key must be good for, where keys are configured
     unsigned flags;
 };
 
