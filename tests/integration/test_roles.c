@@ -235,6 +235,18 @@ START_TEST(a_library_that_is_there_needs_nobody_who_may_load_it) {
 }
 END_TEST
 
+// This server has no TLS, so asking for it must fail: the parameter has reached libpq.
+START_TEST(a_connection_to_postgres_that_must_be_encrypted_is_not_made_without) {
+    char *url = xasprintf("DATABASE_URL=postgres://messaging_user@127.0.0.1:%u/messaging_service?sslmode=require",
+                          stack_port(stack, "postgres"));
+    stack_launch(stack, "ingest-2", (const char *const[]){url, NULL});
+    WAIT_FOR(15000, stack_log_about(stack, "ingest-2", "postgres_down", "does not support SSL") > 0);
+    ck_assert_int_eq(stack_log_count(stack, "ingest-2", "postgres_up"), 0);
+    stack_stop(stack, "ingest-2");
+    free(url);
+}
+END_TEST
+
 // The one thing that is asked for and refused: CONFIG GET, by which the programs check what they rely on, would show a
 // password, too.
 START_TEST(redis_has_refused_them_nothing_but_config) {
@@ -467,6 +479,7 @@ Suite *suite_roles(void) {
     tcase_add_test(tests, failures_and_replays_work);
     tcase_add_test(tests, events_metrics_and_replays_of_the_provider_work);
     tcase_add_test(tests, a_restart_of_each_finds_what_it_needs_again);
+    tcase_add_test(tests, a_connection_to_postgres_that_must_be_encrypted_is_not_made_without);
     tcase_add_test(tests, redis_has_refused_them_nothing_but_config);
     tcase_add_test(tests, a_library_that_is_there_needs_nobody_who_may_load_it);
     tcase_add_loop_test(tests, redis_refuses_what_a_program_does_not_need, 0, sizeof forbidden / sizeof *forbidden);
