@@ -29,6 +29,7 @@ authenticate() {
   parts+=("${credentials#*:}")
   printf '*%d\r\n' "${#parts[@]}" >&3
   for part in "${parts[@]}"; do
+    part=${part//\\/\\\\}
     printf -v part '%b' "${part//%/\\x}" # percent escapes
     printf '$%d\r\n%s\r\n' "${#part}" "$part" >&3
   done

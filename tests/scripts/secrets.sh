@@ -5,6 +5,7 @@
 . "$(dirname -- "$0")/support.bash"
 
 # Stand-ins that write down what they are given: arguments, and the password of their environment.
+redis_cli=$(command -v redis-cli)
 mkdir "$folder/bin"
 for program in psql redis-cli curl; do
   printf '%s\n' '#!/bin/sh' "printf '%s' \"\$*\" >'$folder/$program.arguments'" \
@@ -55,6 +56,23 @@ no_key_no_header() { is '' "$(API_KEY='' key_header)"; }
 it 'keeps the key out of the arguments of curl' key_is_out_of_the_arguments
 it 'gives the key in a header' key_goes_into_a_header
 it 'gives no header without a key' no_key_no_header
+
+# A Redis that asks for a password, and a client of it that waits under a program's name.
+claim_port LOCAL_REDIS_PORT
+redis-server --port "$LOCAL_REDIS_PORT" --bind 127.0.0.1 --save '' --dir "$folder" --requirepass 's/e c' >/dev/null &
+server=$!
+wait_for 10 port_listens "$LOCAL_REDIS_PORT"
+printf '%s\n' 'CLIENT SETNAME box-dispatcher-0' 'BLPOP nothing 60' |
+  REDISCLI_AUTH='s/e c' "$redis_cli" -p "$LOCAL_REDIS_PORT" >/dev/null 2>&1 &
+client=$!
+healthy() { HOSTNAME=box REDIS_URL=redis://$1@127.0.0.1:$LOCAL_REDIS_PORT timeout 5 bin/healthcheck.sh redis "$2" 2>/dev/null; }
+is_healthy() { wait_for 10 healthy "$@"; }
+is_sick() { ! healthy "$@"; }
+it 'a health check gives its password' is_healthy ':s%2Fe%20c' dispatcher
+it 'a health check gives its user, too' is_healthy 'default:s%2Fe%20c' dispatcher
+it 'a health check with a wrong password fails' is_sick ':wrong' dispatcher
+it 'a health check of what is not connected fails' is_sick ':s%2Fe%20c' persister
+kill "$client" "$server"
 
 # What is made is taken: the line's hash is that of the key.
 makes_a_key() {
