@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "ingest/accept.h"
+#include "ingest/access.h"
 #include "ingest/durability.h"
 #include "ingest/events.h"
 #include "ingest/limits.h"
@@ -179,6 +180,7 @@ static struct http_server *serve(struct ingest_worker *worker, unsigned connecti
         .max_body = (size_t)worker->with.settings->max_body_bytes,
         .idle_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
+        .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
         .on_headers = on_headers,
         .on_request = on_request,
         .on_done = on_done,
@@ -191,6 +193,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     struct ingest_worker *worker = xcalloc(1, sizeof *worker);
     worker->with.settings = shared->settings;
     worker->with.trusted_proxies = shared->trusted_proxies;
+    worker->with.keys = shared->keys;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
     worker->ended = shared->ended;

@@ -10,6 +10,7 @@
 #include "shared/mem.h"
 #include "shared/settings.h"
 
+struct api_keys;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
@@ -17,6 +18,7 @@ struct ingest_worker; // one thread with all that it needs; workers share nothin
 struct ingest_shared {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
+    struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     atomic_int *event_clients;
     unsigned connections; // that each may hold at once

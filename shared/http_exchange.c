@@ -51,9 +51,20 @@ static void ask(struct http_request *request) {
         options->on_request(options->argument, request, request->state);
 }
 
-static struct http_request *new_request(struct http_server *server, struct MHD_Connection *connection, const char *url,
-                                        const char *method) {
+// What the library calls as soon as it has the request's first line, where http_server.c asked for it; it hands the
+// result on as the slot. The request begins later, or never: then http_exchange_completed finds it without a server.
+void *http_exchange_target(void *cls, const char *target, struct MHD_Connection *connection) {
     struct http_request *request = xcalloc(1, sizeof *request);
+    (void)cls;
+    (void)connection;
+    request->target = xstrdup(target);
+    return request;
+}
+
+static struct http_request *new_request(struct http_request *request, struct http_server *server,
+                                        struct MHD_Connection *connection, const char *url, const char *method) {
+    if (!request)
+        request = xcalloc(1, sizeof *request);
     request->server = server;
     request->connection = connection;
     request->path = url;
@@ -129,11 +140,12 @@ static enum MHD_Result complete(struct http_request *request) {
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot) {
     (void)version;
-    if (!*slot) {
-        *slot = new_request(cls, connection, url, method);
-        return begin(*slot);
+    struct http_request *request = *slot;
+    if (!request || !request->server) {
+        *slot = request = new_request(request, cls, connection, url, method);
+        return begin(request);
     }
-    return *size > 0 ? take_body(*slot, data, size) : complete(*slot);
+    return *size > 0 ? take_body(request, data, size) : complete(request);
 }
 
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,
@@ -145,6 +157,11 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     if (!request)
         return;
     *slot = NULL;
+    if (!request->server) {
+        free(request->target);
+        free(request);
+        return;
+    }
     *request->back = request->next;
     if (request->next)
         request->next->back = request->back;
@@ -156,5 +173,6 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     buf_free(&request->body);
     buf_free(&request->headers);
     buf_free(&request->stream.unsent);
+    free(request->target);
     free(request);
 }

@@ -46,6 +46,7 @@ struct http_request {
     struct http_server *server;
     struct MHD_Connection *connection;
     const char *method, *path; // libmicrohttpd's, until the request's end
+    char *target;              // keep_target; else NULL
     struct buf body;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;
@@ -64,6 +65,7 @@ struct http_request {
 };
 
 // http_exchange.c: libmicrohttpd's callbacks; cls is the server.
+void *http_exchange_target(void *cls, const char *target, struct MHD_Connection *connection);
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot);
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,

@@ -79,12 +79,16 @@ enum { CONNECTION_BYTES = 8 * 1024 };
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, const struct http_server_options *options) {
     unsigned timeout_secs = (unsigned)((options->idle_timeout_ms + 999) / 1000);
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, http_exchange_handle, server,
-        MHD_OPTION_EXTERNAL_LOGGER, log_from_daemon, NULL, MHD_OPTION_LISTEN_SOCKET, options->listen_socket,
-        MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-        options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout_secs, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_UNESCAPE_CALLBACK, http_request_unescape, NULL, MHD_OPTION_END);
+    const struct MHD_OptionItem target[] = {{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_exchange_target, server},
+                                            {MHD_OPTION_END, 0, NULL}};
+    const struct MHD_OptionItem *further = options->keep_target ? target : &target[1];
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                            http_exchange_handle, server, MHD_OPTION_ARRAY, further, MHD_OPTION_EXTERNAL_LOGGER,
+                            log_from_daemon, NULL, MHD_OPTION_LISTEN_SOCKET, options->listen_socket,
+                            MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, server, MHD_OPTION_CONNECTION_LIMIT,
+                            options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout_secs,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
+                            http_request_unescape, NULL, MHD_OPTION_END);
 }
 
 struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options) {
