@@ -34,6 +34,7 @@ struct http_server_options {
     unsigned max_connections;
     size_t max_body;         // bytes
     int64_t idle_timeout_ms; // a connection on which nothing moves for so long is closed
+    bool held;               // what connects waits until http_server_begin
     bool keep_target;        // for http_target
     void (*on_headers)(void *argument, struct http_request *request); // may be NULL
     void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
@@ -50,6 +51,8 @@ int http_port_check(const char *address, uint16_t port) MUST_CHECK;
 
 // NULL with errno set when the daemon can't be started.
 struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options);
+// Ends the wait of a server that was created `held`; nothing where there is none.
+void http_server_begin(struct http_server *server);
 // Stops accepting; requests under way go on, and each answer closes its connection.
 void http_server_quiesce(struct http_server *server);
 // Requests begun whose answer has not left yet; it excludes a request from its on_done on.
