@@ -33,7 +33,7 @@
 #define NUMBER_SIZE 24
 #define RETRY_SOON_SECS 1
 #define RETRY_FULL_SECS 5 // a backlog doesn't shrink within a second
-#define ACCEPT_ARGUMENTS 17
+#define ACCEPT_ARGUMENTS 19
 
 struct acceptor {
     struct ingest_resources *with;
@@ -42,7 +42,7 @@ struct acceptor {
     bool announced;  // Redis has the partitions in its set, over this connection
     bool announcing; // the call that tells it is under way
     // settings as the arguments they become
-    char ttl_ms[NUMBER_SIZE], cap[NUMBER_SIZE], limit[NUMBER_SIZE];
+    char ttl_ms[NUMBER_SIZE], cap[NUMBER_SIZE], limit[NUMBER_SIZE], address_limit[NUMBER_SIZE];
     struct buf payload, rate_prefix; // reused by each call
     // REDIS_WAIT_REPLICAS
     uv_prepare_t end_of_turn;
@@ -174,6 +174,12 @@ static void take_first_id(struct ingest_request *request, const redisReply *id) 
 
 static void answer_verdict(struct ingest_request *request, const redisReply *reply) {
     const char *verdict = reply->element[0]->str;
+    if (strcmp(verdict, "ADDRESS") == 0) {
+        request->message_id[0] = '\0'; // there is no such message
+        request->window.reset_secs = reply->element[1]->integer;
+        answer_limited(request, "address", "");
+        return;
+    }
     read_window(request, reply);
     if (strcmp(verdict, "OK") == 0) {
         accept_answer(request, false, answer_accepted);
@@ -209,6 +215,21 @@ static void on_accept(void *argument, enum redis_result result, const redisReply
     }
 }
 
+struct call_arguments {
+    const char *values[ACCEPT_ARGUMENTS];
+    size_t lengths[ACCEPT_ARGUMENTS];
+    int count;
+};
+
+static void add_bytes(struct call_arguments *arguments, const char *bytes, size_t length) {
+    arguments->values[arguments->count] = bytes;
+    arguments->lengths[arguments->count++] = length;
+}
+
+static void add(struct call_arguments *arguments, const char *text) {
+    add_bytes(arguments, text, strlen(text));
+}
+
 static int send_call(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
     struct acceptor *acceptor = request->with->acceptor;
     const struct settings *settings = request->with->settings;
@@ -216,36 +237,41 @@ static int send_call(struct ingest_request *request, const struct message *messa
     message_encode(message, &acceptor->payload);
     buf_clear(&acceptor->rate_prefix);
     buf_printf(&acceptor->rate_prefix, "rate:{%s}:%s", call->keys->tag, message->sender);
-    char deadline[NUMBER_SIZE], unused_key[IDEMPOTENCY_KEY_SIZE];
+    char deadline[NUMBER_SIZE], unused_key[IDEMPOTENCY_KEY_SIZE], address[LIMIT_KEY_SIZE];
     snprintf(deadline, sizeof deadline, "%" PRId64,
              redis_link_now_ms(request->with->redis) + settings->redis_timeout_ms);
     snprintf(unused_key, sizeof unused_key, "idem:{%s}:", call->keys->tag); // every key must be in the one slot
-
-    const char *arguments[ACCEPT_ARGUMENTS] = {
-        "FCALL",
-        library_function(LIBRARY_ACCEPT),
-        "5",
-        call->keys->outbound,
-        call->keys->events,
-        call->keys->parked,
-        call->remembered ? call->key : unused_key,
-        acceptor->rate_prefix.data,
-        request->is_send ? "accepted" : "received",
-        request->message_id,
-        (const char *)call->token,
-        acceptor->payload.data,
-        call->remembered ? acceptor->ttl_ms : "0",
-        acceptor->cap,
-        deadline,
-        request->is_send ? acceptor->limit : "0",
-        LIMIT_WINDOW_MS_TEXT,
-    };
-    size_t lengths[ACCEPT_ARGUMENTS];
-    for (size_t i = 0; i < ACCEPT_ARGUMENTS; i++) {
-        bool token = arguments[i] == (const char *)call->token;
-        lengths[i] = token ? sizeof call->token : strlen(arguments[i]);
+    bool counts = request->limit == LIMIT_DEFERRED;
+    if (counts) {
+        limit_key(request, address);
     }
-    return redis_link_call(request->with->redis, on_accept, request, ACCEPT_ARGUMENTS, arguments, lengths);
+
+    struct call_arguments arguments = {.count = 0};
+    add(&arguments, "FCALL");
+    add(&arguments, library_function(LIBRARY_ACCEPT));
+    add(&arguments, counts ? "6" : "5");
+    add(&arguments, call->keys->outbound);
+    add(&arguments, call->keys->events);
+    add(&arguments, call->keys->parked);
+    add(&arguments, call->remembered ? call->key : unused_key);
+    add(&arguments, acceptor->rate_prefix.data);
+    if (counts) {
+        add(&arguments, address);
+    }
+    add(&arguments, request->is_send ? "accepted" : "received");
+    add(&arguments, request->message_id);
+    add_bytes(&arguments, (const char *)call->token, sizeof call->token);
+    add_bytes(&arguments, acceptor->payload.data, acceptor->payload.length);
+    add(&arguments, call->remembered ? acceptor->ttl_ms : "0");
+    add(&arguments, acceptor->cap);
+    add(&arguments, deadline);
+    add(&arguments, request->is_send ? acceptor->limit : "0");
+    add(&arguments, LIMIT_WINDOW_MS_TEXT);
+    if (counts) {
+        add(&arguments, acceptor->address_limit);
+    }
+    return redis_link_call(request->with->redis, on_accept, request, arguments.count, arguments.values,
+                           arguments.lengths);
 }
 
 static bool memory_is_short(const struct ingest_resources *with) {
@@ -254,10 +280,13 @@ static bool memory_is_short(const struct ingest_resources *with) {
 
 bool accept_is_open(struct ingest_request *request) {
     struct acceptor *acceptor = request->with->acceptor;
+    if (acceptor->announced && !memory_is_short(request->with)) {
+        return true;
+    }
+    if (limit_comes_first(request)) {
+        return false;
+    }
     if (acceptor->announced) {
-        if (!memory_is_short(request->with)) {
-            return true;
-        }
         answer_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
         return false;
     }
@@ -298,6 +327,7 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
     snprintf(acceptor->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
     snprintf(acceptor->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);
     snprintf(acceptor->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
+    snprintf(acceptor->address_limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_ip_per_min);
     uv_prepare_init(loop, &acceptor->end_of_turn);
     acceptor->end_of_turn.data = acceptor;
     if (settings->redis_wait_replicas > 0) {

@@ -27,6 +27,9 @@ static bool is_routing(const char *field) {
 }
 
 static void refuse_payload(struct ingest_request *request, const struct payload_error *error) {
+    if (limit_comes_first(request)) {
+        return;
+    }
     if (is_routing(error->field)) {
         counters_add(request->with->counters, COUNTER_INVALID_ROUTING, 1);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// What one address sends within one turn of the loop is counted by one call, in the order in which it came: a program
-// that sends over many connections would otherwise cost Redis one call more for every message. Nothing waits for it;
-// the turn is over once all sockets that were ready have been read.
+// A message is counted against its address by the call that accepts it. Where that can't be, since the two counters are
+// in different slots of a cluster, and for all other requests, what one address sends within one turn of the loop is
+// counted by one call, in the order in which it came. Nothing waits for it: the turn is over once all sockets that were
+// ready have been read.
 #include "ingest/limits.h"
 
 #include <inttypes.h>
@@ -16,13 +17,12 @@
 #include "ingest/resources.h"
 #include "shared/library.h"
 
-#define KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}")
 #define NUMBER_SIZE 24
 
 // Requests of one address that are counted together.
 struct limit_batch {
     struct limiter *limiter;
-    char key[KEY_SIZE];
+    char key[LIMIT_KEY_SIZE];
     int64_t limit;
     struct ingest_request *first, **last;
     int64_t count;
@@ -125,10 +125,19 @@ static void on_end_of_turn(uv_idle_t *idle) {
 }
 
 // kind: "ip" or "key"; limit is the kind's.
-static struct limit_batch *batch_of(struct limiter *limiter, const char *kind, int64_t limit, const char *client) {
-    char address[CLIENT_LIMIT_KEY_SIZE], key[KEY_SIZE];
+static void write_key(const char *kind, const char *client, char out[LIMIT_KEY_SIZE]) {
+    char address[CLIENT_LIMIT_KEY_SIZE];
     client_address_limit_key(client, address);
-    snprintf(key, sizeof key, "rate:%s:{%s}", kind, address);
+    snprintf(out, LIMIT_KEY_SIZE, "rate:%s:{%s}", kind, address);
+}
+
+void limit_key(const struct ingest_request *request, char out[LIMIT_KEY_SIZE]) {
+    write_key("ip", request->client, out);
+}
+
+static struct limit_batch *batch_of(struct limiter *limiter, const char *kind, int64_t limit, const char *client) {
+    char key[LIMIT_KEY_SIZE];
+    write_key(kind, client, key);
     for (struct limit_batch *batch = limiter->gathering; batch != NULL; batch = batch->next) {
         if (strcmp(batch->key, key) == 0) {
             return batch;
@@ -144,15 +153,19 @@ static struct limit_batch *batch_of(struct limiter *limiter, const char *kind, i
     return batch;
 }
 
+// Until Redis says otherwise, nothing is left: that is what an answer shows while it is away.
+static void expect(struct ingest_request *request, enum limit_state state, int64_t limit) {
+    request->window = (struct rate_window){limit, 0, 1};
+    request->limit = state;
+}
+
 static void ask(struct ingest_request *request, const char *kind, int64_t limit) {
     struct limiter *limiter = request->with->limiter;
     struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
     *batch->last = request;
     batch->last = &request->next_limited;
     batch->count++;
-    // Until Redis says otherwise, nothing is left: that is what an answer shows while it is away.
-    request->window = (struct rate_window){limit, 0, 1};
-    request->limit = LIMIT_ASKED;
+    expect(request, LIMIT_ASKED, limit);
     ingest_request_expect_reply(request);
     uv_idle_start(&limiter->end_of_turn, on_end_of_turn);
 }
@@ -163,6 +176,22 @@ void limit_ask(struct ingest_request *request) {
 
 void limit_ask_failures(struct ingest_request *request) {
     ask(request, "key", request->with->settings->api_key_failures_per_min);
+}
+
+void limit_begin(struct ingest_request *request) {
+    if ((request->match.route->flags & ROUTE_MESSAGE) && redis_link_takes_all_slots(request->with->redis)) {
+        expect(request, LIMIT_DEFERRED, request->with->settings->rate_limit_per_ip_per_min);
+    } else {
+        limit_ask(request);
+    }
+}
+
+bool limit_comes_first(struct ingest_request *request) {
+    if (request->limit != LIMIT_DEFERRED) {
+        return false;
+    }
+    limit_ask(request);
+    return true;
 }
 
 struct limiter *limiter_create(uv_loop_t *loop, struct ingest_resources *with) {

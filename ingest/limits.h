@@ -2,13 +2,18 @@
 #ifndef INGEST_LIMITS_H
 #define INGEST_LIMITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
+
+#include "ingest/client_address.h"
+#include "shared/mem.h"
 
 struct ingest_request;
 struct ingest_resources;
 struct limiter;
 
+#define LIMIT_KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}")
 #define LIMIT_WINDOW_MS 60000
 #define LIMIT_WINDOW_MS_TEXT "60000"
 
@@ -21,14 +26,23 @@ struct rate_window {
 
 enum limit_state {
     LIMIT_NONE,     // the route has none
+    LIMIT_DEFERRED, // the call that accepts the message will count it as well
     LIMIT_ASKED,    // the reply is under way
     LIMIT_ADMITTED, // window is the address's
     LIMIT_REFUSED,  // window.reset_secs: when one more is admitted
     LIMIT_UNKNOWN,  // Redis is away or refused the call
 };
 
-// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop.
-// request->limit is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
+// A POST or PUT counts against its client address's limit. Where the request is for a message and Redis is no cluster,
+// the call that accepts the message counts it too (LIMIT_DEFERRED), which saves a turn of Redis.
+void limit_begin(struct ingest_request *request);
+// For whoever is about to answer a request of which no message comes: true where it was not counted yet. Then it is
+// now, and ingest_request_proceed comes again to where this was asked.
+bool limit_comes_first(struct ingest_request *request) MUST_CHECK;
+// What the address is counted under, for the call that accepts.
+void limit_key(const struct ingest_request *request, char out[LIMIT_KEY_SIZE]);
+// Counts the request now, with what else its address sends in this turn of the loop. request->limit is LIMIT_ASKED
+// until the reply, which leads to ingest_request_proceed.
 void limit_ask(struct ingest_request *request);
 // The same for one that came with a wrong key or signature, by the address's limit of those.
 void limit_ask_failures(struct ingest_request *request);

@@ -113,7 +113,7 @@ void ingest_request_on_headers(void *argument, struct http_request *http) {
     }
     access_read_headers(request);
     if (request->access == ACCESS_GRANTED && has_flag(request, ROUTE_BODY)) {
-        limit_ask(request); // its reply travels while the body arrives
+        limit_begin(request); // a reply travels while the body arrives
     }
 }
 
@@ -123,6 +123,9 @@ void ingest_request_on_request(void *argument, struct http_request *http, enum h
     request->has_arrived = true;
     request->body = body;
     access_read_body(request);
+    if (body != HTTP_BODY_OK && request->limit == LIMIT_DEFERRED) {
+        limit_ask(request); // it is answered at once, and counted all the same
+    }
     ingest_request_proceed(request);
 }
 
@@ -201,6 +204,9 @@ static bool check_media_type(struct ingest_request *request) {
     if (!needs_media_type(request) || media_type_is_json(http_header(request->http, "Content-Type"))) {
         return true;
     }
+    if (limit_comes_first(request)) {
+        return false;
+    }
     answer_error(request, API_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     return false;
 }
@@ -254,6 +260,9 @@ bool ingest_request_take_key(struct ingest_request *request, const char **key) {
     request->has_key = *key != NULL;
     if (*key == NULL || idempotency_key_is_valid(*key)) {
         return true;
+    }
+    if (limit_comes_first(request)) {
+        return false;
     }
     answer_bad_field(request, "Idempotency-Key", "must be 1 to 255 printable characters");
     return false;

@@ -67,7 +67,8 @@ void ingest_request_on_headers(void *argument, struct http_request *http);
 void ingest_request_on_request(void *argument, struct http_request *http, enum http_body_state body);
 void ingest_request_on_done(void *argument, struct http_request *http);
 
-// The Idempotency-Key into *key, or NULL where there is none; false where it is wrong and 400 was answered.
+// The Idempotency-Key into *key, or NULL where there is none; false where it is wrong: 400 was answered, or is once
+// the limit has been asked.
 bool ingest_request_take_key(struct ingest_request *request, const char **key) MUST_CHECK;
 
 // Goes on where everything that the checks need is there: api.md's order of checks, then the route's handler.

@@ -17,6 +17,7 @@ enum route_flag {
     ROUTE_PAGE = 64,         // HTML that brings a style, a script and frames of its own; anything else may do nothing
     ROUTE_WEBHOOK_SMS = 128, // signed, where WEBHOOK_SMS_SECRET is set
     ROUTE_WEBHOOK_EMAIL = 256,
+    ROUTE_MESSAGE = 512, // where all is well, a message is accepted
 };
 
 struct route {

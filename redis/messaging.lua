@@ -40,15 +40,25 @@ local function int(number)
 end
 
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
--- sliding window still covers. As of now, by two counters: of this window and of the last one.
-local function window(prefix, now, width, limit)
-  local index = math.floor(now / width)
-  local key = prefix .. ':' .. int(index)
-  local counts = redis.call('MGET', key, prefix .. ':' .. int(index - 1)) -- a call costs more than what it does
-  local w = { key = key, width = width, limit = limit, elapsed = now - index * width }
-  w.this, w.last = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
-  w.free = math.max(0, limit - w.this - math.floor(w.last * (width - w.elapsed) / width)) -- so many more fit
+-- sliding window still covers. As of now, by the counters of this window and of the last one.
+local function window(key, now, width, limit, this, last)
+  local w = { key = key, width = width, limit = limit, elapsed = now % width, this = this, last = last }
+  w.free = math.max(0, limit - this - math.floor(last * (width - w.elapsed) / width)) -- so many more fit
   return w
+end
+
+-- One for each limit {prefix, most}, read by one call, for a call costs more than what it does.
+local function windows(now, width, limits)
+  local index, keys, found = math.floor(now / width), {}, {}
+  for i, limit in ipairs(limits) do
+    keys[2 * i - 1], keys[2 * i] = limit[1] .. ':' .. int(index), limit[1] .. ':' .. int(index - 1)
+  end
+  local counts = redis.call('MGET', unpack(keys))
+  for i, limit in ipairs(limits) do
+    local this, last = tonumber(counts[2 * i - 1] or 0), tonumber(counts[2 * i] or 0)
+    found[i] = window(keys[2 * i - 1], now, width, limit[2], this, last)
+  end
+  return found
 end
 
 -- Seconds until this window ends or, where none fits, until one more does.
@@ -74,18 +84,20 @@ end
 -- limit: POSTs and PUTs of one address; as many of them as fit are admitted.
 -- KEYS rate prefix · ARGV limit, window ms, how many → {admitted, left after them, reset s, retry s of the others}
 local function limit(keys, args)
-  local w = window(keys[1], now_ms(), tonumber(args[2]), tonumber(args[1]))
+  local w = windows(now_ms(), tonumber(args[2]), { { keys[1], tonumber(args[1]) } })[1]
   local admitted, reset = math.min(tonumber(args[3]), w.free), math.ceil((w.width - w.elapsed) / 1000)
   if admitted > 0 then spend(w, admitted) end
   return { admitted, w.free, reset, wait_seconds(w) }
 end
 
 -- accept: a send into both streams, or a webhook into `events`.
--- KEYS outbound, events, parked, idempotency, rate prefix
+-- KEYS outbound, events, parked, idempotency, rate prefix; where Redis is no cluster the address's rate prefix too, whose
+--      slot is another, and which then needs no `limit` before
 -- ARGV 1 kind (accepted | received)   2 id   3 token: the id's 16 bytes and the digest's 16   4 payload
 --      5 idempotency TTL ms (0: no key)   6 cap   7 deadline, ms since 1970   8 limit (0: none)   9 window ms
+--      10 the address's limit
 -- → {OK, id bytes, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
---   | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
+--   | {ADDRESS, retry s} (over its limit; nothing else was looked at) | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
 local function accept(keys, args)
   local outbound, events, parked, idempotency, rate = keys[1], keys[2], keys[3], keys[4], keys[5]
   local kind, id, token, payload = args[1], args[2], args[3], args[4]
@@ -93,10 +105,18 @@ local function accept(keys, args)
   local most, width = tonumber(args[8]), tonumber(args[9])
   local now = now_ms()
 
-  local w = most > 0 and window(rate, now, width, most)
+  local limits = {}
+  if most > 0 then limits[1] = { rate, most } end
+  if keys[6] then limits[#limits + 1] = { keys[6], tonumber(args[10]) } end
+  local found = #limits > 0 and windows(now, width, limits)
+  local w, address = most > 0 and found[1], keys[6] and found[#limits]
   local left, reset = w and w.free or 0, w and wait_seconds(w) or 0
 
   if now > deadline then return { 'LATE', left, reset } end
+  if address then
+    if address.free == 0 then return { 'ADDRESS', wait_seconds(address) } end
+    spend(address, 1) -- whatever becomes of the message
+  end
   if ttl > 0 then
     local seen = redis.call('GET', idempotency)
     if seen then
@@ -105,7 +125,9 @@ local function accept(keys, args)
     end
   end
   if redis.call('XLEN', events) >= cap then return { 'FULL', left, reset } end
-  if kind == 'accepted' and redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then return { 'FULL', left, reset } end
+  if kind == 'accepted' and redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then
+    return { 'FULL', left, reset }
+  end
   if w and w.free == 0 then return { 'LIMITED', reset } end
 
   local at = int(now)

@@ -55,6 +55,8 @@ int64_t redis_link_up_ms(const struct redis_link *link);
 int64_t redis_link_now_ms(const struct redis_link *link);
 // The last INFO reading (every second): used_memory / maxmemory in percent; 0 when maxmemory is 0 or not yet known.
 int redis_link_memory_pct(const struct redis_link *link);
+// Whether one call may touch keys of different slots: Redis says that it is no cluster.
+bool redis_link_takes_all_slots(const struct redis_link *link);
 
 // Sends a command. Returns 0, or -1 when the link isn't up: nothing was sent and done won't be called.
 // Arguments are copied. lengths may be NULL for NUL-terminated arguments. done may be NULL.

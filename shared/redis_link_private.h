@@ -44,6 +44,7 @@ struct redis_link {
     int64_t up_since_ms;     // clock_boot_ms
     int64_t clock_offset_ms; // Redis's time since 1970 less our monotonic clock
     int memory_pct;
+    bool takes_all_slots; // Redis said that it is no cluster
 };
 
 // Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.

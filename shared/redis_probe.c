@@ -35,6 +35,8 @@ void redis_probe_take_memory(struct redis_link *link, const redisReply *reply) {
         return;
     unsigned long long used = info_number(reply->str, "used_memory");
     unsigned long long limit = info_number(reply->str, "maxmemory");
+    if (strstr(reply->str, "cluster_enabled:"))
+        link->takes_all_slots = info_number(reply->str, "cluster_enabled") == 0;
     link->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
 }
 

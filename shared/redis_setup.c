@@ -167,12 +167,13 @@ static void send_name(struct redis_link *link) {
 void redis_setup_start(struct redis_link *link) {
     const char *time[] = {"TIME"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
-    const char *memory[] = {"INFO", "memory"};
+    const char *info[] = {"INFO", "memory", "cluster"};
+    link->takes_all_slots = false; // until it says so
     send_auth(link);
     send_select(link);
     send_name(link);
     redis_link_send(link, on_time, 1, time);
     redis_setup_load_library(link);
     redis_link_send(link, on_config, 5, config);
-    redis_link_send(link, on_last, 2, memory);
+    redis_link_send(link, on_last, 3, info);
 }

@@ -46,17 +46,22 @@ struct sending {
     int late_ms;       // so long ago was its deadline
     int limit;         // 0: none
     int window_ms;     // 0: an hour
+    int address_limit; // 0: the address isn't counted by this call
 };
+
+#define ACCEPT_KEYS "outbound:{t:0} events:{t:0} parked:{t:0} idem:{t:0}:k rate:{t:0}:me"
+#define ACCEPT_ARGUMENTS "%s the-id %s {} %d %d %s %d %d %d"
 
 static redisReply *accept(struct sending s) {
     char deadline[32];
     snprintf(deadline, sizeof deadline, "%lld", (long long)(now_ms() + (s.late_ms > 0 ? -s.late_ms : 60000)));
     return stack_redis(stack,
-                       "FCALL %s 5 outbound:{t:0} events:{t:0} parked:{t:0} idem:{t:0}:k rate:{t:0}:me "
-                       "%s the-id %s {} %d %d %s %d %d",
+                       s.address_limit > 0 ? "FCALL %s 6 " ACCEPT_KEYS " rate:ip:{a} " ACCEPT_ARGUMENTS
+                                           : "FCALL %s 5 " ACCEPT_KEYS " " ACCEPT_ARGUMENTS,
                        library_function(LIBRARY_ACCEPT), s.kind != NULL ? s.kind : "accepted",
                        s.token != NULL ? s.token : "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", s.ttl_ms,
-                       s.cap > 0 ? s.cap : 1000, deadline, s.limit, s.window_ms > 0 ? s.window_ms : HOUR_MS);
+                       s.cap > 0 ? s.cap : 1000, deadline, s.limit, s.window_ms > 0 ? s.window_ms : HOUR_MS,
+                       s.address_limit);
 }
 
 // {admitted, left, reset seconds, retry seconds}
@@ -149,6 +154,10 @@ START_TEST(the_older_window_counts_by_the_share_that_the_sliding_one_still_cover
 }
 END_TEST
 
+static int64_t counted_of_the_address(void) {
+    return stack_redis_int(stack, "INCRBY rate:ip:{a}:%lld 0", (long long)(now_ms() / HOUR_MS));
+}
+
 START_TEST(of_several_at_once_as_many_are_admitted_as_fit) {
     assert_admitted(5, 3, 3, 2);
     int64_t before = now_ms();
@@ -160,7 +169,23 @@ START_TEST(of_several_at_once_as_many_are_admitted_as_fit) {
     ck_assert_int_le(reply_int(reply, 3), until_next_window + 2);
     freeReplyObject(reply);
     assert_admitted(5, 1, 0, 0);
-    ck_assert_int_eq(stack_redis_int(stack, "INCRBY rate:ip:{a}:%lld 0", (long long)(now_ms() / HOUR_MS)), 5);
+    ck_assert_int_eq(counted_of_the_address(), 5);
+}
+END_TEST
+
+START_TEST(the_address_is_counted_with_the_message_whatever_becomes_of_it) {
+    ASSERT_VERDICT(accept((struct sending){.address_limit = 4, .ttl_ms = 60000, .limit = 1}), "OK");
+    ASSERT_VERDICT(accept((struct sending){.address_limit = 4, .ttl_ms = 60000, .limit = 1}), "REPLAY");
+    ASSERT_VERDICT(accept((struct sending){.address_limit = 4, .limit = 1}), "LIMITED");
+    ASSERT_VERDICT(accept((struct sending){.address_limit = 4, .late_ms = 1}), "LATE");
+    ck_assert_int_eq(counted_of_the_address(), 3);
+    ASSERT_VERDICT(accept((struct sending){.address_limit = 4}), "OK");
+    redisReply *reply = accept((struct sending){.address_limit = 4});
+    ck_assert_str_eq(reply_text(reply, 0), "ADDRESS");
+    ck_assert_int_ge(reply_int(reply, 1), 1);
+    freeReplyObject(reply);
+    ck_assert_int_eq(counted_of_the_address(), 4);
+    assert_lengths(2, 2);
 }
 END_TEST
 
@@ -269,6 +294,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, a_sender_has_its_limit_and_is_told_what_is_left);
     tcase_add_test(tests, a_limiter_key_lives_for_two_windows);
     tcase_add_test(tests, of_several_at_once_as_many_are_admitted_as_fit);
+    tcase_add_test(tests, the_address_is_counted_with_the_message_whatever_becomes_of_it);
     tcase_add_test(tests, the_older_window_counts_by_the_share_that_the_sliding_one_still_covers);
     tcase_add_test(tests, one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before);
     tcase_add_test(tests, a_repeat_under_its_key_gets_the_first_id_and_spends_nothing);

@@ -88,12 +88,15 @@ uint16_t stack_port(struct stack *stack, const char *name) {
     return find_or_add(stack, name)->port;
 }
 
-static void start_redis(struct stack *stack, struct member *member) {
+static void start_redis(struct stack *stack, struct member *member, const char *const *extra) {
     char *configuration = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
     char *port = xasprintf("%u", member->port);
     char *data = xasprintf("%s/redis", stack->folder);
     ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
-    const char *argv[] = {"redis-server", configuration, "--port", port, "--dir", data, NULL};
+    const char *argv[MAX_VARIABLES] = {"redis-server", configuration, "--port", port, "--dir", data};
+    for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
+        argv[6 + i] = extra[i];
+    }
     member->child = child_start(
         &(struct child_options){.name = REDIS, .folder = stack->folder, .argv = argv, .death_signal = SIGKILL});
     WAIT_FOR(START_MS, !child_is_running(member->child) || stack_redis_int(stack, "DBSIZE") >= 0);
@@ -194,7 +197,7 @@ void stack_launch(struct stack *stack, const char *name, const char *const *envi
     struct member *member = find_or_add(stack, name);
     ck_assert_msg(member->child == NULL, "%s runs already", name);
     if (strcmp(name, REDIS) == 0) {
-        start_redis(stack, member);
+        start_redis(stack, member, environment);
     } else if (strcmp(name, POSTGRES) == 0) {
         start_postgres(stack, member, environment);
     } else {

@@ -36,7 +36,8 @@ void stack_destroy(struct stack *stack);
 // Starts a program, or a server after its end; an ingest is waited for until it is ready (or answers, where
 // Redis is down), the mock until it answers.
 void stack_start(struct stack *stack, const char *name);
-// environment is laid over the suite's; for Postgres it is its settings ("fsync=on").
+// environment is laid over the suite's; for Postgres it is its settings ("fsync=on"), for Redis arguments ("--save",
+// "").
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment);
 // The same without waiting until a program is ready (a server is waited for).
 void stack_launch(struct stack *stack, const char *name, const char *const *environment);
