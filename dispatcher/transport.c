@@ -123,8 +123,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
 static void open_multi(struct transport *transport, struct multi *multi) {
     multi->transport = transport;
     multi->curl = curl_multi_init();
-    if (!multi->curl) // out of memory, as xmalloc would say it
-        abort();
+    if (!multi->curl)
+        mem_exhausted();
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -158,8 +158,8 @@ void transport_start(struct transport *transport, struct transfer *transfer) {
     transfer->multi = multi;
     multi->running++;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK) // out of memory, as xmalloc would say it
-        abort();
+    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK)
+        mem_exhausted();
 }
 
 void transport_cancel(struct transfer *transfer) {

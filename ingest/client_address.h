@@ -3,6 +3,7 @@
 #define INGEST_CLIENT_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 
 #include "shared/mem.h"
 
@@ -24,6 +25,9 @@ void client_address_rules_free(struct client_address_rules *rules);
 // proxy's is the client.
 void client_address_find(const struct client_address_rules *rules, const char *peer, const char *forwarded_for,
                          const char *real_ip, char out[CLIENT_ADDRESS_SIZE]);
+
+// Whether a numeric address is a trusted proxy's.
+bool client_address_is_trusted(const struct client_address_rules *rules, const char *peer) MUST_CHECK;
 
 // What an address is counted under: an IPv4 address itself, an IPv6 address's /64, which one customer usually has
 // whole.

@@ -10,6 +10,7 @@
 #include "shared/mem.h"
 #include "shared/settings.h"
 
+struct http_peers;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
@@ -19,8 +20,9 @@ struct ingest_shared {
     const struct client_address_rules *trusted_proxies;
     struct readiness *readiness;
     atomic_int *event_clients;
-    unsigned connections; // that each may hold at once
-    uv_async_t *ended;    // sent, from a worker's thread, once that has served its last request
+    struct http_peers *peers; // how many connections each address holds, over all workers
+    unsigned connections;     // that each may hold at once
+    uv_async_t *ended;        // sent, from a worker's thread, once that has served its last request
 };
 
 // number counts from 0. listen_socket is owned by the worker from here on.
