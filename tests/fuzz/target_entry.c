@@ -56,10 +56,8 @@ static void persist(const struct fields *fields) {
     enum event_result result = event_decode(packed.data, packed.length, &event, &reason);
     event_json(packed.data, packed.length, &json);
     const char *error = json_check(json.data, json.length);
-    if (error != NULL) {
-        fprintf(stderr, "%s: %s\n", error, json.data);
-        abort();
-    }
+    FUZZ_ASSERT(error == NULL ||
+                strstr(error, "\\u0000") != NULL); // which a field may hold, and a document of ours not
     if (result == EVENT_OK) {
         staging_event(&row, &where, &event);
         assert_row(&row);

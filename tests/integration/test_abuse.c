@@ -375,6 +375,8 @@ START_TEST(a_length_that_two_readers_could_understand_in_two_ways_is_a_400) {
         {"a name that is none", BYTES("GET /healthz HTTP/1.1\r\nHost: h\r\nX(Y): z\r\n\r\n"), "HTTP/1.1 400 "},
         {"a header without a name", BYTES("GET /healthz HTTP/1.1\r\nHost: h\r\n: z\r\nX: y\r\n\r\n"), "HTTP/1.1 400 "},
         {"a line without a colon", BYTES("GET /healthz HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n"), "HTTP/1.1 400 "},
+        {"a folded header", BYTES("GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n"), "HTTP/1.1 400 "},
+        {"a folded length", BYTES(HEAD_SMS "Content-Length:\r\n 2\r\n\r\n{}"), "HTTP/1.1 400 "},
         {"two hosts", BYTES("GET /healthz HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n"), "HTTP/1.1 400 "},
         {"no host", BYTES("GET /healthz HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 "},
         {"a chunk's size that is none", BYTES(HEAD_SMS "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),

@@ -485,6 +485,9 @@ START_TEST(a_framing_with_two_meanings_is_malformed) {
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
         "GET /a HTTP/1.1\r\nHost: h\r\nX[0]: y\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\tthree\r\nY: z\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n 3\r\n\r\nabc",
         "GET /a HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
         "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -707,8 +710,6 @@ START_TEST(a_head_may_be_written_in_many_ways) {
         "GET   /a?q=%20x&r=y  HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /a HTTP/1.1\nHost: h\nX: y\n\n",
         "GET /a HTTP/1.1\r\nHost:h\r\nX:\t y\t \r\nEmpty:\r\nBlank:  \r\n\r\n",
-        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\tthree\r\nY: z\r\n\r\n",
-        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\r\n",
         "\r\nGET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b; c=\"d\"; e\r\nAccept: */*\r\n\r\n",
         "GET /a HTTP/1.0\r\n\r\n",
         "GET /a HTTP/1.1\r\nhost: h\n\r\n",
@@ -724,21 +725,21 @@ START_TEST(a_head_may_be_written_in_many_ways) {
 }
 END_TEST
 
-// As large as a connection's memory lets it be, in pieces: the library's buffer grows meanwhile.
+// Nearly as large as a connection's memory lets it be, in pieces: the library's buffer grows meanwhile.
 START_TEST(a_large_head_is_taken) {
     struct client client;
     client_open(&client);
     client_say(&client, "GET /a HTTP/1.1\r\nHost: h\r\n");
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 6; i++) {
         client_say(&client, "X-Filler: ");
-        client_say_bytes(&client, 60);
+        client_say_bytes(&client, 1000);
         client_say(&client, "\r\n");
         client_turn(&client);
-        uv_run(&loop, UV_RUN_NOWAIT);
+        run_for(&loop, 5);
     }
     client_say(&client, "\r\n");
     RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
-    ck_assert_uint_eq(seen.header_count, 61);
+    ck_assert_uint_eq(seen.header_count, 7);
     client_close(&client);
 }
 END_TEST
