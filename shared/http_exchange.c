@@ -87,12 +87,20 @@ static bool has_hidden_words(const struct http_request *request, const char *ver
     return at != place->target || version != place->target + place->target_length + 1;
 }
 
-// RFC 9112, 6.1 and 6.3: whatever could be understood in two ways must not be understood in one.
+// RFC 9112, 3.2, 5 and 6: whatever could be understood in two ways must not be understood in one.
+static bool is_ambiguous(const struct framing *framing, const char *version) {
+    bool http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+    if (framing->bad_name || framing->hides || hides_behind_last(framing))
+        return true;
+    if (framing->hosts > 1 || (framing->hosts == 0 && http_1_1))
+        return true;
+    if (framing->encodings > 0)
+        return framing->encodings > 1 || framing->lengths > 0 || !framing->chunked || !http_1_1;
+    return framing->lengths > 1;
+}
+
 static enum http_body_state judge(const struct framing *framing, const char *version, size_t max_body) {
-    if (framing->bad_name || framing->hides || hides_behind_last(framing) || framing->hosts > 1 ||
-        framing->lengths > 1 || framing->encodings > 1 || (framing->lengths > 0 && framing->encodings > 0) ||
-        (framing->encodings > 0 && !framing->chunked) ||
-        (framing->encodings > 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0))
+    if (is_ambiguous(framing, version))
         return HTTP_BODY_MALFORMED;
     return framing->declared > max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
 }

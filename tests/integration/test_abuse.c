@@ -33,6 +33,7 @@ enum {
 };
 
 static struct stack *stack;
+static struct bystander *bystander; // an ordinary client; NULL: there is none now
 
 static const char *const environment[] = {"REQUEST_TIMEOUT_MS=2000",
                                           "MAX_CONNECTIONS=12000",
@@ -54,23 +55,27 @@ static void end(void) {
 }
 
 static void recover(void) {
+    if (bystander != NULL) { // a test that failed has left it
+        (void)bystander_stop(bystander);
+        bystander = NULL;
+    }
     stack_recover(stack);
     WAIT_FOR(10000, stack_status(stack, "ingest-1", "GET", "/readyz", NULL) == 200);
 }
 
 // ---- The ordinary client
 
-static struct bystander *begin_with(const char *ingest) {
-    struct bystander *bystander = bystander_start(stack_port(stack, ingest));
+static void begin_with(const char *ingest) {
+    bystander = bystander_start(stack_port(stack, ingest));
     WAIT_FOR(10000, bystander_served(bystander) > 0);
-    return bystander;
 }
 
 // Some requests more, so that there are some which were made while it lasted.
-static void end_with(struct bystander *bystander, const char *what) {
+static void end_with(const char *what) {
     unsigned before = bystander_served(bystander);
     WAIT_FOR(30000, bystander_served(bystander) >= before + 20);
     struct bystander_result result = bystander_stop(bystander);
+    bystander = NULL;
     printf("  %-34s ordinary requests: %u, p50 %lld ms, p99 %lld ms\n", what, result.requests, (long long)result.p50_ms,
            (long long)result.p99_ms);
     ck_assert_msg(result.unserved == 0, "%u of %u ordinary requests were not served, the last with %ld",
@@ -129,11 +134,11 @@ static void assert_times(const struct slow *clients, unsigned count) {
 
 START_TEST(slow_headers_are_cut_off_however_they_trickle) {
     struct slow clients[TRICKLERS];
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     open_all(clients, TRICKLERS, "ingest-1", "GET /healthz HTTP/1.1\r\nHost: h\r\nX: ");
     WAIT_FOR(CLOSED_MS, trickle(clients, TRICKLERS, "x") == 0);
     assert_times(clients, TRICKLERS);
-    end_with(bystander, "slow headers: closed");
+    end_with("slow headers: closed");
     close_all(clients, TRICKLERS);
 }
 END_TEST
@@ -152,7 +157,7 @@ END_TEST
 
 START_TEST(slow_bodies_get_a_408_however_they_trickle) {
     struct slow clients[TRICKLERS];
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     open_all(clients, TRICKLERS / 2, "ingest-1",
              "POST /api/messages/sms HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
              "Content-Length: 4000\r\n\r\n{");
@@ -165,7 +170,7 @@ START_TEST(slow_bodies_get_a_408_however_they_trickle) {
         ASSERT_EACH(is_answered_with(&clients[i], "\"code\":\"request_timeout\""));
     }
     assert_times(clients, TRICKLERS);
-    end_with(bystander, "slow bodies: 408");
+    end_with("slow bodies: 408");
     close_all(clients, TRICKLERS);
 }
 END_TEST
@@ -198,9 +203,9 @@ START_TEST(a_client_that_sips_its_answers_is_cut_off) {
     int fd = socket_open(stack_port(stack, "ingest-1"), ABUSER);
     ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)), 0);
     ck_assert(socket_say(fd, reads.data, reads.length));
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     WAIT_FOR(60000, !sip(fd));
-    end_with(bystander, "sipped answers: closed");
+    end_with("sipped answers: closed");
     close(fd);
     buf_free(&reads);
 }
@@ -248,14 +253,14 @@ static bool is_let_in(const char *ingest) {
 }
 
 START_TEST(ten_thousand_idle_connections_are_held_and_then_closed) {
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     int64_t began_us = clock_monotonic_us();
     int *fds = open_many("ingest-1", ABUSER, IDLE);
     unsigned open = count_open(fds, IDLE);
     if (clock_monotonic_us() - began_us < TIMEOUT_MS * INT64_C(1000) / 2) { // else the first have had their time
         ck_assert_uint_eq(open, IDLE);
     }
-    end_with(bystander, "10,000 idle: closed in time");
+    end_with("10,000 idle: closed in time");
     WAIT_FOR(CLOSED_MS, count_open(fds, IDLE) == 0);
     close_many(fds, IDLE);
 }
@@ -263,10 +268,10 @@ END_TEST
 
 START_TEST(at_the_most_connections_the_longest_idle_makes_way) {
     stack_start_with(stack, "ingest-2", (const char *const[]){"MAX_CONNECTIONS=64", "REQUEST_TIMEOUT_MS=600000", NULL});
-    struct bystander *bystander = begin_with("ingest-2");
+    begin_with("ingest-2");
     int *fds = open_many("ingest-2", ABUSER, 10 * FEW);
     WAIT_FOR(CLOSED_MS, count_open(fds, 10 * FEW) <= FEW);
-    end_with(bystander, "10 x MAX_CONNECTIONS: make way");
+    end_with("10 x MAX_CONNECTIONS: make way");
     ck_assert_int_gt(stack_log_count(stack, "ingest-2", "connections_full"), 0);
     close_many(fds, 10 * FEW);
     stack_stop(stack, "ingest-2");
@@ -277,12 +282,12 @@ START_TEST(one_client_opening_thousands_keeps_as_many_as_one_may) {
     enum { TRIED = 3000 };
     stack_start_with(stack, "ingest-3",
                      (const char *const[]){"MAX_CONNECTIONS_PER_IP=100", "REQUEST_TIMEOUT_MS=600000", NULL});
-    struct bystander *bystander = begin_with("ingest-3");
+    begin_with("ingest-3");
     int *fds = open_many("ingest-3", ABUSER, TRIED);
     WAIT_FOR(CLOSED_MS, count_open(fds, TRIED) < PER_ADDRESS + THREADS);
     ck_assert_uint_ge(count_open(fds, TRIED), PER_ADDRESS);
     int *others = open_many("ingest-3", "127.0.0.3", PER_ADDRESS);
-    end_with(bystander, "3,000 of one address: 100 kept");
+    end_with("3,000 of one address: 100 kept");
     ck_assert_uint_eq(count_open(others, PER_ADDRESS), PER_ADDRESS);
     close_many(others, PER_ADDRESS);
     close_many(fds, TRIED);
@@ -334,11 +339,11 @@ static void assert_odd(const struct odd *odd) {
 }
 
 static void assert_all_odd(const struct odd *odds, size_t count, const char *what) {
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     for (size_t i = 0; i < count; i++) {
         assert_odd(&odds[i]);
     }
-    end_with(bystander, what);
+    end_with(what);
 }
 
 #define ASSERT_ALL(odds, what) assert_all_odd(odds, sizeof(odds) / sizeof *(odds), what)
@@ -486,7 +491,7 @@ static void assert_large(const char *what, const char *begin, const char *piece,
 }
 
 START_TEST(absurd_heads_are_refused_and_closed) {
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     const char *head = "GET /healthz HTTP/1.1\r\nHost: h\r\n";
     assert_large("a target of 100 KB", "GET /", "aaaaaaaaaa", 10000, " HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 4");
     assert_large("a method of 100 KB", "", "AAAAAAAAAA", 10000, " / HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 4");
@@ -496,12 +501,12 @@ START_TEST(absurd_heads_are_refused_and_closed) {
     assert_large("a header's name of 1 MB", head, "XXXXXXXXXXXXXXXXXXXX", 50000, ": y\r\n\r\n", "HTTP/1.1 4");
     assert_large("10,000 parameters", "GET /api/conversations?a=b", "&a=b", 10000, " HTTP/1.1\r\nHost: h\r\n\r\n",
                  "HTTP/1.1 4");
-    end_with(bystander, "absurd heads: refused");
+    end_with("absurd heads: refused");
 }
 END_TEST
 
 START_TEST(bodies_over_the_limit_are_refused_by_their_length_and_by_their_chunks) {
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     assert_large("1 TB, declared", HEAD_SMS "Content-Length: 1099511627776\r\n\r\n", "          ", 1000, "",
                  "HTTP/1.1 413 ");
     assert_large("a byte too many, declared", HEAD_SMS "Content-Length: 4097\r\n\r\n", "{", 1, "", "HTTP/1.1 413 ");
@@ -513,7 +518,7 @@ START_TEST(bodies_over_the_limit_are_refused_by_their_length_and_by_their_chunks
                  "0\r\n\r\n", "HTTP/1.1 413 ");
     assert_large("a chunk's extension of 1 MB", HEAD_SMS "Transfer-Encoding: chunked\r\n\r\n1;", "xxxxxxxxxx", 100000,
                  "\r\n{\r\n0\r\n\r\n", ""); // just closed
-    end_with(bystander, "bodies: 413");
+    end_with("bodies: 413");
 }
 END_TEST
 
@@ -533,7 +538,7 @@ START_TEST(pipelined_requests_are_answered_each_in_its_turn) {
     for (int i = 0; i < REQUESTS; i++) {
         buf_printf(&bytes, "GET /healthz HTTP/1.1\r\nHost: h\r\nX-Request-Id: turn-%04d\r\n\r\n", i);
     }
-    struct bystander *bystander = begin_with("ingest-1");
+    begin_with("ingest-1");
     int fd = socket_open(stack_port(stack, "ingest-1"), ABUSER);
     ck_assert(socket_say(fd, bytes.data, bytes.length));
     WAIT_FOR(CLOSED_MS, (ck_assert(socket_hear(fd, &got)), count_of(&got, "HTTP/1.1 200 ") == REQUESTS));
@@ -544,7 +549,7 @@ START_TEST(pipelined_requests_are_answered_each_in_its_turn) {
         at = strstr(at, turn);
         ASSERT_EACH(at != NULL);
     }
-    end_with(bystander, "300 pipelined requests: 200 each");
+    end_with("300 pipelined requests: 200 each");
     close(fd);
     buf_free(&bytes);
     buf_free(&got);

@@ -489,6 +489,7 @@ START_TEST(a_framing_with_two_meanings_is_malformed) {
         "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n 3\r\n\r\nabc",
         "GET /a HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+        "GET /a HTTP/1.1\r\nX: y\r\n\r\n",
         "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
