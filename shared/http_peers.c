@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "shared/http_peers.h"
 
-#include <openssl/rand.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+#include "shared/crypto.h"
 
 enum { BUCKETS = 4096 };
 
@@ -26,8 +27,9 @@ struct http_peers {
 struct http_peers *http_peers_create(unsigned most) {
     struct http_peers *peers = xcalloc(1, sizeof *peers);
     peers->most = most;
-    if (RAND_bytes((unsigned char *)&peers->seed, sizeof peers->seed) != 1 || uv_mutex_init(&peers->lock) != 0)
-        mem_exhausted(); // there is no other reason for either on a kernel that has started us
+    crypto_random(&peers->seed, sizeof peers->seed);
+    if (uv_mutex_init(&peers->lock) != 0)
+        mem_exhausted();
     return peers;
 }
 

@@ -30,7 +30,7 @@ Suite *suite_failing(void) {
 #include "tests/support/payload.h"
 #include "tests/support/stack.h"
 
-enum { MOST_CALLS = 5000, SETTLED_MS = 20000, ENDED_IN_ORDER = 1 };
+enum { MEASURED = 6, MOST_CALLS = 5000, SETTLED_MS = 20000, ENDED_IN_ORDER = 1 };
 
 static struct stack *stack;
 static struct failing_control *control;
@@ -150,16 +150,16 @@ static bool is_sent(const char *id) {
     return stack_sql(stack, "SELECT count(*) FROM deliveries WHERE status = 'sent' AND message_id = '%s'", id) == 1;
 }
 
-// How many calls of that kind one message takes in the program: the most of some.
+// How many calls of that kind one message takes in the program: the most of some, once its start is over.
 static long measure(struct rehearsal *rehearsal, const char *run) {
     long most = 0;
-    for (long i = 1; i <= 5; i++) {
+    for (long i = 1; i <= MEASURED; i++) {
         long before = atomic_load(&control->calls[rehearsal->kind]);
         char *id = send_one(rehearsal, run, -i);
         ck_assert_ptr_nonnull(id);
         WAIT_FOR(SETTLED_MS, is_sent(id));
         long calls = atomic_load(&control->calls[rehearsal->kind]) - before;
-        most = calls > most ? calls : most;
+        most = calls > most && i > MEASURED / 2 ? calls : most;
         free(id);
     }
     ck_assert_int_gt(most, 0);
@@ -188,8 +188,9 @@ static void assert_whole(const char *run, long count) {
 
 // ---- Ingest: what was answered 202 is there, and what was not can be repeated under its key.
 
-// Redis is there again, where what failed was its connection.
-static bool is_ready(void) {
+// Whether it runs, and has Redis again where what failed was its connection.
+static bool is_ready(struct rehearsal *rehearsal) {
+    supervise(rehearsal);
     return stack_status(stack, "ingest-1", "GET", "/readyz", NULL) == 200;
 }
 
@@ -199,7 +200,7 @@ static void rehearse_ingest(enum failing_kind kind, const char *run, const char 
     begin(&rehearsal);
     long calls = measure(&rehearsal, run);
     for (long n = 1; n <= calls; n++) {
-        WAIT_FOR(SETTLED_MS, is_ready());
+        WAIT_FOR(SETTLED_MS, is_ready(&rehearsal));
         long before = atomic_load(&control->failed[kind]);
         arm(kind, n);
         ids[n] = send_one(&rehearsal, run, n);
@@ -209,7 +210,7 @@ static void rehearse_ingest(enum failing_kind kind, const char *run, const char 
     }
     struct rehearsal first = rehearsal;
     for (long n = 1; n <= calls; n++) {
-        WAIT_FOR(SETTLED_MS, is_ready());
+        WAIT_FOR(SETTLED_MS, is_ready(&rehearsal));
         char *id = send_one(&rehearsal, run, n);
         ck_assert_msg(id != NULL, "%s %ld is refused for ever", run, n);
         ck_assert(ids[n] == NULL || strcmp(ids[n], id) == 0);
@@ -217,7 +218,7 @@ static void rehearse_ingest(enum failing_kind kind, const char *run, const char 
         free(id);
         free(ids[n]);
     }
-    assert_whole(run, calls + 5);
+    assert_whole(run, calls + MEASURED);
     report(&first, what, calls);
     ck_assert_uint_gt(rehearsal.reached, 0);
     finish(&rehearsal);
@@ -254,7 +255,7 @@ static void rehearse_worker(const char *program, enum failing_kind kind, const c
         note_failures(&rehearsal, before);
         free(id);
     }
-    assert_whole(run, calls + 5);
+    assert_whole(run, calls + MEASURED);
     report(&rehearsal, what, calls);
     ck_assert_uint_gt(rehearsal.reached, 0);
     finish(&rehearsal);
@@ -280,17 +281,25 @@ START_TEST(a_persister_loses_and_doubles_nothing_when_sockets_fail) {
 }
 END_TEST
 
+static TCase *tests_of(const char *program) {
+    TCase *tests = tcase_create(program);
+    tcase_add_unchecked_fixture(tests, start, end);
+    return tests;
+}
+
+// CK_RUN_CASE=dispatcher runs one program's.
 Suite *suite_failing(void) {
     Suite *suite = suite_create("failing");
-    TCase *tests = tcase_create("failing");
-    tcase_add_unchecked_fixture(tests, start, end);
-    tcase_add_test(tests, ingest_loses_and_doubles_nothing_when_memory_runs_out);
-    tcase_add_test(tests, ingest_loses_and_doubles_nothing_when_sockets_fail);
-    tcase_add_test(tests, a_dispatcher_loses_and_doubles_nothing_when_memory_runs_out);
-    tcase_add_test(tests, a_dispatcher_loses_and_doubles_nothing_when_sockets_fail);
-    tcase_add_test(tests, a_persister_loses_and_doubles_nothing_when_memory_runs_out);
-    tcase_add_test(tests, a_persister_loses_and_doubles_nothing_when_sockets_fail);
-    suite_add_tcase(suite, tests);
+    TCase *ingest = tests_of("ingest"), *dispatcher = tests_of("dispatcher"), *persister = tests_of("persister");
+    tcase_add_test(ingest, ingest_loses_and_doubles_nothing_when_memory_runs_out);
+    tcase_add_test(ingest, ingest_loses_and_doubles_nothing_when_sockets_fail);
+    tcase_add_test(dispatcher, a_dispatcher_loses_and_doubles_nothing_when_memory_runs_out);
+    tcase_add_test(dispatcher, a_dispatcher_loses_and_doubles_nothing_when_sockets_fail);
+    tcase_add_test(persister, a_persister_loses_and_doubles_nothing_when_memory_runs_out);
+    tcase_add_test(persister, a_persister_loses_and_doubles_nothing_when_sockets_fail);
+    suite_add_tcase(suite, ingest);
+    suite_add_tcase(suite, dispatcher);
+    suite_add_tcase(suite, persister);
     return suite;
 }
 
