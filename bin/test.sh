@@ -13,7 +13,8 @@
 #   save {name: jq expression}            values for later cases, used as {{name}}
 #   delay_ms                              waits before the case
 #   assert_poll_ms, assert_max_tries      asks again until status and assert hold
-#   repeat                                sends so many times over one connection; the last answer counts
+#   repeat                                sends so many times over one connection; the last answer counts (a limit's
+#                                         window slides: what a moment ago was too much may just have become free)
 # {{run}} is nine digits unique to the run, {{address}} a client address of its own, {{health_path}} the setting, and
 # {{fill:n}} n times "x". Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
 # 2 the cases can't be run.

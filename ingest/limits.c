@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
+//
+// What one address sends within one turn of the loop is counted by one call, in the order in which it came: a program
+// that sends over many connections would otherwise cost Redis one call more for every message. Nothing waits for it;
+// the turn is over once all sockets that were ready have been read.
 #include "ingest/limits.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ingest/client_address.h"
@@ -11,57 +16,161 @@
 #include "ingest/resources.h"
 #include "shared/library.h"
 
+#define KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:ip:{}")
+#define NUMBER_SIZE 24
+
+// Requests of one address that are counted together.
+struct limit_batch {
+    struct limiter *limiter;
+    char key[KEY_SIZE];
+    struct ingest_request *first, **last;
+    int64_t count;
+    bool repeated; // the call was sent a second time, after NO_LIBRARY
+    struct limit_batch *next;
+};
+
+struct limiter {
+    struct ingest_resources *with;
+    uv_idle_t end_of_turn;
+    struct limit_batch *gathering; // this turn's, one an address
+};
+
 static void on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
-static int send_call(struct ingest_request *request) {
-    char address[CLIENT_LIMIT_KEY_SIZE], key[CLIENT_LIMIT_KEY_SIZE + sizeof "rate:ip:{}"], limit[24];
-    client_address_limit_key(request->client, address);
-    snprintf(key, sizeof key, "rate:ip:{%s}", address);
-    snprintf(limit, sizeof limit, "%" PRId64, request->window.limit);
-    const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", key, limit, LIMIT_WINDOW_MS_TEXT};
-    return redis_link_call(request->with->redis, on_limit, request, 6, arguments, NULL);
+static int64_t limit_of(const struct limiter *limiter) {
+    return limiter->with->settings->rate_limit_per_ip_per_min;
 }
 
-static enum limit_state read_reply(const redisReply *reply, struct rate_window *window) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2) {
-        return LIMIT_UNKNOWN;
+static int send_call(struct limit_batch *batch) {
+    char limit[NUMBER_SIZE], count[NUMBER_SIZE];
+    snprintf(limit, sizeof limit, "%" PRId64, limit_of(batch->limiter));
+    snprintf(count, sizeof count, "%" PRId64, batch->count);
+    const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", batch->key, limit, LIMIT_WINDOW_MS_TEXT,
+                               count};
+    return redis_link_call(batch->limiter->with->redis, on_limit, batch, 7, arguments, NULL);
+}
+
+// What the batch came to: how many of it are admitted, and what they are told.
+struct verdict {
+    bool known;
+    int64_t admitted;
+    int64_t left; // after them
+    int64_t reset_secs, retry_secs;
+};
+
+static struct verdict read_reply(const redisReply *reply) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4) {
+        return (struct verdict){.known = false};
     }
-    if (strcmp(reply->element[0]->str, "OK") != 0) {
-        window->left = 0;
-        window->reset_secs = reply->element[1]->integer;
-        return LIMIT_REFUSED;
+    return (struct verdict){true, reply->element[0]->integer, reply->element[1]->integer, reply->element[2]->integer,
+                            reply->element[3]->integer};
+}
+
+// place: of the request in its batch, from 0.
+static void apply(struct ingest_request *request, const struct verdict *verdict, int64_t place) {
+    if (!verdict->known) {
+        request->limit = LIMIT_UNKNOWN;
+    } else if (place < verdict->admitted) {
+        request->limit = LIMIT_ADMITTED;
+        request->window.left = verdict->left + verdict->admitted - 1 - place;
+        request->window.reset_secs = verdict->reset_secs;
+    } else {
+        request->limit = LIMIT_REFUSED;
+        request->window.left = 0;
+        request->window.reset_secs = verdict->retry_secs;
     }
-    window->left = reply->element[1]->integer;
-    window->reset_secs = reply->element[2]->integer;
-    return LIMIT_ADMITTED;
+}
+
+static void finish(struct limit_batch *batch, const struct verdict *verdict) {
+    struct ingest_request *request = batch->first;
+    for (int64_t place = 0; request != NULL; place++) {
+        struct ingest_request *next = request->next_limited;
+        if (ingest_request_reply_came(request)) {
+            apply(request, verdict, place);
+            ingest_request_proceed(request);
+        }
+        request = next;
+    }
+    free(batch);
 }
 
 static void on_limit(void *argument, enum redis_result result, const redisReply *reply) {
-    struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
-        return;
-    }
-    request->limit = LIMIT_UNKNOWN;
-    if (result == REDIS_LINK_OK) {
-        request->limit = read_reply(reply, &request->window);
-    } else if (result == REDIS_LINK_NO_LIBRARY && !request->limit_repeated) {
-        request->limit_repeated = true;
-        if (send_call(request) == 0) {
-            request->limit = LIMIT_ASKED;
-            ingest_request_expect_reply(request);
+    struct limit_batch *batch = argument;
+    struct verdict verdict = {.known = false};
+    if (result == REDIS_LINK_NO_LIBRARY && !batch->repeated) {
+        batch->repeated = true;
+        if (send_call(batch) == 0) {
+            return;
         }
+    } else if (result == REDIS_LINK_OK) {
+        verdict = read_reply(reply);
     } else if (result == REDIS_LINK_ERROR) {
-        ingest_request_log_trouble(request, LOG_WARN, "limit_refused", reply->str);
+        ingest_request_log_trouble(batch->first, LOG_WARN, "limit_refused", reply->str);
     }
-    ingest_request_proceed(request);
+    finish(batch, &verdict);
+}
+
+static void send_all(struct limiter *limiter) {
+    struct limit_batch *batch = limiter->gathering;
+    limiter->gathering = NULL;
+    while (batch != NULL) {
+        struct limit_batch *next = batch->next;
+        if (send_call(batch) != 0) {
+            finish(batch, &(struct verdict){.known = false});
+        }
+        batch = next;
+    }
+}
+
+static void on_end_of_turn(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    send_all(idle->data);
+}
+
+static struct limit_batch *batch_of(struct limiter *limiter, const char *client) {
+    char address[CLIENT_LIMIT_KEY_SIZE], key[KEY_SIZE];
+    client_address_limit_key(client, address);
+    snprintf(key, sizeof key, "rate:ip:{%s}", address);
+    for (struct limit_batch *batch = limiter->gathering; batch != NULL; batch = batch->next) {
+        if (strcmp(batch->key, key) == 0) {
+            return batch;
+        }
+    }
+    struct limit_batch *batch = xcalloc(1, sizeof *batch);
+    batch->limiter = limiter;
+    memcpy(batch->key, key, sizeof key);
+    batch->last = &batch->first;
+    batch->next = limiter->gathering;
+    limiter->gathering = batch;
+    return batch;
 }
 
 void limit_ask(struct ingest_request *request) {
+    struct limiter *limiter = request->with->limiter;
+    struct limit_batch *batch = batch_of(limiter, request->client);
+    *batch->last = request;
+    batch->last = &request->next_limited;
+    batch->count++;
     // Until Redis says otherwise, nothing is left: that is what an answer shows while it is away.
-    request->window = (struct rate_window){request->with->settings->rate_limit_per_ip_per_min, 0, 1};
-    request->limit = LIMIT_UNKNOWN;
-    if (send_call(request) == 0) {
-        request->limit = LIMIT_ASKED;
-        ingest_request_expect_reply(request);
-    }
+    request->window = (struct rate_window){limit_of(limiter), 0, 1};
+    request->limit = LIMIT_ASKED;
+    ingest_request_expect_reply(request);
+    uv_idle_start(&limiter->end_of_turn, on_end_of_turn);
+}
+
+struct limiter *limiter_create(uv_loop_t *loop, struct ingest_resources *with) {
+    struct limiter *limiter = xcalloc(1, sizeof *limiter);
+    limiter->with = with;
+    uv_idle_init(loop, &limiter->end_of_turn);
+    limiter->end_of_turn.data = limiter;
+    return limiter;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void limiter_destroy(struct limiter *limiter) {
+    send_all(limiter); // the link is gone, so each gets its answer
+    uv_close((uv_handle_t *)&limiter->end_of_turn, on_closed);
 }

@@ -3,8 +3,11 @@
 #define INGEST_LIMITS_H
 
 #include <stdint.h>
+#include <uv.h>
 
 struct ingest_request;
+struct ingest_resources;
+struct limiter;
 
 #define LIMIT_WINDOW_MS 60000
 #define LIMIT_WINDOW_MS_TEXT "60000"
@@ -24,8 +27,14 @@ enum limit_state {
     LIMIT_UNKNOWN,  // Redis is away or refused the call
 };
 
-// Counts a POST or PUT of the request's client address. Sets request->limit, at once where Redis is away; the reply
-// leads to ingest_request_proceed.
+// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop. request->limit
+// is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
 void limit_ask(struct ingest_request *request);
+
+// One a thread; with outlives it.
+struct limiter *limiter_create(uv_loop_t *loop, struct ingest_resources *with);
+// with->redis must have been destroyed before: what was not sent yet goes on without a verdict. Frees itself once its
+// handle has closed.
+void limiter_destroy(struct limiter *limiter);
 
 #endif

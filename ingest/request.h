@@ -30,9 +30,9 @@ struct ingest_request {
     char client[CLIENT_ADDRESS_SIZE];
 
     enum limit_state limit;
-    struct rate_window window; // the address's; the sender's once it was evaluated
-    bool limit_repeated;       // the limit call was sent a second time, after NO_LIBRARY
-    bool has_arrived;          // on_request came; `body` is valid
+    struct rate_window window;           // the address's; the sender's once it was evaluated
+    struct ingest_request *next_limited; // counted by the same call (limits.c)
+    bool has_arrived;                    // on_request came; `body` is valid
     enum http_body_state body;
     unsigned replies; // of Redis and Postgres under way; the memory stays until they came
 

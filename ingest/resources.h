@@ -14,6 +14,7 @@ struct acceptor;
 struct event_hub;
 struct client_address_rules;
 struct ingest_request;
+struct limiter;
 struct reader;
 struct readiness;
 
@@ -24,6 +25,7 @@ struct ingest_resources {
     const struct client_address_rules *trusted_proxies;
     struct readiness *readiness;
     struct redis_link *redis;
+    struct limiter *limiter;
     struct reader *reader;
     struct acceptor *acceptor;
     struct counters *counters;

@@ -17,6 +17,7 @@
 #include "ingest/accept.h"
 #include "ingest/durability.h"
 #include "ingest/events.h"
+#include "ingest/limits.h"
 #include "ingest/reader.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
@@ -53,6 +54,7 @@ static void close_everything(struct ingest_worker *worker) {
     }
     counters_destroy(worker->with.counters);
     redis_link_destroy(worker->with.redis);
+    limiter_destroy(worker->with.limiter);
     event_hub_destroy(worker->with.hub);
     ingest_reader_destroy(worker->with.reader);
     ingest_request_abandon_all(&worker->with);
@@ -189,6 +191,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
         return NULL;
     }
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
+    worker->with.limiter = limiter_create(&worker->loop, &worker->with);
     connect_redis(worker);
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
     if (number == 0) { // once a process is enough

@@ -154,6 +154,10 @@ bool batch_queue_has_room(const struct batch_queue *queue) {
     return queue->entries < queue->max_entries && queue->bytes < queue->max_bytes;
 }
 
+bool batch_queue_is_half_full(const struct batch_queue *queue) {
+    return queue->entries >= queue->max_entries / 2 || queue->bytes >= queue->max_bytes / 2;
+}
+
 bool batch_queue_is_empty(const struct batch_queue *queue) {
     return queue->head == NULL;
 }

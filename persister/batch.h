@@ -55,6 +55,8 @@ bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *strea
                      const struct buf *packed) MUST_CHECK;
 // Whether less than one full batch waits: readers read on only while it does, which bounds memory.
 bool batch_queue_has_room(const struct batch_queue *queue);
+// Whether so much waits that a batch of it costs as little an entry as a full one.
+bool batch_queue_is_half_full(const struct batch_queue *queue);
 bool batch_queue_is_empty(const struct batch_queue *queue);
 // The oldest batch, owned by the caller; NULL when none waits.
 struct batch *batch_queue_take(struct batch_queue *queue);

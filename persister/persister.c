@@ -22,6 +22,7 @@
 #include "shared/redis_link.h"
 
 extern const char persister_sql_staging_sql[];
+extern const char persister_sql_batch_sql[];
 
 #define SLOTS 16                           // rows of `totals`
 #define MAX_BATCH_BYTES (16 * 1024 * 1024) // of a batch in memory, beside its number of entries
@@ -176,12 +177,14 @@ static void on_database_up(void *argument) {
 
 static void create_database(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
                             unsigned slot) {
+    char *setup = xasprintf("%s%s", persister_sql_staging_sql, persister_sql_batch_sql);
     persister->database = pg_link_create(loop, &(struct pg_link_options){.url = settings->database_url,
                                                                          .name = process_instance(),
                                                                          .timeout_ms = settings->database_timeout_ms,
-                                                                         .setup = persister_sql_staging_sql,
+                                                                         .setup = setup,
                                                                          .on_up = on_database_up,
                                                                          .argument = persister});
+    free(setup);
     persister->writer = batch_writer_create(loop, &(struct batch_writer_options){.link = persister->database,
                                                                                  .queue = persister->queue,
                                                                                  .slot = slot,

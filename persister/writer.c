@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
 //        queue has a batch             COPY done               committed, batch finished
-//   IDLE ────────────────▶ STAGING ───────────────▶ COMMITTING ──────────────────────────▶ IDLE
+//   IDLE ────────────────▶ STAGING ───────────────▶ COMMITTING ──────────────────────────▶ IDLE or RESTING
 //                           ▲  │                        │              (not finished: STAGING)
 //                           │  ▼ error, link lost       ▼
 //                          WAITING ◀────────────────────┘
+//
+// Of what a small batch costs, most is the same for a large one. So after a batch the writer rests as long as that one
+// took, while the next gathers: small batches get half of the time at most, and what comes alone waits for nothing. It
+// doesn't rest on a queue that is half full.
 //
 // A batch is worked off from `first` on, `span` entries a transaction, at the beginning all of them. Where Postgres
 // refuses a span for what it holds, the span is halved; where that succeeds, the next one is twice as long. So one
@@ -25,28 +29,29 @@
 
 extern const char persister_sql_stage_delete_sql[];
 extern const char persister_sql_stage_truncate_sql[];
-extern const char persister_sql_batch_sql[];
 
+#define STORE_SQL "SELECT * FROM pg_temp.store_batch()" // sql/batch.sql
 #define BACKOFF_BASE_MS 25
 #define BACKOFF_CAP_MS 5000
 #define LOST_BEFORE_HALVING 3
+#define LONGEST_REST_US 20000
 #define DEAD_ROWS 10000              // in the staging table, after which it is truncated
 #define DEAD_BYTES (8 * 1024 * 1024) // the same
 
-enum writer_state { WRITER_IDLE, WRITER_STAGING, WRITER_COMMITTING, WRITER_WAITING };
+enum writer_state { WRITER_IDLE, WRITER_RESTING, WRITER_STAGING, WRITER_COMMITTING, WRITER_WAITING };
 
 struct batch_writer {
-    uv_timer_t backoff;
+    uv_timer_t pause; // of RESTING and WAITING
     struct batch_writer_options options;
     enum writer_state state;
-    struct batch *batch; // NULL when idle
+    struct batch *batch; // NULL when idle or resting
     size_t first, span;
     bool poison;      // the span is one entry, and lines holds its dead letter
     struct buf lines; // with poison
     size_t dead_rows; // in the staging table
     size_t dead_bytes;
     unsigned failures; // in a row
-    int64_t began_us, staged_us;
+    int64_t began_us, staged_us, rest_until_us;
 };
 
 static void stage(struct batch_writer *writer);
@@ -77,7 +82,7 @@ static void wait_and_retry(struct batch_writer *writer) {
     change_state(writer, WRITER_WAITING);
     int64_t wait_ms = backoff_full_jitter_ms(writer->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
     writer->failures++;
-    uv_timer_start(&writer->backoff, on_backoff, (uint64_t)wait_ms, 0);
+    uv_timer_start(&writer->pause, on_backoff, (uint64_t)wait_ms, 0);
 }
 
 static void log_repeat(const struct batch_writer *writer, const PGresult *result) {
@@ -150,16 +155,48 @@ static void log_batch(const struct batch_writer *writer, const struct batch_writ
     log_end(line);
 }
 
+static void on_rested(uv_timer_t *timer) {
+    struct batch_writer *writer = timer->data;
+    change_state(writer, WRITER_IDLE);
+    writer->rest_until_us = 0; // the timer counts in ms
+    batch_writer_kick(writer);
+}
+
+static bool should_rest(const struct batch_writer *writer) {
+    return clock_monotonic_us() < writer->rest_until_us && !batch_queue_is_half_full(writer->options.queue);
+}
+
+static void rest(struct batch_writer *writer) {
+    int64_t left_us = writer->rest_until_us - clock_monotonic_us();
+    change_state(writer, WRITER_RESTING);
+    uv_timer_start(&writer->pause, on_rested, left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0, 0);
+}
+
+// From IDLE, with a queue that isn't empty.
 static void start_next(struct batch_writer *writer) {
-    writer->batch = batch_queue_take(writer->options.queue);
-    if (writer->batch == NULL) {
-        change_state(writer, WRITER_IDLE);
-    } else {
-        writer->first = 0;
-        writer->span = writer->batch->count;
-        stage(writer);
+    if (should_rest(writer)) {
+        rest(writer);
+        return;
     }
+    uv_timer_stop(&writer->pause);
+    writer->batch = batch_queue_take(writer->options.queue);
+    writer->first = 0;
+    writer->span = writer->batch->count;
+    stage(writer);
     writer->options.on_next(writer->options.argument);
+}
+
+static void end_batch(struct batch_writer *writer) {
+    int64_t now_us = clock_monotonic_us(), took_us = now_us - writer->began_us;
+    batch_free(writer->batch);
+    writer->batch = NULL;
+    writer->rest_until_us = now_us + (took_us < LONGEST_REST_US ? took_us : LONGEST_REST_US);
+    change_state(writer, WRITER_IDLE);
+    if (batch_queue_is_empty(writer->options.queue)) {
+        writer->options.on_next(writer->options.argument);
+    } else {
+        start_next(writer);
+    }
 }
 
 // The span is committed: on to the rest of the batch, or to the next one.
@@ -173,9 +210,7 @@ static void advance(struct batch_writer *writer) {
         stage(writer);
         return;
     }
-    batch_free(writer->batch);
-    writer->batch = NULL;
-    start_next(writer);
+    end_batch(writer);
 }
 
 static int64_t count_refused(const struct batch_writer *writer) {
@@ -218,7 +253,7 @@ static void on_staged(void *argument, enum pg_outcome outcome, const PGresult *r
     }
     writer->staged_us = clock_monotonic_us();
     change_state(writer, WRITER_COMMITTING);
-    if (pg_link_script(writer->options.link, persister_sql_batch_sql, on_committed, writer) != 0) {
+    if (pg_link_script(writer->options.link, STORE_SQL, on_committed, writer) != 0) {
         lose(writer);
     }
 }
@@ -252,8 +287,8 @@ static void stage(struct batch_writer *writer) {
 struct batch_writer *batch_writer_create(uv_loop_t *loop, const struct batch_writer_options *options) {
     struct batch_writer *writer = xcalloc(1, sizeof *writer);
     writer->options = *options;
-    writer->backoff.data = writer;
-    uv_timer_init(loop, &writer->backoff);
+    writer->pause.data = writer;
+    uv_timer_init(loop, &writer->pause);
     return writer;
 }
 
@@ -261,9 +296,10 @@ void batch_writer_kick(struct batch_writer *writer) {
     if (!pg_link_is_up(writer->options.link)) {
         return;
     }
-    if (writer->state == WRITER_IDLE && !batch_queue_is_empty(writer->options.queue)) {
+    bool may_start = writer->state == WRITER_IDLE || writer->state == WRITER_RESTING;
+    if (may_start && !batch_queue_is_empty(writer->options.queue)) {
         start_next(writer);
-    } else if (writer->state == WRITER_WAITING && !uv_is_active((uv_handle_t *)&writer->backoff)) {
+    } else if (writer->state == WRITER_WAITING && !uv_is_active((uv_handle_t *)&writer->pause)) {
         stage(writer);
     }
 }
@@ -284,5 +320,5 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void batch_writer_destroy(struct batch_writer *writer) {
-    uv_close((uv_handle_t *)&writer->backoff, on_closed);
+    uv_close((uv_handle_t *)&writer->pause, on_closed);
 }

@@ -26,7 +26,7 @@ struct batch_written {
 };
 
 struct batch_writer_options {
-    struct pg_link *link;      // connected with sql/staging.sql as its setup; outlives the writer
+    struct pg_link *link;      // connected with sql/staging.sql and sql/batch.sql as its setup; outlives the writer
     struct batch_queue *queue; // outlives the writer
     unsigned slot;             // of `totals`
     // A batch was taken, so that the queue has room again, or the last one is finished and none waits.

@@ -40,47 +40,44 @@ local function int(number)
 end
 
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
--- sliding window still covers.
---   admitted     whether one more fits under limit
---   left         how many more fit after this one (or now, where none is admitted)
---   retry_ms     when one more is admitted, where it is not; else until this window ends
---   key, fresh   the counter to raise on admission, and whether it needs its TTL
+-- sliding window still covers. As of now, by two counters: of this window and of the last one.
 local function window(prefix, now, width, limit)
   local index = math.floor(now / width)
-  local elapsed = now - index * width
   local key = prefix .. ':' .. int(index)
   local counts = redis.call('MGET', key, prefix .. ':' .. int(index - 1)) -- a call costs more than what it does
-  local this, last = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
-  local used = this + math.floor(last * (width - elapsed) / width)
-  if used + 1 <= limit then
-    return { admitted = true, left = limit - used - 1, retry_ms = width - elapsed, key = key, fresh = this == 0 }
-  end
-  local wait
-  if this + 1 <= limit then -- the older window's share must shrink below what is free
-    wait = width * (1 - (limit - this) / last) - elapsed
-  else -- this window must become the older one, and its share shrink below the limit
-    wait = width - elapsed + width * (1 - limit / this)
-  end
-  return { admitted = false, left = 0, retry_ms = math.floor(wait) + 1 }
+  local w = { key = key, width = width, limit = limit, elapsed = now - index * width }
+  w.this, w.last = tonumber(counts[1] or 0), tonumber(counts[2] or 0)
+  w.free = math.max(0, limit - w.this - math.floor(w.last * (width - w.elapsed) / width)) -- so many more fit
+  return w
 end
 
-local function spend(w, width)
-  redis.call('INCR', w.key)
-  if w.fresh then redis.call('PEXPIRE', w.key, 2 * width) end
-end
-
-local function seconds(ms)
+-- Seconds until this window ends or, where none fits, until one more does.
+local function wait_seconds(w)
+  local ms = w.width - w.elapsed
+  if w.free == 0 and w.this + 1 <= w.limit then -- the older window's share must shrink below what is free
+    ms = math.floor(w.width * (1 - (w.limit - w.this) / w.last) - w.elapsed) + 1
+  elseif w.free == 0 then -- this window must become the older one, and its share shrink below the limit
+    ms = math.floor(ms + w.width * (1 - w.limit / w.this)) + 1
+  end
   return math.ceil(ms / 1000)
 end
 
--- limit: one POST or PUT of an address.
--- KEYS rate prefix · ARGV limit, window ms → {OK, left, reset s} | {LIMITED, retry s}
+local function spend(w, count)
+  if w.this == 0 then
+    redis.call('SET', w.key, int(count), 'PX', int(2 * w.width))
+  else
+    redis.call('INCRBY', w.key, int(count))
+  end
+  w.this, w.free = w.this + count, w.free - count
+end
+
+-- limit: POSTs and PUTs of one address; as many of them as fit are admitted.
+-- KEYS rate prefix · ARGV limit, window ms, how many → {admitted, left after them, reset s, retry s of the others}
 local function limit(keys, args)
-  local width = tonumber(args[2])
-  local w = window(keys[1], now_ms(), width, tonumber(args[1]))
-  if not w.admitted then return { 'LIMITED', seconds(w.retry_ms) } end
-  spend(w, width)
-  return { 'OK', w.left, seconds(w.retry_ms) }
+  local w = window(keys[1], now_ms(), tonumber(args[2]), tonumber(args[1]))
+  local admitted, reset = math.min(tonumber(args[3]), w.free), math.ceil((w.width - w.elapsed) / 1000)
+  if admitted > 0 then spend(w, admitted) end
+  return { admitted, w.free, reset, wait_seconds(w) }
 end
 
 -- accept: a send into both streams, or a webhook into `events`.
@@ -97,11 +94,7 @@ local function accept(keys, args)
   local now = now_ms()
 
   local w = most > 0 and window(rate, now, width, most)
-  local left, reset = 0, 0
-  if w then
-    left = w.admitted and w.left + 1 or 0 -- as long as this one isn't counted
-    reset = seconds(w.retry_ms)
-  end
+  local left, reset = w and w.free or 0, w and wait_seconds(w) or 0
 
   if now > deadline then return { 'LATE', left, reset } end
   if ttl > 0 then
@@ -113,7 +106,7 @@ local function accept(keys, args)
   end
   if redis.call('XLEN', events) >= cap then return { 'FULL', left, reset } end
   if kind == 'accepted' and redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then return { 'FULL', left, reset } end
-  if w and not w.admitted then return { 'LIMITED', reset } end
+  if w and w.free == 0 then return { 'LIMITED', reset } end
 
   local at = int(now)
   redis.call('XADD', events, '*', 'v', FORMAT, 'k', kind, 'id', id, 'gen', '0', 'at', at, 'p', payload)
@@ -121,8 +114,8 @@ local function accept(keys, args)
     redis.call('XADD', outbound, '*', 'v', FORMAT, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', at, 'p', payload)
   end
   if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end
-  if w then spend(w, width) end
-  return { 'OK', string.sub(token, 1, 16), w and w.left or 0, reset }
+  if w then spend(w, 1) end
+  return { 'OK', string.sub(token, 1, 16), w and w.free or 0, reset }
 end
 
 -- Who holds entry e of a group, as {consumer, delivery count}; nil when nobody does or there is no such group.

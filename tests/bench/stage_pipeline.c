@@ -14,7 +14,7 @@
 #define SENDS 100000
 #define LATENCY_RATE 1000
 #define LATENCY_SENDS 15000
-#define WATCH_EVERY 20
+#define WATCH_EVERY 50
 #define LOADS 3
 
 // Where the time goes, beside the figures. Returns the CPU time of all, in us a message.

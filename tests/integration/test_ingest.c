@@ -80,6 +80,30 @@ START_TEST(two_processes_admit_exactly_a_senders_limit_between_them) {
 }
 END_TEST
 
+// What comes at once is counted by one call, and still each by itself.
+START_TEST(an_address_is_admitted_exactly_its_limit_however_many_ask_at_once) {
+    stack_start_with(stack, "ingest-3", (const char *const[]){"API_RATE_LIMIT_PER_IP_PER_MIN=60", NULL});
+    struct load_result *result = NULL;
+    int64_t before;
+    unsigned first = 200000;
+    do {
+        if (result != NULL) {
+            load_result_free(result);
+        }
+        before = minute();
+        freeReplyObject(stack_redis(stack, "DEL rate:ip:{127.0.0.1}:%lld rate:ip:{127.0.0.1}:%lld", (long long)before,
+                                    (long long)before - 1));
+        result = load_finish(load_start(&(struct load_options){
+            .ports = {stack_port(stack, "ingest-3")}, .threads = 24, .count = 200, .senders = 200, .first = first}));
+        first += 200;
+    } while (minute() != before);
+    ck_assert_uint_eq(result->accepted, 60);
+    ck_assert_uint_eq(result->limited, 140);
+    load_result_free(result);
+    stack_stop(stack, "ingest-3");
+}
+END_TEST
+
 START_TEST(a_429_tells_when_to_come_back_and_writes_nothing) {
     char *payload = payload_sms("+15550002000", THEIRS, "x");
     struct answer *answer = stack_call(stack, "ingest-1", "POST", PATH_SMS, payload, NULL);
@@ -403,6 +427,7 @@ Suite *suite_ingest(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, two_processes_admit_exactly_a_senders_limit_between_them);
+    tcase_add_test(tests, an_address_is_admitted_exactly_its_limit_however_many_ask_at_once);
     tcase_add_test(tests, a_429_tells_when_to_come_back_and_writes_nothing);
     tcase_add_test(tests, an_addresss_limit_counts_writes_of_all_processes_and_no_reads);
     tcase_add_test(tests, an_ipv6_client_is_limited_by_its_64_prefix);

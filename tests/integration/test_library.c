@@ -59,8 +59,17 @@ static redisReply *accept(struct sending s) {
                        s.cap > 0 ? s.cap : 1000, deadline, s.limit, s.window_ms > 0 ? s.window_ms : HOUR_MS);
 }
 
-static redisReply *limit_address(int limit, int window_ms) {
-    return stack_redis(stack, "FCALL %s 1 rate:ip:{a} %d %d", library_function(LIBRARY_LIMIT), limit, window_ms);
+// {admitted, left, reset seconds, retry seconds}
+static redisReply *limit_address(int limit, int window_ms, int count) {
+    return stack_redis(stack, "FCALL %s 1 rate:ip:{a} %d %d %d", library_function(LIBRARY_LIMIT), limit, window_ms,
+                       count);
+}
+
+static void assert_admitted(int limit, int count, int admitted, int left) {
+    redisReply *reply = limit_address(limit, HOUR_MS, count);
+    ck_assert_int_eq(reply_int(reply, 0), admitted);
+    ck_assert_int_eq(reply_int(reply, 1), left);
+    freeReplyObject(reply);
 }
 
 #define ASSERT_VERDICT(call, verdict)                                                                                  \
@@ -115,7 +124,7 @@ END_TEST
 
 START_TEST(a_limiter_key_lives_for_two_windows) {
     ASSERT_VERDICT(accept((struct sending){.limit = 3}), "OK");
-    ASSERT_VERDICT(limit_address(3, HOUR_MS), "OK");
+    assert_admitted(3, 1, 1, 2);
     const char *const prefixes[] = {"rate:{t:0}:me", "rate:ip:{a}"};
     for (int i = 0; i < 2; i++) {
         int64_t left = stack_redis_int(stack, "PTTL %s:%lld", prefixes[i], (long long)(now_ms() / HOUR_MS));
@@ -131,33 +140,48 @@ START_TEST(the_older_window_counts_by_the_share_that_the_sliding_one_still_cover
     freeReplyObject(stack_redis(stack, "SET rate:ip:{a}:%lld %lld", (long long)(index - 1), (long long)older));
     freeReplyObject(stack_redis(stack, "SET rate:ip:{a}:%lld 100", (long long)index));
     int64_t before = now_ms();
-    redisReply *reply = limit_address(10000, HOUR_MS);
+    redisReply *reply = limit_address(10000, HOUR_MS, 1);
     int64_t after = now_ms();
-    ck_assert_str_eq(reply_text(reply, 0), "OK");
+    ck_assert_int_eq(reply_int(reply, 0), 1);
     ck_assert_int_ge(reply_int(reply, 1), 10000 - 101 - older * (HOUR_MS - before % HOUR_MS) / HOUR_MS);
     ck_assert_int_le(reply_int(reply, 1), 10000 - 101 - older * (HOUR_MS - after % HOUR_MS) / HOUR_MS);
     freeReplyObject(reply);
 }
 END_TEST
 
+START_TEST(of_several_at_once_as_many_are_admitted_as_fit) {
+    assert_admitted(5, 3, 3, 2);
+    int64_t before = now_ms();
+    redisReply *reply = limit_address(5, HOUR_MS, 4);
+    ck_assert_int_eq(reply_int(reply, 0), 2);
+    ck_assert_int_eq(reply_int(reply, 1), 0);
+    int64_t until_next_window = (HOUR_MS - before % HOUR_MS) / 1000;
+    ck_assert_int_ge(reply_int(reply, 3), until_next_window - 1);
+    ck_assert_int_le(reply_int(reply, 3), until_next_window + 2);
+    freeReplyObject(reply);
+    assert_admitted(5, 1, 0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "INCRBY rate:ip:{a}:%lld 0", (long long)(now_ms() / HOUR_MS)), 5);
+}
+END_TEST
+
 START_TEST(one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before) {
     const int limit = 4;
     const int window = 1500;
-    redisReply *reply = limit_address(limit, window);
-    while (strcmp(reply_text(reply, 0), "OK") == 0) {
+    redisReply *reply = limit_address(limit, window, 1);
+    while (reply_int(reply, 0) == 1) {
         freeReplyObject(reply);
-        reply = limit_address(limit, window);
+        reply = limit_address(limit, window, 1);
     }
-    int64_t told = reply_int(reply, 1);
+    int64_t told = reply_int(reply, 3);
     int64_t began = now_ms();
     int64_t deadline = deadline_in(10000);
     ck_assert_int_ge(told, 1);
-    while (strcmp(reply_text(reply, 0), "OK") != 0 && deadline_pause(deadline)) {
+    while (reply_int(reply, 0) == 0 && deadline_pause(deadline)) {
         freeReplyObject(reply);
-        reply = limit_address(limit, window);
+        reply = limit_address(limit, window, 1);
     }
     int64_t waited = now_ms() - began;
-    ck_assert_str_eq(reply_text(reply, 0), "OK");
+    ck_assert_int_eq(reply_int(reply, 0), 1);
     ck_assert_int_le(waited, told * 1000 + 200);
     ck_assert_int_gt(waited, (told - 1) * 1000 - 200);
     freeReplyObject(reply);
@@ -244,6 +268,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, a_send_goes_into_both_streams_and_a_webhook_into_events_alone);
     tcase_add_test(tests, a_sender_has_its_limit_and_is_told_what_is_left);
     tcase_add_test(tests, a_limiter_key_lives_for_two_windows);
+    tcase_add_test(tests, of_several_at_once_as_many_are_admitted_as_fit);
     tcase_add_test(tests, the_older_window_counts_by_the_share_that_the_sliding_one_still_covers);
     tcase_add_test(tests, one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before);
     tcase_add_test(tests, a_repeat_under_its_key_gets_the_first_id_and_spends_nothing);
