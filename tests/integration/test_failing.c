@@ -75,6 +75,8 @@ struct rehearsal {
     unsigned accepted; // sends that were answered 202 although something failed
     unsigned refused;  // sends that were answered something else
     unsigned broken;   // sends whose connection broke
+    long live;         // blocks of memory in use when the program was last idle; -1: it has been started since
+    long grown;        // by how many they have grown over all failures that the program has outlived
 };
 
 static void start_failing(const char *program) {
@@ -99,6 +101,7 @@ static void supervise(struct rehearsal *rehearsal) {
     int status = stack_bury(stack, rehearsal->program);
     ck_assert_msg(status == ENDED_IN_ORDER, "%s ended with %d", rehearsal->program, status);
     rehearsal->ended++;
+    rehearsal->live = -1;
     start_failing(rehearsal->program);
 }
 
@@ -168,15 +171,21 @@ static long measure(struct rehearsal *rehearsal, const char *run) {
     return most;
 }
 
+// After a failure. What a message leaves behind, and caches that grow and shrink, make no trend; a leak does.
 static void note_failures(struct rehearsal *rehearsal, long before) {
+    long live = atomic_load(&control->live);
     rehearsal->reached += (unsigned)(atomic_load(&control->failed[rehearsal->kind]) - before);
+    if (rehearsal->live >= 0) {
+        rehearsal->grown += live - rehearsal->live;
+    }
+    rehearsal->live = live;
 }
 
 static void report(const struct rehearsal *rehearsal, const char *what, long calls) {
     printf("  %-12s %-7s %4ld calls a message: %u failed; sends: %u accepted, %u refused, %u broken off; %u ends in "
-           "order; no crash, nothing lost or doubled\n",
+           "order; %ld blocks more in use; no crash, nothing lost or doubled\n",
            rehearsal->program, what, calls, rehearsal->reached, rehearsal->accepted, rehearsal->refused,
-           rehearsal->broken, rehearsal->ended);
+           rehearsal->broken, rehearsal->ended, rehearsal->grown);
 }
 
 // Every message of the run is stored once and delivered.
