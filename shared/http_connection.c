@@ -150,8 +150,8 @@ static void go(struct http_connection *connection) {
     http_connection_enter(connection, HTTP_STAGE_FREE, 0);
     if (connection->is_counted)
         http_peers_leave(server->options.peers, &connection->network);
-    if (server->connections >= server->options.max_connections)
-        http_server_run_soon(server); // the library listens again only when it is run again
+    // At its limit, or the system's of open files, the library stops listening; it begins again only when it is run.
+    http_server_run_soon(server);
     if (--server->connections == 0)
         http_server_sweep(server, false);
     free(connection);
