@@ -29,7 +29,7 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 
 providers=(sms-mms email)
 
-redis() { redis-cli --no-auth-warning -e -u "$REDIS_URL" "$@"; }
+redis() { redis_to "$REDIS_URL" -e "$@"; }
 
 open_redis() {
   local setting=REDIS_URL

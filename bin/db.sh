@@ -61,7 +61,7 @@ logs() {
 }
 
 which_database() {
-  psql -X -w -q -A -t -F ' ' "$DATABASE_URL" <<'SQL'
+  psql_to "$DATABASE_URL" -X -w -q -A -t -F ' ' <<'SQL'
 SELECT format('database %s, user %s, server %s:%s, PostgreSQL %s', current_database(), current_user,
               coalesce(host(inet_server_addr()), 'local socket'), coalesce(inet_server_port()::text, '-'),
               current_setting('server_version'))
@@ -72,7 +72,7 @@ reset() {
   if [ "$database_owner" != private ] && [ "${CONFIRM:-}" != yes ]; then
     die "this would drop everything in $(redact "$DATABASE_URL"), which was not started here; CONFIRM=yes does it"
   fi
-  psql -X -w -q -v ON_ERROR_STOP=1 "$DATABASE_URL" <<'SQL'
+  psql_to "$DATABASE_URL" -X -w -q -v ON_ERROR_STOP=1 <<'SQL'
 SET client_min_messages = warning;
 DROP SCHEMA public CASCADE;
 CREATE SCHEMA public;
@@ -96,7 +96,7 @@ main() {
   esac
   open_database
   case $command in
-  shell) exec psql "$DATABASE_URL" "$@" ;;
+  shell) psql_to "$DATABASE_URL" "$@" ;;
   migrate) bin/migrate.sh up ;;
   status) bin/migrate.sh status ;;
   which) which_database && bin/migrate.sh status ;;

@@ -22,7 +22,8 @@ Usage: bin/dead-letters.sh list [FILTER…] [--limit N]
   --dry-run       only counts
   --per-second N  the pace (the setting API_REPLAY_PER_SECOND)
 
-The service is on PORT of this machine, or what BASE_URL names. Exit status: 0 done, 1 not, 2 a wrong command line.
+The service is on PORT of this machine, or what BASE_URL names. Where it asks for a key, API_KEY (environment or .env) is
+one with the scope admin. Exit status: 0 done, 1 not, 2 a wrong command line.
 END
 }
 
@@ -39,7 +40,7 @@ refuse() {
 call() {
   local method=$1 path=$2 status
   shift 2
-  answer=$(curl -sS --noproxy '*' --max-time 30 -X "$method" -w '\n%{http_code}' "$@" "$base_url$path" 2>&1) ||
+  answer=$(curl -sS --noproxy '*' --max-time 30 -K <(key_header) -X "$method" -w '\n%{http_code}' "$@" "$base_url$path" 2>&1) ||
     die "no service answers at $base_url: $(head -n 1 <<<"$answer")"
   status=${answer##*$'\n'}
   answer=${answer%$'\n'*}

@@ -20,12 +20,31 @@ status_of() {
   printf '%s\n' "$line"
 }
 
+# authenticate: says over descriptor 3 who we are, where REDIS_URL (redis://[[user]:password@]host…) has a password.
+authenticate() {
+  local credentials=${REDIS_URL#redis://} part parts=(AUTH) line LC_ALL=C
+  [[ $credentials == *@* ]] || return 0
+  credentials=${credentials%@*}
+  if [ -n "${credentials%%:*}" ]; then parts+=("${credentials%%:*}"); fi
+  parts+=("${credentials#*:}")
+  printf '*%d\r\n' "${#parts[@]}" >&3
+  for part in "${parts[@]}"; do
+    part=${part//\\/\\\\}
+    printf -v part '%b' "${part//%/\\x}" # percent escapes
+    printf '$%d\r\n%s\r\n' "${#part}" "$part" >&3
+  done
+  IFS= read -r line <&3
+  [[ $line == '+OK'* ]]
+}
+
 # has_connection PROGRAM: Redis lists a client of this name. A process names its connections after its instance id, which
 # begins with the host's name.
 has_connection() {
   local address=${REDIS_URL#redis://} length line name=${INSTANCE_ID:-$HOSTNAME-$1-0}
   address=${address%%/*}
+  address=${address##*@}
   exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+  authenticate
   printf 'CLIENT LIST\r\n' >&3
   IFS= read -r length <&3
   [[ $length == '$'* ]]

@@ -8,7 +8,8 @@
 # named after RUN_DIR, and RUN_DIR/postgres is a link to it.
 #
 # It listens on loopback only, without a Unix socket (whose path may hold 107 bytes only). The role messaging_user owns
-# its database and is no superuser: its password is public, and a superuser may run commands as us.
+# its database and is no superuser: its password is public, and a superuser may run commands as us. Nor may it make roles,
+# so those that migrations/0004_roles gives rights to are made here.
 
 as_postgres=()
 if [ "$EUID" = 0 ]; then as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups); fi
@@ -19,7 +20,7 @@ private_database_url() {
 
 # postgres_answers URL: whether a query runs there; otherwise REPLY says why not.
 postgres_answers() {
-  REPLY=$(PGCONNECT_TIMEOUT=3 psql -X -w -q -A -t "$1" -c 'SELECT 1' 2>&1 >/dev/null) && REPLY=
+  REPLY=$(PGCONNECT_TIMEOUT=3 psql_to "$1" -X -w -q -A -t -c 'SELECT 1' 2>&1 >/dev/null) && REPLY=
 }
 
 # postgres_program NAME [VERSION]: prints the path of initdb or postgres, of that version or the newest.
@@ -77,6 +78,7 @@ make_database() {
     "${as_postgres[@]}" "$initdb" -D "$folder/new" --username=postgres --auth=reject \
       --encoding=UTF8 --locale=C.UTF-8 --no-sync
     printf '%s\n' "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password';" \
+      'CREATE ROLE messaging_reader NOLOGIN;' 'CREATE ROLE messaging_persister NOLOGIN;' \
       'CREATE DATABASE messaging_service OWNER messaging_user;' |
       "${as_postgres[@]}" "$postgres" --single -c exit_on_error=on -D "$folder/new" postgres
   ) >"$run_dir/initdb.log" 2>&1 || {

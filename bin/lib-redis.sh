@@ -5,7 +5,7 @@
 private_redis_url() { printf 'redis://127.0.0.1:%s' "$LOCAL_REDIS_PORT"; }
 
 redis_answers() { # URL
-  [ "$(redis-cli --no-auth-warning -u "$1" ping 2>/dev/null)" = PONG ]
+  [ "$(redis_to "$1" ping 2>/dev/null)" = PONG ]
 }
 
 # check_redis_version TEXT: dies below Redis 7.0, which brought the functions that this service is made of.
@@ -44,6 +44,6 @@ start_redis() {
 # use_redis: checks the Redis that REDIS_URL names.
 use_redis() {
   wait_for 5 redis_answers "$REDIS_URL" || die "no Redis answers at $(redact "$REDIS_URL") (setting REDIS_URL)"
-  check_redis_version "$(redis-cli --no-auth-warning -u "$REDIS_URL" info server 2>/dev/null | grep redis_version || true)"
+  check_redis_version "$(redis_to "$REDIS_URL" info server 2>/dev/null | grep redis_version || true)"
   say "using the Redis at $(redact "$REDIS_URL") (REDIS_URL)"
 }

@@ -103,6 +103,7 @@ load_settings() {
   [[ $DRAIN_TIMEOUT_SECS =~ ^[0-9]{1,4}$ ]] || die "DRAIN_TIMEOUT_SECS is '$DRAIN_TIMEOUT_SECS': it must be 1 to 3600"
   setting API_ENABLE_INMEMORY_FALLBACK enable_inmemory_fallback false
   setting RUN_DIR run_dir .run
+  setting API_KEY no_such_key ''
   setting REDIS_URL redis_url ''
   setting DATABASE_URL database_url ''
   unset_if_empty REDIS_URL
@@ -118,7 +119,72 @@ make_run_dir() {
 }
 
 # redact URL: the same without its password.
-redact() { sed -E 's#(://[^:@/]*):[^/]*@#\1:***@#; s#(password=)[^ &]*#\1***#g' <<<"$1"; }
+redact() { sed -E "s#(://[^:@/]*):.*@#\\1:***@#; s#(password=)('[^']*'|[^ &]*)#\\1***#g" <<<"$1"; }
+
+# --- Servers. A program's arguments are there for every user of the machine to read, its environment isn't: so what
+# calls psql and redis-cli takes the password out of the URL first.
+
+# url_decode TEXT: sets REPLY to it without its percent escapes.
+url_decode() {
+  local text=${1//\\/\\\\}
+  printf -v REPLY '%b' "${text//%/\\x}"
+}
+
+# split_password URL: sets `password` to the URL's, decoded ("" where it has none), and REPLY to the rest of it. Takes
+# libpq's keyword strings, too.
+split_password() {
+  local quoted="^(.*[[:blank:]])?password='(([^'\\\\]|\\\\.)*)'(.*)\$" url=$1
+  password=
+  if [[ $url =~ ^([a-z]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
+    url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
+    url_decode "${BASH_REMATCH[2]}"
+    password=$REPLY
+  elif [[ $url == *://* && $url =~ ^(.*[?&])password=([^&]*)(.*)$ ]]; then
+    url=${BASH_REMATCH[1]}${BASH_REMATCH[3]#&}
+    url_decode "${BASH_REMATCH[2]}"
+    password=$REPLY
+  elif [[ $url =~ $quoted ]]; then
+    url=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
+    password=$(sed -E 's/\\(.)/\1/g' <<<"${BASH_REMATCH[2]}")
+  elif [[ $url != *://* && $url =~ ^(.*[[:blank:]])?password=([^[:blank:]]*)(.*)$ ]]; then
+    url=${BASH_REMATCH[1]}${BASH_REMATCH[3]}
+    password=${BASH_REMATCH[2]}
+  fi
+  REPLY=$url
+}
+
+# psql_to URL ARGUMENT…
+psql_to() {
+  local password
+  split_password "$1"
+  PGPASSWORD=${password:-${PGPASSWORD:-}} psql -d "$REPLY" "${@:2}"
+}
+
+# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db].
+redis_to() {
+  local password address user='' database='' options=()
+  split_password "$1"
+  address=${REPLY#redis://}
+  if [[ $address == *@* ]]; then
+    url_decode "${address%@*}"
+    user=$REPLY
+    address=${address##*@}
+  fi
+  if [[ $address == */* ]]; then database=${address#*/}; fi
+  address=${address%%/*}
+  [[ $address =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
+  options=(-h "${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}" -p "${BASH_REMATCH[4]:-6379}")
+  if [ -n "$user" ]; then options+=(--user "$user"); fi
+  if [ -n "$database" ]; then options+=(-n "$database"); fi
+  if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
+  redis-cli --no-auth-warning "${options[@]}" "${@:2}"
+}
+
+# key_header: for `curl -K <(key_header)`: the header with the setting API_KEY, where it is set.
+key_header() {
+  local key=${API_KEY:-}
+  [ -z "$key" ] || printf 'header = "Authorization: Bearer %s"\n' "${key//[\"\\]/}"
+}
 
 # --- Waiting and ports
 

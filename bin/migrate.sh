@@ -71,7 +71,7 @@ run_psql() {
   local errors status=0 line
   exec 3>&1
   errors=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5} PGAPPNAME=migrate \
-    psql -X -w -q -A -t -v ON_ERROR_STOP=1 -f - "$DATABASE_URL" 2>&1 >&3) || status=$?
+    psql_to "$DATABASE_URL" -X -w -q -A -t -v ON_ERROR_STOP=1 -f - 2>&1 >&3) || status=$?
   exec 3>&-
   if [ "$status" -eq 0 ]; then
     if [ -n "$errors" ]; then warn "$errors"; fi

@@ -66,8 +66,8 @@ parse_arguments() {
   done
 }
 
-redis() { redis-cli --no-auth-warning -e -u "$redis_url" "$@"; }
-database() { psql -X -w -q -A -t -F $'\t' -v ON_ERROR_STOP=1 "$database_url" "$@"; }
+redis() { redis_to "$redis_url" -e "$@"; }
+database() { psql_to "$database_url" -X -w -q -A -t -F $'\t' -v ON_ERROR_STOP=1 "$@"; }
 
 connect() {
   redis_url=${REDIS_URL:-$(private_redis_url)}
@@ -147,7 +147,7 @@ find_lost() {
 load_library() {
   local said
   version=$(sha256sum redis/messaging.lua | cut -c 1-12)
-  said=$(sed "s/_dev\\b/_$version/g" redis/messaging.lua | redis-cli --no-auth-warning -u "$redis_url" -x FUNCTION LOAD 2>&1)
+  said=$(sed "s/_dev\\b/_$version/g" redis/messaging.lua | redis_to "$redis_url" -x FUNCTION LOAD 2>&1)
   case $said in
   messaging_* | *'already exists'*) ;;
   *) die "the function library can't be loaded: $said" ;;

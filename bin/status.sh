@@ -39,7 +39,7 @@ readonly none=-
 # ask COMMAND…: a command's answer as JSON; null where Redis refuses it (no such key or group yet).
 ask() {
   local answer
-  answer=$(redis-cli --no-auth-warning -u "$REDIS_URL" --json "$@" 2>/dev/null) || answer=
+  answer=$(redis_to "$REDIS_URL" --json "$@" 2>/dev/null) || answer=
   case $answer in '[' | '[]' | '['* | '{'* | '"'* | [0-9]*) printf '%s' "$answer" ;; *) printf 'null' ;; esac
 }
 
@@ -137,7 +137,7 @@ counters() {
 
 database() {
   heading 'Postgres' "psql -f bin/status.sql"
-  if ! PGCONNECT_TIMEOUT=3 psql -X -w -q -A -t -F $'\t' "$DATABASE_URL" -f bin/status.sql 2>"$errors" |
+  if ! PGCONNECT_TIMEOUT=3 psql_to "$DATABASE_URL" -X -w -q -A -t -F $'\t' -f bin/status.sql 2>"$errors" |
     while IFS=$'\t' read -r name value; do printf '%-24s %s\n' "$name" "$value"; done; then
     printf 'no answer: %s\n' "$(head -n 1 -- "$errors")"
     stuck+=("Postgres doesn't answer")

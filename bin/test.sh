@@ -16,7 +16,7 @@
 #   repeat                                sends so many times over one connection; the last answer counts (a limit's
 #                                         window slides: what a moment ago was too much may just have become free)
 # {{run}} is nine digits unique to the run, {{address}} a client address of its own, {{health_path}} the setting, and
-# {{fill:n}} n times "x". Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
+# {{fill:n}} n times "x". Where the service asks for a key, API_KEY is one with all scopes. Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
 # 2 the cases can't be run.
 # shellcheck source=bin/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -66,7 +66,7 @@ request() {
   shift 3
   : > "$work/headers"
   : > "$work/answer"
-  status=$(curl -sS --max-time 20 --globoff --path-as-is -X "$method" -H 'Expect:' -D "$work/headers" \
+  status=$(curl -sS --max-time 20 --globoff --path-as-is -K <(key_header) -X "$method" -H 'Expect:' -D "$work/headers" \
     -w '%{http_code}\n' "$@" "${urls[@]}" 2> "$work/curl" | tail -n 1) || true
   status=${status:-000}
 }

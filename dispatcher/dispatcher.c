@@ -149,7 +149,7 @@ char *dispatcher_check(const struct settings *settings) {
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         error = provider_url_check(urls[i].url);
         if (error)
-            return xasprintf("%s is '%s': it %s", urls[i].name, urls[i].url, error);
+            return xasprintf("%s: it %s", urls[i].name, error); // not repeated: it may hold a password
     }
     return NULL;
 }

@@ -188,7 +188,7 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     if (strcmp(verdict, "REUSED") == 0) {
         answer_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
     } else if (strcmp(verdict, "LIMITED") == 0) {
-        answer_limited(request, "sender");
+        answer_limited(request, "sender", "");
     } else if (strcmp(verdict, "FULL") == 0) {
         answer_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
     } else {

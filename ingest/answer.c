@@ -17,6 +17,8 @@ static const struct {
     const char *code;
 } errors[] = {
     [API_BAD_REQUEST] = {400, "bad_request"},
+    [API_UNAUTHORIZED] = {401, "unauthorized"},
+    [API_FORBIDDEN] = {403, "forbidden"},
     [API_NOT_FOUND] = {404, "not_found"},
     [API_METHOD_NOT_ALLOWED] = {405, "method_not_allowed"},
     [API_NOT_ACCEPTABLE] = {406, "not_acceptable"},
@@ -58,7 +60,7 @@ static void add_common_headers(struct ingest_request *request) {
     http_add_header(request->http, "Content-Security-Policy",
                     has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
     http_add_header(request->http, "X-Request-Id", request->id);
-    if (has_flag(request, ROUTE_SEND)) {
+    if (has_flag(request, ROUTE_SEND) && request->access == ACCESS_GRANTED) {
         add_number(request, "RateLimit-Limit", request->window.limit);
         add_number(request, "RateLimit-Remaining", request->window.left);
         add_number(request, "RateLimit-Reset", request->window.reset_secs);
@@ -144,12 +146,30 @@ void answer_unavailable(struct ingest_request *request, const char *message, int
     end_error(request, API_SERVICE_UNAVAILABLE, json);
 }
 
-void answer_limited(struct ingest_request *request, const char *whose) {
+void answer_limited(struct ingest_request *request, const char *whose, const char *of_what) {
     counters_add(request->with->counters, COUNTER_RATE_LIMITED, 1);
     add_number(request, "Retry-After", request->window.reset_secs);
-    char message[80];
-    snprintf(message, sizeof message, "this %s's limit is %" PRId64 " a minute", whose, request->window.limit);
+    char message[96];
+    snprintf(message, sizeof message, "this %s's limit is %" PRId64 "%s%s a minute", whose, request->window.limit,
+             of_what[0] != '\0' ? " " : "", of_what);
     answer_error(request, API_RATE_LIMITED, message);
+}
+
+void answer_unauthorized(struct ingest_request *request, const char *challenge, const char *message) {
+    http_add_header(request->http, "WWW-Authenticate", challenge);
+    answer_error(request, API_UNAUTHORIZED, message);
+}
+
+void answer_forbidden(struct ingest_request *request, const char *scope) {
+    char challenge[96], message[64];
+    snprintf(challenge, sizeof challenge, "Bearer realm=\"api\", error=\"insufficient_scope\", scope=\"%s\"", scope);
+    snprintf(message, sizeof message, "this key lacks the scope %s", scope);
+    http_add_header(request->http, "WWW-Authenticate", challenge); // RFC 6750, 3.1
+    struct buf *json = begin_error(request, API_FORBIDDEN, message);
+    buf_puts(json, ",\"details\":{");
+    json_write_member(json, "scope", scope);
+    buf_putc(json, '}');
+    end_error(request, API_FORBIDDEN, json);
 }
 
 void answer_internal_error(struct ingest_request *request) {

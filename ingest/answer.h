@@ -16,6 +16,8 @@ struct ingest_request;
 // api.md, "Errors".
 enum api_error {
     API_BAD_REQUEST,
+    API_UNAUTHORIZED,
+    API_FORBIDDEN,
     API_NOT_FOUND,
     API_METHOD_NOT_ALLOWED,
     API_NOT_ACCEPTABLE,
@@ -47,8 +49,12 @@ void answer_and_close(struct ingest_request *request, enum api_error error, cons
 void answer_bad_field(struct ingest_request *request, const char *field, const char *reason);
 // 503. ambiguous: the send may have been written all the same.
 void answer_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs, bool ambiguous);
-// 429 by request->window; whose is "sender" or "address".
-void answer_limited(struct ingest_request *request, const char *whose);
+// 429 by request->window; whose is "sender" or "address", of what: "" or what is counted, as in "sends".
+void answer_limited(struct ingest_request *request, const char *whose, const char *of_what);
+// 401; challenge is the value of WWW-Authenticate.
+void answer_unauthorized(struct ingest_request *request, const char *challenge, const char *message);
+// 403: the key is not good for scope, which the answer names.
+void answer_forbidden(struct ingest_request *request, const char *scope);
 // 500; what happened is in the log.
 void answer_internal_error(struct ingest_request *request);
 

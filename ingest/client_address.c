@@ -130,6 +130,11 @@ static bool is_trusted(const struct client_address_rules *rules, const struct in
     return false;
 }
 
+bool client_address_is_in(const struct client_address_rules *rules, const char *address) {
+    struct in6_addr parsed;
+    return parse_address(address, &parsed) && is_trusted(rules, &parsed);
+}
+
 // An entry as proxies write it: "a.b.c.d", "a.b.c.d:port", "v6", "[v6]", "[v6]:port".
 static bool parse_entry(const char *text, size_t length, struct in6_addr *out) {
     char entry[ENTRY_SIZE];

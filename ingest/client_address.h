@@ -19,6 +19,9 @@ struct client_address_rules; // TRUSTED_PROXIES, parsed
 struct client_address_rules *client_address_rules_parse(const char *list) MUST_CHECK;
 void client_address_rules_free(struct client_address_rules *rules);
 
+// Whether a numeric address is one of them or in one of their blocks.
+bool client_address_is_in(const struct client_address_rules *rules, const char *address);
+
 // Writes the client's numeric address. forwarded_for is the value of X-Forwarded-For (several headers joined by
 // commas), real_ip that of X-Real-IP; both may be NULL, and count only when peer is trusted. X-Forwarded-For is read
 // from the right, because only what trusted proxies appended can be believed: the first address that isn't a trusted

@@ -16,13 +16,14 @@
 #include "ingest/resources.h"
 #include "shared/library.h"
 
-#define KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:ip:{}")
+#define KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}")
 #define NUMBER_SIZE 24
 
 // Requests of one address that are counted together.
 struct limit_batch {
     struct limiter *limiter;
     char key[KEY_SIZE];
+    int64_t limit;
     struct ingest_request *first, **last;
     int64_t count;
     bool repeated; // the call was sent a second time, after NO_LIBRARY
@@ -37,13 +38,9 @@ struct limiter {
 
 static void on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
-static int64_t limit_of(const struct limiter *limiter) {
-    return limiter->with->settings->rate_limit_per_ip_per_min;
-}
-
 static int send_call(struct limit_batch *batch) {
     char limit[NUMBER_SIZE], count[NUMBER_SIZE];
-    snprintf(limit, sizeof limit, "%" PRId64, limit_of(batch->limiter));
+    snprintf(limit, sizeof limit, "%" PRId64, batch->limit);
     snprintf(count, sizeof count, "%" PRId64, batch->count);
     const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", batch->key, limit, LIMIT_WINDOW_MS_TEXT,
                                count};
@@ -127,10 +124,11 @@ static void on_end_of_turn(uv_idle_t *idle) {
     send_all(idle->data);
 }
 
-static struct limit_batch *batch_of(struct limiter *limiter, const char *client) {
+// kind: "ip" or "key"; limit is the kind's.
+static struct limit_batch *batch_of(struct limiter *limiter, const char *kind, int64_t limit, const char *client) {
     char address[CLIENT_LIMIT_KEY_SIZE], key[KEY_SIZE];
     client_address_limit_key(client, address);
-    snprintf(key, sizeof key, "rate:ip:{%s}", address);
+    snprintf(key, sizeof key, "rate:%s:{%s}", kind, address);
     for (struct limit_batch *batch = limiter->gathering; batch != NULL; batch = batch->next) {
         if (strcmp(batch->key, key) == 0) {
             return batch;
@@ -138,6 +136,7 @@ static struct limit_batch *batch_of(struct limiter *limiter, const char *client)
     }
     struct limit_batch *batch = xcalloc(1, sizeof *batch);
     batch->limiter = limiter;
+    batch->limit = limit;
     memcpy(batch->key, key, sizeof key);
     batch->last = &batch->first;
     batch->next = limiter->gathering;
@@ -145,17 +144,25 @@ static struct limit_batch *batch_of(struct limiter *limiter, const char *client)
     return batch;
 }
 
-void limit_ask(struct ingest_request *request) {
+static void ask(struct ingest_request *request, const char *kind, int64_t limit) {
     struct limiter *limiter = request->with->limiter;
-    struct limit_batch *batch = batch_of(limiter, request->client);
+    struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
     *batch->last = request;
     batch->last = &request->next_limited;
     batch->count++;
     // Until Redis says otherwise, nothing is left: that is what an answer shows while it is away.
-    request->window = (struct rate_window){limit_of(limiter), 0, 1};
+    request->window = (struct rate_window){limit, 0, 1};
     request->limit = LIMIT_ASKED;
     ingest_request_expect_reply(request);
     uv_idle_start(&limiter->end_of_turn, on_end_of_turn);
+}
+
+void limit_ask(struct ingest_request *request) {
+    ask(request, "ip", request->with->settings->rate_limit_per_ip_per_min);
+}
+
+void limit_ask_failures(struct ingest_request *request) {
+    ask(request, "key", request->with->settings->api_key_failures_per_min);
 }
 
 struct limiter *limiter_create(uv_loop_t *loop, struct ingest_resources *with) {

@@ -27,9 +27,11 @@ enum limit_state {
     LIMIT_UNKNOWN,  // Redis is away or refused the call
 };
 
-// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop. request->limit
-// is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
+// Counts a POST or PUT of the request's client address, with what else it sends in this turn of the loop.
+// request->limit is LIMIT_ASKED until the reply, which leads to ingest_request_proceed.
 void limit_ask(struct ingest_request *request);
+// The same for one that came with a wrong key or signature, by the address's limit of those.
+void limit_ask_failures(struct ingest_request *request);
 
 // One a thread; with outlives it.
 struct limiter *limiter_create(uv_loop_t *loop, struct ingest_resources *with);

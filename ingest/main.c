@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "ingest/access.h"
+#include "ingest/api_keys.h"
 #include "ingest/client_address.h"
 #include "ingest/readiness.h"
 #include "ingest/worker.h"
@@ -28,6 +30,7 @@
 struct ingest {
     struct settings settings;
     struct client_address_rules *trusted_proxies;
+    struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     struct http_peers *peers;
     atomic_int event_clients; // that GET /api/events serves now
@@ -43,6 +46,34 @@ static _Noreturn void refuse_setting(const char *name, const char *reason) {
     exit(EXIT_BAD_SETTING);
 }
 
+// "https://host/path" → its part before a '/' at the end. Neither user nor query has a place in what Twilio calls.
+static void check_public_url(char *url) {
+    const char *host = strstr(url, "://");
+    bool known = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    if (*url == '\0') {
+        return;
+    }
+    if (!known || strcspn(host + 3, "/") == 0 || strpbrk(url, "@?# ") != NULL) {
+        refuse_setting("WEBHOOK_PUBLIC_URL", "must be http:// or https://, a host and perhaps a path, nothing more");
+    }
+    size_t length = strlen(url);
+    if (url[length - 1] == '/') {
+        url[length - 1] = '\0';
+    }
+}
+
+static void read_keys(struct ingest *ingest) {
+    const struct settings *settings = &ingest->settings;
+    char *error = NULL;
+    if (settings->api_keys[0] != '\0' || settings->api_keys_file[0] != '\0') {
+        ingest->keys = api_keys_create(settings->api_keys, settings->api_keys_file, &error);
+    }
+    if (error != NULL) { // it names the setting
+        fprintf(stderr, "ingest: %s\n", error);
+        exit(EXIT_BAD_SETTING);
+    }
+}
+
 static void check_settings(struct ingest *ingest) {
     const char *reason = redis_url_check(ingest->settings.redis_url);
     if (reason != NULL) {
@@ -55,6 +86,36 @@ static void check_settings(struct ingest *ingest) {
     ingest->trusted_proxies = client_address_rules_parse(ingest->settings.trusted_proxies);
     if (ingest->trusted_proxies == NULL) {
         refuse_setting("TRUSTED_PROXIES", "must be addresses and CIDR blocks joined by commas");
+    }
+    check_public_url(ingest->settings.webhook_public_url);
+    read_keys(ingest);
+}
+
+static bool is_loopback(const char *address) {
+    struct client_address_rules *loopback = client_address_rules_parse("127.0.0.0/8,::1");
+    bool inside = client_address_is_in(loopback, address);
+    client_address_rules_free(loopback);
+    return inside;
+}
+
+// Doors that stand open are said once, at start: of a port that other machines reach, as an error.
+static void tell_of_doors(const struct ingest *ingest) {
+    const struct settings *settings = &ingest->settings;
+    const char *const webhooks[PROVIDER_COUNT] = {"WEBHOOK_SMS_SECRET", "WEBHOOK_EMAIL_SECRET"};
+    if (ingest->keys == NULL) {
+        bool near = is_loopback(settings->bind_address);
+        log_event(
+            near ? LOG_WARN : LOG_ERROR, "keys_off",
+            "%s %s port %d may send, read and replay, and set the mock: neither API_KEYS nor API_KEYS_FILE is set",
+            near ? "whoever reaches" : "ANY MACHINE that reaches", settings->bind_address, (int)settings->port);
+        return;
+    }
+    log_info("keys_on", "%zu keys are good for /api", api_keys_count(ingest->keys));
+    for (unsigned i = 0; i < PROVIDER_COUNT; i++) {
+        if (!access_signs(settings, i)) {
+            log_warn("webhooks_open", "webhooks of %s are believed without a signature: %s is not set",
+                     provider_name((enum provider)i), webhooks[i]);
+        }
     }
 }
 
@@ -94,6 +155,7 @@ static void create_workers(struct ingest *ingest) {
     const struct ingest_shared shared = {
         .settings = settings,
         .trusted_proxies = ingest->trusted_proxies,
+        .keys = ingest->keys,
         .readiness = ingest->readiness,
         .event_clients = &ingest->event_clients,
         .peers = ingest->peers,
@@ -141,6 +203,20 @@ static void on_hurry(void *argument) {
     stop_workers(argument, true);
 }
 
+static void on_reload(void *argument) {
+    struct ingest *ingest = argument;
+    if (ingest->keys == NULL) {
+        return;
+    }
+    char *error = api_keys_reload(ingest->keys);
+    if (error == NULL) {
+        log_info("keys_read", "%zu keys are good for /api", api_keys_count(ingest->keys));
+    } else {
+        log_error("keys_refused", "%s; the keys stay what they were", error);
+        free(error);
+    }
+}
+
 static void on_worker_ended(uv_async_t *handle) {
     struct ingest *ingest = handle->data;
     for (unsigned i = 0; i < ingest->count; i++) {
@@ -160,6 +236,7 @@ static void begin_watch(struct ingest *ingest) {
     ingest->process.loop = &ingest->loop;
     ingest->process.on_drain = on_drain;
     ingest->process.on_hurry = on_hurry;
+    ingest->process.on_reload = on_reload;
     ingest->process.argument = ingest;
     process_watch(&ingest->process, &ingest->settings);
 }
@@ -170,6 +247,7 @@ int main(int argc, char **argv) {
                                "Takes sends and webhooks into Redis and serves reads from Postgres.");
     check_settings(&ingest);
     process_start(&ingest.settings, "ingest");
+    tell_of_doors(&ingest);
 
     uv_loop_init(&ingest.loop);
     uv_async_init(&ingest.loop, &ingest.worker_ended, on_worker_ended);
@@ -190,6 +268,7 @@ int main(int argc, char **argv) {
     readiness_free(ingest.readiness);
     http_peers_destroy(ingest.peers);
     client_address_rules_free(ingest.trusted_proxies);
+    api_keys_free(ingest.keys);
     settings_free(&ingest.settings);
     return status;
 }

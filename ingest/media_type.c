@@ -11,17 +11,24 @@ static const char *skip_space(const char *text) {
     return text + strspn(text, " \t");
 }
 
-bool media_type_is_json(const char *content_type) {
-    static const char json[] = "application/json";
+static bool is_type(const char *content_type, const char *type) {
     if (content_type == NULL) {
         return false;
     }
     content_type = skip_space(content_type);
-    if (strncasecmp(content_type, json, sizeof json - 1) != 0) {
+    if (strncasecmp(content_type, type, strlen(type)) != 0) {
         return false;
     }
-    const char *rest = skip_space(content_type + sizeof json - 1);
+    const char *rest = skip_space(content_type + strlen(type));
     return *rest == '\0' || *rest == ';';
+}
+
+bool media_type_is_json(const char *content_type) {
+    return is_type(content_type, "application/json");
+}
+
+bool media_type_is_form(const char *content_type) {
+    return is_type(content_type, "application/x-www-form-urlencoded");
 }
 
 // "0.5" → 500; whatever isn't a qvalue counts as 1.

@@ -108,7 +108,11 @@ void ingest_request_on_headers(void *argument, struct http_request *http) {
     take_id(request);
     find_client(request);
     request->found = route_find(http_method(http), http_path(http), with->settings->health_path, &request->match);
-    if (has_flag(request, ROUTE_BODY)) {
+    if (request->found != ROUTE_FOUND) {
+        return;
+    }
+    access_read_headers(request);
+    if (request->access == ACCESS_GRANTED && has_flag(request, ROUTE_BODY)) {
         limit_ask(request); // its reply travels while the body arrives
     }
 }
@@ -118,6 +122,7 @@ void ingest_request_on_request(void *argument, struct http_request *http, enum h
     struct ingest_request *request = http_context(http);
     request->has_arrived = true;
     request->body = body;
+    access_read_body(request);
     ingest_request_proceed(request);
 }
 
@@ -185,7 +190,7 @@ static bool check_limit(struct ingest_request *request) {
     if (request->limit == LIMIT_UNKNOWN) {
         answer_unavailable(request, "Redis is unreachable", 1, false);
     } else if (request->limit == LIMIT_REFUSED) {
-        answer_limited(request, "address");
+        answer_limited(request, "address", "");
     } else {
         return true;
     }
@@ -233,7 +238,8 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
-    check_framing, check_time, check_route, check_draining, check_limit, check_media_type, check_size, check_accept,
+    check_framing, check_time,       check_route, check_draining, access_check,
+    check_limit,   check_media_type, check_size,  check_accept,
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ingest/access.h"
+#include "ingest/api_keys.h"
 #include "ingest/client_address.h"
 #include "ingest/limits.h"
 #include "ingest/paging.h"
@@ -29,8 +31,11 @@ struct ingest_request {
     char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
     char client[CLIENT_ADDRESS_SIZE];
 
+    enum access access;
+    struct api_key_owner key; // whose the request is, where keys are configured; name "": nobody's
+
     enum limit_state limit;
-    struct rate_window window;           // the address's; the sender's once it was evaluated
+    struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
     struct ingest_request *next_limited; // counted by the same call (limits.c)
     bool has_arrived;                    // on_request came; `body` is valid
     enum http_body_state body;

@@ -11,7 +11,7 @@
 
 // Their names are logged, their values never.
 static const char *const sensitive[] = {
-    "Authorization", "Proxy-Authorization", "Cookie", "X-API-Key", "X-Twilio-Signature",
+    "Authorization", "Proxy-Authorization", "Cookie", "X-API-Key", "X-Signature", "X-Twilio-Signature",
 };
 
 #define SENSITIVE_SIZE 256
@@ -46,6 +46,7 @@ void ingest_request_log(const struct ingest_request *request, unsigned status) {
     log_int(line, "duration_us", clock_monotonic_us() - http_started_us(request->http));
     log_str(line, "client_ip", request->client);
     log_str(line, "correlation_id", request->id);
+    log_str(line, "key_name", request->key.name);
     log_int(line, "header_count", http_header_count(request->http));
     log_str(line, "sensitive_headers", names.text);
     log_str(line, "message_id", request->message_id);

@@ -11,6 +11,7 @@
 #include "shared/settings.h"
 
 struct acceptor;
+struct api_keys;
 struct event_hub;
 struct client_address_rules;
 struct ingest_request;
@@ -19,10 +20,11 @@ struct reader;
 struct readiness;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the two const members, and readiness and event_clients, which are atomic.
+// the two const members, keys, which has a lock, and readiness and event_clients, which are atomic.
 struct ingest_resources {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
+    struct api_keys *keys; // of all threads; NULL: /api asks for none
     struct readiness *readiness;
     struct redis_link *redis;
     struct limiter *limiter;

@@ -2,24 +2,28 @@
 #ifndef INGEST_ROUTES_H
 #define INGEST_ROUTES_H
 
+#include "ingest/api_keys.h"
 #include "shared/mem.h"
 
 struct ingest_request;
 
 enum route_flag {
-    ROUTE_JSON = 1,        // a GET of a JSON resource: 406 where Accept admits none
-    ROUTE_INCOMING = 2,    // brings a message: refused while the process drains
-    ROUTE_SEND = 4,        // its answers carry RateLimit headers
-    ROUTE_BODY = 8,        // POST or PUT: has a JSON body and counts against the address's limit
-    ROUTE_EMPTY_BODY = 16, // with ROUTE_BODY: the body may be left out, and its type with it
-    ROUTE_EVENTS = 32,     // a GET of text/event-stream: 406 where Accept admits none
-    ROUTE_PAGE = 64,       // HTML that brings a style, a script and frames of its own; anything else may do nothing
+    ROUTE_JSON = 1,          // a GET of a JSON resource: 406 where Accept admits none
+    ROUTE_INCOMING = 2,      // brings a message: refused while the process drains
+    ROUTE_SEND = 4,          // its answers carry RateLimit headers
+    ROUTE_BODY = 8,          // POST or PUT: has a JSON body and counts against the address's limit
+    ROUTE_EMPTY_BODY = 16,   // with ROUTE_BODY: the body may be left out, and its type with it
+    ROUTE_EVENTS = 32,       // a GET of text/event-stream: 406 where Accept admits none
+    ROUTE_PAGE = 64,         // HTML that brings a style, a script and frames of its own; anything else may do nothing
+    ROUTE_WEBHOOK_SMS = 128, // signed, where WEBHOOK_SMS_SECRET is set
+    ROUTE_WEBHOOK_EMAIL = 256,
 };
 
 struct route {
     const char *method; // GET serves HEAD too
     const char *pattern;
     void (*handle)(struct ingest_request *request); // answers, at once or later
+    enum api_scope scope;                           // what a key must be good for, where keys are configured
     unsigned flags;
 };
 

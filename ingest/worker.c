@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "ingest/accept.h"
+#include "ingest/access.h"
 #include "ingest/durability.h"
 #include "ingest/events.h"
 #include "ingest/limits.h"
@@ -166,6 +167,7 @@ static struct http_server *serve(struct ingest_worker *worker, const struct inge
         .is_exempt = is_exempt,
         .max_body = (size_t)worker->with.settings->max_body_bytes,
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
+        .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
         .on_headers = on_headers,
         .on_request = on_request,
         .on_done = on_done,
@@ -178,6 +180,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     struct ingest_worker *worker = xcalloc(1, sizeof *worker);
     worker->with.settings = shared->settings;
     worker->with.trusted_proxies = shared->trusted_proxies;
+    worker->with.keys = shared->keys;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
     worker->ended = shared->ended;

@@ -10,6 +10,7 @@
 #include "shared/mem.h"
 #include "shared/settings.h"
 
+struct api_keys;
 struct http_peers;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
@@ -18,6 +19,7 @@ struct ingest_worker; // one thread with all that it needs; workers share nothin
 struct ingest_shared {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
+    struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     atomic_int *event_clients;
     struct http_peers *peers; // how many connections each address holds, over all workers

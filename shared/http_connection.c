@@ -154,6 +154,7 @@ static void go(struct http_connection *connection) {
     http_server_run_soon(server);
     if (--server->connections == 0)
         http_server_sweep(server, false);
+    free(connection->kept_target);
     free(connection);
 }
 
@@ -177,5 +178,9 @@ void *http_connection_note_target(void *cls, const char *target, struct MHD_Conn
     (void)cls;
     place->target = target;
     place->target_length = target ? strlen(target) : 0;
+    if (place->server->options.keep_target && target) {
+        free(place->kept_target); // of a request that was none
+        place->kept_target = xstrdup(target);
+    }
     return NULL;
 }

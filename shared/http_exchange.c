@@ -119,6 +119,8 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
     request->connection = connection;
     request->place = http_connection_of(connection);
     request->place->request = request;
+    request->target = request->place->kept_target;
+    request->place->kept_target = NULL;
     request->path = url;
     request->method = method;
     request->started_us = clock_monotonic_us();
@@ -235,5 +237,6 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     buf_free(&request->body);
     buf_free(&request->headers);
     buf_free(&request->stream.unsent);
+    free(request->target);
     free(request);
 }

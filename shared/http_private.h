@@ -33,7 +33,8 @@ struct http_connection {
     int fd;
     const char *target; // of the request line as it came, and its length; while that is being parsed
     size_t target_length;
-    bool is_counted; // in server->options.peers, under `network`
+    char *kept_target; // a copy of it, until the request takes it over; NULL unless keep_target
+    bool is_counted;   // in server->options.peers, under `network`
     struct in6_addr network;
 };
 
@@ -77,6 +78,7 @@ struct http_request {
     struct MHD_Connection *connection;
     struct http_connection *place; // its connection, as http_connection.c knows it
     const char *method, *path;     // libmicrohttpd's, until the request's end
+    char *target;                  // keep_target; else NULL
     struct buf body;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;

@@ -14,6 +14,10 @@ const char *http_path(const struct http_request *request) {
     return request->path;
 }
 
+const char *http_target(const struct http_request *request) {
+    return request->target;
+}
+
 const char *http_header(const struct http_request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }

@@ -45,6 +45,7 @@ struct http_server_options {
     // What is due within so long, whatever trickles in: a request's head, from the connection's begin or the end of the
     // answer before; its body, from the end of its head. A connection on which nothing moves is closed as well.
     int64_t request_timeout_ms;
+    bool keep_target;                                                 // for http_target
     void (*on_headers)(void *argument, struct http_request *request); // may be NULL
     void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
     void (*on_done)(void *argument, struct http_request *request); // may be NULL
@@ -72,6 +73,8 @@ void http_server_destroy(struct http_server *server);
 const char *http_method(const struct http_request *request);
 // Percent-decoded, without the query. "%00" stays as it is, here and in http_query, so that no NUL cuts a string short.
 const char *http_path(const struct http_request *request);
+// The request's target as it was sent, with its query and its escapes; NULL unless keep_target.
+const char *http_target(const struct http_request *request);
 // A header by its name in any case, or NULL. With several of that name: the first.
 const char *http_header(const struct http_request *request, const char *name);
 unsigned http_header_count(const struct http_request *request);

@@ -12,6 +12,7 @@ static size_t plain_run(const char *text, size_t length) {
         // clang-format on
         ['"'] = 1,
         ['\\'] = 1,
+        [0x7f] = 1,
     };
     size_t run = 0;
     while (run < length && (signed char)text[run] >= 0 && !special[(unsigned char)text[run]]) {
@@ -34,6 +35,11 @@ static void write_escape(struct buf *out, char c) {
     }
 }
 
+// U+0080 to U+009F: JSON lets them stand, but a terminal that shows a log may obey them, as it does ESC.
+static bool is_control(const char *sequence) {
+    return (unsigned char)sequence[0] == 0xc2 && (unsigned char)sequence[1] < 0xa0;
+}
+
 void json_write_stringn(struct buf *out, const char *text, size_t length) {
     buf_reserve(out, length + 2);
     buf_putc(out, '"');
@@ -51,7 +57,9 @@ void json_write_stringn(struct buf *out, const char *text, size_t length) {
             continue;
         }
         size_t sequence = unicode_sequence(text + at, length - at);
-        if (sequence > 0) {
+        if (sequence == 2 && is_control(text + at)) {
+            write_escape(out, text[at + 1]);
+        } else if (sequence > 0) {
             buf_append(out, text + at, sequence);
         } else {
             buf_puts(out, "\xef\xbf\xbd"); // U+FFFD

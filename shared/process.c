@@ -107,9 +107,11 @@ static void on_stop(uv_signal_t *handle, int number) {
 }
 
 static void on_hangup(uv_signal_t *handle, int number) {
-    (void)handle;
+    struct process *process = handle->data;
     (void)number;
     log_reopen();
+    if (process->on_reload)
+        process->on_reload(process->argument);
 }
 
 void process_watch(struct process *process, const struct settings *settings) {

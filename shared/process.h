@@ -16,6 +16,8 @@ struct process {
     // A second signal, or the drain took longer than DRAIN_TIMEOUT_SECS: let go of everything now, then
     // process_finished.
     void (*on_hurry)(void *argument);
+    // SIGHUP, after the log was opened again. May be NULL.
+    void (*on_reload)(void *argument);
     void *argument;
     // its own
     uv_signal_t terminate, interrupt, hangup;

@@ -24,6 +24,15 @@ static void fail_with(struct redis_link *link, const char *what, const redisRepl
     free(why);
 }
 
+// The same with the reply's code alone: what follows may repeat what was sent, and that was a password.
+static void fail_with_code(struct redis_link *link, const char *what, const redisReply *reply) {
+    bool error = reply->type == REDIS_REPLY_ERROR;
+    char *why = xasprintf("%s: %.*s", what, error ? (int)strcspn(reply->str, " ") : 19,
+                          error ? reply->str : "an unexpected reply");
+    redis_link_fail(link, why);
+    free(why);
+}
+
 // Redis's answer to whatever comes first where it wants a password and REDIS_URL has none.
 static bool refused_without_password(struct redis_link *link, const redisReply *reply) {
     if (!is_error(reply, "NOAUTH"))
@@ -39,7 +48,7 @@ static void on_auth(void *argument, enum redis_result result, const redisReply *
     if (is_error(reply, "WRONGPASS"))
         fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
     else
-        fail_with(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
+        fail_with_code(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
 }
 
 static void on_select(void *argument, enum redis_result result, const redisReply *reply) {
@@ -70,6 +79,9 @@ static void on_library(void *argument, enum redis_result result, const redisRepl
         return;
     // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
     if (is_error(reply, "OOM"))
+        return;
+    // A user that may not load it relies on whoever did.
+    if (is_error(reply, "NOPERM"))
         return;
     if (strstr(reply->str, "unknown command"))
         fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);

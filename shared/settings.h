@@ -9,6 +9,8 @@
 #include "shared/mem.h"
 #include "shared/message.h"
 
+enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
+
 // How the mock of one provider behaves.
 struct mock_settings {
     int64_t timeout_pct, error_pct, ratelimit_pct; // shares of the calls, percent
@@ -35,6 +37,12 @@ struct settings {
     int64_t idempotency_ttl_secs;
     int64_t conversation_snippet_length;
     char *trusted_proxies; // comma-separated addresses and CIDR blocks
+    char *api_keys;        // "": none; see ingest/api_keys.h
+    char *api_keys_file;   // "": none
+    int64_t api_key_failures_per_min;
+    char *webhook_secrets[PROVIDER_COUNT][WEBHOOK_SECRETS]; // "": none
+    int64_t webhook_tolerance_secs;
+    char *webhook_public_url; // "": not known
     int64_t events_max_clients;
     int64_t events_max_unsent_bytes; // a client of GET /api/events
     int64_t events_heartbeat_secs;
@@ -84,6 +92,7 @@ struct settings {
     int64_t drain_timeout_secs;
     // bin/ only; listed so that the one table is whole
     char *run_dir;
+    char *api_key;
     int64_t status_max_age_secs;
     int64_t local_redis_port;
     int64_t local_postgres_port;

@@ -189,6 +189,7 @@ function dispatch(block) {
 }
 
 async function readEvents() {
+  const used = key;
   const headers = headersWith({ Accept: 'text/event-stream' });
   if (lastEventId !== null) headers.set('Last-Event-ID', lastEventId);
   stream = new AbortController();
@@ -197,7 +198,7 @@ async function readEvents() {
   heard = Date.now();
   try {
     const response = await fetch('/api/events', { headers, cache: 'no-store', signal });
-    if (response.status === 401) return await askForKey();
+    if (response.status === 401) return used === key ? await askForKey() : undefined; // meanwhile there is another
     if (response.status === 400) lastEventId = null;
     if (!response.ok) throw new ApiError(response.status);
     showLive('on', 'Live');

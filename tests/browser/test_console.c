@@ -257,27 +257,34 @@ START_TEST(a_service_that_goes_away_is_said_and_found_again) {
 }
 END_TEST
 
-// Stands for the keys that a release with keys will ask for.
-static const char guard[] = "const real = window.fetch; window.asked = [];"
-                            "window.fetch = async (url, options) => {"
-                            "  const key = new Headers(options?.headers).get('Authorization');"
-                            "  window.asked.push(key);"
-                            "  return key === 'Bearer secret-key' ? real(url, options) : new "
-                            "Response('{\"code\":\"unauthorized\"}', {status: 401});"
-                            "};";
+// Of "secret-key": printf %s secret-key | sha256sum
+#define KEY_HASH "85dbe15d75ef9308c7ae0f33c7a324cc6f4bf519a2ed2f3027bd33c140a4f9aa"
 
+// An ingest that asks for keys: a wrong one is asked for again, the right one opens reads, events and sends.
 START_TEST(where_a_key_is_asked_for_it_is_kept_in_memory_only_and_sent) {
-    browser_run(browser, guard);
-    browser_click(browser, "#conversations button");
+    stack_start_with(stack, "ingest-2", (const char *const[]){"API_KEYS=console:send+read+admin:" KEY_HASH, NULL});
+    char *url = xasprintf("http://127.0.0.1:%u/", stack_port(stack, "ingest-2"));
+    browser_go(browser, url);
+    free(url);
     WAIT_FOR(30000, sees("#key-dialog[open]"));
+    ck_assert(browser_is(browser, "document.querySelector('#live').dataset.state === 'off'"));
+    browser_type(browser, "#key-input", "wrong-key" KEY_ENTER);
+    WAIT_FOR(30000,
+             sees("#key-dialog[open]") && stack_log_about(stack, "ingest-2", "access_refused", "unknown key") > 0);
     browser_type(browser, "#key-input", "secret-key" KEY_ENTER);
-    WAIT_FOR(30000, sees(".messages .bubble"));
+    WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'on'"));
+    WAIT_FOR(30000, sees("#conversations button"));
     ck_assert(!sees("#key-dialog[open]"));
-    ck_assert(browser_is(browser, "window.asked.includes('Bearer secret-key')"));
+    write_new(OURS, THEIRS, "Under a key");
+    WAIT_FOR(30000, reads(".message.outbound .bubble", "Under a key"));
+    WAIT_FOR(30000, sees(SENT));
     ck_assert(
         browser_is(browser, "localStorage.length === 0 && sessionStorage.length === 0 && document.cookie === ''"));
     ck_assert(browser_is(browser, "!document.documentElement.outerHTML.includes('secret-key')"));
     ck_assert(browser_is(browser, "document.querySelector('#key-input').value === ''"));
+    browser_go(browser, "about:blank");
+    stack_stop(stack, "ingest-2");
+    free(browser_complaints(browser)); // of the 401s
 }
 END_TEST
 

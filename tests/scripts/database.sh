@@ -21,6 +21,11 @@ counts_are_exact() {
   [ "$(count "conversations c WHERE message_count <> (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id)")" = 0 ]
 }
 resets() { target db-reset && [ "$(count conversations)" = 0 ]; }
+roles_have_rights() {
+  [ "$(psql -X -q -A -t "$url" -c "SELECT has_table_privilege('messaging_reader', 'messages', 'SELECT'),
+    has_table_privilege('messaging_persister', 'messages', 'INSERT'),
+    has_table_privilege('messaging_reader', 'messages', 'INSERT')")" = 't|t|f' ]
+}
 as_foreign() { DATABASE_URL=$url target "$@"; }
 refuses_to_reset() { fails_saying CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" -gt 0 ]; }
 resets_when_confirmed() { CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" = 0 ]; }
@@ -30,6 +35,7 @@ it 'starts the private Postgres and says so' prints "starting Postgres on port $
 it 'applies the migrations' target migrate-apply
 it 'shows them' prints 0001 target migrate-status
 it 'shows which database it is' prints "server 127.0.0.1:$LOCAL_POSTGRES_PORT" target migrate-status-client
+it 'gives the roles of ingest and the persister their rights' roles_have_rights
 it 'seeds the demo data' seeds
 it 'seeds it once only' seeds_once
 it 'counts the messages of each conversation exactly' counts_are_exact
@@ -38,6 +44,7 @@ it 'refuses to reset a database that is not private' refuses_to_reset
 it 'resets it with CONFIRM=yes' resets_when_confirmed
 it 'seeds again' seeds
 it 'resets the private one' resets
+it 'gives the roles their rights again' roles_have_rights
 it 'shows the log' prints 'ready to accept connections' target db-logs
 it 'stops the private one' target db-down
 it 'keeps its data' prints 'PostgreSQL' target migrate-status-client

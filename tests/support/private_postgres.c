@@ -83,6 +83,15 @@ struct child *postgres_start(const char *folder, uint16_t port, const char *cons
     return child;
 }
 
+void postgres_ask_for_passwords(const char *folder) {
+    char *path = xasprintf("%s/postgres/pg_hba.conf", folder);
+    FILE *out = fopen(path, "w");
+    ck_assert_msg(out != NULL, "%s: %s", path, strerror(errno));
+    fputs("host all postgres,messaging_user 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n", out);
+    ck_assert_int_eq(fclose(out), 0);
+    free(path);
+}
+
 static void run_sql(const char *url, const char *sql) {
     PGconn *link = PQconnectdb(url);
     PGresult *result = PQexec(link, sql);
@@ -140,6 +149,8 @@ void postgres_make_template(const char *root) {
         struct child *postgres = postgres_start(template, port, NULL);
         char *admin = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", port);
         run_sql(admin, "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password'");
+        run_sql(admin, "CREATE ROLE messaging_reader NOLOGIN");
+        run_sql(admin, "CREATE ROLE messaging_persister NOLOGIN");
         run_sql(admin, "CREATE DATABASE messaging_service OWNER messaging_user");
         migrate(template, port);
         child_signal(postgres, SIGINT);

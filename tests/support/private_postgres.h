@@ -19,6 +19,8 @@ void postgres_copy_template(const char *root, const char *folder);
 // Starts it on that port and waits until it takes queries. settings ("name=value", NULL-terminated, may be NULL) are
 // laid over the ones said above.
 struct child *postgres_start(const char *folder, uint16_t port, const char *const *settings);
+// In the server of <folder>, once it gets its SIGHUP, everybody but postgres and messaging_user needs a password.
+void postgres_ask_for_passwords(const char *folder);
 // postgres://…@127.0.0.1:<port>/messaging_service, owned by the caller.
 char *postgres_url(uint16_t port);
 

@@ -20,12 +20,13 @@ static uv_loop_t loop;
 static struct http_server *server;
 static uint16_t port;
 static struct http_peers *peers; // NULL: any number of one address
+static bool keeps_target;        // of the next server
 
 // What the owner under test saw and does.
 static struct {
     int headers, requests, dones, dones_unanswered;
     enum http_body_state state;
-    char method[16], path[256], query[64], header[64], peer[64];
+    char method[16], path[256], query[64], header[64], peer[64], target[64];
     unsigned query_count, header_count;
     size_t body_length;
     char body_start[16];
@@ -51,6 +52,7 @@ static void note(struct http_request *request, enum http_body_state state) {
     snprintf(seen.query, sizeof seen.query, "%s", query ? query : "(none)");
     snprintf(seen.header, sizeof seen.header, "%s", header ? header : "(none)");
     snprintf(seen.peer, sizeof seen.peer, "%s", http_peer(request));
+    snprintf(seen.target, sizeof seen.target, "%s", http_target(request) ? http_target(request) : "(none)");
     snprintf(seen.body_start, sizeof seen.body_start, "%s", http_body(request, &seen.body_length));
     seen.header_count = http_header_count(request);
     ck_assert_int_gt(http_started_us(request), 0);
@@ -105,6 +107,7 @@ static void start_on(const char *address) {
         .is_exempt = is_exempt,
         .max_body = MAX_BODY,
         .request_timeout_ms = 1000,
+        .keep_target = keeps_target,
         .on_headers = on_headers,
         .on_request = on_request,
         .on_done = on_done,
@@ -824,6 +827,47 @@ START_TEST(the_any_address_of_ipv6_takes_ipv4_too_and_shows_it_as_such) {
 }
 END_TEST
 
+START_TEST(the_target_is_kept_as_it_was_sent_where_that_is_asked_for) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /a%20b?q=1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_str_eq(seen.target, "(none)");
+    client_close(&client);
+    http_server_destroy(server);
+    keeps_target = true;
+    start_on("127.0.0.1");
+    client_open(&client);
+    client_say(&client, "POST /a%20b?q=%2B1&z HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_str_eq(seen.target, "/a%20b?q=%2B1&z");
+    ck_assert_str_eq(seen.path, "/a b");
+    ck_assert_str_eq(seen.query, "+1");
+    client_say(&client, "GET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, (client_turn(&client), strcmp(seen.target, "/next") == 0));
+    ck_assert_str_eq(seen.target, "/next");
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_target_whose_request_never_begins_is_let_go_of) {
+    struct client client;
+    http_server_destroy(server);
+    keeps_target = true;
+    start_on("127.0.0.1");
+    client_open(&client);
+    client_say(&client, "GET /a HTTP/1.1\r\nHost: h\r\nX-Half: "); // a leak would be the sanitizer's to find
+    run_for(&loop, 50);
+    client_close(&client);
+    client_open(&client);
+    client_say(&client, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    client_close(&client);
+    ck_assert_int_eq(seen.dones, 1);
+    ck_assert_uint_eq(http_server_pending(server), 0);
+}
+END_TEST
+
 Suite *suite_http_server(void);
 
 Suite *suite_http_server(void) {
@@ -831,6 +875,8 @@ Suite *suite_http_server(void) {
     TCase *tcase = tcase_create("http_server");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, the_target_is_kept_as_it_was_sent_where_that_is_asked_for);
+    tcase_add_test(tcase, a_target_whose_request_never_begins_is_let_go_of);
     tcase_add_test(tcase, a_stream_goes_out_piece_by_piece_and_ends_when_it_is_told_to);
     tcase_add_test(tcase, a_stream_to_a_client_of_http_1_0_ends_with_its_connection);
     tcase_add_test(tcase, more_than_may_wait_drops_the_streams_client);

@@ -314,8 +314,8 @@ END_TEST
 
 START_TEST(a_written_string_is_escaped) {
     struct buf out = {0};
-    json_write_stringn(&out, "a\"b\\c/\b\f\n\r\t\x01\x1f\x7f\0z", 16);
-    ck_assert_str_eq(out.data, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\\u0000z\"");
+    json_write_stringn(&out, "a\"b\\c/\b\f\n\r\t\x01\x1f\x7f\0\xc2\x9b\xc2\xa0z", 20);
+    ck_assert_str_eq(out.data, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\\u0000\\u009b\xc2\xa0z\"");
     buf_clear(&out);
     json_write_string(&out, "");
     ck_assert_str_eq(out.data, "\"\"");

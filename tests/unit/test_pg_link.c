@@ -148,6 +148,7 @@ START_TEST(a_good_url_passes) {
         "postgresql:///db?host=/var/run/postgresql",
         "host=a port=5 password='x y'",
         "postgres://a,b/db?target_session_attrs=any",
+        "postgres://user:a%40b%2Fc@a:1,b:2/db?sslmode=verify-full&sslrootcert=root.crt&channel_binding=require",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         ck_assert_ptr_null(pg_url_check(good[i]));
@@ -161,6 +162,8 @@ START_TEST(what_is_wrong_with_a_url_is_said_without_its_password) {
         "postgres://user:s3cret@[::1/db",
         "password=s3cret nonsense=s3cret",
         "password='s3cret",
+        "postgres://user:s3cret/more@host:5432/db",
+        "postgres://user:12/s3cret@host:5432/db",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char *line = pg_url_check(bad[i]);

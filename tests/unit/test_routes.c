@@ -117,6 +117,42 @@ START_TEST(accept_is_weighed_by_its_most_specific_range) {
 }
 END_TEST
 
+// What a key must be good for. Whoever adds a route below /api must think of it here.
+START_TEST(each_route_below_api_but_the_webhooks_asks_for_a_scope) {
+    static const struct {
+        const char *method, *path;
+        enum api_scope scope;
+    } cases[] = {
+        {"POST", "/api/messages/sms", SCOPE_SEND},
+        {"POST", "/api/messages/email", SCOPE_SEND},
+        {"GET", "/api/messages/0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", SCOPE_READ},
+        {"GET", "/api/conversations", SCOPE_READ},
+        {"GET", "/api/conversations/1/messages", SCOPE_READ},
+        {"GET", "/api/events", SCOPE_READ},
+        {"POST", "/api/provider/mock/inbound", SCOPE_ADMIN},
+        {"GET", "/api/provider/mock/config", SCOPE_ADMIN},
+        {"PUT", "/api/provider/mock/config", SCOPE_ADMIN},
+        {"GET", "/api/dead-letters", SCOPE_ADMIN},
+        {"GET", "/api/dead-letters/1", SCOPE_ADMIN},
+        {"POST", "/api/dead-letters/1/replay", SCOPE_ADMIN},
+        {"POST", "/api/dead-letters/replay", SCOPE_ADMIN},
+        {"POST", "/api/webhooks/sms", SCOPE_NONE},
+        {"POST", "/api/webhooks/email", SCOPE_NONE},
+        {"GET", "/alive", SCOPE_NONE},
+        {"GET", "/readyz", SCOPE_NONE},
+        {"GET", "/metrics", SCOPE_NONE},
+        {"GET", "/", SCOPE_NONE},
+        {"GET", "/openapi.yaml", SCOPE_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct route_match match = find(cases[i].method, cases[i].path, ROUTE_FOUND);
+        ck_assert_msg(match.route->scope == cases[i].scope, "%s %s", cases[i].method, cases[i].path);
+    }
+    ck_assert_uint_ne(find("POST", "/api/webhooks/sms", ROUTE_FOUND).route->flags & ROUTE_WEBHOOK_SMS, 0);
+    ck_assert_uint_ne(find("POST", "/api/webhooks/email", ROUTE_FOUND).route->flags & ROUTE_WEBHOOK_EMAIL, 0);
+}
+END_TEST
+
 Suite *suite_routes(void) {
     Suite *suite = suite_create("routes");
     TCase *tests = tcase_create("routes");
@@ -130,6 +166,7 @@ Suite *suite_routes(void) {
     tcase_add_test(tests, any_other_path_is_unknown);
     tcase_add_test(tests, a_json_body_may_carry_parameters);
     tcase_add_test(tests, accept_is_weighed_by_its_most_specific_range);
+    tcase_add_test(tests, each_route_below_api_but_the_webhooks_asks_for_a_scope);
     suite_add_tcase(suite, tests);
     return suite;
 }
