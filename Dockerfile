@@ -14,7 +14,8 @@ CMD ["haproxy", "-db", "-f", "/etc/haproxy/haproxy.cfg"]
 FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY bin/install-deps.sh bin/
-RUN bin/install-deps.sh build
+# psql alone goes on to the service: its package brings perl, which is half the size of everything else.
+RUN bin/install-deps.sh build && apt-get install -y -q --no-install-recommends postgresql-client-15
 COPY Makefile LICENSE ./
 COPY bin/embed.sh bin/
 COPY redis redis
@@ -25,10 +26,6 @@ COPY persister persister
 ARG VERSION=container
 RUN make -j"$(nproc)" VERSION="$VERSION" build && strip build/ingest build/dispatcher build/persister build/mock-provider
 
-# psql alone: its package brings perl, which is half the size of everything else.
-FROM debian:bookworm-slim AS psql
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends postgresql-client-15
-
 FROM debian:bookworm-slim AS service
 RUN apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
@@ -36,11 +33,11 @@ RUN apt-get update -q \
       ca-certificates \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
  && useradd --system --no-create-home --home-dir /app messaging
-COPY --from=psql /usr/lib/postgresql/15/bin/psql /usr/local/bin/
 WORKDIR /app
 COPY shared/default.toml shared/
 COPY bin/healthcheck.sh bin/lib.sh bin/migrate.sh bin/
 COPY migrations migrations
+COPY --from=build /usr/lib/postgresql/15/bin/psql /usr/local/bin/
 COPY --from=build /src/build/ingest /src/build/dispatcher /src/build/persister /src/build/mock-provider /usr/local/bin/
 USER messaging
 CMD ["ingest"]

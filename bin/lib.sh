@@ -205,3 +205,10 @@ port_listens() {
   { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } |
     awk -v port="$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }'
 }
+
+# --- Containers
+
+# compose ARGUMENT…: Compose v2 where the docker command has it, else v1.
+compose() {
+  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
+}

@@ -7,18 +7,14 @@ usage() {
 Usage: bin/rolling.sh [--seconds N] SERVICE…
 
 Restarts the services' containers (docker-compose.yml) one after the other, each when the one before is healthy again;
-N (60) is how long one may take to become so. With two or more ingests, a client meets at most a 503 that says that the
-process is being stopped, with nothing written.
+N (60) is how long one may take to become so. Clients don't notice: with two or more ingests the others serve, with one
+requests wait at the proxy.
 END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
 # shellcheck source=bin/lib.sh
 . "$here/lib.sh"
-
-compose() {
-  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
-}
 
 is_healthy() { # CONTAINER
   [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]

@@ -13,8 +13,8 @@ void health_alive(struct ingest_request *request) {
 }
 
 // Without Redis nothing can be accepted; without Postgres only reads fail.
-static const char *readiness(bool draining, bool redis, bool postgres) {
-    if (draining) {
+static const char *readiness(bool ended, bool redis, bool postgres) {
+    if (ended) {
         return "draining";
     }
     if (!redis) {
@@ -26,14 +26,15 @@ static const char *readiness(bool draining, bool redis, bool postgres) {
 void health_ready(struct ingest_request *request) {
     const struct ingest_resources *with = request->with;
     bool redis = readiness_has_redis(with->readiness), postgres = readiness_has_postgres(with->readiness);
+    bool ended = readiness_has_ended(with->readiness);
     struct buf *json = &request->with->answer;
     buf_clear(json);
     buf_putc(json, '{');
-    json_write_member(json, "status", readiness(with->draining, redis, postgres));
+    json_write_member(json, "status", readiness(ended, redis, postgres));
     json_write_member(json, "redis", redis ? "up" : "down");
     json_write_member(json, "postgres", postgres ? "up" : "down");
     buf_putc(json, '}');
-    bool ready = redis && !with->draining;
+    bool ready = redis && !ended;
     if (!ready) {
         http_add_header(request->http, "Retry-After", "1");
     }

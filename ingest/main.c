@@ -37,6 +37,7 @@ struct ingest {
     uv_loop_t loop;
     struct process process;
     uv_async_t worker_ended;
+    uv_timer_t notice; // DRAIN_NOTICE_MS
     struct ingest_worker **workers;
     unsigned count;
 };
@@ -86,6 +87,9 @@ static void check_settings(struct ingest *ingest) {
     ingest->trusted_proxies = client_address_rules_parse(ingest->settings.trusted_proxies);
     if (ingest->trusted_proxies == NULL) {
         refuse_setting("TRUSTED_PROXIES", "must be addresses and CIDR blocks joined by commas");
+    }
+    if (ingest->settings.drain_notice_ms >= ingest->settings.drain_timeout_secs * 1000) {
+        refuse_setting("DRAIN_NOTICE_MS", "must be shorter than DRAIN_TIMEOUT_SECS");
     }
     check_public_url(ingest->settings.webhook_public_url);
     read_keys(ingest);
@@ -195,12 +199,22 @@ static void stop_workers(struct ingest *ingest, bool hurry) {
     }
 }
 
+static void on_noticed(uv_timer_t *notice) {
+    stop_workers(notice->data, false);
+}
+
+// A load balancer that asks /readyz must have stopped sending before the listening sockets close, because a connection
+// that comes just as one closes is reset.
 static void on_drain(void *argument) {
-    stop_workers(argument, false);
+    struct ingest *ingest = argument;
+    readiness_end(ingest->readiness);
+    uv_timer_start(&ingest->notice, on_noticed, (uint64_t)ingest->settings.drain_notice_ms, 0);
 }
 
 static void on_hurry(void *argument) {
-    stop_workers(argument, true);
+    struct ingest *ingest = argument;
+    uv_timer_stop(&ingest->notice);
+    stop_workers(ingest, true);
 }
 
 static void on_reload(void *argument) {
@@ -229,6 +243,7 @@ static void on_worker_ended(uv_async_t *handle) {
     }
     ingest->count = 0;
     uv_close((uv_handle_t *)&ingest->worker_ended, NULL);
+    uv_close((uv_handle_t *)&ingest->notice, NULL);
     process_finished(&ingest->process);
 }
 
@@ -251,7 +266,8 @@ int main(int argc, char **argv) {
 
     uv_loop_init(&ingest.loop);
     uv_async_init(&ingest.loop, &ingest.worker_ended, on_worker_ended);
-    ingest.worker_ended.data = &ingest;
+    uv_timer_init(&ingest.loop, &ingest.notice);
+    ingest.worker_ended.data = ingest.notice.data = &ingest;
     ingest.count =
         ingest.settings.ingest_threads > 0 ? (unsigned)ingest.settings.ingest_threads : uv_available_parallelism();
     ingest.workers = xcalloc(ingest.count, sizeof(struct ingest_worker *));

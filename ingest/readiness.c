@@ -7,6 +7,7 @@
 struct readiness {
     int threads;
     atomic_int redis, postgres; // threads that have it
+    atomic_bool ended;
 };
 
 struct readiness *readiness_create(unsigned threads) {
@@ -27,10 +28,18 @@ void readiness_postgres_changed(struct readiness *readiness, bool up) {
     atomic_fetch_add(&readiness->postgres, up ? 1 : -1);
 }
 
+void readiness_end(struct readiness *readiness) {
+    atomic_store(&readiness->ended, true);
+}
+
 bool readiness_has_redis(const struct readiness *readiness) {
     return atomic_load(&readiness->redis) == readiness->threads;
 }
 
 bool readiness_has_postgres(const struct readiness *readiness) {
     return atomic_load(&readiness->postgres) == readiness->threads;
+}
+
+bool readiness_has_ended(const struct readiness *readiness) {
+    return atomic_load(&readiness->ended);
 }

@@ -6,8 +6,9 @@
 
 #include "shared/mem.h"
 
-// Which threads have their connections, for /readyz: whoever has seen it say "ready" may be served by any thread next.
-// The one thing that the threads share; atomic, and asked for nothing but that answer.
+// What /readyz says: which threads have their connections (whoever has seen it say "ready" may be served by any thread
+// next), and whether the process is about to go. The one thing that the threads share; atomic, and asked for nothing
+// but that answer.
 
 struct readiness;
 
@@ -18,8 +19,12 @@ void readiness_free(struct readiness *readiness);
 void readiness_redis_changed(struct readiness *readiness, bool up);
 void readiness_postgres_changed(struct readiness *readiness, bool up);
 
+// The process was told to stop. Not taken back.
+void readiness_end(struct readiness *readiness);
+
 // Whether every thread has it.
 bool readiness_has_redis(const struct readiness *readiness);
 bool readiness_has_postgres(const struct readiness *readiness);
+bool readiness_has_ended(const struct readiness *readiness);
 
 #endif

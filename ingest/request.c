@@ -178,8 +178,8 @@ static bool check_time(struct ingest_request *request) {
     return false;
 }
 
-static bool check_draining(struct ingest_request *request) {
-    if (!request->with->draining || !has_flag(request, ROUTE_INCOMING)) {
+static bool check_end(struct ingest_request *request) {
+    if (!request->with->ended || !has_flag(request, ROUTE_INCOMING)) {
         return true;
     }
     answer_unavailable(request, "this process is being stopped", 1, false);
@@ -238,8 +238,12 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
+<<<<<<< HEAD
     check_framing, check_time,       check_route, check_draining, access_check,
     check_limit,   check_media_type, check_size,  check_accept,
+=======
+    check_route, check_framing, check_end, access_check, check_limit, check_media_type, check_size, check_accept,
+>>>>>>> main
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

@@ -36,7 +36,7 @@ struct ingest_resources {
     struct ingest_request *live; // requests that http_server has not let go of yet
     struct ingest_request *idle; // memory of finished ones, for the next
     struct buf answer;           // an answer's body while it is put together; used within one callback
-    bool draining;
+    bool ended;                  // nothing more is accepted
 };
 
 #endif

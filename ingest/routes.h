@@ -9,7 +9,7 @@ struct ingest_request;
 
 enum route_flag {
     ROUTE_JSON = 1,          // a GET of a JSON resource: 406 where Accept admits none
-    ROUTE_INCOMING = 2,      // brings a message: refused while the process drains
+    ROUTE_INCOMING = 2,      // brings a message: refused at the process's very end
     ROUTE_SEND = 4,          // its answers carry RateLimit headers
     ROUTE_BODY = 8,          // POST or PUT: has a JSON body and counts against the address's limit
     ROUTE_EMPTY_BODY = 16,   // with ROUTE_BODY: the body may be left out, and its type with it

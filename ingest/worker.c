@@ -3,9 +3,13 @@
 // One thread: a loop, an HTTP server on a listening socket of its own, a connection to Redis, a few to Postgres,
 // counters. Nothing is shared with other threads but `asked` and `has_ended`, which are atomic.
 //
+// What connects at the start waits until all threads have Redis and Postgres, or for one time-out at most: a restart
+// behind a proxy is then no reason for a 503.
+//
 // The end goes in steps, each of which waits for the one before:
-//   serving → draining   no new connections; sends are refused, what is under way goes on
-//           → flushing   all requests are answered; the last counters go to Redis, and a PING after them
+//   serving → draining   no new connections; what comes over the others is answered, and each answer closes its own
+//           → flushing   all requests are answered, sends are refused from now on; the last counters go to Redis, and
+//                        a PING after them
 //           → closing    all handles close; the loop runs out
 // A hurry goes to closing at once: the links' teardown answers the requests that wait for them.
 #include "ingest/worker.h"
@@ -20,6 +24,7 @@
 #include "ingest/events.h"
 #include "ingest/limits.h"
 #include "ingest/reader.h"
+#include "ingest/readiness.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/counters.h"
@@ -28,6 +33,8 @@
 #include "shared/log.h"
 #include "shared/process.h"
 #include "shared/redis_link.h"
+
+enum { LOOK_MS = 10 }; // how often it is looked whether serving can begin
 
 enum stop { STOP_NOT_ASKED, STOP_DRAIN, STOP_HURRY };
 enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FLUSHING, PHASE_CLOSING };
@@ -40,6 +47,8 @@ struct ingest_worker {
     uv_async_t wake; // something happened that may take the end a step further
     uv_async_t *ended;
     struct http_server *http;
+    uv_timer_t begin;
+    uint64_t begins_by;          // on the loop's clock
     struct heartbeat *heartbeat; // the first thread's; NULL elsewhere
     enum phase phase;
     atomic_int asked; // enum stop
@@ -62,6 +71,7 @@ static void close_everything(struct ingest_worker *worker) {
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
     uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->begin, NULL);
 }
 
 static void on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
@@ -75,6 +85,7 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
 
 static void flush(struct ingest_worker *worker) {
     worker->phase = PHASE_FLUSHING;
+    worker->with.ended = true;
     if (worker->heartbeat != NULL) {
         heartbeat_stop(worker->heartbeat);
     }
@@ -95,7 +106,6 @@ static void on_wake(uv_async_t *handle) {
     }
     if (asked == STOP_DRAIN && worker->phase == PHASE_SERVING) {
         worker->phase = PHASE_DRAINING;
-        worker->with.draining = true;
         event_hub_end(worker->with.hub);
         http_server_quiesce(worker->http);
     }
@@ -139,6 +149,16 @@ static void on_redis_down(void *argument) {
 
 // ---- Life
 
+static void on_look(uv_timer_t *timer) {
+    struct ingest_worker *worker = timer->data;
+    const struct readiness *readiness = worker->with.readiness;
+    if ((readiness_has_redis(readiness) && readiness_has_postgres(readiness)) ||
+        uv_now(&worker->loop) >= worker->begins_by) {
+        uv_timer_stop(timer);
+        http_server_begin(worker->http);
+    }
+}
+
 static void connect_redis(struct ingest_worker *worker) {
     char name[32];
     snprintf(name, sizeof name, "ingest-%u", worker->number);
@@ -166,7 +186,12 @@ static struct http_server *serve(struct ingest_worker *worker, const struct inge
         .peers = shared->peers,
         .is_exempt = is_exempt,
         .max_body = (size_t)worker->with.settings->max_body_bytes,
+<<<<<<< HEAD
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
+=======
+        .idle_timeout_ms = worker->with.settings->request_timeout_ms,
+        .held = true,
+>>>>>>> main
         .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
         .on_headers = on_headers,
         .on_request = on_request,
@@ -187,8 +212,14 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->number = number;
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->wake, on_wake);
+<<<<<<< HEAD
     worker->wake.data = worker;
     worker->http = serve(worker, shared, listen_socket);
+=======
+    uv_timer_init(&worker->loop, &worker->begin);
+    worker->wake.data = worker->begin.data = worker;
+    worker->http = serve(worker, shared->connections, listen_socket);
+>>>>>>> main
     if (worker->http == NULL) {
         free(worker); // the process ends
         return NULL;
@@ -207,6 +238,9 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
 
 static void run(void *argument) {
     struct ingest_worker *worker = argument;
+    uv_update_time(&worker->loop);
+    worker->begins_by = uv_now(&worker->loop) + (uint64_t)worker->with.settings->redis_timeout_ms;
+    uv_timer_start(&worker->begin, on_look, 0, LOOK_MS);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     atomic_store(&worker->has_ended, true);
     uv_async_send(worker->ended);

@@ -133,16 +133,29 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     }
     uv_timer_init(loop, &server->timer);
     uv_idle_init(loop, &server->resumed);
+<<<<<<< HEAD
     uv_timer_init(loop, &server->sweep);
     server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server;
     server->open_handles = 4;
     uv_poll_start(&server->poll, UV_READABLE, on_ready);
+=======
+    server->poll.data = server->timer.data = server->resumed.data = server;
+    server->open_handles = 3;
+    if (!options->held)
+        http_server_begin(server);
+>>>>>>> main
     return server;
+}
+
+void http_server_begin(struct http_server *server) {
+    if (!server->destroyed)
+        uv_poll_start(&server->poll, UV_READABLE, on_ready);
 }
 
 void http_server_quiesce(struct http_server *server) {
     if (server->quiesced || server->destroyed)
         return;
+    http_server_begin(server);
     run(server); // connections that the kernel has accepted for this socket would be reset
     server->quiesced = true;
     MHD_socket listening = MHD_quiesce_daemon(server->daemon);

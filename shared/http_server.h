@@ -37,6 +37,7 @@ struct http_server_options {
     int listen_socket; // from http_listen; owned by the server from here on
     // At this number, the connection that has waited longest for a request makes way for a new one.
     unsigned max_connections;
+<<<<<<< HEAD
     // Counts the connections of one address over all servers that are given it; NULL: none is refused for that.
     struct http_peers *peers;
     // Whether a peer's connections are not counted, because it speaks for many clients. May be NULL: all are counted.
@@ -46,6 +47,12 @@ struct http_server_options {
     // answer before; its body, from the end of its head. A connection on which nothing moves is closed as well.
     int64_t request_timeout_ms;
     bool keep_target;                                                 // for http_target
+=======
+    size_t max_body;         // bytes
+    int64_t idle_timeout_ms; // a connection on which nothing moves for so long is closed
+    bool held;               // what connects waits until http_server_begin
+    bool keep_target;        // for http_target
+>>>>>>> main
     void (*on_headers)(void *argument, struct http_request *request); // may be NULL
     void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
     void (*on_done)(void *argument, struct http_request *request); // may be NULL
@@ -61,6 +68,8 @@ int http_port_check(const char *address, uint16_t port) MUST_CHECK;
 
 // NULL with errno set when the daemon can't be started.
 struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options);
+// Ends the wait of a server that was created `held`; nothing where there is none.
+void http_server_begin(struct http_server *server);
 // Stops accepting; requests under way go on, and each answer closes its connection.
 void http_server_quiesce(struct http_server *server);
 // Requests begun whose answer has not left yet; it excludes a request from its on_done on.

@@ -67,6 +67,7 @@ struct settings {
     int64_t message_deadline_secs; // 72 h
     int64_t replay_per_second;     // dead letters, where a replay of many names no pace
     int64_t replay_max_per_second;
+    int64_t drain_notice_ms;
     // dispatcher
     int64_t dispatch_max_in_flight; // a provider
     int64_t provider_timeout_ms;

@@ -51,6 +51,8 @@ const struct setting settings_table[] = {
          "What this process is called in logs and consumer groups; unset: made from the host's name"),
     NUMBER("DRAIN_TIMEOUT_SECS", "drain_timeout_secs", drain_timeout_secs, "10", 1, 3600, "seconds", FOR_ALL,
            "How long a process that was told to stop finishes what is in flight"),
+    NUMBER("DRAIN_NOTICE_MS", "drain_notice_ms", drain_notice_ms, "0", 0, 60000, "milliseconds", FOR_INGEST,
+           "How much of that ingest first goes on as before while /readyz says draining, for a load balancer to see"),
     {"API_CONFIG_FILE", NULL, SETTING_CONFIG, 0, 0, "shared/default.toml", 0, 0, "", "a path",
      FOR_ALL | FOR_SCRIPTS, "File of settings, read below the environment and .env; one that is named must exist"},
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # How delivery speeds up with the number of dispatchers: 1, 2 and 4 of them empty a full stream at a provider that takes
 # LATENCY_MS (50) for an answer, with IN_FLIGHT (64) calls each, so that one can do IN_FLIGHT / LATENCY. Prints for each
-# number the speed, the speed-up and every dispatcher's share. No Postgres: what is recorded waits in Redis.
+# number the speed, the speed-up, how many cores were used by whom and how many were idle, and every dispatcher's share.
+# No Postgres: what is recorded waits in Redis.
 # shellcheck source=tests/scripts/support.bash
 . "$(dirname -- "$0")/../scripts/support.bash"
 claim_ports
@@ -51,20 +52,31 @@ fill() {
   done
 }
 
-# A point of the measurement: Redis's time in microseconds, and what is left.
-point() { redis EVAL "local t = redis.call('TIME') return {t[1] * 1000000 + t[2], redis.call('XLEN', KEYS[1])}" 1 "$stream" | paste -sd ' '; }
+# ticks PID…: the processor time that they have used, in hundredths of a second.
+ticks() {
+  local files=("${@/#//proc/}")
+  awk '{ sub(/.*\) /, ""); ticks += $12 + $13 } END { print ticks }' "${files[@]/%//stat}"
+}
+idle_ticks() { awk '$1 == "cpu" { print $5 + $6 }' /proc/stat; }
+
+# A point of the measurement: Redis's time in microseconds, what is left, and the ticks of the dispatchers, the mock, Redis
+# and nobody.
+point() {
+  redis EVAL "local t = redis.call('TIME') return {t[1] * 1000000 + t[2], redis.call('XLEN', KEYS[1])}" 1 "$stream" | paste -sd ' '
+  echo "$(ticks "${pids[@]:base}") $(ticks "${pids[mock]}") $(ticks "${pids[0]}") $(idle_ticks)"
+}
 
 measure() { # DISPATCHERS: prints a line of the table
-  local n count from to left_then left_now share line=
+  local n count from to share line=
   count=$((seconds * $1 * in_flight * 1000 / latency_ms))
   redis FLUSHALL >/dev/null
   wait_for 10 accept_one
   fill "$count"
   for ((n = 1; n <= $1; n++)); do start "dispatcher-$round-$n" "$BUILD_DIR/dispatcher"; done
   wait_for 60 backlog_is_below $((count * 9 / 10))
-  read -r from left_then < <(point)
+  from=$(point)
   wait_for 120 backlog_is_below $((count / 10))
-  read -r to left_now < <(point)
+  to=$(point)
   kill -TERM "${pids[@]:base}"
   wait "${pids[@]:base}"
   pids=("${pids[@]:0:base}")
@@ -72,14 +84,18 @@ measure() { # DISPATCHERS: prints a line of the table
     share=$(grep -c '"event":"mock_dispatch_outcome"' "$folder/dispatcher-$round-$n.log")
     line+=" $share"
   done
-  awk -v n="$1" -v sent=$((left_then - left_now)) -v us=$((to - from)) -v one="$one" -v most=$((in_flight * 1000 / latency_ms)) -v shares="$line" 'BEGIN {
-    speed = sent * 1e6 / us
-    printf "%11d %10.0f %9.2f %11.0f%%  %s\n", n, speed, one ? speed / one : 1, 100 * speed / (n * most), shares
+  paste -sd ' ' <<<"$from $to" | awk -v n="$1" -v one="$one" -v most=$((in_flight * 1000 / latency_ms)) -v shares="$line" '{
+    seconds = ($7 - $1) / 1e6
+    speed = ($2 - $8) / seconds
+    printf "%11d %10.0f %9.2f %11.0f%%", n, speed, one ? speed / one : 1, 100 * speed / (n * most)
+    for (i = 3; i <= 6; i++) printf " %11.2f", ($(i + 6) - $i) / 100 / seconds
+    printf "  %s\n", shares
   }'
 }
 
 start redis redis-server redis/redis.conf --port "$LOCAL_REDIS_PORT" --dir "$folder"
 wait_for 20 redis_is_up
+mock=${#pids[@]}
 start mock-provider "$BUILD_DIR/mock-provider"
 start ingest "$BUILD_DIR/ingest"
 base=${#pids[@]}
@@ -87,7 +103,7 @@ wait_for 20 accept_one
 
 printf 'provider latency %s ms, %s calls in flight each: at most %s a second each; %s cores, load %s before\n' "$latency_ms" "$in_flight" \
   "$((in_flight * 1000 / latency_ms))" "$(nproc)" "$(cut -d " " -f 1 /proc/loadavg)"
-printf '%11s %10s %9s %12s  %s\n' dispatchers 'sent/s' speed-up 'of the most' shares
+printf '%46scores:\n%11s %10s %9s %12s %11s %11s %11s %11s  %s\n' '' dispatchers 'sent/s' speed-up 'of the most' dispatchers mock redis idle shares
 one=
 round=0
 for number in 1 2 4; do

@@ -7,7 +7,7 @@
 
 own_engine=
 
-# What our engine is tried with, in this order: a storage driver.
+# What our engine is tried with, in this order.
 storage_drivers=(overlay2 vfs)
 
 engine_answers() { timeout 10 docker info >/dev/null 2>&1; }
@@ -51,9 +51,13 @@ start_engine() {
       say "started a Docker engine of our own ($(docker info --format '{{.ServerVersion}}, storage {{.Driver}}, cgroups v{{.CgroupVersion}}'))"
       return
     fi
-    warn "no engine with --storage-driver $storage; the end of its log:"
-    tail -n 5 -- "$folder/engine/log" | cut -c1-300 >&2
     end_engine
   done
-  die 'no Docker engine runs here: see the logs above'
+  die "no Docker engine runs on this machine: $(tail -n 1 -- "$folder/engine/log" | cut -c1-300)"
+}
+
+# needs_containers IMAGE: an engine that runs may still not be allowed to start anything.
+needs_containers() {
+  docker run --rm --network none "$1" true >"$folder/container" 2>&1 ||
+    die "no container runs on this machine: $(tail -n 1 -- "$folder/container" | cut -c1-300)"
 }

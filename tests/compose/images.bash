@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: MIT
 # The images that docker-compose.yml and the Dockerfile begin with: pulled, where a registry can be reached; else
 # stand-ins of Debian's packages, on an engine of our own only, so that nobody's engine has false images afterwards.
+# What they are made of is kept in BUILD_DIR for the next time.
 
 base_image=debian:bookworm-slim
-server_images=(redis postgres)
 declare -A image_of=([redis]=redis:7-alpine [postgres]=postgres:15-alpine)
 
-get_image() { # IMAGE
-  docker image inspect "$1" >/dev/null 2>&1 || timeout 300 docker pull --quiet "$1" >/dev/null 2>"$folder/pull"
+# pull IMAGE…: 1 unless each is there or can be had.
+pull() {
+  local image
+  for image in "$@"; do
+    docker image inspect "$image" >/dev/null 2>&1 || timeout 300 docker pull --quiet "$image" >/dev/null 2>"$folder/pull" || return 1
+  done
 }
 
 # debian_mirror: prints where this machine's apt finds the release.
@@ -39,6 +43,23 @@ make_server() { # NAME
     tests/compose/stand-ins >"$folder/$1.log" 2>&1 || { tail -n 20 "$folder/$1.log" >&2 && die "no stand-in for ${image_of[$1]}"; }
 }
 
+# get_stand_ins: those of the last time, unless what makes them has changed since.
+get_stand_ins() {
+  local kept name
+  kept=$BUILD_DIR/compose/stand-ins-$(cat tests/compose/images.bash tests/compose/stand-ins/* | sha256sum | cut -c1-12).tar
+  if [ -f "$kept" ] && docker load --quiet --input "$kept" >/dev/null; then
+    say "stand-ins of all three were made before: ${kept#"$root/"}"
+    return
+  fi
+  say 'making stand-ins of all three from Debian packages'
+  make_base
+  for name in "${!image_of[@]}"; do make_server "$name"; done
+  rm -rf -- "$BUILD_DIR/compose"
+  mkdir -p -- "$BUILD_DIR/compose"
+  docker save --output "$kept.new" "$base_image" "${image_of[@]}"
+  mv -- "$kept.new" "$kept"
+}
+
 # tell_origin: which of the three are stand-ins; each carries a label that says so.
 tell_origin() {
   local image what
@@ -49,16 +70,10 @@ tell_origin() {
 }
 
 get_images() {
-  local name
-  if get_image "$base_image"; then
-    for name in "${server_images[@]}"; do get_image "${image_of[$name]}" || die "${image_of[$name]}: $(<"$folder/pull")"; done
-    tell_origin
-    return
+  if ! pull "$base_image" "${image_of[@]}"; then
+    say "no image can be pulled ($(head -n 1 "$folder/pull" | cut -c1-200))"
+    [ -n "$own_engine" ] || die "and stand-ins are made on an engine of the test's own only"
+    get_stand_ins
   fi
-  say "$base_image can't be pulled ($(head -n 1 "$folder/pull" | cut -c1-200))"
-  [ -n "$own_engine" ] || die "and stand-ins are made on an engine of the test's own only"
-  say 'making stand-ins of all three from Debian packages'
-  make_base
-  for name in "${server_images[@]}"; do make_server "$name"; done
   tell_origin
 }

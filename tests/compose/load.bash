@@ -1,37 +1,40 @@
 # shellcheck shell=bash disable=SC2154 # `folder` is support.bash's
 # SPDX-License-Identifier: MIT
-# Clients that send without a pause and repeat what got no 202 under its Idempotency-Key, and the ledger of what they
-# were answered: a line a request, of phase, key, status, and the id of a 202. An ingest that is being stopped refuses what
-# still reaches it with a 503 that says so, and has written nothing: that is 503-stopping.
+# Clients that send without a pause, and the ledger of what they were answered: a line a request, of phase, body, status
+# (000 for a connection that broke), and the id of a 202. Half of them send under an Idempotency-Key and repeat what got no
+# 202. The others have none and never repeat: what the proxy sent twice for them is stored twice. A 502 to one of them is
+# 502-no-key, for the proxy repeats a send whose connection to ingest broke only under a key.
 
 LOAD_CLIENTS=4
 clients=()
 
-# send_once KEY CLIENT NUMBER: prints the status (000 for a connection that broke) and a 202's id.
+has_keys() { [ "$1" -le $((LOAD_CLIENTS / 2)) ]; } # CLIENT
+
+# send_once BODY CLIENT NUMBER: prints the status and a 202's id.
 send_once() {
-  local key=$1 client=$2 number=$3 answer status
+  local body=$1 client=$2 number=$3 answer status key=()
+  if has_keys "$client"; then key=(-H "Idempotency-Key: $body"); fi
   # A sender sends ten: below its limit, and below its address's.
   answer=$(curl -sS --noproxy '*' --max-time 15 -w '\n%{http_code}' "http://127.0.0.1:$PORT/api/messages/sms" \
-    -H 'Content-Type: application/json' -H "Idempotency-Key: $key" -H "X-Forwarded-For: 10.$client.$((number / 2500)).$((number / 10 % 250))" \
-    -d "{\"from\":\"+1555$client$(printf '%06d' $((number / 10)))\",\"to\":\"+16660000000\",\"type\":\"sms\",\"body\":\"$key\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" \
+    -H 'Content-Type: application/json' "${key[@]}" -H "X-Forwarded-For: 10.$client.$((number / 2500)).$((number / 10 % 250))" \
+    -d "{\"from\":\"+1555$client$(printf '%06d' $((number / 10)))\",\"to\":\"+16660000000\",\"type\":\"sms\",\"body\":\"$body\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" \
     2>/dev/null) || true
   status=${answer##*$'\n'}
-  if [[ $status == 503 && $answer == *'being stopped'* ]]; then status=503-stopping; fi
+  if [ "$status" = 502 ] && ! has_keys "$client"; then status=502-no-key; fi
   answer=${answer##*'"id":"'}
   printf '%s %s\n' "${status:-000}" "$([ "$status" = 202 ] && printf '%s' "${answer%%\"*}")"
 }
 
+is_over() { [[ $2 == 202* ]] || ! has_keys "$1"; } # CLIENT ANSWER
+
 client() { # NUMBER OF THE CLIENT
-  local number=0 phase answer
-  while [ ! -e "$folder/load-ends" ]; do
-    while :; do
-      phase=$(<"$folder/phase")
-      answer=$(send_once "load-$1-$number" "$1" "$number")
-      printf '%s load-%s-%s %s\n' "$phase" "$1" "$number" "$answer" >>"$folder/ledger.$1"
-      if [[ $answer == 202* ]]; then break; fi
-      sleep 0.2
-    done
-    number=$((number + 1))
+  local number=0 phase answer=202
+  until [ -e "$folder/load-ends" ] && is_over "$1" "$answer"; do
+    phase=$(<"$folder/phase")
+    answer=$(send_once "load-$1-$number" "$1" "$number")
+    printf '%s load-%s-%s %s\n' "$phase" "$1" "$number" "$answer" >>"$folder/ledger.$1"
+    if is_over "$1" "$answer"; then number=$((number + 1)); fi
+    [[ $answer == 202* ]] || sleep 0.2
   done
 }
 

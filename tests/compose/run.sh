@@ -12,29 +12,30 @@
 . tests/compose/load.bash
 
 unset REDIS_URL DATABASE_URL BIND_ADDRESS COMPOSE_FILE
-export COMPOSE_PROJECT_NAME=messaging-test-$$ COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 COMPOSE_HTTP_TIMEOUT=300
+export COMPOSE_PROJECT_NAME=messaging-test-$$ COMPOSE_SUBNET=172.30.248.0/24 COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 COMPOSE_HTTP_TIMEOUT=300
 # Short leases, so that the entries of a container that is gone are taken over soon; the persisters name what they store.
 export API_WORKER_CLAIM_TIMEOUT_SECS=8 PROVIDER_TIMEOUT_MS=3000 LOG_LEVEL=debug
 scale=(--scale ingest=2 --scale dispatcher=3 --scale persister=2)
 services=(postgres redis ingest proxy dispatcher persister mock-provider)
 
-compose() {
-  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
-}
+show_trouble() { compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; }
 
 tear_down() {
   local status=$?
   trap - EXIT
   touch "$folder/load-ends"
-  if [ "$status" != 0 ] || [ "$failed" != 0 ]; then compose logs --no-color 2>/dev/null | grep -E '"level":"(warn|error)"|FATAL|ALERT' | tail -n 30 | cut -c1-300 || true; fi
+  if [ "$status" != 0 ]; then show_trouble; fi
   compose down --volumes --remove-orphans >/dev/null 2>&1 || true
   end_engine
-  (exit "$status")
-  clean_up
+  clean_up "$status"
 }
 trap tear_down EXIT
 
-containers() { compose ps -q "$1"; }
+# containers SERVICE: prints the ids of those that run.
+containers() {
+  docker ps --quiet --no-trunc --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+    --filter "label=com.docker.compose.service=$1"
+}
 first_container() { containers "$1" | head -n 1; }
 name_of() { docker inspect --format '{{slice .Name 1}}' "$1"; }
 redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
@@ -46,11 +47,10 @@ lines_of() { docker logs "$1" 2>&1 | grep -c "\"event\":\"$2\"" || true; } # CON
 
 # --- Up
 
-up() { compose up --build --detach "${scale[@]}"; }
 is_ready() { get /readyz >/dev/null 2>&1; }
 
-comes_up() {
-  up >"$folder/up.log" 2>&1 || { tail -n 40 "$folder/up.log" && return 1; }
+comes_up() { # OPTION…
+  compose up --detach "${scale[@]}" "$@" >"$folder/up.log" 2>&1 || { tail -n 40 "$folder/up.log" && return 1; }
   wait_for 60 is_ready
 }
 
@@ -92,8 +92,7 @@ answers_all_cases() { BASE_URL=http://127.0.0.1:$PORT bin/test.sh >"$folder/http
 restart_under_load() { under_load "$1" bin/rolling.sh "$1"; } # SERVICE
 notices_nothing() { restart_under_load "$1" && answered_only "$1" 202; }
 restart_all_ingests() { compose restart --timeout 15 ingest >/dev/null 2>&1; }
-waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202 503-stopping; }
-says_that_it_stops() { restart_under_load "$1" && answered_only "$1" 202 503-stopping; }
+waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-once 202 502-no-key; }
 # What a client saw while the one proxy or the one Redis was away: a broken connection, or a 503 of ingest's.
 sees_it_away() { restart_under_load "$1" && answered_only "$1" 202 000 "${@:2}"; }
 
@@ -107,7 +106,7 @@ is_drained() { [ "$(backlog)" = 0 ]; }
 # The ledger against the database: `kept` is what clients were promised.
 promised() { awk '$3 == 202 { print $4 "\t" $2 }' "$folder"/ledger.* | sort -u; }
 ledger_count() { # SQL
-  { printf 'CREATE TEMPORARY TABLE kept (id uuid, key text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
+  { printf 'CREATE TEMPORARY TABLE kept (id uuid, body text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
 }
 is_zero() { # SQL
   local n
@@ -115,9 +114,8 @@ is_zero() { # SQL
   [ "$n" = 0 ] || { echo "$n" && return 1; }
 }
 drains() { wait_for 120 is_drained || { echo "$(backlog) are left" && return 1; }; }
-loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.key'; }
+loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.body'; }
 stores_nothing_twice() { is_zero "SELECT count(*) - count(DISTINCT body) FROM messages WHERE body LIKE 'load-%'"; }
-stores_nothing_else() { is_zero "SELECT count(*) FROM messages WHERE body LIKE 'load-%' AND body NOT IN (SELECT key FROM kept)"; }
 sends_all() { is_zero "SELECT count(*) FROM kept LEFT JOIN deliveries d ON d.message_id = kept.id WHERE d.status IS DISTINCT FROM 'sent'"; }
 keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELECT count(*) FROM messages)'; }
 
@@ -181,9 +179,9 @@ removes_everything() {
   [ -z "$(docker volume ls -q --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")" ]
 }
 
-claim_ports
 start_engine
 get_images
+needs_containers "$base_image"
 if ! docker network inspect bridge >/dev/null 2>&1; then export COMPOSE_FILE=docker-compose.yml:tests/compose/host-network.yml; fi
 
 begin=$(now_ms)
@@ -191,8 +189,10 @@ it 'the file is valid' compose config --quiet
 it 'the images are built' compose build
 say "built in $(took "$begin")"
 docker images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -v '^<none>' | column -t
+claim_ports # late, because what is free now may not be after minutes of building
 begin=$(now_ms)
-it 'up --build --scale … comes up' comes_up
+it 'up --build --scale … comes up' comes_up --build
+if [ "$failed" != 0 ]; then die 'nothing else can be tried'; fi
 say "from up to /readyz: $(took "$begin")"
 it 'everything becomes healthy' become_healthy
 compose ps
@@ -206,9 +206,7 @@ it 'all HTTP cases pass' answers_all_cases
 tail -n 1 "$folder/http.log"
 
 start_load
-it 'a rolling restart of ingest refuses only what reaches one that stops, and says so' says_that_it_stops ingest
-say "ingest restarted: $(statuses ingest)"
-for service in dispatcher persister mock-provider postgres; do
+for service in ingest dispatcher persister mock-provider postgres; do
   it "no client notices a rolling restart of $service" notices_nothing "$service"
   say "$service restarted: $(statuses "$service")"
 done
@@ -230,7 +228,6 @@ it 'the streams drain' drains
 say "the ledger: $(cat "$folder"/ledger.* | wc -l) requests, $(promised | wc -l) promised"
 it 'every 202 is stored, with its body' loses_nothing
 it 'nothing is stored twice' stores_nothing_twice
-it 'nothing is stored that was not promised' stores_nothing_else
 it 'every 202 is sent' sends_all
 it 'the totals are exact' keeps_its_counts
 
@@ -241,4 +238,5 @@ it 'the data is what it was' has_the_same_data
 say "messages, conversations, finished deliveries: $(<"$folder/data")"
 it 'a message is delivered and stored' send_sms 'after down and up'
 it 'down --volumes leaves nothing' removes_everything
+say "in all: $SECONDS s; load $(cut -d ' ' -f 1 /proc/loadavg)"
 finish

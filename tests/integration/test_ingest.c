@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "shared/mem.h"
+#include "tests/support/client.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
 #include "tests/support/reply.h"
@@ -414,6 +417,63 @@ START_TEST(a_drain_finishes_what_is_under_way) {
 }
 END_TEST
 
+static bool listens(const char *ingest) {
+    int fd = client_connect(stack_port(stack, ingest));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+START_TEST(what_connects_as_an_ingest_starts_waits_until_it_can_be_served) {
+    for (int i = 0; i < 5; i++) { // an answer that comes too early depends on the moment
+        stack_launch(stack, "ingest-9", NULL);
+        WAIT_FOR(10000, listens("ingest-9"));
+        free(send_accepted(stack, "ingest-9", PATH_SMS, payload_sms("+15550032000", THEIRS, "text")));
+        ck_assert_int_eq(stack_status(stack, "ingest-9", "GET", "/api/conversations", NULL), 200);
+        stack_stop(stack, "ingest-9");
+    }
+}
+END_TEST
+
+static bool has_asked_limit_of(const char *address) {
+    return stack_redis_int(stack, "EVAL %s 0 rate:ip:{%s}*", "return #redis.call('KEYS', ARGV[1])", address) > 0;
+}
+
+START_TEST(a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed) {
+    stack_start_with(stack, "ingest-7", (const char *const[]){"DRAIN_NOTICE_MS=100", NULL});
+    char *payload = payload_sms("+15550030000", THEIRS, "text");
+    char *request = xasprintf("POST " PATH_SMS " HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.9.8.7\r\n"
+                              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                              strlen(payload), payload);
+    size_t length = strlen(request), begun = length - strlen(payload) / 2;
+    int fd = client_connect(stack_port(stack, "ingest-7"));
+    ck_assert_int_eq(send(fd, request, begun, MSG_NOSIGNAL), (ssize_t)begun);
+    WAIT_FOR(5000, has_asked_limit_of("10.9.8.7"));
+    stack_signal(stack, "ingest-7", SIGTERM);
+    WAIT_FOR(5000, !listens("ingest-7"));
+    char *answer = client_finish(fd, request + begun, length - begun, deadline_scaled(5000));
+    ck_assert_msg(strncmp(answer, "HTTP/1.1 202", 12) == 0, "%s", answer);
+    ck_assert_ptr_nonnull(strstr(answer, "Connection: close"));
+    ck_assert_int_eq(stack_bury(stack, "ingest-7"), 0);
+    free(answer);
+    free(request);
+    free(payload);
+}
+END_TEST
+
+START_TEST(until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on) {
+    stack_start_with(stack, "ingest-8", (const char *const[]){"DRAIN_NOTICE_MS=60000", "DRAIN_TIMEOUT_SECS=90", NULL});
+    stack_signal(stack, "ingest-8", SIGTERM);
+    WAIT_FOR(5000, !is_ready("ingest-8"));
+    struct answer *answer = stack_call(stack, "ingest-8", "GET", "/readyz", NULL, NULL);
+    ck_assert_str_eq(answer_text(answer, "status"), "draining");
+    answer_free(answer);
+    free(send_accepted(stack, "ingest-8", PATH_SMS, payload_sms("+15550031000", THEIRS, "text")));
+    stack_stop(stack, "ingest-8"); // the second SIGTERM: at once
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -444,6 +504,9 @@ Suite *suite_ingest(void) {
     tcase_add_test(tests, while_postgres_is_away_sends_are_202_reads_503_and_all_arrives_afterwards);
     tcase_add_test(tests, a_lost_function_library_is_loaded_again);
     tcase_add_test(tests, a_drain_finishes_what_is_under_way);
+    tcase_add_test(tests, what_connects_as_an_ingest_starts_waits_until_it_can_be_served);
+    tcase_add_test(tests, a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed);
+    tcase_add_test(tests, until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

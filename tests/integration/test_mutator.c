@@ -32,8 +32,7 @@ static const char *const seeds[] = {
     "POST /api/messages/email HTTP/1.1\r\nHost: h\r\n" JSON
     "Content-Length: 116\r\nX-Forwarded-For: 203.0.113.9, 127.0.0.1\r\n\r\n{\"from\":\"a@b.c\",\"to\":\"[d@e.f]"
     "(mailto:d@e.f)\",\"body\":\"<b>x</b>\",\"attachments\":[],\"timestamp\":\"2024-11-01T14:00:00Z\"}   ",
-    "POST /api/webhooks/sms HTTP/1.1\r\nHost: h\r\n" JSON
-    "Content-Length: "
+    "POST /api/webhooks/sms HTTP/1.1\r\nHost: h\r\n" JSON "Content-Length: "
     "122\r\n\r\n{\"from\":\"+1804\",\"to\":\"+1201\",\"type\":\"mms\",\"messaging_provider_id\":\"m-1\","
     "\"body\":\"\",\"attachments\":[\"http://x/y\"],\"timestamp\":\"\"}",
     "POST /api/dead-letters/replay HTTP/1.1\r\nHost: h\r\n" JSON "Content-Length: 38\r\n\r\n"

@@ -42,7 +42,7 @@ claim_ports() {
 }
 
 clean_up() {
-  local status=$?
+  local status=${1:-$?}
   trap - EXIT
   for run in "$folder"/run*; do
     if [ -d "$run" ]; then RUN_DIR=$run bin/stop.sh >/dev/null 2>&1 || true; fi

@@ -167,17 +167,21 @@ double answer_number(const struct answer *answer, const char *path) {
     return cJSON_IsNumber(at) ? at->valuedouble : -1;
 }
 
-char *client_raw(uint16_t port, const char *bytes, size_t length, int timeout_ms) {
-    struct buf text = {0};
-    buf_puts(&text, "");
+int client_connect(uint16_t port) {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return text.data;
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        close(fd);
+        fd = -1;
     }
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        send(fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length) {
+    return fd;
+}
+
+char *client_finish(int fd, const char *bytes, size_t length, int timeout_ms) {
+    struct buf text = {0};
+    buf_puts(&text, "");
+    if (send(fd, bytes, length, MSG_NOSIGNAL) == (ssize_t)length) {
         struct pollfd wait = {.fd = fd, .events = POLLIN};
         ssize_t got = 1;
         while (got > 0 && poll(&wait, 1, timeout_ms) > 0) {
@@ -189,4 +193,9 @@ char *client_raw(uint16_t port, const char *bytes, size_t length, int timeout_ms
     }
     close(fd);
     return text.data;
+}
+
+char *client_raw(uint16_t port, const char *bytes, size_t length, int timeout_ms) {
+    int fd = client_connect(port);
+    return fd < 0 ? xstrdup("") : client_finish(fd, bytes, length, timeout_ms);
 }

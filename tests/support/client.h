@@ -42,8 +42,12 @@ double answer_number(const struct answer *answer, const char *path);
 // The value at such a path, or NULL.
 const cJSON *answer_at(const struct answer *answer, const char *path);
 
-// Sends bytes as they are to a port of this machine and returns what came back until the other side closed, or
+// Connects to a port of this machine. Returns the socket, or -1 when nobody listens.
+int client_connect(uint16_t port);
+// Sends bytes as they are, closes the socket in the end, and returns what came back until the other side closed, or
 // nothing came for timeout_ms; owned by the caller.
+char *client_finish(int fd, const char *bytes, size_t length, int timeout_ms);
+// Both.
 char *client_raw(uint16_t port, const char *bytes, size_t length, int timeout_ms);
 
 #endif
