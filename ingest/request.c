@@ -238,12 +238,8 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
-<<<<<<< HEAD
-    check_framing, check_time,       check_route, check_draining, access_check,
+    check_framing, check_time,       check_route, check_end,    access_check,
     check_limit,   check_media_type, check_size,  check_accept,
-=======
-    check_route, check_framing, check_end, access_check, check_limit, check_media_type, check_size, check_accept,
->>>>>>> main
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

@@ -186,12 +186,8 @@ static struct http_server *serve(struct ingest_worker *worker, const struct inge
         .peers = shared->peers,
         .is_exempt = is_exempt,
         .max_body = (size_t)worker->with.settings->max_body_bytes,
-<<<<<<< HEAD
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
-=======
-        .idle_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
->>>>>>> main
         .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
         .on_headers = on_headers,
         .on_request = on_request,
@@ -212,14 +208,9 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->number = number;
     uv_loop_init(&worker->loop);
     uv_async_init(&worker->loop, &worker->wake, on_wake);
-<<<<<<< HEAD
-    worker->wake.data = worker;
-    worker->http = serve(worker, shared, listen_socket);
-=======
     uv_timer_init(&worker->loop, &worker->begin);
     worker->wake.data = worker->begin.data = worker;
-    worker->http = serve(worker, shared->connections, listen_socket);
->>>>>>> main
+    worker->http = serve(worker, shared, listen_socket);
     if (worker->http == NULL) {
         free(worker); // the process ends
         return NULL;

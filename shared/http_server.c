@@ -133,17 +133,11 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     }
     uv_timer_init(loop, &server->timer);
     uv_idle_init(loop, &server->resumed);
-<<<<<<< HEAD
     uv_timer_init(loop, &server->sweep);
     server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server;
     server->open_handles = 4;
-    uv_poll_start(&server->poll, UV_READABLE, on_ready);
-=======
-    server->poll.data = server->timer.data = server->resumed.data = server;
-    server->open_handles = 3;
     if (!options->held)
         http_server_begin(server);
->>>>>>> main
     return server;
 }
 

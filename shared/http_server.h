@@ -37,7 +37,6 @@ struct http_server_options {
     int listen_socket; // from http_listen; owned by the server from here on
     // At this number, the connection that has waited longest for a request makes way for a new one.
     unsigned max_connections;
-<<<<<<< HEAD
     // Counts the connections of one address over all servers that are given it; NULL: none is refused for that.
     struct http_peers *peers;
     // Whether a peer's connections are not counted, because it speaks for many clients. May be NULL: all are counted.
@@ -46,13 +45,8 @@ struct http_server_options {
     // What is due within so long, whatever trickles in: a request's head, from the connection's begin or the end of the
     // answer before; its body, from the end of its head. A connection on which nothing moves is closed as well.
     int64_t request_timeout_ms;
+    bool held;                                                        // what connects waits until http_server_begin
     bool keep_target;                                                 // for http_target
-=======
-    size_t max_body;         // bytes
-    int64_t idle_timeout_ms; // a connection on which nothing moves for so long is closed
-    bool held;               // what connects waits until http_server_begin
-    bool keep_target;        // for http_target
->>>>>>> main
     void (*on_headers)(void *argument, struct http_request *request); // may be NULL
     void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
     void (*on_done)(void *argument, struct http_request *request); // may be NULL
