@@ -109,14 +109,14 @@ static void supervise(struct rehearsal *rehearsal) {
 static void begin(struct rehearsal *rehearsal) {
     disarm();
     rehearsal->live = -1;
-    stack_stop(stack, rehearsal->program);
+    stack_kill(stack, rehearsal->program); // one that was started just now doesn't take SIGTERM in order yet
     start_failing(rehearsal->program);
 }
 
 static void finish(struct rehearsal *rehearsal) {
     disarm();
     supervise(rehearsal);
-    stack_kill(stack, rehearsal->program); // one that was started just now doesn't take SIGTERM in order yet
+    stack_kill(stack, rehearsal->program);
     stack_start(stack, rehearsal->program);
 }
 
