@@ -9,6 +9,8 @@ SANITIZE  ?=
 VERSION   := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 comma     := ,
 
+FUZZ      ?=
+
 ifneq ($(SANITIZE),)
 BUILD     := build/$(subst $(comma),-,$(SANITIZE))
 endif
@@ -17,14 +19,22 @@ PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc
 WARNINGS  := -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough
 CFLAGS    ?= -O2 -g
-OURFLAGS  := -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-omit-frame-pointer -fstack-protector-strong -fPIE \
+# What SECURITY.md lists; tests/scripts/hardening.sh looks for it in the programs. Control flow is guarded where the
+# processor can do it.
+GUARDS    := -fstack-protector-strong -fstack-clash-protection -fPIE \
+             $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
+             $(if $(filter aarch64-%,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard)
+OURFLAGS  := -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-omit-frame-pointer $(GUARDS) \
              $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 ifeq ($(SANITIZE),)
-OURFLAGS  += -D_FORTIFY_SOURCE=2
+OURFLAGS  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 else
 OURFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
-LDFLAGS   += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+ifneq ($(FUZZ),)
+OURFLAGS  += -fsanitize=fuzzer-no-link
+endif
+LDFLAGS   += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
@@ -37,7 +47,8 @@ ingest_SOURCES        := $(wildcard ingest/*.c)
 dispatcher_SOURCES    := $(wildcard dispatcher/*.c)
 persister_SOURCES     := $(wildcard persister/*.c)
 mock-provider_SOURCES := $(wildcard dispatcher/mock/*.c)
-unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c)
+fuzz_SOURCES          := $(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c))
+unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c) $(fuzz_SOURCES)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
@@ -78,7 +89,7 @@ $(addprefix $(BUILD)/lib,$(addsuffix .a,$(PROGRAMS))): $(BUILD)/lib%.a: \
     $$(call objects,$$(call without_main,$$($$*_SOURCES))) $$(call embedded,$$*) $(SOURCES)
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-tests: $(addprefix $(BUILD)/tests/,$(TESTS)) ## Build the tests' programs
+tests: $(addprefix $(BUILD)/tests/,$(TESTS)) $(BUILD)/tests/failing.so ## Build the tests' programs
 
 $(BUILD)/tests/unit: $(call objects,$(unit_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
@@ -112,6 +123,16 @@ $(BENCH_TOOLS:tests/bench/programs/%.c=$(BUILD)/bench/%): $(BUILD)/bench/%: $(BU
     $(call objects,$(bench_tool_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+# What a test preloads into a program, to let an allocation or a call on a socket fail.
+$(BUILD)/tests/failing.so: tests/failing/failing.c tests/failing/control.h $(FLAGS)
+	@mkdir -p $(@D)
+	$(call quietly,CC   $@) $(CC) $(CFLAGS) $(filter-out -fPIE -D_FORTIFY_SOURCE=% -fsanitize%,$(OURFLAGS)) -fPIC -shared -o $@ $< -ldl
+
+# FUZZ=1: with clang's coverage in every object, as `make fuzz` builds it.
+$(BUILD)/tests/fuzz: $(BUILD)/obj/tests/fuzz/fuzz.o $(call objects,$(fuzz_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) -fsanitize=fuzzer $(filter %.o %.a,$^) $(LIBS)
 
 # One line `SUITE(noun)` for each test_<noun>.c, for the main() of the tests.
 $(BUILD)/gen/%_suites.h: FORCE
@@ -190,6 +211,15 @@ screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs
 .PHONY: test-crowd
 test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
 	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
+
+.PHONY: fuzz
+TIME ?= 60
+fuzz: ## Fuzz every parser, then the whole HTTP face, with sanitizers: TIME=60 seconds each, FUZZ_SEED=n for the latter
+	@bin/install-deps.sh build run redis postgres test fuzz
+	@$(MAKE) --no-print-directory CC=clang BUILD=build/fuzz SANITIZE=address$(comma)undefined FUZZ=1 build/fuzz/tests/fuzz
+	@BUILD_DIR=build/fuzz TIME=$(TIME) tests/fuzz/run.sh
+	@$(MAKE) --no-print-directory SANITIZE=address$(comma)undefined build build/address-undefined/tests/integration
+	@BUILD_DIR=build/address-undefined FUZZ_SECONDS=$(TIME) build/address-undefined/tests/integration mutator
 
 .PHONY: check-protocol
 # Both parts, or what PROTOCOL_ONLY (seeds | plants) names.

@@ -15,13 +15,14 @@ switched on, and services that were there before are left alone.
   test       Check, for `make test`     ci         what .ci/run needs besides
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
   compose    Docker, docker-compose     bench      wrk, for `make bench`
+  fuzz       clang with libFuzzer, for `make fuzz`
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
 # group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
-# a Docker engine, or Compose of either version
+# libFuzzer, a Docker engine, or Compose of either version
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -52,6 +53,8 @@ compose  docker.io             engine -
 compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
 bench    wrk                   command wrk
+fuzz     clang                 command clang
+fuzz     libclang-rt-14-dev    libfuzzer -
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -59,6 +62,7 @@ ci       clang-tidy            command clang-tidy
 ci       cppcheck              command cppcheck
 ci       shellcheck            command shellcheck
 ci       valgrind              command valgrind
+ci       systemd               command systemd-analyze
 '
 
 say() { printf '%s\n' "$*"; }
@@ -73,6 +77,7 @@ is_there() { # KIND WHAT
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
   file) [ -e "$2" ] ;;
+  libfuzzer) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' >/dev/null ;;
   engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
   compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
   postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ;;
@@ -167,7 +172,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | bench | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | bench | fuzz | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done

@@ -136,8 +136,8 @@ static struct call *take_call(struct caller *caller) {
     call->caller = caller;
     call->transfer.done = on_done;
     call->transfer.easy = curl_easy_init();
-    if (!call->transfer.easy) // out of memory, as xmalloc would say it
-        abort();
+    if (!call->transfer.easy)
+        mem_exhausted();
     set_up(call);
     return call;
 }
@@ -145,8 +145,8 @@ static struct call *take_call(struct caller *caller) {
 static void add_header(struct call *call, const char *name, const char *value) {
     char *line = xasprintf("%s: %s", name, value);
     struct curl_slist *longer = curl_slist_append(call->headers, line);
-    if (!longer) // out of memory, as xmalloc would say it
-        abort();
+    if (!longer)
+        mem_exhausted();
     call->headers = longer;
     free(line);
 }

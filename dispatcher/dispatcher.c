@@ -182,8 +182,8 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
                                     void (*on_finished)(void *argument), void *argument) {
     struct dispatcher *dispatcher = xcalloc(1, sizeof *dispatcher);
     struct dispatch_env *env = &dispatcher->env;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) // out of memory, as xmalloc would say it
-        abort();
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        mem_exhausted();
     dispatcher->on_finished = on_finished;
     dispatcher->argument = argument;
     *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};

@@ -78,11 +78,12 @@ char *provider_url_join(const char *base, const char *path) {
     return xasprintf("%.*s%s", (int)length, base, path);
 }
 
-// Not within a UTF-8 sequence: those bytes that go on one are 10xxxxxx.
+// Not within a UTF-8 sequence: those bytes that go on one are 10xxxxxx, and at most three do.
 static void cut(char *text, size_t most) {
     if (strlen(text) <= most)
         return;
-    while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80)
+    size_t least = most - 3;
+    while (most > least && ((unsigned char)text[most] & 0xc0) == 0x80)
         most--;
     text[most] = '\0';
 }

@@ -53,6 +53,8 @@ static void take_done(struct multi *multi) {
 static void act(struct multi *multi, curl_socket_t socket, int events) {
     int running;
     CURLMcode code = curl_multi_socket_action(multi->curl, socket, events, &running);
+    if (code == CURLM_OUT_OF_MEMORY) // some transfer has lost its place, time-out and all: it would never end
+        mem_exhausted();
     if (code != CURLM_OK)
         log_error("transport_failed", "libcurl: %s", curl_multi_strerror(code));
     take_done(multi);
@@ -94,8 +96,7 @@ static struct watched *watch(struct multi *multi, curl_socket_t socket) {
     int status = uv_poll_init_socket(multi->transport->loop, &watched->poll, socket);
     if (status < 0) {
         log_error("transport_failed", "a socket can't be watched: %s", uv_strerror(status));
-        free(watched);
-        return NULL;
+        mem_exhausted(); // libcurl would take no further transfer
     }
     curl_multi_assign(multi->curl, socket, watched);
     return watched;
@@ -114,8 +115,6 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
     }
     if (!watched)
         watched = watch(multi, socket);
-    if (!watched)
-        return -1;
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     return uv_poll_start(&watched->poll, events, on_poll) == 0 ? 0 : -1;
 }
@@ -123,8 +122,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
 static void open_multi(struct transport *transport, struct multi *multi) {
     multi->transport = transport;
     multi->curl = curl_multi_init();
-    if (!multi->curl) // out of memory, as xmalloc would say it
-        abort();
+    if (!multi->curl)
+        mem_exhausted();
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -158,8 +157,8 @@ void transport_start(struct transport *transport, struct transfer *transfer) {
     transfer->multi = multi;
     multi->running++;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK) // out of memory, as xmalloc would say it
-        abort();
+    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK)
+        mem_exhausted();
 }
 
 void transport_cancel(struct transfer *transfer) {

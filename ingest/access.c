@@ -155,7 +155,7 @@ void access_read_body(struct ingest_request *request) {
     if (request->access != ACCESS_BY_SIGNATURE) {
         return;
     }
-    if (request->body != HTTP_BODY_OK) { // it is answered 400 or 413, and nobody reads it
+    if (request->body != HTTP_BODY_OK) { // it is answered 400, 408 or 413, and nobody reads it
         request->access = ACCESS_GRANTED;
         return;
     }

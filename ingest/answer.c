@@ -22,6 +22,7 @@ static const struct {
     [API_NOT_FOUND] = {404, "not_found"},
     [API_METHOD_NOT_ALLOWED] = {405, "method_not_allowed"},
     [API_NOT_ACCEPTABLE] = {406, "not_acceptable"},
+    [API_REQUEST_TIMEOUT] = {408, "request_timeout"},
     [API_CONFLICT] = {409, "conflict"},
     [API_PAYLOAD_TOO_LARGE] = {413, "payload_too_large"},
     [API_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type"},

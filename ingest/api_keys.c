@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ingest/hex.h"
+#include "shared/crypto.h"
 
 #define FORM "name:scope[+scope]:sha256hex with scopes send, read, admin"
 #define MOST_KEYS 10000
@@ -227,7 +228,7 @@ size_t api_keys_count(struct api_keys *keys) {
 bool api_keys_find(struct api_keys *keys, const char *key, size_t length, struct api_key_owner *out) {
     uint8_t digest[SHA256_DIGEST_LENGTH];
     bool found = false;
-    SHA256((const uint8_t *)key, length, digest);
+    crypto_sha256(key, length, digest);
     pthread_rwlock_rdlock(&keys->lock);
     for (size_t i = 0; i < keys->set.count; i++) { // all of them, whichever it is
         if (CRYPTO_memcmp(keys->set.keys[i].digest, digest, sizeof digest) == 0) {

@@ -2,7 +2,6 @@
 #include "ingest/client_address.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +193,11 @@ void client_address_find(const struct client_address_rules *rules, const char *p
         }
     }
     format_address(&client, out);
+}
+
+bool client_address_is_trusted(const struct client_address_rules *rules, const char *peer) {
+    struct in6_addr address;
+    return parse_address(peer, &address) && is_trusted(rules, &address);
 }
 
 void client_address_limit_key(const char *address, char out[CLIENT_LIMIT_KEY_SIZE]) {

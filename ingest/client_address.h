@@ -29,6 +29,9 @@ bool client_address_is_in(const struct client_address_rules *rules, const char *
 void client_address_find(const struct client_address_rules *rules, const char *peer, const char *forwarded_for,
                          const char *real_ip, char out[CLIENT_ADDRESS_SIZE]);
 
+// Whether a numeric address is a trusted proxy's.
+bool client_address_is_trusted(const struct client_address_rules *rules, const char *peer) MUST_CHECK;
+
 // What an address is counted under: an IPv4 address itself, an IPv6 address's /64, which one customer usually has
 // whole.
 void client_address_limit_key(const char *address, char out[CLIENT_LIMIT_KEY_SIZE]);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/idempotency.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ingest/printable.h"
 #include "shared/buf.h"
+#include "shared/crypto.h"
 
 #define MAX_KEY_CHARACTERS 255
 
@@ -16,8 +16,8 @@ bool idempotency_key_is_valid(const char *key) {
 
 // The first half of the SHA-256 of what was gathered; frees it.
 static void hash(struct buf *gathered, uint8_t out[IDEMPOTENCY_HASH_SIZE]) {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA256((const uint8_t *)gathered->data, gathered->length, digest);
+    uint8_t digest[SHA256_SIZE];
+    crypto_sha256(gathered->data, gathered->length, digest);
     memcpy(out, digest, IDEMPOTENCY_HASH_SIZE);
     buf_free(gathered);
 }

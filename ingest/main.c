@@ -2,6 +2,7 @@
 //
 // ingest: takes sends and webhooks into Redis, and answers reads from Postgres.
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "ingest/client_address.h"
 #include "ingest/readiness.h"
 #include "ingest/worker.h"
+#include "shared/http_peers.h"
 #include "shared/http_server.h"
 #include "shared/log.h"
 #include "shared/mem.h"
@@ -30,6 +32,7 @@ struct ingest {
     struct client_address_rules *trusted_proxies;
     struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
+    struct http_peers *peers;
     atomic_int event_clients; // that GET /api/events serves now
     uv_loop_t loop;
     struct process process;
@@ -131,6 +134,24 @@ static _Noreturn void refuse_port(const struct settings *settings) {
     exit(EXIT_FAILURE);
 }
 
+// What each thread opens besides its clients' connections: Redis, Postgres, epoll, pipes, a look-up of a name.
+#define OTHERS_OF_A_THREAD 96U
+
+// As many as MAX_CONNECTIONS says, or as many files as this process may open. A place beyond that would never be
+// taken, and nobody would have to make way for a new client.
+static unsigned most_connections(const struct ingest *ingest) {
+    unsigned wanted = (unsigned)ingest->settings.max_connections;
+    unsigned others = ingest->count * (OTHERS_OF_A_THREAD + (unsigned)ingest->settings.database_connections);
+    uint64_t allowed = process_raise_descriptors((uint64_t)wanted + others);
+    if (allowed >= (uint64_t)wanted + others) {
+        return wanted;
+    }
+    unsigned most = allowed > 2 * (uint64_t)others ? (unsigned)(allowed - others) : (unsigned)(allowed / 2);
+    log_warn("descriptors", "%" PRIu64 " files may be open: %u connections instead of MAX_CONNECTIONS, %u", allowed,
+             most, wanted);
+    return most;
+}
+
 // The sockets are opened before any thread starts, so that a busy port is the one thing that is said.
 static void create_workers(struct ingest *ingest) {
     const struct settings *settings = &ingest->settings;
@@ -141,7 +162,8 @@ static void create_workers(struct ingest *ingest) {
         .keys = ingest->keys,
         .readiness = ingest->readiness,
         .event_clients = &ingest->event_clients,
-        .connections = ((unsigned)settings->max_connections + ingest->count - 1) / ingest->count,
+        .peers = ingest->peers,
+        .connections = (most_connections(ingest) + ingest->count - 1) / ingest->count,
         .ended = &ingest->worker_ended,
     };
     if (http_port_check(settings->bind_address, port) != 0) {
@@ -250,6 +272,7 @@ int main(int argc, char **argv) {
         ingest.settings.ingest_threads > 0 ? (unsigned)ingest.settings.ingest_threads : uv_available_parallelism();
     ingest.workers = xcalloc(ingest.count, sizeof(struct ingest_worker *));
     ingest.readiness = readiness_create(ingest.count);
+    ingest.peers = http_peers_create((unsigned)ingest.settings.max_connections_per_ip);
     create_workers(&ingest);
     begin_watch(&ingest);
     start_workers(&ingest);
@@ -259,6 +282,7 @@ int main(int argc, char **argv) {
     int status = process_end(&ingest.loop);
     free(ingest.workers);
     readiness_free(ingest.readiness);
+    http_peers_destroy(ingest.peers);
     client_address_rules_free(ingest.trusted_proxies);
     api_keys_free(ingest.keys);
     settings_free(&ingest.settings);

@@ -147,7 +147,8 @@ void ingest_request_on_done(void *argument, struct http_request *http) {
     retire(request);
 }
 
-// The checks, in api.md's order. Each returns whether the request may go on; if not, it has answered.
+// The checks: first whether there is a request at all, then in api.md's order. Each returns whether the request may go
+// on; if not, it has answered.
 
 static bool check_route(struct ingest_request *request) {
     if (request->found == ROUTE_FOUND) {
@@ -168,7 +169,15 @@ static bool check_framing(struct ingest_request *request) {
     if (request->body != HTTP_BODY_MALFORMED) {
         return true;
     }
-    answer_and_close(request, API_BAD_REQUEST, "the body's length is given twice");
+    answer_and_close(request, API_BAD_REQUEST, "the request's head could be understood in two ways");
+    return false;
+}
+
+static bool check_time(struct ingest_request *request) {
+    if (request->body != HTTP_BODY_LATE) {
+        return true;
+    }
+    answer_and_close(request, API_REQUEST_TIMEOUT, "the request was not complete in time");
     return false;
 }
 
@@ -235,7 +244,8 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
-    check_route, check_framing, check_end, access_check, check_limit, check_media_type, check_size, check_accept,
+    check_framing, check_time,       check_route, check_end,    access_check,
+    check_limit,   check_media_type, check_size,  check_accept,
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

@@ -10,6 +10,7 @@
 
 #include "ingest/hex.h"
 #include "shared/buf.h"
+#include "shared/crypto.h"
 #include "shared/mem.h"
 
 #define TIME_DIGITS 15 // the year 31 million: no overflow
@@ -167,7 +168,7 @@ static void append_form(struct buf *out, const char *body) {
 
 static bool is_hash_of(const char *hex, const char *body, size_t length) {
     uint8_t given[SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
-    SHA256((const uint8_t *)body, length, digest);
+    crypto_sha256(body, length, digest);
     return hex_decode(hex, strlen(hex), given, sizeof given) && CRYPTO_memcmp(given, digest, sizeof digest) == 0;
 }
 

@@ -173,12 +173,20 @@ static void connect_redis(struct ingest_worker *worker) {
     worker->with.redis = redis_link_create(&worker->loop, &options);
 }
 
-static struct http_server *serve(struct ingest_worker *worker, unsigned connections, int listen_socket) {
+// A proxy speaks for many clients.
+static bool is_exempt(void *argument, const char *peer) {
+    const struct ingest_worker *worker = argument;
+    return client_address_is_trusted(worker->with.trusted_proxies, peer);
+}
+
+static struct http_server *serve(struct ingest_worker *worker, const struct ingest_shared *shared, int listen_socket) {
     struct http_server_options options = {
         .listen_socket = listen_socket,
-        .max_connections = connections,
+        .max_connections = shared->connections,
+        .peers = shared->peers,
+        .is_exempt = is_exempt,
         .max_body = (size_t)worker->with.settings->max_body_bytes,
-        .idle_timeout_ms = worker->with.settings->request_timeout_ms,
+        .request_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
         .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
         .on_headers = on_headers,
@@ -202,7 +210,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     uv_async_init(&worker->loop, &worker->wake, on_wake);
     uv_timer_init(&worker->loop, &worker->begin);
     worker->wake.data = worker->begin.data = worker;
-    worker->http = serve(worker, shared->connections, listen_socket);
+    worker->http = serve(worker, shared, listen_socket);
     if (worker->http == NULL) {
         free(worker); // the process ends
         return NULL;

@@ -11,6 +11,7 @@
 #include "shared/settings.h"
 
 struct api_keys;
+struct http_peers;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
@@ -21,8 +22,9 @@ struct ingest_shared {
     struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     atomic_int *event_clients;
-    unsigned connections; // that each may hold at once
-    uv_async_t *ended;    // sent, from a worker's thread, once that has served its last request
+    struct http_peers *peers; // how many connections each address holds, over all workers
+    unsigned connections;     // that each may hold at once
+    uv_async_t *ended;        // sent, from a worker's thread, once that has served its last request
 };
 
 // number counts from 0. listen_socket is owned by the worker from here on.

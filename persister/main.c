@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "persister/persister.h"
+#include "shared/mem.h"
 #include "shared/pg_link.h"
 #include "shared/process.h"
 #include "shared/redis_link.h"
@@ -36,7 +37,7 @@ int main(int argc, char **argv) {
 
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0) {
-        abort();
+        mem_exhausted();
     }
     struct process process = {.loop = &loop, .on_drain = persister_drain, .on_hurry = persister_hurry};
     struct persister *persister = persister_create(&loop, &settings, on_finished, &process);

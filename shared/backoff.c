@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/backoff.h"
 
-#include <openssl/rand.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "shared/crypto.h"
 
 // SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014): jitter needs spread, not
 // secrecy. Thread-local so that it needs no lock; 0 is "not seeded yet".
@@ -11,10 +9,7 @@ static _Thread_local uint64_t state;
 
 static uint64_t next_random(void) {
     if (state == 0) {
-        if (RAND_bytes((unsigned char *)&state, sizeof state) != 1) {
-            fputs("no random numbers: RAND_bytes failed\n", stderr);
-            abort();
-        }
+        crypto_random(&state, sizeof state);
     }
     uint64_t mixed = state += 0x9e3779b97f4a7c15u;
     mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -8,7 +8,9 @@
 //   - a body that is declared too large, a malformed framing, or a client that waits for "100 Continue" gets its answer
 //     in the first call, and the connection closes;
 //   - a chunked body that turns out too large is read away up to twice max_body and answered at its end; beyond that
-//     the answer is written to the socket past the library, and the connection closed.
+//     the answer is written to the socket past the library, and the connection closed;
+//   - so is the answer to a request that has not come whole in time.
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,28 +20,87 @@
 
 enum { DRAIN_BYTES = 64 * 1024 }; // a body up to this size is read away for the sake of the connection
 
-// What the headers say of the body.
+// What the head says of the request's bounds.
 struct framing {
-    unsigned lengths, encodings;
+    unsigned lengths, encodings, hosts;
     bool chunked;
+    bool bad_name;
+    bool hides; // bytes that the library's strings don't show
+    // The head as it lies in the library's buffer, and where the value before ended in it; NULL: there was none.
+    const char *begin, *end, *value_end;
     uint64_t declared; // Content-Length
 };
 
+// RFC 9110, 5.6.2: what a header's name is made of.
+static bool is_name(const char *name) {
+    const char *at = name;
+    while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at)))
+        at++;
+    return *at == '\0' && at > name;
+}
+
+static bool is_in_head(const struct framing *framing, const char *text) {
+    return text >= framing->begin && text < framing->end;
+}
+
+// The library's strings end at a NUL, and a header that goes on behind one goes on unseen; but the next header's name
+// then lies farther away than a line's end. A folded header (RFC 9112, 5.2, lets a server refuse it) libmicrohttpd
+// 0.9.75 puts together anew, elsewhere and wrongly: what was folded ends up in the name.
+static void look_behind(struct framing *framing, const char *name, const char *value) {
+    if (!is_in_head(framing, name) || !is_in_head(framing, value)) {
+        framing->hides = true;
+        return;
+    }
+    if (framing->value_end)
+        framing->hides |= name - framing->value_end != 1 && name - framing->value_end != 2;
+    framing->value_end = value + strlen(value);
+}
+
+// Behind the last header there are two line ends.
+static bool hides_behind_last(const struct framing *framing) {
+    return framing->value_end && (framing->end - framing->value_end < 2 || framing->end - framing->value_end > 4);
+}
+
 static void look_at_header(void *argument, const char *name, const char *value) {
     struct framing *framing = argument;
-    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+    look_behind(framing, name, value);
+    if (!is_name(name)) { // "Content-Length : 3" is another reader's Content-Length
+        framing->bad_name = true;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         framing->lengths++;
         framing->declared = strtoull(value, NULL, 10); // the library has refused what is no number
     } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         framing->encodings++;
         framing->chunked = strcasecmp(value, "chunked") == 0;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) {
+        framing->hosts++;
     }
 }
 
-// RFC 9112, 6.1 and 6.3: whatever could be understood in two ways must not be understood in one.
-static enum http_body_state judge(const struct framing *framing, size_t max_body) {
-    if (framing->lengths > 1 || framing->encodings > 1 || (framing->lengths > 0 && framing->encodings > 0) ||
-        (framing->encodings > 0 && !framing->chunked))
+// Whether a word of the request line goes on behind a NUL, where the library's string of it ends: then the next word
+// isn't where it should be. Several blanks are one to the library, and those behind the target belong to it.
+static bool has_hidden_words(const struct http_request *request, const char *version) {
+    const struct http_connection *place = request->place;
+    const char *at = request->method + strlen(request->method) + 1;
+    while (at < place->target && *at == ' ')
+        at++;
+    return at != place->target || version != place->target + place->target_length + 1;
+}
+
+// RFC 9112, 3.2, 5 and 6: whatever could be understood in two ways must not be understood in one.
+static bool is_ambiguous(const struct framing *framing, const char *version) {
+    bool http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
+    if (framing->bad_name || framing->hides || hides_behind_last(framing))
+        return true;
+    if (framing->hosts > 1 || (framing->hosts == 0 && http_1_1))
+        return true;
+    if (framing->encodings > 0)
+        return framing->encodings > 1 || framing->lengths > 0 || !framing->chunked || !http_1_1;
+    return framing->lengths > 1;
+}
+
+static enum http_body_state judge(const struct framing *framing, const char *version, size_t max_body) {
+    if (is_ambiguous(framing, version))
         return HTTP_BODY_MALFORMED;
     return framing->declared > max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
 }
@@ -51,22 +112,15 @@ static void ask(struct http_request *request) {
         options->on_request(options->argument, request, request->state);
 }
 
-// What the library calls as soon as it has the request's first line, where http_server.c asked for it; it hands the
-// result on as the slot. The request begins later, or never: then http_exchange_completed finds it without a server.
-void *http_exchange_target(void *cls, const char *target, struct MHD_Connection *connection) {
+static struct http_request *new_request(struct http_server *server, struct MHD_Connection *connection, const char *url,
+                                        const char *method) {
     struct http_request *request = xcalloc(1, sizeof *request);
-    (void)cls;
-    (void)connection;
-    request->target = xstrdup(target);
-    return request;
-}
-
-static struct http_request *new_request(struct http_request *request, struct http_server *server,
-                                        struct MHD_Connection *connection, const char *url, const char *method) {
-    if (!request)
-        request = xcalloc(1, sizeof *request);
     request->server = server;
     request->connection = connection;
+    request->place = http_connection_of(connection);
+    request->place->request = request;
+    request->target = request->place->kept_target;
+    request->place->kept_target = NULL;
     request->path = url;
     request->method = method;
     request->started_us = clock_monotonic_us();
@@ -86,11 +140,20 @@ static bool answer_now(const struct http_request *request, const struct framing 
            (framing->declared > 0 && http_header(request, MHD_HTTP_HEADER_EXPECT));
 }
 
-static enum MHD_Result begin(struct http_request *request) {
-    const struct http_server_options *options = &request->server->options;
-    struct framing framing = {0};
+static struct framing look_at_head(const struct http_request *request) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct framing framing = {.begin = request->method, .end = request->method + (info ? info->header_size : 0)};
     http_each_header(request, look_at_header, &framing);
-    request->state = judge(&framing, options->max_body);
+    return framing;
+}
+
+static enum MHD_Result begin(struct http_request *request, const char *version) {
+    const struct http_server_options *options = &request->server->options;
+    struct framing framing = look_at_head(request);
+    http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
+    request->state =
+        has_hidden_words(request, version) ? HTTP_BODY_MALFORMED : judge(&framing, version, options->max_body);
     if (options->on_headers)
         options->on_headers(options->argument, request);
     if (request->state != HTTP_BODY_OK)
@@ -108,6 +171,11 @@ static enum MHD_Result cut_short(struct http_request *request) {
     if (!request->asked)
         ask(request);
     return MHD_NO;
+}
+
+void http_exchange_late(struct http_request *request) {
+    request->state = HTTP_BODY_LATE;
+    (void)cut_short(request);
 }
 
 static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *size) {
@@ -133,19 +201,18 @@ static enum MHD_Result complete(struct http_request *request) {
     if (request->answered)
         return http_reply_queue(request);
     request->suspended = true;
+    http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
 
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot) {
-    (void)version;
-    struct http_request *request = *slot;
-    if (!request || !request->server) {
-        *slot = request = new_request(request, cls, connection, url, method);
-        return begin(request);
+    if (!*slot) {
+        *slot = new_request(cls, connection, url, method);
+        return begin(*slot, version);
     }
-    return *size > 0 ? take_body(request, data, size) : complete(request);
+    return *size > 0 ? take_body(*slot, data, size) : complete(*slot);
 }
 
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,
@@ -157,11 +224,8 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     if (!request)
         return;
     *slot = NULL;
-    if (!request->server) {
-        free(request->target);
-        free(request);
-        return;
-    }
+    request->place->request = NULL;
+    http_connection_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     *request->back = request->next;
     if (request->next)
         request->next->back = request->back;

@@ -12,8 +12,35 @@
 #include "shared/buf.h"
 #include "shared/http_server.h"
 
-// What http_server.c (the daemon on the loop), http_exchange.c (the course of one request), http_request.c (what can
-// be asked of it) and http_reply.c (its answer) share.
+// What http_server.c (the daemon on the loop), http_connection.c (deadlines and limits of connections), http_exchange.c
+// (the course of one request), http_request.c (what can be asked of it) and http_reply.c (its answer) share.
+
+// What a connection is doing, as far as it has a deadline.
+enum http_stage {
+    HTTP_STAGE_HEAD, // a request's head is awaited
+    HTTP_STAGE_BODY, // the rest of the request is
+    HTTP_STAGE_SENT, // an answer is to be taken by the client
+    HTTP_STAGES,
+    HTTP_STAGE_FREE = HTTP_STAGES, // it waits for us, is a stream, or is being closed
+};
+
+struct http_connection {
+    struct http_connection *previous, *next; // of the same stage, in the order in which they came to it
+    struct http_server *server;
+    struct http_request *request; // begun and not done; NULL between requests
+    enum http_stage stage;
+    int64_t due_ms; // of uv_now
+    int fd;
+    const char *target; // of the request line as it came, and its length; while that is being parsed
+    size_t target_length;
+    char *kept_target; // a copy of it, until the request takes it over; NULL unless keep_target
+    bool is_counted;   // in server->options.peers, under `network`
+    struct in6_addr network;
+};
+
+struct http_connections {
+    struct http_connection *first, *last;
+};
 
 struct http_server {
     uv_loop_t *loop;
@@ -22,6 +49,10 @@ struct http_server {
     uv_poll_t poll;    // of the daemon's epoll descriptor
     uv_timer_t timer;  // the daemon's next time-out
     uv_idle_t resumed; // runs the daemon before the next poll, because a request was resumed
+    uv_timer_t sweep;  // looks for connections past their deadline, while there are any
+    struct http_connections stages[HTTP_STAGES];
+    unsigned connections;
+    int64_t warned_ms; // of uv_now: when the log was last told that a limit was reached
     int open_handles;
     bool in_daemon; // inside MHD_run: it must not be entered twice, nor stopped
     bool quiesced;
@@ -45,8 +76,9 @@ struct http_request {
     struct http_request *next, **back; // in the server's list
     struct http_server *server;
     struct MHD_Connection *connection;
-    const char *method, *path; // libmicrohttpd's, until the request's end
-    char *target;              // keep_target; else NULL
+    struct http_connection *place; // its connection, as http_connection.c knows it
+    const char *method, *path;     // libmicrohttpd's, until the request's end
+    char *target;                  // keep_target; else NULL
     struct buf body;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;
@@ -57,6 +89,7 @@ struct http_request {
     bool aborted;                  // the server goes away
     struct MHD_Response *response; // answered, and not yet queued
     unsigned status;
+    size_t answer_bytes; // of its body
     struct http_stream stream;
     struct buf headers; // name NUL value NUL …, to send with the answer
     char peer[INET6_ADDRSTRLEN];
@@ -65,13 +98,27 @@ struct http_request {
 };
 
 // http_exchange.c: libmicrohttpd's callbacks; cls is the server.
-void *http_exchange_target(void *cls, const char *target, struct MHD_Connection *connection);
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot);
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,
                              enum MHD_RequestTerminationCode how);
 
-// http_request.c
+// Ends a request that has not come whole in time: asks its owner for the answer, which goes past the library.
+void http_exchange_late(struct http_request *request);
+
+// http_connection.c: libmicrohttpd's callbacks; cls is the server.
+enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *address, socklen_t length);
+void http_connection_notify(void *cls, struct MHD_Connection *connection, void **slot,
+                            enum MHD_ConnectionNotificationCode code);
+void *http_connection_note_target(void *cls, const char *target, struct MHD_Connection *connection);
+struct http_connection *http_connection_of(struct MHD_Connection *connection);
+// The one place where a connection's stage changes; most_ms from now is its deadline there.
+void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms);
+// Ends those that are past their deadline.
+void http_connections_sweep(struct http_server *server);
+
+// http_request.c. Writes an address without port; IPv4-mapped IPv6 as IPv4. "" when it is of another family.
+void http_format_address(const struct sockaddr *address, char out[INET6_ADDRSTRLEN]);
 void http_request_read_peer(struct http_request *request);
 // Percent-decodes in place, but for %00, and returns the length: see http_path.
 size_t http_request_unescape(void *cls, struct MHD_Connection *connection, char *text);
@@ -89,5 +136,7 @@ void http_stream_break(struct http_request *request);
 
 // http_server.c. Runs the daemon again before the loop polls.
 void http_server_run_soon(struct http_server *server);
+// Looks for connections past their deadline from now on, or no more.
+void http_server_sweep(struct http_server *server, bool on);
 
 #endif

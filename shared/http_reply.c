@@ -104,6 +104,7 @@ static void answer(struct http_request *request, unsigned status, const char *co
         return;
     }
     struct MHD_Response *response = NULL;
+    request->answer_bytes = length;
     if (request->cut_short)
         send_past_daemon(request, status, content_type, body, length);
     else
@@ -121,9 +122,21 @@ void http_reply_and_close(struct http_request *request, unsigned status, const c
     answer(request, status, content_type, body, length, true);
 }
 
+// The slowest client that an answer waits for: so many bytes in a millisecond, on average.
+enum { SLOWEST_BYTES_PER_MS = 8 };
+
+// How long the client may take for it.
+static int64_t time_for(const struct http_request *request) {
+    return request->server->options.request_timeout_ms + (int64_t)(request->answer_bytes / SLOWEST_BYTES_PER_MS);
+}
+
 enum MHD_Result http_reply_queue(struct http_request *request) {
     if (!request->response)
         return MHD_NO; // cut short, or no memory for an answer: close
+    if (request->stream.is_one)
+        http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
+    else
+        http_connection_enter(request->place, HTTP_STAGE_SENT, time_for(request));
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     MHD_destroy_response(request->response); // the connection holds its own reference
     request->response = NULL;

@@ -94,22 +94,25 @@ bool http_is_answered(const struct http_request *request) {
     return request->answered;
 }
 
-void http_request_read_peer(struct http_request *request) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info ? info->client_addr : NULL;
-    if (!address)
-        return;
+void http_format_address(const struct sockaddr *address, char out[INET6_ADDRSTRLEN]) {
+    out[0] = '\0';
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, request->peer, sizeof request->peer);
+        inet_ntop(AF_INET, &v4->sin_addr, out, INET6_ADDRSTRLEN);
     } else if (address->sa_family == AF_INET6) {
         const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
         if (IN6_IS_ADDR_V4MAPPED(v6))
-            inet_ntop(AF_INET, &v6->s6_addr[12], request->peer, sizeof request->peer);
+            inet_ntop(AF_INET, &v6->s6_addr[12], out, INET6_ADDRSTRLEN);
         else
-            inet_ntop(AF_INET6, v6, request->peer, sizeof request->peer);
+            inet_ntop(AF_INET6, v6, out, INET6_ADDRSTRLEN);
     }
+}
+
+void http_request_read_peer(struct http_request *request) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info && info->client_addr)
+        http_format_address(info->client_addr, request->peer);
 }
 
 static int hex_digit(char c) {

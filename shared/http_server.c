@@ -42,16 +42,39 @@ static void set_timer(struct http_server *server) {
         uv_timer_start(&server->timer, on_timer, wait_ms, 0);
 }
 
-static void run(struct http_server *server) {
-    if (server->in_daemon)
-        return;
-    server->in_daemon = true;
-    MHD_run(server->daemon);
+static void leave_daemon(struct http_server *server) {
     server->in_daemon = false;
     if (server->destroyed)
         stop(server);
     else
         set_timer(server);
+}
+
+static void run(struct http_server *server) {
+    if (server->in_daemon)
+        return;
+    server->in_daemon = true;
+    MHD_run(server->daemon);
+    leave_daemon(server);
+}
+
+static void on_sweep(uv_timer_t *timer) {
+    struct http_server *server = timer->data;
+    server->in_daemon = true; // what it calls may want to stop the daemon
+    http_connections_sweep(server);
+    leave_daemon(server);
+}
+
+// A deadline is kept to a tenth.
+enum { SWEEPS_PER_TIMEOUT = 10, SHORTEST_SWEEP_MS = 20 };
+
+void http_server_sweep(struct http_server *server, bool on) {
+    int64_t every = server->options.request_timeout_ms / SWEEPS_PER_TIMEOUT;
+    every = every > SHORTEST_SWEEP_MS ? every : SHORTEST_SWEEP_MS;
+    if (on)
+        uv_timer_start(&server->sweep, on_sweep, (uint64_t)every, (uint64_t)every);
+    else
+        uv_timer_stop(&server->sweep);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -78,17 +101,15 @@ void http_server_run_soon(struct http_server *server) {
 enum { CONNECTION_BYTES = 8 * 1024 };
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, const struct http_server_options *options) {
-    unsigned timeout_secs = (unsigned)((options->idle_timeout_ms + 999) / 1000);
-    const struct MHD_OptionItem target[] = {{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_exchange_target, server},
-                                            {MHD_OPTION_END, 0, NULL}};
-    const struct MHD_OptionItem *further = options->keep_target ? target : &target[1];
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-                            http_exchange_handle, server, MHD_OPTION_ARRAY, further, MHD_OPTION_EXTERNAL_LOGGER,
-                            log_from_daemon, NULL, MHD_OPTION_LISTEN_SOCKET, options->listen_socket,
-                            MHD_OPTION_NOTIFY_COMPLETED, http_exchange_completed, server, MHD_OPTION_CONNECTION_LIMIT,
-                            options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, timeout_secs,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_UNESCAPE_CALLBACK,
-                            http_request_unescape, NULL, MHD_OPTION_END);
+    unsigned timeout_secs = (unsigned)((options->request_timeout_ms + 999) / 1000);
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, http_connection_may_come,
+                            server, http_exchange_handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_from_daemon, NULL,
+                            MHD_OPTION_LISTEN_SOCKET, options->listen_socket, MHD_OPTION_NOTIFY_COMPLETED,
+                            http_exchange_completed, server, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify,
+                            server, MHD_OPTION_URI_LOG_CALLBACK, http_connection_note_target, server,
+                            MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+                            timeout_secs, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+                            MHD_OPTION_UNESCAPE_CALLBACK, http_request_unescape, NULL, MHD_OPTION_END);
 }
 
 struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options) {
@@ -112,8 +133,9 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     }
     uv_timer_init(loop, &server->timer);
     uv_idle_init(loop, &server->resumed);
-    server->poll.data = server->timer.data = server->resumed.data = server;
-    server->open_handles = 3;
+    uv_timer_init(loop, &server->sweep);
+    server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server;
+    server->open_handles = 4;
     if (!options->held)
         http_server_begin(server);
     return server;
@@ -166,6 +188,7 @@ static void stop(struct http_server *server) {
     uv_close((uv_handle_t *)&server->poll, on_closed);
     uv_close((uv_handle_t *)&server->timer, on_closed);
     uv_close((uv_handle_t *)&server->resumed, on_closed);
+    uv_close((uv_handle_t *)&server->sweep, on_closed);
 }
 
 void http_server_destroy(struct http_server *server) {

@@ -16,6 +16,7 @@
 // replies in either, or later (the connection is suspended meanwhile); exactly once. on_done is the end of it:
 // the owner lets go of what it hung on the request.
 
+struct http_peers;
 struct http_server;
 struct http_request;
 
@@ -24,18 +25,28 @@ enum http_body_state {
     // Over max_body: told at once where the length is declared, else once what came has been drained, up to twice
     // max_body. Answer within on_request. The connection is closed.
     HTTP_BODY_TOO_LARGE,
-    // Two Content-Length headers, Content-Length and chunked, or an unknown Transfer-Encoding: answer 400 within
-    // on_request. The connection is closed.
+    // A head that two readers could understand in two ways (two Content-Length headers, Content-Length and chunked, an
+    // unknown Transfer-Encoding, a header's name that is none, …): answer 400 within on_request. The connection is
+    // closed.
     HTTP_BODY_MALFORMED,
+    // Not complete within request_timeout_ms: answer 408 within on_request. The connection is closed.
+    HTTP_BODY_LATE,
 };
 
 struct http_server_options {
     int listen_socket; // from http_listen; owned by the server from here on
+    // At this number, the connection that has waited longest for a request makes way for a new one.
     unsigned max_connections;
-    size_t max_body;         // bytes
-    int64_t idle_timeout_ms; // a connection on which nothing moves for so long is closed
-    bool held;               // what connects waits until http_server_begin
-    bool keep_target;        // for http_target
+    // Counts the connections of one address over all servers that are given it; NULL: none is refused for that.
+    struct http_peers *peers;
+    // Whether a peer's connections are not counted, because it speaks for many clients. May be NULL: all are counted.
+    bool (*is_exempt)(void *argument, const char *peer);
+    size_t max_body; // bytes
+    // What is due within so long, whatever trickles in: a request's head, from the connection's begin or the end of the
+    // answer before; its body, from the end of its head. A connection on which nothing moves is closed as well.
+    int64_t request_timeout_ms;
+    bool held;                                                        // what connects waits until http_server_begin
+    bool keep_target;                                                 // for http_target
     void (*on_headers)(void *argument, struct http_request *request); // may be NULL
     void (*on_request)(void *argument, struct http_request *request, enum http_body_state body);
     void (*on_done)(void *argument, struct http_request *request); // may be NULL

@@ -11,6 +11,10 @@
 // Up to here each name is compared with each other; beyond, they are sorted first: a body may hold tens of thousands.
 #define FEW_NAMES 32
 
+void json_begin(void) {
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = xmalloc, .free_fn = free});
+}
+
 static int compare_names(const void *one, const void *other) {
     return strcmp(*(const char *const *)one, *(const char *const *)other);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Noreturn void out_of_memory(void) {
+_Noreturn void mem_exhausted(void) {
     static const char line[] = "out of memory\n";
     if (write(STDERR_FILENO, line, sizeof line - 1) < 0) {
         // Nothing is left to say it with.
@@ -18,7 +18,7 @@ static _Noreturn void out_of_memory(void) {
 void *xmalloc(size_t size) {
     void *memory = malloc(size > 0 ? size : 1);
     if (memory == NULL) {
-        out_of_memory();
+        mem_exhausted();
     }
     return memory;
 }
@@ -26,7 +26,7 @@ void *xmalloc(size_t size) {
 void *xcalloc(size_t count, size_t size) {
     void *memory = count > 0 && size > 0 ? calloc(count, size) : calloc(1, 1);
     if (memory == NULL) {
-        out_of_memory();
+        mem_exhausted();
     }
     return memory;
 }
@@ -34,7 +34,7 @@ void *xcalloc(size_t count, size_t size) {
 void *xrealloc(void *old, size_t size) {
     void *memory = realloc(old, size > 0 ? size : 1);
     if (memory == NULL) {
-        out_of_memory();
+        mem_exhausted();
     }
     return memory;
 }
@@ -59,7 +59,7 @@ char *xasprintf(const char *format, ...) {
     int length = vasprintf(&text, format, arguments);
     va_end(arguments);
     if (length < 0) {
-        out_of_memory();
+        mem_exhausted();
     }
     return text;
 }

@@ -17,5 +17,7 @@ char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull)) MUST_CH
 // Copies length bytes and adds a NUL.
 char *xstrndup(const char *text, size_t length) __attribute__((malloc, returns_nonnull)) MUST_CHECK;
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull)) MUST_CHECK;
+// How all of these end the process; for where a library had no memory for what can't be done without.
+_Noreturn void mem_exhausted(void);
 
 #endif

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "shared/json.h"
 #include "shared/log.h"
 
 enum { MOST_INSTANCES = 10000 }; // of one program on one host
@@ -65,6 +67,7 @@ void process_start(const struct settings *settings, const char *program) {
     else
         take_instance(program);
     signal(SIGPIPE, SIG_IGN);
+    json_begin();
     if (log_open(&options) != 0) {
         fprintf(stderr, "%s: LOG_FILE=%s can't be written: %s\n", program, settings->log_file, strerror(errno));
         exit(EXIT_FAILURE);
@@ -138,6 +141,19 @@ static void close_leftover(uv_handle_t *handle, void *argument) {
         return;
     log_debug("handle_left", "a %s handle was left on the loop", uv_handle_type_name(handle->type));
     uv_close(handle, NULL);
+}
+
+uint64_t process_raise_descriptors(uint64_t wanted) {
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0)
+        return UINT64_MAX; // it can't be known: whoever opens one too many will tell
+    if (now.rlim_cur >= wanted)
+        return now.rlim_cur;
+    struct rlimit raised = {.rlim_cur = wanted, .rlim_max = now.rlim_max > wanted ? now.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return wanted;
+    struct rlimit most = {.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &most) == 0 ? most.rlim_cur : now.rlim_cur;
 }
 
 int process_end(uv_loop_t *loop) {

@@ -26,7 +26,8 @@ struct process {
     int asked; // how often it was asked to stop
 };
 
-// Opens the log as the settings say, ignores SIGPIPE, names the instance. Ends the process with one line when the
+// Opens the log as the settings say, ignores SIGPIPE, lets cJSON end the process where there is no memory, names the
+// instance. Ends the process with one line when the
 // log file can't be written.
 void process_start(const struct settings *settings, const char *program);
 // Begins to listen for signals on loop (SIGHUP reopens the log). The caller has set loop, on_drain, on_hurry, argument.
@@ -36,6 +37,9 @@ void process_finished(struct process *process);
 // The stable instance id: INSTANCE_ID, else "<host>-<program>-<n>" with the first n that no live process on this host
 // has (held by binding an abstract socket of that name, which the kernel frees at death). Static.
 const char *process_instance(void);
+// Raises the soft limit of open files to wanted, and the hard one too where the process may (root, CAP_SYS_RESOURCE).
+// Returns how many may be open now.
+uint64_t process_raise_descriptors(uint64_t wanted);
 // Closes what is left on the loop, runs it out, and reports a leak of handles in debug builds. Returns exit status 0.
 int process_end(uv_loop_t *loop);
 

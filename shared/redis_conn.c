@@ -17,6 +17,7 @@
 
 #include "shared/buf.h"
 #include "shared/deadline.h"
+#include "shared/mem.h"
 
 enum {
     READ_BYTES = 64 * 1024,
@@ -212,8 +213,8 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     struct redis_conn *conn = xcalloc(1, sizeof *conn);
     conn->last = &conn->first;
     conn->reader = redisReaderCreate();
-    if (!conn->reader) // out of memory, as xmalloc would say it
-        abort();
+    if (!conn->reader)
+        mem_exhausted();
     conn->tcp.data = conn->end_of_turn.data = conn;
     conn->connect.data = conn->write.data = conn;
     uv_tcp_init(loop, &conn->tcp);

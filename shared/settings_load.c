@@ -254,6 +254,15 @@ static char *read_config(struct sources *sources, const char *path) {
     return error;
 }
 
+// A path, too, comes from outside.
+static void make_one_line(char *text) {
+    for (; *text != '\0'; text++) {
+        if (iscntrl((unsigned char)*text)) {
+            *text = '?';
+        }
+    }
+}
+
 char *settings_load(struct settings *out, settings_lookup environment, const char *dotenv_path,
                     const char *config_path) {
     *out = (struct settings){0};
@@ -274,6 +283,7 @@ char *settings_load(struct settings *out, settings_lookup environment, const cha
         error = check_together(out);
     }
     if (error != NULL) {
+        make_one_line(error);
         settings_free(out);
     }
     settings_file_free(&sources.dotenv);

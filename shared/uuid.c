@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "shared/uuid.h"
 
-#include <openssl/rand.h>
-#include <openssl/sha.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shared/buf.h"
 #include "shared/clock.h"
+#include "shared/crypto.h"
 
 // A call of the random generator costs far more than the ten bytes that an id takes, so they are drawn in blocks.
 #define RANDOM_BLOCK 4096
@@ -26,10 +23,7 @@ static _Thread_local struct generator generator;
 
 static void take_random(uint8_t *out, size_t length) {
     if (generator.left < length) {
-        if (RAND_bytes(generator.random, RANDOM_BLOCK) != 1) {
-            fputs("no random numbers: RAND_bytes failed\n", stderr);
-            abort();
-        }
+        crypto_random(generator.random, RANDOM_BLOCK);
         generator.left = RANDOM_BLOCK;
     }
     memcpy(out, generator.random + RANDOM_BLOCK - generator.left, length);
@@ -71,10 +65,10 @@ struct uuid uuid_v7(void) {
 
 struct uuid uuid_v8(const char *name_space, const char *name) {
     struct buf input = {0};
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[SHA256_SIZE];
     buf_append(&input, name_space, strlen(name_space) + 1);
     buf_puts(&input, name);
-    SHA256((const unsigned char *)input.data, input.length, digest);
+    crypto_sha256(input.data, input.length, digest);
     buf_free(&input);
     struct uuid uuid;
     memcpy(uuid.bytes, digest, UUID_BYTES);

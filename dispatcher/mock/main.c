@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <uv.h>
 
 #include "dispatcher/mock/mock_provider.h"
@@ -35,13 +34,7 @@ static _Noreturn void refuse(const char *setting, const char *why) {
 // As many connections as MAX_CONNECTIONS says, if the hard limit allows it.
 static void raise_descriptors(const struct settings *settings) {
     enum { OTHERS = 64 };
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)settings->max_connections + OTHERS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_warn("descriptors", "the limit of open files could not be raised: %s", strerror(errno));
+    (void)process_raise_descriptors((uint64_t)settings->max_connections + OTHERS);
 }
 
 static int listen_or_exit(const struct settings *settings) {

@@ -4,11 +4,11 @@
 // greatest size; only then does the ring go round.
 #include "dispatcher/mock/mock_memory.h"
 
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/buf.h"
+#include "shared/crypto.h"
 #include "shared/mem.h"
 
 enum { FIRST_ROOM = 1024 };
@@ -23,9 +23,9 @@ struct mock_memory {
 
 static void digest_of(enum provider provider, const char *key, uint8_t out[MOCK_DIGEST_BYTES]) {
     struct buf text = {0};
-    unsigned char hash[SHA256_DIGEST_LENGTH];
+    unsigned char hash[SHA256_SIZE];
     buf_printf(&text, "%s %s", provider_name(provider), key);
-    SHA256((const unsigned char *)text.data, text.length, hash);
+    crypto_sha256(text.data, text.length, hash);
     memcpy(out, hash, MOCK_DIGEST_BYTES);
     buf_free(&text);
 }

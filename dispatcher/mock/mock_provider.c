@@ -312,7 +312,7 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
                                         .listen_socket = listen_socket,
                                         .max_connections = (unsigned)mock->settings->max_connections,
                                         .max_body = MOST_BODY_BYTES,
-                                        .idle_timeout_ms = IDLE_TIMEOUT_MS,
+                                        .request_timeout_ms = IDLE_TIMEOUT_MS,
                                         .on_request = on_request,
                                         .on_done = on_done,
                                         .argument = mock,

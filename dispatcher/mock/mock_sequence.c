@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/mock/mock_sequence.h"
 
-#include <openssl/rand.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "shared/crypto.h"
 
 // SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
 static uint64_t next_random(struct mock_sequence *sequence) {
@@ -15,10 +13,7 @@ static uint64_t next_random(struct mock_sequence *sequence) {
 
 static uint64_t random_seed(void) {
     uint64_t seed;
-    if (RAND_bytes((unsigned char *)&seed, sizeof seed) != 1) {
-        fputs("no random numbers: RAND_bytes failed\n", stderr);
-        abort();
-    }
+    crypto_random(&seed, sizeof seed);
     return seed;
 }
 

@@ -11,14 +11,16 @@
 #include <unistd.h>
 
 #include "shared/buf.h"
+#include "shared/http_peers.h"
 #include "tests/support/wait.h"
 
-enum { MAX_BODY = 100000 };
+enum { MAX_BODY = 100000, MAX_CONNECTIONS = 16, OF_ONE_ADDRESS = 4 };
 
 static uv_loop_t loop;
 static struct http_server *server;
 static uint16_t port;
-static bool keeps_target; // of the next server
+static struct http_peers *peers; // NULL: any number of one address
+static bool keeps_target;        // of the next server
 
 // What the owner under test saw and does.
 static struct {
@@ -65,6 +67,8 @@ static void on_request(void *argument, struct http_request *request, enum http_b
         http_reply_and_close(request, 413, "text/plain", "large", 5);
     else if (state == HTTP_BODY_MALFORMED)
         http_reply_and_close(request, 400, "text/plain", "malformed", 9);
+    else if (state == HTTP_BODY_LATE)
+        http_reply_and_close(request, 408, "text/plain", "late", 4);
     else if (strcmp(http_path(request), "/later") == 0)
         seen.waiting[seen.waiting_count++] = request;
     else
@@ -83,6 +87,11 @@ static void on_done(void *argument, struct http_request *request) {
     }
 }
 
+static bool is_exempt(void *argument, const char *peer) {
+    (void)argument;
+    return strcmp(peer, "127.0.0.3") == 0;
+}
+
 static void start_on(const char *address) {
     struct sockaddr_storage bound;
     socklen_t length = sizeof bound;
@@ -93,9 +102,11 @@ static void start_on(const char *address) {
                                             : ((struct sockaddr_in6 *)&bound)->sin6_port);
     const struct http_server_options options = {
         .listen_socket = fd,
-        .max_connections = 16,
+        .max_connections = MAX_CONNECTIONS,
+        .peers = peers,
+        .is_exempt = is_exempt,
         .max_body = MAX_BODY,
-        .idle_timeout_ms = 1000,
+        .request_timeout_ms = 1000,
         .keep_target = keeps_target,
         .on_headers = on_headers,
         .on_request = on_request,
@@ -126,13 +137,20 @@ struct client {
     bool closed;
 };
 
-static void client_open(struct client *client) {
+static void client_open_from(struct client *client, const char *from) {
+    struct sockaddr_in own = {.sin_family = AF_INET};
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     memset(client, 0, sizeof *client);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(client->fd, 0);
+    ck_assert_int_eq(inet_pton(AF_INET, from, &own.sin_addr), 1);
+    ck_assert_int_eq(bind(client->fd, (struct sockaddr *)&own, sizeof own), 0);
     ck_assert_int_eq(connect(client->fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void client_open(struct client *client) {
+    client_open_from(client, "127.0.0.1");
 }
 
 static void client_say(struct client *client, const char *text) {
@@ -468,6 +486,14 @@ START_TEST(a_framing_with_two_meanings_is_malformed) {
          "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"),
         "GET /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nX[0]: y\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\tthree\r\nY: z\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nX: one\r\n  two\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n 3\r\n\r\nabc",
+        "GET /a HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+        "GET /a HTTP/1.1\r\nX: y\r\n\r\n",
+        "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
@@ -521,6 +547,204 @@ START_TEST(an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer) {
     RUN_UNTIL(&loop, 5000, client_got(&waiting, "later"));
     client_close(&idle);
     client_close(&waiting);
+}
+END_TEST
+
+// Says a byte every now and then; true once the server has closed.
+static bool trickle_closed(struct client *client) {
+    if (client->unsent.length == 0)
+        client_say(client, "x");
+    return client_closed(client);
+}
+
+START_TEST(a_trickled_head_is_cut_off) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /a HTTP/1.1\r\nHost: h\r\nX: ");
+    RUN_UNTIL(&loop, 5000, trickle_closed(&client));
+    ck_assert_int_eq(seen.requests, 0);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_trickled_body_is_answered_as_late_and_cut_off) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, trickle_closed(&client));
+    ck_assert_int_eq(seen.state, HTTP_BODY_LATE);
+    ck_assert_ptr_nonnull(strstr(client.got.data, "HTTP/1.1 408 "));
+    ck_assert_int_eq(seen.dones, 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_trickled_body_behind_an_early_answer_is_cut_off) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, trickle_closed(&client));
+    ck_assert_int_eq(seen.requests, 0);
+    ck_assert_int_eq(seen.dones, 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_stream_has_no_deadline) {
+    struct client client;
+    stream_begins(&client, "1.1");
+    for (int i = 0; i < 15; i++) { // 1.5 times the time-out
+        ck_assert_int_eq(stream_says("."), 0);
+        run_for(&loop, 100);
+        ck_assert(!client_closed(&client));
+    }
+    http_stream_end(seen.waiting[0]);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "\r\n0\r\n\r\n"));
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(at_the_limit_whoever_waits_longest_makes_way) {
+    struct client busy, clients[2 * MAX_CONNECTIONS];
+    client_open(&busy);
+    client_say(&busy, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, (client_turn(&busy), seen.waiting_count == 1));
+    for (size_t i = 0; i < 2 * MAX_CONNECTIONS; i++) {
+        client_open(&clients[i]);
+        client_say(&clients[i], "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        RUN_UNTIL(&loop, 5000, client_got(&clients[i], "now"));
+    }
+    ck_assert(client_closed(&clients[0]));
+    ck_assert(!client_closed(&clients[2 * MAX_CONNECTIONS - 1]));
+    ck_assert(!client_closed(&busy)); // which waits for us, not we for it
+    http_reply(seen.waiting[0], 200, "text/plain", "later", 5);
+    RUN_UNTIL(&loop, 5000, client_got(&busy, "later"));
+    for (size_t i = 0; i < 2 * MAX_CONNECTIONS; i++)
+        client_close(&clients[i]);
+    client_close(&busy);
+}
+END_TEST
+
+// Whether a further connection gets an answer, and isn't just closed.
+static bool is_served(void) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now") || client_closed(&client));
+    bool served = client_got(&client, "now");
+    client_close(&client);
+    return served;
+}
+
+static size_t count_open(struct client *clients, size_t count) {
+    size_t open = 0;
+    for (size_t i = 0; i < count; i++)
+        open += !client_closed(&clients[i]);
+    return open;
+}
+
+START_TEST(at_the_limit_those_who_wait_outside_come_in_without_anyones_asking) {
+    struct client clients[3 * MAX_CONNECTIONS];
+    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++)
+        client_open(&clients[i]);
+    RUN_UNTIL(&loop, 700, count_open(clients, 3 * MAX_CONNECTIONS) <= MAX_CONNECTIONS); // before their time is over
+    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++)
+        client_close(&clients[i]);
+}
+END_TEST
+
+START_TEST(one_address_has_as_many_connections_as_it_may_and_others_have_theirs) {
+    struct client clients[OF_ONE_ADDRESS], refused, other, exempt[OF_ONE_ADDRESS + 1];
+    http_server_destroy(server);
+    peers = http_peers_create(OF_ONE_ADDRESS);
+    start_on("0.0.0.0");
+    for (size_t i = 0; i < OF_ONE_ADDRESS; i++) {
+        client_open(&clients[i]);
+        client_say(&clients[i], "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        RUN_UNTIL(&loop, 5000, client_got(&clients[i], "now"));
+    }
+    client_open(&refused);
+    RUN_UNTIL(&loop, 5000, client_closed(&refused));
+    client_open_from(&other, "127.0.0.2");
+    client_say(&other, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&other, "now"));
+    for (size_t i = 0; i < OF_ONE_ADDRESS + 1; i++) {
+        client_open_from(&exempt[i], "127.0.0.3");
+        client_say(&exempt[i], "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        RUN_UNTIL(&loop, 5000, client_got(&exempt[i], "now"));
+    }
+    client_close(&clients[0]);
+    client_close(&refused);
+    RUN_UNTIL(&loop, 5000, is_served()); // in the place that is free again
+    client_close(&other);
+    for (size_t i = 1; i < OF_ONE_ADDRESS; i++)
+        client_close(&clients[i]);
+    for (size_t i = 0; i < OF_ONE_ADDRESS + 1; i++)
+        client_close(&exempt[i]);
+    http_server_destroy(server);
+    server = NULL;
+    http_peers_destroy(peers);
+}
+END_TEST
+
+START_TEST(what_hides_behind_a_nul_is_refused) {
+    static const char target[] = "GET /a\0/b HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char method[] = "GET\0 /a HTTP/1.1\r\nHost: h\r\n\r\n";
+    static const char header[] = "GET /a HTTP/1.1\r\nHost: h\r\nX: a\0b\r\nY: z\r\n\r\n";
+    static const char last[] = "GET /a HTTP/1.1\r\nHost: h\r\nX: a\0\0\0b\r\n\r\n";
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } requests[] = {
+        {target, sizeof target - 1}, {method, sizeof method - 1}, {header, sizeof header - 1}, {last, sizeof last - 1}};
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        struct client client;
+        seen.state = HTTP_BODY_OK;
+        client_open(&client);
+        buf_append(&client.unsent, requests[i].bytes, requests[i].length);
+        RUN_UNTIL(&loop, 5000, client_closed(&client));
+        ck_assert_int_eq(seen.state, HTTP_BODY_MALFORMED);
+        client_close(&client);
+    }
+}
+END_TEST
+
+START_TEST(a_head_may_be_written_in_many_ways) {
+    static const char *const heads[] = {
+        "GET   /a?q=%20x&r=y  HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a HTTP/1.1\nHost: h\nX: y\n\n",
+        "GET /a HTTP/1.1\r\nHost:h\r\nX:\t y\t \r\nEmpty:\r\nBlank:  \r\n\r\n",
+        "\r\nGET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b; c=\"d\"; e\r\nAccept: */*\r\n\r\n",
+        "GET /a HTTP/1.0\r\n\r\n",
+        "GET /a HTTP/1.1\r\nhost: h\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        struct client client;
+        client_open(&client);
+        client_say(&client, heads[i]);
+        RUN_UNTIL(&loop, 5000, client_got(&client, "HTTP/1.1 ") || client_closed(&client));
+        ck_assert_msg(client_got(&client, "now"), "%s\n%s", heads[i], client.got.data ? client.got.data : "(nothing)");
+        client_close(&client);
+    }
+}
+END_TEST
+
+// Nearly as large as a connection's memory lets it be, in pieces: the library's buffer grows meanwhile.
+START_TEST(a_large_head_is_taken) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /a HTTP/1.1\r\nHost: h\r\n");
+    for (int i = 0; i < 6; i++) {
+        client_say(&client, "X-Filler: ");
+        client_say_bytes(&client, 1000);
+        client_say(&client, "\r\n");
+        client_turn(&client);
+        run_for(&loop, 5);
+    }
+    client_say(&client, "\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_uint_eq(seen.header_count, 7);
+    client_close(&client);
 }
 END_TEST
 
@@ -676,6 +900,16 @@ Suite *suite_http_server(void) {
     tcase_add_test(tcase, an_answer_to_a_client_that_has_gone_ends_quietly);
     tcase_add_test(tcase, a_client_that_goes_within_its_body_is_done_without_an_answer);
     tcase_add_test(tcase, an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer);
+    tcase_add_test(tcase, a_trickled_head_is_cut_off);
+    tcase_add_test(tcase, a_trickled_body_is_answered_as_late_and_cut_off);
+    tcase_add_test(tcase, a_trickled_body_behind_an_early_answer_is_cut_off);
+    tcase_add_test(tcase, a_stream_has_no_deadline);
+    tcase_add_test(tcase, at_the_limit_whoever_waits_longest_makes_way);
+    tcase_add_test(tcase, at_the_limit_those_who_wait_outside_come_in_without_anyones_asking);
+    tcase_add_test(tcase, one_address_has_as_many_connections_as_it_may_and_others_have_theirs);
+    tcase_add_test(tcase, what_hides_behind_a_nul_is_refused);
+    tcase_add_test(tcase, a_head_may_be_written_in_many_ways);
+    tcase_add_test(tcase, a_large_head_is_taken);
     tcase_add_test(tcase, after_quiesce_each_answer_closes_and_nobody_new_is_let_in);
     tcase_add_test(tcase, it_can_be_destroyed_when_its_last_request_is_done);
     tcase_add_test(tcase, destroying_it_ends_what_still_waits);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The values of headers and parameters that are parsed by hand: Idempotency-Key, Retry-After, Accept, Content-Type,
+// X-Forwarded-For, cursors, times, Redis URLs. Input: the value, for each of them.
+
+#include <string.h>
+
+#include "dispatcher/outcome.h"
+#include "ingest/client_address.h"
+#include "ingest/cursor.h"
+#include "ingest/dead_letter_filter.h"
+#include "ingest/idempotency.h"
+#include "ingest/media_type.h"
+#include "ingest/paging.h"
+#include "shared/redis_url.h"
+#include "shared/rfc3339.h"
+#include "tests/fuzz/targets.h"
+
+#define LONGEST_MS (366LL * 24 * 3600 * 1000)
+
+static void look_at_key(const char *value) {
+    if (!idempotency_key_is_valid(value)) {
+        return;
+    }
+    FUZZ_ASSERT(strlen(value) >= 1 && strlen(value) <= 255);
+    char key[IDEMPOTENCY_KEY_SIZE];
+    idempotency_key_of_client("sms-mms:0", "/api/messages/sms", "+15550000000", value, key);
+    FUZZ_ASSERT(strlen(key) == strlen("idem:{sms-mms:0}:") + 32);
+}
+
+static void look_at_wait(const char *value) {
+    int64_t wait_ms = outcome_retry_after_ms(value, 1730469600000);
+    FUZZ_ASSERT(wait_ms >= -1 && wait_ms <= LONGEST_MS);
+}
+
+static void look_at_types(const char *value) {
+    (void)media_type_is_json(value);
+    int quality = media_type_quality(value, "application", "json");
+    FUZZ_ASSERT(quality >= 0 && quality <= 1000);
+}
+
+static void look_at_addresses(const char *value) {
+    char client[CLIENT_ADDRESS_SIZE], key[CLIENT_LIMIT_KEY_SIZE];
+    struct client_address_rules *rules = client_address_rules_parse(value);
+    client_address_rules_free(rules);
+    rules = client_address_rules_parse("127.0.0.0/8,::1");
+    client_address_find(rules, "127.0.0.1", value, NULL, client);
+    FUZZ_ASSERT(strlen(client) > 0);
+    client_address_limit_key(client, key);
+    client_address_find(rules, "127.0.0.1", NULL, value, client);
+    FUZZ_ASSERT(strlen(client) > 0);
+    client_address_rules_free(rules);
+}
+
+static void look_at_cursor(const char *value) {
+    for (int kind = CURSOR_CONVERSATION; kind <= CURSOR_DEAD_LETTER; kind++) {
+        struct cursor cursor, again;
+        struct paging paging;
+        struct paging_error error;
+        char text[CURSOR_SIZE];
+        if (cursor_parse((enum cursor_kind)kind, value, &cursor) == 0) {
+            cursor_format((enum cursor_kind)kind, &cursor, text);
+            FUZZ_ASSERT(cursor_parse((enum cursor_kind)kind, text, &again) == 0);
+            FUZZ_ASSERT(again.page == cursor.page && again.time_us == cursor.time_us);
+        }
+        if (paging_parse(value, value, NULL, (enum cursor_kind)kind, &paging, &error) == 0) {
+            FUZZ_ASSERT(paging.page >= 1 && paging.page_size >= 1 && paging.page_size <= 50);
+            FUZZ_ASSERT(paging_offset(&paging) >= 0);
+        }
+    }
+}
+
+static void look_at_time(const char *value) {
+    int64_t unix_ms, again;
+    if (rfc3339_parse(value, &unix_ms) == 0) {
+        char text[RFC3339_SIZE];
+        rfc3339_format(unix_ms, text);
+        FUZZ_ASSERT(rfc3339_parse(text, &again) == 0 && again == unix_ms);
+    }
+    struct dead_letter_filter filter;
+    dead_letter_filter_init(&filter);
+    for (const char *const *name = dead_letter_filter_names; *name != NULL; name++) {
+        (void)!dead_letter_filter_set(&filter, *name, value);
+    }
+}
+
+static void look_at_url(const char *value) {
+    struct redis_url url;
+    if (redis_url_parse(value, &url) == NULL) {
+        FUZZ_ASSERT(url.host != NULL && url.port > 0);
+        redis_url_free(&url);
+    }
+}
+
+void fuzz_headers(const uint8_t *data, size_t size) {
+    char *value = malloc(size + 1);
+    memcpy(value, data, size);
+    value[size] = '\0';
+    look_at_key(value);
+    look_at_wait(value);
+    look_at_types(value);
+    look_at_addresses(value);
+    look_at_cursor(value);
+    look_at_time(value);
+    look_at_url(value);
+    free(value);
+}
