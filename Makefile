@@ -212,6 +212,9 @@ screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs
 test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
 	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
 
+test-failing: build tests ## Memory and sockets that fail at each call of a message's way (make test: at every eighth)
+	@BUILD_DIR=$(BUILD) FAILING_STEP=1 $(BUILD)/tests/integration failing
+
 .PHONY: fuzz
 TIME ?= 60
 fuzz: ## Fuzz every parser, then the whole HTTP face, with sanitizers: TIME=60 seconds each, FUZZ_SEED=n for the latter
@@ -220,9 +223,6 @@ fuzz: ## Fuzz every parser, then the whole HTTP face, with sanitizers: TIME=60 s
 	@BUILD_DIR=build/fuzz TIME=$(TIME) tests/fuzz/run.sh
 	@$(MAKE) --no-print-directory SANITIZE=address$(comma)undefined build build/address-undefined/tests/integration
 	@BUILD_DIR=build/address-undefined FUZZ_SECONDS=$(TIME) build/address-undefined/tests/integration mutator
-
-test-failing: build tests ## Memory and sockets that fail at each call of a message's way (make test: at every eighth)
-	@BUILD_DIR=$(BUILD) FAILING_STEP=1 $(BUILD)/tests/integration failing
 
 .PHONY: check-protocol
 # Both parts, or what PROTOCOL_ONLY (seeds | plants) names.
