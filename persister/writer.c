@@ -7,8 +7,8 @@
 //                          WAITING ◀────────────────────┘
 //
 // Of what a small batch costs, most is the same for a large one. So while much comes in, the writer rests after a batch
-// as long as that one took, for a few milliseconds at most, and the next one gathers. Where little comes in, or half of
-// the greatest batch waits already, it goes on at once.
+// as long as that one took, for a few milliseconds at most, and the next one gathers. Where little comes in, or much
+// waits already, it goes on at once.
 //
 // A batch is worked off from `first` on, `span` entries a transaction, at the beginning all of them. Where Postgres
 // refuses a span for what it holds, the span is halved; where that succeeds, the next one is twice as long. So one
@@ -35,7 +35,8 @@ extern const char persister_sql_stage_truncate_sql[];
 #define BACKOFF_CAP_MS 5000
 #define LOST_BEFORE_HALVING 3
 #define LONGEST_REST_US 5000
-#define MUCH_ENTRIES 50              // of a batch, from which on it is rested on
+#define RESTED_ON_MIN 50             // entries of a batch: with fewer, little comes in
+#define RESTED_ON_MAX 500            // with more, it has cost little an entry
 #define DEAD_ROWS 10000              // in the staging table, after which it is truncated
 #define DEAD_BYTES (8 * 1024 * 1024) // the same
 
@@ -189,10 +190,10 @@ static void start_next(struct batch_writer *writer) {
 
 static void end_batch(struct batch_writer *writer) {
     int64_t now_us = clock_monotonic_us(), took_us = now_us - writer->began_us;
-    bool much = writer->batch->count >= MUCH_ENTRIES;
+    bool rests = writer->batch->count >= RESTED_ON_MIN && writer->batch->count <= RESTED_ON_MAX;
     batch_free(writer->batch);
     writer->batch = NULL;
-    writer->rest_until_us = much ? now_us + (took_us < LONGEST_REST_US ? took_us : LONGEST_REST_US) : 0;
+    writer->rest_until_us = rests ? now_us + (took_us < LONGEST_REST_US ? took_us : LONGEST_REST_US) : 0;
     change_state(writer, WRITER_IDLE);
     if (batch_queue_is_empty(writer->options.queue)) {
         writer->options.on_next(writer->options.argument);
