@@ -174,10 +174,12 @@ static void rest(struct batch_writer *writer) {
     uv_timer_start(&writer->pause, on_rested, left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0, 0);
 }
 
-// From IDLE, with a queue that isn't empty.
+// From IDLE or RESTING, with a queue that isn't empty.
 static void start_next(struct batch_writer *writer) {
     if (should_rest(writer)) {
-        rest(writer);
+        if (writer->state != WRITER_RESTING) {
+            rest(writer);
+        }
         return;
     }
     uv_timer_stop(&writer->pause);

@@ -7,7 +7,8 @@
 -- never neither, until its last outcome is in `events`. Each function moves the token whole: it checks first, writes
 -- then, and deletes last, because an error inside a function keeps what was already written.
 --
--- All keys of a call share one hash tag, `{provider:partition}`, so that a Redis Cluster can run it. Time is Redis's.
+-- All keys of a call share one hash tag, `{provider:partition}`, so that a Redis Cluster can run it; accept takes the
+-- address's counter along only where Redis is no cluster. Time is Redis's.
 -- The build replaces "_dev" by the content's version: two releases run side by side. To try it by hand:
 --   redis-cli -x FUNCTION LOAD REPLACE < redis/messaging.lua
 --
@@ -91,8 +92,8 @@ local function limit(keys, args)
 end
 
 -- accept: a send into both streams, or a webhook into `events`.
--- KEYS outbound, events, parked, idempotency, rate prefix; where Redis is no cluster the address's rate prefix too, whose
---      slot is another, and which then needs no `limit` before
+-- KEYS outbound, events, parked, idempotency, rate prefix; outside a cluster the address's rate prefix, which was then not
+--      counted by `limit`
 -- ARGV 1 kind (accepted | received)   2 id   3 token: the id's 16 bytes and the digest's 16   4 payload
 --      5 idempotency TTL ms (0: no key)   6 cap   7 deadline, ms since 1970   8 limit (0: none)   9 window ms
 --      10 the address's limit
