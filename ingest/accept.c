@@ -25,7 +25,6 @@
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
-#include "shared/library.h"
 #include "shared/log.h"
 #include "shared/redis_link.h"
 #include "shared/settings.h"
@@ -33,7 +32,6 @@
 #define NUMBER_SIZE 24
 #define RETRY_SOON_SECS 1
 #define RETRY_FULL_SECS 5 // a backlog doesn't shrink within a second
-#define ACCEPT_ARGUMENTS 19
 
 struct acceptor {
     struct ingest_resources *with;
@@ -41,9 +39,7 @@ struct acceptor {
     unsigned partitions;
     bool announced;  // Redis has the partitions in its set, over this connection
     bool announcing; // the call that tells it is under way
-    // settings as the arguments they become
-    char ttl_ms[NUMBER_SIZE], cap[NUMBER_SIZE], limit[NUMBER_SIZE], address_limit[NUMBER_SIZE];
-    struct buf payload, rate_prefix; // reused by each call
+    struct accept_calls *calls;
     // REDIS_WAIT_REPLICAS
     uv_prepare_t end_of_turn;
     bool wait_due;                     // accepts were sent since the last WAIT
@@ -202,76 +198,21 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
 }
 
-static void on_accept(void *argument, enum redis_result result, const redisReply *reply) {
-    struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
-        return;
-    }
+static void on_accept(struct ingest_request *request, enum redis_result result, const redisReply *reply) {
     counters_observe(request->with->counters, HISTOGRAM_ACCEPT, clock_monotonic_us() - http_started_us(request->http));
-    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
+    if (result == REDIS_LINK_OK && reply != NULL) {
         answer_verdict(request, reply);
     } else {
         redis_trouble_answer(request, result, reply);
     }
 }
 
-struct call_arguments {
-    const char *values[ACCEPT_ARGUMENTS];
-    size_t lengths[ACCEPT_ARGUMENTS];
-    int count;
-};
-
-static void add_bytes(struct call_arguments *arguments, const char *bytes, size_t length) {
-    arguments->values[arguments->count] = bytes;
-    arguments->lengths[arguments->count++] = length;
+static void on_not_sent(struct ingest_request *request) {
+    answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
 }
 
-static void add(struct call_arguments *arguments, const char *text) {
-    add_bytes(arguments, text, strlen(text));
-}
-
-static int send_call(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
-    struct acceptor *acceptor = request->with->acceptor;
-    const struct settings *settings = request->with->settings;
-    buf_clear(&acceptor->payload);
-    message_encode(message, &acceptor->payload);
-    buf_clear(&acceptor->rate_prefix);
-    buf_printf(&acceptor->rate_prefix, "rate:{%s}:%s", call->keys->tag, message->sender);
-    char deadline[NUMBER_SIZE], unused_key[IDEMPOTENCY_KEY_SIZE], address[LIMIT_KEY_SIZE];
-    snprintf(deadline, sizeof deadline, "%" PRId64,
-             redis_link_now_ms(request->with->redis) + settings->redis_timeout_ms);
-    snprintf(unused_key, sizeof unused_key, "idem:{%s}:", call->keys->tag); // every key must be in the one slot
-    bool counts = request->limit == LIMIT_DEFERRED;
-    if (counts) {
-        limit_key(request, address);
-    }
-
-    struct call_arguments arguments = {.count = 0};
-    add(&arguments, "FCALL");
-    add(&arguments, library_function(LIBRARY_ACCEPT));
-    add(&arguments, counts ? "6" : "5");
-    add(&arguments, call->keys->outbound);
-    add(&arguments, call->keys->events);
-    add(&arguments, call->keys->parked);
-    add(&arguments, call->remembered ? call->key : unused_key);
-    add(&arguments, acceptor->rate_prefix.data);
-    if (counts) {
-        add(&arguments, address);
-    }
-    add(&arguments, request->is_send ? "accepted" : "received");
-    add(&arguments, request->message_id);
-    add_bytes(&arguments, (const char *)call->token, sizeof call->token);
-    add_bytes(&arguments, acceptor->payload.data, acceptor->payload.length);
-    add(&arguments, call->remembered ? acceptor->ttl_ms : "0");
-    add(&arguments, acceptor->cap);
-    add(&arguments, deadline);
-    add(&arguments, request->is_send ? acceptor->limit : "0");
-    add(&arguments, LIMIT_WINDOW_MS_TEXT);
-    if (counts) {
-        add(&arguments, acceptor->address_limit);
-    }
-    return redis_link_call(request->with->redis, on_accept, request, arguments.count, arguments.values,
-                           arguments.lengths);
+static void on_sent(struct ingest_resources *with) {
+    with->acceptor->wait_due = with->settings->redis_wait_replicas > 0;
 }
 
 static bool memory_is_short(const struct ingest_resources *with) {
@@ -299,16 +240,16 @@ bool accept_is_open(struct ingest_request *request) {
 
 void accept_sent(struct ingest_request *request, int sent) {
     if (sent != 0) {
-        answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+        on_not_sent(request);
         return;
     }
     ingest_request_expect_reply(request);
-    request->with->acceptor->wait_due = request->with->settings->redis_wait_replicas > 0;
+    on_sent(request->with);
 }
 
 void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
     if (accept_is_open(request)) {
-        accept_sent(request, send_call(request, message, call));
+        accept_calls_add(request->with->acceptor->calls, request, message, call);
     }
 }
 
@@ -324,10 +265,8 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
     for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
         partition_keys_of((enum provider)(i / acceptor->partitions), i % acceptor->partitions, &acceptor->keys[i]);
     }
-    snprintf(acceptor->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
-    snprintf(acceptor->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);
-    snprintf(acceptor->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
-    snprintf(acceptor->address_limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_ip_per_min);
+    static const struct accept_outcomes outcomes = {on_accept, on_not_sent, on_sent};
+    acceptor->calls = accept_calls_create(loop, with, acceptor->keys, PROVIDER_COUNT * acceptor->partitions, &outcomes);
     uv_prepare_init(loop, &acceptor->end_of_turn);
     acceptor->end_of_turn.data = acceptor;
     if (settings->redis_wait_replicas > 0) {
@@ -338,12 +277,11 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
 
 static void on_closed(uv_handle_t *handle) {
     struct acceptor *acceptor = handle->data;
-    buf_free(&acceptor->payload);
-    buf_free(&acceptor->rate_prefix);
     free(acceptor->keys);
     free(acceptor);
 }
 
 void acceptor_destroy(struct acceptor *acceptor) {
+    accept_calls_destroy(acceptor->calls);
     uv_close((uv_handle_t *)&acceptor->end_of_turn, on_closed);
 }

@@ -6,24 +6,14 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "ingest/idempotency.h"
+#include "ingest/accept_call.h"
 #include "shared/keys.h"
 #include "shared/mem.h"
 #include "shared/message.h"
-#include "shared/uuid.h"
 
 struct acceptor; // one thread's way into the streams
 struct ingest_request;
 struct ingest_resources;
-
-// What goes to Redis besides the message.
-struct accept_call {
-    const struct partition_keys *keys; // of the sender's partition
-    struct uuid id;
-    bool remembered; // under `key`, for IDEMPOTENCY_TTL_SECS
-    char key[IDEMPOTENCY_KEY_SIZE];
-    uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
-};
 
 // with must outlive it.
 struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with);

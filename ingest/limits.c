@@ -81,7 +81,7 @@ static void apply(struct ingest_request *request, const struct verdict *verdict,
 static void finish(struct limit_batch *batch, const struct verdict *verdict) {
     struct ingest_request *request = batch->first;
     for (int64_t place = 0; request != NULL; place++) {
-        struct ingest_request *next = request->next_limited;
+        struct ingest_request *next = request->next_in_call;
         if (ingest_request_reply_came(request)) {
             apply(request, verdict, place);
             ingest_request_proceed(request);
@@ -163,7 +163,7 @@ static void ask(struct ingest_request *request, const char *kind, int64_t limit)
     struct limiter *limiter = request->with->limiter;
     struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
     *batch->last = request;
-    batch->last = &request->next_limited;
+    batch->last = &request->next_in_call;
     batch->count++;
     expect(request, LIMIT_ASKED, limit);
     ingest_request_expect_reply(request);

@@ -36,7 +36,7 @@ struct ingest_request {
 
     enum limit_state limit;
     struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
-    struct ingest_request *next_limited; // counted by the same call (limits.c)
+    struct ingest_request *next_in_call; // what the same call is about (limits.c, accept_call.c)
     bool has_arrived;                    // on_request came; `body` is valid
     enum http_body_state body;
     unsigned replies; // of Redis and Postgres under way; the memory stays until they came

@@ -43,21 +43,23 @@ end
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
 -- sliding window still covers. As of now, by the counters of this window and of the last one.
 local function window(key, now, width, limit, this, last)
-  local w = { key = key, width = width, limit = limit, elapsed = now % width, this = this, last = last }
+  local w = { key = key, width = width, limit = limit, elapsed = now % width, this = this, last = last, spent = 0 }
   w.free = math.max(0, limit - this - math.floor(last * (width - w.elapsed) / width)) -- so many more fit
   return w
 end
 
--- One for each limit {prefix, most}, read by one call, for a call costs more than what it does.
+-- One for each limit {prefix = most}, read by one call, for a call costs more than what it does.
 local function windows(now, width, limits)
-  local index, keys, found = math.floor(now / width), {}, {}
-  for i, limit in ipairs(limits) do
-    keys[2 * i - 1], keys[2 * i] = limit[1] .. ':' .. int(index), limit[1] .. ':' .. int(index - 1)
+  local index, prefixes, keys, found = math.floor(now / width), {}, {}, {}
+  for prefix in pairs(limits) do
+    prefixes[#prefixes + 1] = prefix
+    keys[#keys + 1], keys[#keys + 2] = prefix .. ':' .. int(index), prefix .. ':' .. int(index - 1)
   end
+  if #keys == 0 then return found end
   local counts = redis.call('MGET', unpack(keys))
-  for i, limit in ipairs(limits) do
+  for i, prefix in ipairs(prefixes) do
     local this, last = tonumber(counts[2 * i - 1] or 0), tonumber(counts[2 * i] or 0)
-    found[i] = window(keys[2 * i - 1], now, width, limit[2], this, last)
+    found[prefix] = window(keys[2 * i - 1], now, width, limits[prefix], this, last)
   end
   return found
 end
@@ -73,72 +75,95 @@ local function wait_seconds(w)
   return math.ceil(ms / 1000)
 end
 
+-- Counted by keep.
 local function spend(w, count)
-  if w.this == 0 then
-    redis.call('SET', w.key, int(count), 'PX', int(2 * w.width))
-  else
-    redis.call('INCRBY', w.key, int(count))
+  w.this, w.free, w.spent = w.this + count, w.free - count, w.spent + count
+end
+
+local function keep(spent)
+  for _, w in pairs(spent) do
+    if w.spent > 0 and w.this == w.spent then
+      redis.call('SET', w.key, int(w.spent), 'PX', int(2 * w.width))
+    elseif w.spent > 0 then
+      redis.call('INCRBY', w.key, int(w.spent))
+    end
   end
-  w.this, w.free = w.this + count, w.free - count
 end
 
 -- limit: POSTs and PUTs of one address; as many of them as fit are admitted.
 -- KEYS rate prefix · ARGV limit, window ms, how many → {admitted, left after them, reset s, retry s of the others}
 local function limit(keys, args)
-  local w = windows(now_ms(), tonumber(args[2]), { { keys[1], tonumber(args[1]) } })[1]
+  local found = windows(now_ms(), tonumber(args[2]), { [keys[1]] = tonumber(args[1]) })
+  local w = found[keys[1]]
   local admitted, reset = math.min(tonumber(args[3]), w.free), math.ceil((w.width - w.elapsed) / 1000)
-  if admitted > 0 then spend(w, admitted) end
+  spend(w, admitted)
+  keep(found)
   return { admitted, w.free, reset, wait_seconds(w) }
 end
 
--- accept: a send into both streams, or a webhook into `events`.
--- KEYS outbound, events, parked, idempotency, rate prefix; outside a cluster the address's rate prefix, which was then not
---      counted by `limit`
--- ARGV 1 kind (accepted | received)   2 id   3 token: the id's 16 bytes and the digest's 16   4 payload
---      5 idempotency TTL ms (0: no key)   6 cap   7 deadline, ms since 1970   8 limit (0: none)   9 window ms
---      10 the address's limit
--- → {OK, id bytes, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
---   | {ADDRESS, retry s} (over its limit; nothing else was looked at) | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
-local function accept(keys, args)
-  local outbound, events, parked, idempotency, rate = keys[1], keys[2], keys[3], keys[4], keys[5]
-  local kind, id, token, payload = args[1], args[2], args[3], args[4]
-  local ttl, cap, deadline = tonumber(args[5]), tonumber(args[6]), tonumber(args[7])
-  local most, width = tonumber(args[8]), tonumber(args[9])
-  local now = now_ms()
-
-  local limits = {}
-  if most > 0 then limits[1] = { rate, most } end
-  if keys[6] then limits[#limits + 1] = { keys[6], tonumber(args[10]) } end
-  local found = #limits > 0 and windows(now, width, limits)
-  local w, address = most > 0 and found[1], keys[6] and found[#limits]
+-- One message of accept. t: what the call knows so far; w, address: the windows it counts against, or nil.
+local function accept_one(t, w, address, idempotency, kind, id, token, payload, ttl)
   local left, reset = w and w.free or 0, w and wait_seconds(w) or 0
-
-  if now > deadline then return { 'LATE', left, reset } end
+  if t.late then return { 'LATE', left, reset } end
   if address then
     if address.free == 0 then return { 'ADDRESS', wait_seconds(address) } end
     spend(address, 1) -- whatever becomes of the message
   end
-  if ttl > 0 then
+  local remembered = ttl ~= '0'
+  if remembered then
     local seen = redis.call('GET', idempotency)
     if seen then
       if string.sub(seen, 17) ~= string.sub(token, 17) then return { 'REUSED', left, reset } end
       return { 'REPLAY', string.sub(seen, 1, 16), left, reset }
     end
   end
-  if redis.call('XLEN', events) >= cap then return { 'FULL', left, reset } end
-  if kind == 'accepted' and redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then
-    return { 'FULL', left, reset }
-  end
+  local is_send = kind == 'accepted'
+  if t.recorded >= t.cap or (is_send and t.waiting >= t.cap) then return { 'FULL', left, reset } end
   if w and w.free == 0 then return { 'LIMITED', reset } end
 
-  local at = int(now)
-  redis.call('XADD', events, '*', 'v', FORMAT, 'k', kind, 'id', id, 'gen', '0', 'at', at, 'p', payload)
-  if kind == 'accepted' then
-    redis.call('XADD', outbound, '*', 'v', FORMAT, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', at, 'p', payload)
+  redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', kind, 'id', id, 'gen', '0', 'at', t.at, 'p', payload)
+  t.recorded = t.recorded + 1
+  if is_send then
+    redis.call('XADD', t.outbound, '*', 'v', FORMAT, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', t.at, 'p',
+      payload)
+    t.waiting = t.waiting + 1
   end
-  if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end
+  if remembered then redis.call('SET', idempotency, token, 'PX', ttl) end
   if w then spend(w, 1) end
-  return { 'OK', string.sub(token, 1, 16), w and w.free or 0, reset }
+  return { 'OK', w and w.free or 0, reset }
+end
+
+-- accept: messages, each a send into both streams, or a webhook into `events`; each for itself, in their order. What they
+-- have in common is asked once.
+-- KEYS outbound, events, parked; for each message: idempotency, rate prefix, and, where the address is counted here,
+--      its rate prefix
+-- ARGV 1 cap   2 deadline, ms since 1970   3 window ms   4 the senders' limit (0: none)
+--      5 the addresses' (0: counted already, by `limit`, for in a cluster they lie elsewhere);
+--      for each message: kind (accepted | received), id, token: the id's 16 bytes and the digest's 16, payload,
+--      idempotency TTL ms (0: no key)
+-- → for each message: {OK, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
+--   | {ADDRESS, retry s} (over its limit; nothing else was looked at) | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
+local function accept(keys, args)
+  local outbound, events, parked = keys[1], keys[2], keys[3]
+  local width, sender_limit, address_limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local now, per_message, limits, replies = now_ms(), address_limit > 0 and 3 or 2, {}, {}
+  local count = (#args - 5) / 5
+  for i = 0, count - 1 do
+    local k = 3 + per_message * i
+    if sender_limit > 0 and args[6 + 5 * i] == 'accepted' then limits[keys[k + 2]] = sender_limit end
+    if address_limit > 0 then limits[keys[k + 3]] = address_limit end
+  end
+  local found = windows(now, width, limits)
+  local t = { outbound = outbound, events = events, at = int(now), late = now > tonumber(args[2]), cap = tonumber(args[1]),
+    recorded = redis.call('XLEN', events), waiting = redis.call('XLEN', outbound) + redis.call('HLEN', parked) }
+  for i = 0, count - 1 do
+    local k, a = 3 + per_message * i, 5 + 5 * i
+    local w = args[a + 1] == 'accepted' and found[keys[k + 2]] or nil
+    local address = address_limit > 0 and found[keys[k + 3]] or nil
+    replies[i + 1] = accept_one(t, w, address, keys[k + 1], args[a + 1], args[a + 2], args[a + 3], args[a + 4], args[a + 5])
+  end
+  keep(found)
+  return replies
 end
 
 -- Who holds entry e of a group, as {consumer, delivery count}; nil when nobody does or there is no such group.

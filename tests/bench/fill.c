@@ -46,7 +46,7 @@ static void send_accept(redisContext *redis, size_t number) {
     int status =
         redisAppendCommand(redis,
                            "FCALL %s 5 outbound:{sms-mms:0} events:{sms-mms:0} parked:{sms-mms:0} "
-                           "idem:{sms-mms:0}: rate:{sms-mms:0} accepted %s %b %b 0 100000000 99999999999999 0 1",
+                           "idem:{sms-mms:0}: rate:{sms-mms:0} 100000000 99999999999999 1 0 0 accepted %s %b %b 0",
                            library_function(LIBRARY_ACCEPT), id, token, sizeof token, payload.data, payload.length);
     ck_assert_int_eq(status, REDIS_OK);
     buf_free(&payload);
@@ -56,8 +56,8 @@ static void take_reply(redisContext *redis) {
     void *reply = NULL;
     ck_assert_msg(redisGetReply(redis, &reply) == REDIS_OK, "Redis: %s", redis->errstr);
     const redisReply *answer = reply;
-    ck_assert_msg(answer->type == REDIS_REPLY_ARRAY && strcmp(answer->element[0]->str, "OK") == 0, "accept: %s",
-                  answer->type == REDIS_REPLY_ERROR ? answer->str : "refused");
+    ck_assert_msg(answer->type == REDIS_REPLY_ARRAY && strcmp(answer->element[0]->element[0]->str, "OK") == 0,
+                  "accept: %s", answer->type == REDIS_REPLY_ERROR ? answer->str : "refused");
     freeReplyObject(reply);
 }
 

@@ -37,31 +37,81 @@ static int64_t now_ms(void) {
     return now;
 }
 
-// What accept is given; the rest is the same in all tests.
+// A message of accept and, of the first in a call, what all have in common; the rest is the same in all tests.
 struct sending {
-    const char *kind;  // NULL: accepted
-    const char *token; // 16 bytes for the id, 16 for the digest
-    int ttl_ms;        // of its Idempotency-Key; 0: none
-    int cap;           // 0: 1000
-    int late_ms;       // so long ago was its deadline
-    int limit;         // 0: none
-    int window_ms;     // 0: an hour
-    int address_limit; // 0: the address isn't counted by this call
+    const char *kind;   // NULL: accepted
+    const char *token;  // 16 bytes for the id, 16 for the digest
+    const char *sender; // NULL: me
+    int ttl_ms;         // of its Idempotency-Key; 0: none
+    int cap;            // 0: 1000
+    int late_ms;        // so long ago was its deadline
+    int limit;          // 0: none
+    int window_ms;      // 0: an hour
+    int address_limit;  // 0: the address isn't counted by this call
 };
 
-#define ACCEPT_KEYS "outbound:{t:0} events:{t:0} parked:{t:0} idem:{t:0}:k rate:{t:0}:me"
-#define ACCEPT_ARGUMENTS "%s the-id %s {} %d %d %s %d %d %d"
+static const char *word(char *texts[], size_t *count, char *text) {
+    texts[(*count)++] = text;
+    return text;
+}
 
-static redisReply *accept(struct sending s) {
-    char deadline[32];
-    snprintf(deadline, sizeof deadline, "%lld", (long long)(now_ms() + (s.late_ms > 0 ? -s.late_ms : 60000)));
-    return stack_redis(stack,
-                       s.address_limit > 0 ? "FCALL %s 6 " ACCEPT_KEYS " rate:ip:{a} " ACCEPT_ARGUMENTS
-                                           : "FCALL %s 5 " ACCEPT_KEYS " " ACCEPT_ARGUMENTS,
-                       library_function(LIBRARY_ACCEPT), s.kind != NULL ? s.kind : "accepted",
-                       s.token != NULL ? s.token : "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb", s.ttl_ms,
-                       s.cap > 0 ? s.cap : 1000, deadline, s.limit, s.window_ms > 0 ? s.window_ms : HOUR_MS,
-                       s.address_limit);
+// An array of verdicts.
+static redisReply *accept_all(const struct sending *first, size_t count) {
+    char *texts[64];
+    const char *argv[64] = {"FCALL", library_function(LIBRARY_ACCEPT)};
+    size_t owned = 0;
+    int argc = 2;
+    int64_t deadline = now_ms() + (first->late_ms > 0 ? -first->late_ms : 60000);
+    argv[argc++] = word(texts, &owned, xasprintf("%zu", 3 + count * (first->address_limit > 0 ? 3 : 2)));
+    argv[argc++] = "outbound:{t:0}";
+    argv[argc++] = "events:{t:0}";
+    argv[argc++] = "parked:{t:0}";
+    for (const struct sending *s = first; s < first + count; s++) {
+        argv[argc++] = "idem:{t:0}:k";
+        argv[argc++] = word(texts, &owned, xasprintf("rate:{t:0}:%s", s->sender != NULL ? s->sender : "me"));
+        if (first->address_limit > 0) {
+            argv[argc++] = "rate:ip:{a}";
+        }
+    }
+    argv[argc++] = word(texts, &owned, xasprintf("%d", first->cap > 0 ? first->cap : 1000));
+    argv[argc++] = word(texts, &owned, xasprintf("%lld", (long long)deadline));
+    argv[argc++] = word(texts, &owned, xasprintf("%d", first->window_ms > 0 ? first->window_ms : HOUR_MS));
+    argv[argc++] = word(texts, &owned, xasprintf("%d", first->limit));
+    argv[argc++] = word(texts, &owned, xasprintf("%d", first->address_limit));
+    for (const struct sending *s = first; s < first + count; s++) {
+        argv[argc++] = s->kind != NULL ? s->kind : "accepted";
+        argv[argc++] = "the-id";
+        argv[argc++] = s->token != NULL ? s->token : "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb";
+        argv[argc++] = "{}";
+        argv[argc++] = word(texts, &owned, xasprintf("%d", s->ttl_ms));
+    }
+    redisReply *reply = stack_redis_argv(stack, argc, argv);
+    while (owned > 0) {
+        free(texts[--owned]);
+    }
+    return reply;
+}
+
+// The verdict on one message that is alone in its call.
+static redisReply *accept(struct sending sending) {
+    redisReply *all = accept_all(&sending, 1);
+    ck_assert_msg(all != NULL && all->type == REDIS_REPLY_ARRAY && all->elements == 1, "%s", reply_text(all, 0));
+    redisReply *verdict = all->element[0];
+    all->element[0] = NULL;
+    freeReplyObject(all);
+    return verdict;
+}
+
+// Sends all in one call; verdicts are separated by spaces.
+static void assert_verdicts(const struct sending *first, size_t count, const char *verdicts) {
+    redisReply *reply = accept_all(first, count);
+    char got[128] = "";
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", i > 0 ? " " : "",
+                 reply_text(reply->element[i], 0));
+    }
+    ck_assert_str_eq(got, verdicts);
+    freeReplyObject(reply);
 }
 
 // {admitted, left, reset seconds, retry seconds}
@@ -112,7 +162,7 @@ START_TEST(a_sender_has_its_limit_and_is_told_what_is_left) {
     for (int left = 2; left >= 0; left--) {
         redisReply *reply = accept((struct sending){.limit = 3});
         ck_assert_str_eq(reply_text(reply, 0), "OK");
-        ck_assert_int_eq(reply_int(reply, 2), left);
+        ck_assert_int_eq(reply_int(reply, 1), left);
         freeReplyObject(reply);
     }
     int64_t before = now_ms();
@@ -270,6 +320,33 @@ START_TEST(a_call_that_comes_after_its_deadline_does_nothing) {
 }
 END_TEST
 
+START_TEST(messages_of_one_call_are_counted_one_by_one) {
+    const struct sending sends[] = {
+        {.limit = 2, .address_limit = 4}, {.sender = "her"}, {.kind = "received"}, {0}, {.sender = "her"}, {0}};
+    assert_verdicts(sends, 6, "OK OK OK OK ADDRESS ADDRESS");
+    ck_assert_int_eq(counted_of_the_address(), 4);
+    assert_lengths(3, 4);
+    assert_verdicts(&(struct sending){.limit = 2}, 1, "LIMITED");
+    assert_verdicts((const struct sending[]){{.limit = 2, .sender = "her"}, {.sender = "her"}}, 2, "OK LIMITED");
+}
+END_TEST
+
+START_TEST(a_repeat_in_the_call_of_the_first_is_a_repeat) {
+    const struct sending sends[] = {
+        {.ttl_ms = 60000}, {.ttl_ms = 60000}, {.ttl_ms = 60000, .token = "aaaaaaaaaaaaaaaacccccccccccccccc"}};
+    assert_verdicts(sends, 3, "OK REPLAY REUSED");
+    assert_lengths(1, 1);
+}
+END_TEST
+
+START_TEST(a_backlog_fills_up_within_a_call) {
+    freeReplyObject(stack_redis(stack, "HSET parked:{t:0} some thing"));
+    const struct sending sends[] = {{.cap = 3}, {0}, {0}, {.kind = "received"}, {.kind = "received"}};
+    assert_verdicts(sends, 5, "OK OK FULL OK FULL");
+    assert_lengths(2, 3);
+}
+END_TEST
+
 START_TEST(two_versions_of_the_library_live_side_by_side) {
     char *other = xstrdup(library_text);
     for (char *at = other; (at = strstr(at, library_version)) != NULL;) {
@@ -303,6 +380,9 @@ Suite *suite_library(void) {
     tcase_add_test(tests, what_is_refused_writes_nothing_and_leaves_no_trace_under_its_key);
     tcase_add_test(tests, a_send_is_refused_when_outbound_and_parked_make_the_cap);
     tcase_add_test(tests, a_call_that_comes_after_its_deadline_does_nothing);
+    tcase_add_test(tests, messages_of_one_call_are_counted_one_by_one);
+    tcase_add_test(tests, a_repeat_in_the_call_of_the_first_is_a_repeat);
+    tcase_add_test(tests, a_backlog_fills_up_within_a_call);
     tcase_add_test(tests, two_versions_of_the_library_live_side_by_side);
     suite_add_tcase(suite, tests);
     return suite;

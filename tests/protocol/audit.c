@@ -203,10 +203,15 @@ bool audit_poll(struct world *world, const redisReply *reply) {
 // --- What actors do
 
 void audit_late_accept(struct world *world, const struct zombie *zombie, const redisReply *reply) {
-    bool late = strcmp(reply_text(reply, 0), "LATE") == 0;
-    if (world->wall_ms > zombie->deadline_ms && !late && !wire_lacks_library(reply)) {
-        world_breach(world, AUDIT_ACCEPT, "an accept that was run after its deadline answered %s",
-                     reply_text(reply, 0));
+    if (world->wall_ms <= zombie->deadline_ms || wire_lacks_library(reply)) {
+        return;
+    }
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        const redisReply *verdict = reply->type == REDIS_REPLY_ARRAY ? reply->element[i] : reply;
+        if (strcmp(reply_text(verdict, 0), "LATE") != 0) {
+            world_breach(world, AUDIT_ACCEPT, "an accept that was run after its deadline answered %s",
+                         reply_text(verdict, 0));
+        }
     }
 }
 

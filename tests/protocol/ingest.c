@@ -7,36 +7,55 @@
 #include "tests/support/reply.h"
 
 // Sends and webhooks together, so that repeats have room.
-enum { MOST_FIRST = 14 };
+enum { MOST_FIRST = 14, MOST_IN_CALL = 4 };
 
-static struct command accept_command(const struct world *world, int index) {
-    const struct message *message = &world->ledger.messages[index];
-    char name[64] = "idem:{sms-mms:0}:", token[33], payload[16];
-    bool remembered = message->webhook || message->key >= 0;
-    if (remembered) {
+// What goes into one call, as indexes into the ledger.
+struct sending {
+    int messages[MOST_IN_CALL];
+    int count;
+    int room_outbound, room_events; // so many more fit under the cap
+};
+
+static bool is_remembered(const struct message *message) {
+    return message->webhook || message->key >= 0;
+}
+
+static void put_keys(struct command *command, const struct message *message, int index) {
+    char name[64] = "idem:{sms-mms:0}:";
+    if (is_remembered(message)) {
         snprintf(name, sizeof name, "idem:{sms-mms:0}:%s%d", message->webhook ? "provider" : "client",
                  message->webhook ? index : message->key);
     }
+    command_text(command, name);
+    command_text(command, "rate:{sms-mms:0}:sender");
+}
+
+static void put_arguments(struct command *command, const struct message *message) {
+    char token[33];
     snprintf(token, sizeof token, "%.16sdigest%010d", message->id, message->webhook ? 0 : message->content);
-    snprintf(payload, sizeof payload, "%d", message->content);
-    struct command command = command_function(LIBRARY_ACCEPT, 5);
-    const char *words[] = {KEY_OUTBOUND,
-                           KEY_EVENTS,
-                           KEY_PARKED,
-                           name,
-                           "rate:{sms-mms:0}:sender",
-                           message->webhook ? "received" : "accepted",
-                           message->id,
-                           token,
-                           payload};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        command_text(&command, words[i]);
+    command_text(command, message->webhook ? "received" : "accepted");
+    command_text(command, message->id);
+    command_text(command, token);
+    command_int(command, message->content);
+    command_int(command, is_remembered(message) ? TTL_MS : 0);
+}
+
+static struct command accept_command(const struct world *world, const struct sending *sending) {
+    struct command command = command_function(LIBRARY_ACCEPT, 3 + 2 * sending->count);
+    command_text(&command, KEY_OUTBOUND);
+    command_text(&command, KEY_EVENTS);
+    command_text(&command, KEY_PARKED);
+    for (int i = 0; i < sending->count; i++) {
+        put_keys(&command, &world->ledger.messages[sending->messages[i]], sending->messages[i]);
     }
-    command_int(&command, remembered ? TTL_MS : 0);
     command_int(&command, world->cap);
     command_int(&command, world->wall_ms + REPLY_MS);
-    command_int(&command, 0);
     command_int(&command, 60000);
+    command_int(&command, 0);
+    command_int(&command, 0);
+    for (int i = 0; i < sending->count; i++) {
+        put_arguments(&command, &world->ledger.messages[sending->messages[i]]);
+    }
     return command;
 }
 
@@ -49,12 +68,19 @@ static void promise(struct world *world, int index) {
     message->may_be_gone = false;
 }
 
-static void take_reply(struct world *world, int index, const redisReply *reply) {
+static void check_room(struct world *world, struct sending *sending, const struct message *message) {
+    if (--sending->room_events < 0 || (!message->webhook && --sending->room_outbound < 0)) {
+        world_breach(world, AUDIT_ACCEPT, "%s was accepted into a backlog that was full", message->id);
+    }
+}
+
+static void take_reply(struct world *world, struct sending *sending, int index, const redisReply *reply) {
     struct message *message = &world->ledger.messages[index];
     const char *verdict = reply_text(reply, 0);
     int first = ledger_find(&world->ledger, reply_text(reply, 1));
     world_say(world, "ingest: %s %s: %s", message->webhook ? "webhook" : "send", message->id, verdict);
     if (strcmp(verdict, "OK") == 0) {
+        check_room(world, sending, message);
         promise(world, index);
     } else if (strcmp(verdict, "REPLAY") == 0) {
         if (first < 0 || world->ledger.messages[first].content != message->content) {
@@ -68,26 +94,44 @@ static void take_reply(struct world *world, int index, const redisReply *reply) 
     }
 }
 
-static void send(struct world *world, int index) {
-    if (index < 0) {
+static void take_replies(struct world *world, struct sending *sending, const redisReply *reply) {
+    for (int i = 0; i < sending->count; i++) {
+        bool own = reply->type == REDIS_REPLY_ARRAY && (size_t)i < reply->elements;
+        take_reply(world, sending, sending->messages[i], own ? reply->element[i] : reply);
+    }
+}
+
+static void leave_in_the_dark(struct world *world, const struct sending *sending) {
+    for (int i = 0; i < sending->count; i++) {
+        struct message *message = &world->ledger.messages[sending->messages[i]];
+        message->possible = true;
+        world_say(world, "ingest: %s is ambiguous", message->id);
+    }
+}
+
+static void send(struct world *world, struct sending *sending) {
+    if (sending->count == 0) {
         return;
     }
     if (!world->ingest.up) {
         wire_link_up(world, &world->ingest);
     }
-    struct command command = accept_command(world, index);
+    sending->room_outbound = world->cap - world->seen.outbound - world->seen.parked;
+    sending->room_events = world->cap - world->seen.events;
+    struct command command = accept_command(world, sending);
     redisReply *reply = wire_function(world, &world->ingest, &command);
     if (reply != NULL) {
-        take_reply(world, index, reply);
+        take_replies(world, sending, reply);
         freeReplyObject(reply);
         return;
     }
-    world->ledger.messages[index].possible = true;
-    world_say(world, "ingest: %s is ambiguous", world->ledger.messages[index].id);
+    leave_in_the_dark(world, sending);
     if (world_has(world, SWITCH_SEND_TWICE)) {
         freeReplyObject(wire_run(world, &command));
     }
 }
+
+// ---- What comes in. Each returns an index into the ledger, or -1.
 
 static int add_key(struct ledger *ledger) {
     if (ledger->key_count == MOST_KEYS) {
@@ -97,38 +141,72 @@ static int add_key(struct ledger *ledger) {
     return ledger->key_count++;
 }
 
-void ingest_send(struct world *world) {
+static int new_send(struct world *world) {
     struct ledger *ledger = &world->ledger;
     if (ledger->message_count >= MOST_FIRST) {
-        return;
+        return -1;
     }
     int key = random_chance(&world->random, 60) ? add_key(ledger) : -1;
-    send(world, ledger_add(ledger, false, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content));
+    return ledger_add(ledger, false, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content);
+}
+
+static int repeat(struct world *world) {
+    struct ledger *ledger = &world->ledger;
+    if (ledger->key_count == 0) {
+        return -1;
+    }
+    int key = random_below(&world->random, ledger->key_count);
+    return ledger_add(ledger, false, key, ledger->keys[key].content);
+}
+
+static int new_webhook(struct world *world) {
+    struct ledger *ledger = &world->ledger;
+    return ledger->message_count < MOST_FIRST ? ledger_add(ledger, true, -1, 2000 + ledger->message_count) : -1;
+}
+
+static int redelivery(struct world *world) {
+    const struct ledger *ledger = &world->ledger;
+    int first = ledger->message_count > 0 ? random_below(&world->random, ledger->message_count) : 0;
+    for (int i = 0; i < ledger->message_count; i++) {
+        int index = (first + i) % ledger->message_count;
+        if (ledger->messages[index].webhook) {
+            return index;
+        }
+    }
+    return -1;
+}
+
+// ---- Calls
+
+static void add(struct sending *sending, int message) {
+    if (message >= 0) {
+        sending->messages[sending->count++] = message;
+    }
+}
+
+// One message, and what else comes in within the same turn.
+static void send_with_others(struct world *world, int message) {
+    static int (*const arrivals[])(struct world *) = {new_send, repeat, new_webhook, redelivery};
+    struct sending sending = {.count = 0};
+    add(&sending, message);
+    while (sending.count > 0 && sending.count < MOST_IN_CALL && random_chance(&world->random, 30)) {
+        add(&sending, arrivals[random_below(&world->random, sizeof arrivals / sizeof *arrivals)](world));
+    }
+    send(world, &sending);
+}
+
+void ingest_send(struct world *world) {
+    send_with_others(world, new_send(world));
 }
 
 void ingest_repeat(struct world *world) {
-    struct ledger *ledger = &world->ledger;
-    if (ledger->key_count == 0) {
-        return;
-    }
-    int key = random_below(&world->random, ledger->key_count);
-    send(world, ledger_add(ledger, false, key, ledger->keys[key].content));
+    send_with_others(world, repeat(world));
 }
 
 void ingest_webhook(struct world *world) {
-    struct ledger *ledger = &world->ledger;
-    if (ledger->message_count < MOST_FIRST) {
-        send(world, ledger_add(ledger, true, -1, 2000 + ledger->message_count));
-    }
+    send_with_others(world, new_webhook(world));
 }
 
 void ingest_redeliver(struct world *world) {
-    int first = world->ledger.message_count > 0 ? random_below(&world->random, world->ledger.message_count) : 0;
-    for (int i = 0; i < world->ledger.message_count; i++) {
-        int index = (first + i) % world->ledger.message_count;
-        if (world->ledger.messages[index].webhook) {
-            send(world, index);
-            return;
-        }
-    }
+    send_with_others(world, redelivery(world));
 }
