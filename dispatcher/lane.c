@@ -327,7 +327,3 @@ const struct partition_keys *lane_keys(const struct lane *lane) {
 struct outlet *lane_outlet(const struct lane *lane) {
     return lane->options.outlet;
 }
-
-struct settler *lane_settler(const struct lane *lane) {
-    return lane->options.settler;
-}

@@ -42,6 +42,5 @@ void lane_destroy(struct lane *lane);
 
 const struct partition_keys *lane_keys(const struct lane *lane);
 struct outlet *lane_outlet(const struct lane *lane);
-struct settler *lane_settler(const struct lane *lane);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // All calls that end in one turn of the loop are settled together at its end: those of one provider that say the same
-// to its breaker are one record, and every record leaves before the first settlement. Everything travels as one
-// pipeline, and Redis runs it in order.
+// to its breaker are one record, those of one partition are settled by one call, and every record leaves before the
+// first settlement. Everything travels as one pipeline, and Redis runs it in order.
 //
 // Settlements go over whatever connection there is, also when the entry was read over an earlier one. What protocol.md
 // forbids there is an acknowledgement by entry id alone, since a fail-over may have given that id to another message;
@@ -21,12 +21,21 @@
 #include "shared/log.h"
 #include "shared/mem.h"
 
+enum { MOST_IN_CALL = 64 };
+
 struct settler {
     const struct dispatch_env *env;
     void (*on_settled)(struct lease *lease);
     struct lease_queue finished;  // to be sent at the end of the turn
     struct lease_queue unsettled; // kept until the link is up, or for a while
     uv_idle_t end_of_turn;
+};
+
+// A call of settle: leases of one partition, in the order of its replies.
+struct round {
+    struct settler *settler;
+    struct lease_queue leases;
+    size_t count;
 };
 
 static bool was_called(const struct lease *lease) {
@@ -112,10 +121,6 @@ static void record_all(struct lease *first) {
         lease->recorded = true;
 }
 
-static struct settler *settler_of(const struct lease *lease) {
-    return lane_settler(lease->lane);
-}
-
 static void log_settlement(const struct lease *lease, const char *what) {
     if (strcmp(what, "LATE") == 0)
         lease_log(LOG_WARN, "dispatch_late", lease,
@@ -129,20 +134,70 @@ static void keep(struct settler *settler, struct lease *lease) {
     lease_queue_put(&settler->unsettled, lease);
 }
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lease *lease = argument;
-    struct settler *settler = settler_of(lease);
-    if (result != REDIS_LINK_OK) {
-        if (result != REDIS_LINK_LOST)
-            lease_log(LOG_ERROR, "settle_failed", lease, reply->str);
-        keep(settler, lease);
-        return;
-    }
-    if (reply->str && strcmp(reply->str, "OK") != 0)
-        log_settlement(lease, reply->str);
-    if (!reply->str || strcmp(reply->str, "OK") != 0)
+static struct round *round_new(struct settler *settler) {
+    struct round *round = xcalloc(1, sizeof *round);
+    round->settler = settler;
+    return round;
+}
+
+static void round_add(struct round *round, struct lease *lease) {
+    lease->state = LEASE_SETTLING;
+    lease_queue_put(&round->leases, lease);
+    round->count++;
+}
+
+static void take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
+    if (strcmp(verdict, "OK") != 0) {
+        log_settlement(lease, verdict);
         lease->decision.delay_ms = 0; // not ours to wait for
+    }
     settler->on_settled(lease);
+}
+
+static bool has_one_for_each(const redisReply *reply, const struct round *round) {
+    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
+    for (size_t i = 0; is && i < reply->elements; i++)
+        is = reply->element[i]->str != NULL;
+    return is;
+}
+
+static void send_round(struct round *round);
+
+// One that Redis can't settle must not hold up the others.
+static void send_one_by_one(struct settler *settler, struct lease_queue *leases) {
+    struct lease *lease;
+    while ((lease = lease_queue_take(leases))) {
+        struct round *round = round_new(settler);
+        round_add(round, lease);
+        send_round(round);
+    }
+}
+
+static void keep_all(struct round *round, const char *error) {
+    struct lease *lease;
+    while ((lease = lease_queue_take(&round->leases))) {
+        if (error)
+            lease_log(LOG_ERROR, "settle_failed", lease, error);
+        keep(round->settler, lease);
+    }
+}
+
+static void take_verdicts(struct round *round, const redisReply *reply) {
+    for (size_t i = 0; i < reply->elements; i++)
+        take_verdict(round->settler, lease_queue_take(&round->leases), reply->element[i]->str);
+}
+
+static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+    struct round *round = argument;
+    if (result == REDIS_LINK_OK && has_one_for_each(reply, round))
+        take_verdicts(round, reply);
+    else if (result == REDIS_LINK_OK)
+        keep_all(round, "the reply has another shape");
+    else if (result == REDIS_LINK_ERROR && round->count > 1)
+        send_one_by_one(round->settler, &round->leases);
+    else
+        keep_all(round, reply ? reply->str : NULL);
+    free(round);
 }
 
 static void encode_attempt(const struct lease *lease, struct buf *out) {
@@ -160,16 +215,9 @@ static void encode_attempt(const struct lease *lease, struct buf *out) {
         out);
 }
 
-static int send_settle(struct settler *settler, struct lease *lease) {
-    const struct partition_keys *keys = lane_keys(lease->lane);
+static void put_lease(struct fcall *fcall, const struct lease *lease) {
     struct buf payload = {0};
     encode_attempt(lease, &payload);
-    struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 4);
-    fcall_text(fcall, keys->outbound);
-    fcall_text(fcall, keys->events);
-    fcall_text(fcall, keys->parked);
-    fcall_text(fcall, keys->parked_due);
-    fcall_text(fcall, settler->env->me);
     fcall_text(fcall, lease->entry.id);
     fcall_int(fcall, lease->count);
     fcall_text(fcall, lease->entry.message_id);
@@ -180,18 +228,46 @@ static int send_settle(struct settler *settler, struct lease *lease) {
     fcall_int(fcall, lease->decision.free);
     fcall_bytes(fcall, payload.data, payload.length);
     buf_free(&payload);
-    return fcall_send(fcall, settler->env->link, on_reply, lease);
+}
+
+// Takes ownership of round.
+static void send_round(struct round *round) {
+    const struct partition_keys *keys = lane_keys(round->leases.first->lane);
+    const struct dispatch_env *env = round->settler->env;
+    struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 4);
+    fcall_text(fcall, keys->outbound);
+    fcall_text(fcall, keys->events);
+    fcall_text(fcall, keys->parked);
+    fcall_text(fcall, keys->parked_due);
+    fcall_text(fcall, env->me);
+    for (const struct lease *lease = round->leases.first; lease; lease = lease->next)
+        put_lease(fcall, lease);
+    if (fcall_send(fcall, env->link, on_reply, round) != 0) {
+        keep_all(round, NULL);
+        free(round);
+    }
+}
+
+// Takes those of the first one's partition out of the queue.
+static struct round *gather(struct settler *settler) {
+    struct round *round = round_new(settler);
+    struct lease_queue others = {0};
+    const struct lane *lane = settler->finished.first->lane;
+    struct lease *lease;
+    while ((lease = lease_queue_take(&settler->finished)))
+        if (lease->lane == lane && round->count < MOST_IN_CALL)
+            round_add(round, lease);
+        else
+            lease_queue_put(&others, lease);
+    settler->finished = others;
+    return round;
 }
 
 static void flush(struct settler *settler) {
-    struct lease *lease;
     if (redis_link_is_up(settler->env->link))
         record_all(settler->finished.first);
-    while ((lease = lease_queue_take(&settler->finished))) {
-        lease->state = LEASE_SETTLING;
-        if (send_settle(settler, lease) != 0)
-            keep(settler, lease);
-    }
+    while (settler->finished.first)
+        send_round(gather(settler));
 }
 
 static void on_end_of_turn(uv_idle_t *idle) {

@@ -177,53 +177,66 @@ local function owned_by(o, me, count)
   return o ~= nil and o.consumer == me and o.count == tonumber(count)
 end
 
--- settle: what a call came to. Fenced by consumer, delivery count and message id.
--- KEYS outbound, events, parked, parked-due
--- ARGV 1 me   2 entry   3 delivery count   4 id   5 gen   6 call   7 verdict (sent | failed | retry)
---      8 delay ms   9 free (1: spends no attempt)   10 payload of the outcome
--- → OK | LATE (a success of an entry that was no longer mine: recorded all the same) | LOST (nothing written)
-local function settle(keys, args)
-  local outbound, events, parked, due = keys[1], keys[2], keys[3], keys[4]
-  local me, e, count, id, gen, number = args[1], args[2], args[3], args[4], args[5], args[6]
-  local verdict, delay, free, payload = args[7], tonumber(args[8]), args[9] == '1', args[10]
-  local group, token, now = 'dispatchers', id .. ':' .. gen, now_ms()
+-- One outcome of settle. t: what the call knows so far; t.ended: entries that are done with, to be deleted.
+local function settle_one(t, e, count, id, gen, number, verdict, delay, free, payload)
+  local token, o, m = id .. ':' .. gen, nil, nil
+  if not t.gone[e] then
+    local entry = redis.call('XRANGE', t.outbound, e, e)[1]
+    m = entry and to_map(entry[2])
+    if m and (m.id ~= id or m.gen ~= gen) then m = nil end -- the entry id was given out anew (fail-over)
+    o = m and owner(t.outbound, t.group, e)
+  end
 
-  local o = owner(outbound, group, e)
-  local entry = redis.call('XRANGE', outbound, e, e)[1]
-  local m = entry and to_map(entry[2])
-  if m and (m.id ~= id or m.gen ~= gen) then m, o = nil, nil end -- the entry id was given out anew (fail-over)
-
-  local outcome = { 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(now), 'call', number, 'n', count,
+  local outcome = { 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', number, 'n', count,
     'verdict', verdict, 'p', payload }
-  if not m or (o and not owned_by(o, me, count)) then
+  local function end_entry()
+    t.gone[e] = true
+    t.ended[#t.ended + 1] = e
+  end
+  if not m or (o and not owned_by(o, t.me, count)) then
     if verdict ~= 'sent' then return 'LOST' end
     -- A late success is still true, the provider has the message: it is recorded and ends the token.
     outcome[#outcome + 1] = 'late'
     outcome[#outcome + 1] = '1'
-    redis.call('XADD', events, '*', unpack(outcome))
-    redis.call('HDEL', parked, token)
-    redis.call('ZREM', due, token)
-    if m then
-      redis.pcall('XACK', outbound, group, e)
-      redis.call('XDEL', outbound, e)
-    end
+    redis.call('XADD', t.events, '*', unpack(outcome))
+    redis.call('HDEL', t.parked, token)
+    redis.call('ZREM', t.due, token)
+    if m then end_entry() end
     return 'LATE'
   end
 
   if verdict == 'retry' then
     outcome[#outcome + 1] = 'due'
-    outcome[#outcome + 1] = int(now + delay)
+    outcome[#outcome + 1] = int(t.now + delay)
   end
-  redis.call('XADD', events, '*', unpack(outcome))
+  redis.call('XADD', t.events, '*', unpack(outcome))
   if verdict == 'retry' then
     m.call = int(m.call + 1)
-    if not free then m.spent = int(m.spent + 1) end
-    redis.call('HSET', parked, token, cjson.encode(m))
-    redis.call('ZADD', due, int(now + delay), token)
+    if free ~= '1' then m.spent = int(m.spent + 1) end
+    redis.call('HSET', t.parked, token, cjson.encode(m))
+    redis.call('ZADD', t.due, int(t.now + delay), token)
   end
-  redis.pcall('XACK', outbound, group, e)
-  redis.call('XDEL', outbound, e)
+  end_entry()
   return 'OK'
+end
+
+-- settle: what calls came to, each for itself, in their order. Fenced by consumer, delivery count and message id.
+-- KEYS outbound, events, parked, parked-due
+-- ARGV 1 me; for each: entry, delivery count, id, gen, call, verdict (sent | failed | retry), delay ms,
+--      free (1: spends no attempt), payload of the outcome
+-- → for each: OK | LATE (a success of an entry that was no longer mine: recorded all the same) | LOST (nothing written)
+local function settle(keys, args)
+  local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], group = 'dispatchers', me = args[1],
+    now = now_ms(), gone = {}, ended = {} }
+  local verdicts = {}
+  for first = 2, #args, 9 do
+    verdicts[#verdicts + 1] = settle_one(t, unpack(args, first, first + 8))
+  end
+  if t.ended[1] then
+    redis.pcall('XACK', t.outbound, t.group, unpack(t.ended))
+    redis.call('XDEL', t.outbound, unpack(t.ended))
+  end
+  return verdicts
 end
 
 -- unpark: messages whose wait is over, back into the stream.

@@ -304,6 +304,23 @@ START_TEST(a_failure_that_comes_late_is_logged_and_ignored) {
 }
 END_TEST
 
+// Where the parked ones should be there is a text, so that a retry can't be settled.
+START_TEST(what_cannot_be_settled_does_not_hold_up_what_can) {
+    stack_allow_error(stack, "settle_failed");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":40,\"ratelimit_pct\":0,\"seed\":7}");
+    send_many(stack, next_sender, 40);
+    freeReplyObject(stack_redis(stack, "SET parked:{sms-mms:0} broken"));
+    int64_t calls = mock_count(stack, "sms-mms", "calls");
+    stack_start_with(stack, "dispatcher-1", (const char *const[]){"API_BREAKER_ERROR_THRESHOLD=1000", NULL});
+    WAIT_FOR(CLAIM_MS, mock_count(stack, "sms-mms", "calls") - calls == 40 && attempts_of("server_error") > 0 &&
+                           attempts_of("server_error") + attempts_of("sent") == 40 &&
+                           stack_redis_int(stack, "XLEN outbound:{sms-mms:0}") == attempts_of("server_error"));
+    freeReplyObject(stack_redis(stack, "DEL parked:{sms-mms:0}"));
+    WAIT_FOR(20000, count_of("sent") == 40);
+    ck_assert_int_eq(attempts_of("sent"), 40);
+}
+END_TEST
+
 START_TEST(a_lost_group_and_library_heal_under_load) {
     stack_start(stack, "dispatcher-1");
     struct load *load = begin_load(300);
@@ -357,6 +374,7 @@ Suite *suite_dispatcher(void) {
     tcase_add_test(tests, a_dispatcher_that_was_stopped_and_goes_on_settles_nothing_twice);
     tcase_add_test(tests, a_success_that_comes_late_is_recorded_and_ends_the_token);
     tcase_add_test(tests, a_failure_that_comes_late_is_logged_and_ignored);
+    tcase_add_test(tests, what_cannot_be_settled_does_not_hold_up_what_can);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
     tcase_add_test(tests, a_drain_finishes_the_calls_in_flight);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);

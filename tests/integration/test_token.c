@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "shared/library.h"
+#include "shared/mem.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
 
@@ -143,6 +144,40 @@ START_TEST(a_late_success_leaves_an_entry_alone_that_is_another_message_by_now) 
     ASSERT_SETTLED("LATE", "me", "1-1", 1, "old", "sent", 0, 0);
     assert_last_event("id", "old");
     assert_state(1, 1, 0, 1);
+}
+END_TEST
+
+// The verdicts of a call that settles several, `arguments` being all of them.
+static void assert_settled_together(const char *arguments, const char *verdicts) {
+    char *format = xasprintf("FCALL %%s 4 " STREAMS " me %s", arguments);
+    redisReply *reply = stack_redis(stack, format, library_function(LIBRARY_SETTLE));
+    char got[64] = "";
+    for (size_t i = 0; i < reply_count(reply); i++) {
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", i > 0 ? " " : "", reply_text(reply, i));
+    }
+    ck_assert_str_eq(got, verdicts);
+    freeReplyObject(reply);
+    free(format);
+}
+
+START_TEST(what_one_call_settles_is_judged_one_by_one) {
+    add("1-1", "a");
+    add("1-2", "b");
+    add("1-3", "c");
+    read_all("me");
+    assert_settled_together("1-1 1 a 0 1 sent 0 0 {} 1-2 2 b 0 1 failed 0 0 {} 1-3 1 c 0 1 retry 60000 0 {}",
+                            "OK LOST OK");
+    assert_last_event("verdict", "retry");
+    assert_state(1, 1, 1, 2);
+}
+END_TEST
+
+START_TEST(an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call) {
+    add("1-1", "a");
+    read_all("me");
+    assert_settled_together("1-1 9 a 0 1 sent 0 0 {} 1-1 1 a 0 1 retry 60000 0 {} 1-1 1 a 0 1 sent 0 0 {}",
+                            "LATE LOST LATE");
+    assert_state(0, 0, 0, 2);
 }
 END_TEST
 
@@ -488,6 +523,8 @@ Suite *suite_token(void) {
     tcase_add_test(tests, nobody_settles_what_is_not_theirs);
     tcase_add_test(tests, a_late_success_is_recorded_and_ends_the_token_wherever_it_is);
     tcase_add_test(tests, a_late_success_leaves_an_entry_alone_that_is_another_message_by_now);
+    tcase_add_test(tests, what_one_call_settles_is_judged_one_by_one);
+    tcase_add_test(tests, an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call);
     tcase_add_test(tests, a_settle_goes_through_though_the_group_is_gone);
     tcase_add_test(tests, only_what_is_due_leaves_the_park_and_the_next_time_is_told);
     tcase_add_test(tests, no_more_leave_the_park_at_once_than_asked_for);

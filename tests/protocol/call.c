@@ -9,6 +9,8 @@
 #include "tests/protocol/wire.h"
 #include "tests/support/reply.h"
 
+enum { MOST_IN_ROUND = 3 };
+
 // --- The provider
 
 static enum result answer(struct world *world) {
@@ -129,53 +131,83 @@ static void record(struct world *world, struct dispatcher *dispatcher, struct le
     }
 }
 
-static struct command settle_command(struct world *world, const struct dispatcher *dispatcher,
-                                     const struct lease *lease, const struct decision *decision) {
+// Leases that one call settles.
+struct round {
+    struct lease *leases[MOST_IN_ROUND];
+    struct decision decisions[MOST_IN_ROUND];
+    int count;
+};
+
+static struct command settle_command(const struct world *world, const struct dispatcher *dispatcher,
+                                     const struct round *round) {
     struct command command = command_function(LIBRARY_SETTLE, 4);
-    const char *words[] = {KEY_OUTBOUND, KEY_EVENTS, KEY_PARKED, KEY_DUE, dispatcher->link.name, lease->entry};
+    const char *words[] = {KEY_OUTBOUND, KEY_EVENTS, KEY_PARKED, KEY_DUE, dispatcher->link.name};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         command_text(&command, words[i]);
     }
-    command_int(&command, lease->count);
-    command_text(&command, world->ledger.messages[lease->message].id);
-    command_int(&command, lease->generation);
-    command_int(&command, lease->call);
-    command_text(&command, decision->verdict);
-    command_int(&command, decision->delay_ms);
-    command_int(&command, decision->free);
-    command_text(&command, "{}");
+    for (int i = 0; i < round->count; i++) {
+        const struct lease *lease = round->leases[i];
+        command_text(&command, lease->entry);
+        command_int(&command, lease->count);
+        command_text(&command, world->ledger.messages[lease->message].id);
+        command_int(&command, lease->generation);
+        command_int(&command, lease->call);
+        command_text(&command, round->decisions[i].verdict);
+        command_int(&command, round->decisions[i].delay_ms);
+        command_int(&command, round->decisions[i].free);
+        command_text(&command, "{}");
+    }
     return command;
 }
 
-// Returns whether the connection stands.
-static bool settle(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
-    struct decision decision = decide(world, lease);
-    struct command command = settle_command(world, dispatcher, lease, &decision);
+static void take_verdict(struct world *world, const struct dispatcher *dispatcher, struct lease *lease,
+                         const char *decided, const char *verdict) {
+    const char *id = world->ledger.messages[lease->message].id;
+    world_say(world, "%s settles %s, entry %s, count %d: %s: %s", dispatcher->link.name, id, lease->entry, lease->count,
+              decided, verdict);
+    if (lease->record >= 0 && strcmp(verdict, "OK") == 0) {
+        world->ledger.calls[lease->record].settled = true;
+    }
+    if (lease->result == RESULT_SENT && strcmp(verdict, "LOST") == 0) {
+        world_breach(world, AUDIT_ATTEMPT, "%s was sent, and nobody knows", id);
+    }
+    lease->state = LEASE_FREE;
+}
+
+static void settle(struct world *world, struct dispatcher *dispatcher, const struct round *round) {
+    struct command command = settle_command(world, dispatcher, round);
     if (!dispatcher->link.up) {
         wire_send_behind(world, &dispatcher->link, &command);
-        return false;
+        return;
     }
     redisReply *reply = wire_function(world, &dispatcher->link, &command);
     if (reply == NULL) {
-        return false;
+        return;
     }
-    world_say(world, "%s settles %s, entry %s, count %d: %s: %s", dispatcher->link.name,
-              world->ledger.messages[lease->message].id, lease->entry, lease->count, decision.verdict,
-              reply_text(reply, 0));
     if (reply->type == REDIS_REPLY_ERROR && !wire_lacks_library(reply)) {
         world_breach(world, AUDIT_ERROR, "settle: %s", reply->str);
     }
-    if (lease->record >= 0 && strcmp(reply_text(reply, 0), "OK") == 0) {
-        world->ledger.calls[lease->record].settled = true;
-    }
-    if (lease->result == RESULT_SENT && strcmp(reply_text(reply, 0), "LOST") == 0) {
-        world_breach(world, AUDIT_ATTEMPT, "%s was sent, and nobody knows", world->ledger.messages[lease->message].id);
-    }
-    if (reply->type != REDIS_REPLY_ERROR) {
-        lease->state = LEASE_FREE;
+    for (int i = 0; i < round->count && reply->type != REDIS_REPLY_ERROR; i++) {
+        take_verdict(world, dispatcher, round->leases[i], round->decisions[i].verdict, reply_text(reply, (size_t)i));
     }
     freeReplyObject(reply);
-    return true;
+}
+
+// The most that one call takes varies, so that one turn has one call and several.
+static void settle_all(struct world *world, struct dispatcher *dispatcher) {
+    int most = random_within(&world->random, 1, MOST_IN_ROUND);
+    struct round round = {.count = 0};
+    for (int i = 0; i < LEASES && world->breach == AUDIT_NONE; i++) {
+        struct lease *lease = &dispatcher->leases[i];
+        if (lease->state == LEASE_FINISHED) {
+            round.decisions[round.count] = decide(world, lease);
+            round.leases[round.count++] = lease;
+        }
+        if (round.count == most || (i == LEASES - 1 && round.count > 0)) {
+            settle(world, dispatcher, &round);
+            round.count = 0;
+        }
+    }
 }
 
 static bool has_finished(const struct dispatcher *dispatcher) {
@@ -206,11 +238,7 @@ void call_settle(struct world *world, struct dispatcher *dispatcher) {
             lease->recorded = true;
         }
     }
-    for (int i = 0; i < LEASES && world->breach == AUDIT_NONE; i++) {
-        if (dispatcher->leases[i].state == LEASE_FINISHED) {
-            (void)settle(world, dispatcher, &dispatcher->leases[i]);
-        }
-    }
+    settle_all(world, dispatcher);
     if (!dispatcher->link.up) {
         dispatcher_drop(world, dispatcher);
     }

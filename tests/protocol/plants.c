@@ -3,13 +3,15 @@
 
 // A text must be in redis/messaging.lua exactly once.
 const struct plant plants[] = {
-    {"settle without the fence of consumer and count", "if not m or (o and not owned_by(o, me, count)) then",
+    {"settle without the fence of consumer and count", "if not m or (o and not owned_by(o, t.me, count)) then",
      "if not m then", SWITCH_NONE},
     {"settle without comparing the message id", "if m and (m.id ~= id or m.gen ~= gen) then",
      "if m and m.id == '' then", SWITCH_NONE},
-    {"settle forgets when a retry is due", "redis.call('ZADD', due, int(now + delay), token)", "", SWITCH_NONE},
+    {"settle forgets when a retry is due", "redis.call('ZADD', t.due, int(t.now + delay), token)", "", SWITCH_NONE},
     {"settle counts no call", "m.call = int(m.call + 1)", "", SWITCH_NONE},
     {"settle drops a late success", "if verdict ~= 'sent' then return 'LOST' end", "do return 'LOST' end", SWITCH_NONE},
+    {"settle ends only the first of a call", "if t.ended[1] then", "t.ended = { t.ended[1] }\n  if t.ended[1] then",
+     SWITCH_NONE},
     {"unpark leaves the parked one",
      "redis.call('HDEL', parked, token)\n    redis.call('ZREM', due, token)\n  end\n  local",
      "redis.call('ZREM', due, token)\n  end\n  local", SWITCH_NONE},
