@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads over HTTP, at three sizes of the database, beside the same statement in one libpq loop.
+// Reads over HTTP, at three sizes of the database, beside the same statement in one libpq loop; the sizes in turn, each
+// with an ingest of its own, so that all of them see the same machine.
 //
 // The last page by cursor is page 1,000, or the last one where there are fewer: the way there is gone by cursor, as a
 // client would.
@@ -15,7 +16,7 @@
 #include "tests/bench/lib/samples.h"
 #include "tests/bench/stage.h"
 
-#define ROUNDS 3
+#define ROUNDS 5
 #define ROUND_SECS "1"
 #define DEEPEST_PAGE 1000
 #define PAGE_ROWS 50
@@ -51,7 +52,12 @@ static const struct {
          "AS i WHERE slot = 0 AND channel = 'sms'"},
 };
 
-static const char *const size_names[ARCHIVE_SIZES] = {"10k", "1M", "10M"};
+// A database, and the ingest that serves it.
+static const struct size {
+    const char *name, *ingest, *paths, *parameters; // the latter two are files
+} sizes[ARCHIVE_SIZES] = {{"10k", "ingest-1", "paths-1", "parameters-1"},
+                          {"1M", "ingest-2", "paths-2", "parameters-2"},
+                          {"10M", "ingest-3", "paths-3", "parameters-3"}};
 
 static void write_file(const char *path, const struct buf *text) {
     FILE *file = fopen(path, "we");
@@ -71,10 +77,10 @@ static size_t deep_rows(size_t listed) {
 }
 
 // Goes to the page after `before` rows and returns its path, owned by the caller.
-static char *walk(struct site *site, const char *list, size_t before, size_t listed) {
+static char *walk(struct site *site, const char *ingest, const char *list, size_t before, size_t listed) {
     char *path = xstrdup(list);
     for (size_t seen = 0; seen < before; seen += PAGE_ROWS) {
-        struct answer *answer = stack_call(site->stack, "ingest-1", "GET", path, NULL, NULL);
+        struct answer *answer = stack_call(site->stack, ingest, "GET", path, NULL, NULL);
         ck_assert_int_eq(answer->status, 200);
         ck_assert(answer_number(answer, "meta.total") == (double)listed);
         free(path);
@@ -101,7 +107,7 @@ static void put_row(struct buf *out, const PGresult *rows, int row) {
 }
 
 // Writes what wrk asks for into `paths` and what the loop asks for into `parameters`.
-static void prepare(struct site *site, enum read read, const char *url, size_t listed) {
+static void prepare(struct site *site, enum read read, const struct size *size, const char *url, size_t listed) {
     struct buf paths = {0}, parameters = {0};
     size_t before = reads[read].deep ? deep_rows(listed) : 0;
     char *sql =
@@ -114,11 +120,11 @@ static void prepare(struct site *site, enum read read, const char *url, size_t l
         }
     }
     if (reads[read].list != NULL) {
-        char *path = walk(site, reads[read].list, before, listed);
+        char *path = walk(site, size->ingest, reads[read].list, before, listed);
         buf_printf(&paths, "%s\n", path);
         free(path);
     }
-    char *paths_file = own_path(site, "paths"), *parameters_file = own_path(site, "parameters");
+    char *paths_file = own_path(site, size->paths), *parameters_file = own_path(site, size->parameters);
     write_file(paths_file, &paths);
     write_file(parameters_file, &parameters);
     free(parameters_file);
@@ -131,9 +137,9 @@ static void prepare(struct site *site, enum read read, const char *url, size_t l
 
 // ---- Measuring
 
-static double measure(struct site *site) {
-    char *script = site_path("tests/bench/reads.lua"), *paths = own_path(site, "paths");
-    char *url = xasprintf("http://127.0.0.1:%u", stack_port(site->stack, "ingest-1"));
+static double measure(struct site *site, const struct size *size) {
+    char *script = site_path("tests/bench/reads.lua"), *paths = own_path(site, size->paths);
+    char *url = xasprintf("http://127.0.0.1:%u", stack_port(site->stack, size->ingest));
     const char *argv[] = {"wrk", "-t1", "-c8", "-d" ROUND_SECS "s", "-s", script, url, "--", paths, NULL};
     char *output = site_run(site, argv, 60);
     ck_assert_msg(site_number(output, "failed") == 0, "wrk: %s", output);
@@ -145,8 +151,8 @@ static double measure(struct site *site) {
     return rate;
 }
 
-static double measure_ceiling(struct site *site, enum read read, const char *url) {
-    char *statement = site_path(reads[read].statement), *parameters = own_path(site, "parameters");
+static double measure_ceiling(struct site *site, enum read read, const struct size *size, const char *url) {
+    char *statement = site_path(reads[read].statement), *parameters = own_path(site, size->parameters);
     char *session = site_path("ingest/sql/session.sql");
     const char *argv[] = {"read_ceiling", url, session, statement, parameters, ROUND_SECS, NULL};
     char *output = site_run(site, argv, 60);
@@ -158,45 +164,56 @@ static double measure_ceiling(struct site *site, enum read read, const char *url
     return rate;
 }
 
-// Returns the reads a second over HTTP.
-static double compare(struct site *site, enum read read, const char *url, const char *size_name) {
-    struct samples rates = {0}, ceilings = {0};
-    char *metric = xasprintf("%s at %s", reads[read].metric, size_name);
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        samples_add(&rates, measure(site));
-        samples_add(&ceilings, measure_ceiling(site, read, url));
-    }
-    double rate = samples_median(&rates);
-    report_add(site->report, "reads", metric, rate, samples_median(&ceilings));
-    samples_free(&rates);
-    samples_free(&ceilings);
-    free(metric);
-    return rate;
-}
-
 static size_t listed_of(const struct archive *archive, size_t size) {
     return archive_rows(archive, size) / 10; // conversations, and messages of the great one: archive.h
 }
 
-void stage_reads(struct site *site) {
-    double rates[READ_COUNT][ARCHIVE_SIZES];
-    struct archive *archive = archive_open();
-    for (size_t size = 0; size < ARCHIVE_SIZES; size++) {
-        const char *url = archive_url(archive, size);
-        char *variable = xasprintf("DATABASE_URL=%s", url);
-        stack_start_with(site->stack, "ingest-1", (const char *const[]){variable, NULL});
-        WAIT_FOR(10000, stack_status(site->stack, "ingest-1", "GET", CONVERSATIONS, NULL) == 200);
-        for (int read = 0; read < READ_COUNT; read++) {
-            prepare(site, (enum read)read, url, listed_of(archive, size));
-            rates[read][size] = compare(site, (enum read)read, url, size_names[size]);
-        }
-        site_stop(site, "ingest-1");
+static void serve(struct site *site, const struct archive *archive) {
+    for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+        char *variable = xasprintf("DATABASE_URL=%s", archive_url(archive, i));
+        stack_start_with(site->stack, sizes[i].ingest, (const char *const[]){variable, NULL});
+        WAIT_FOR(10000, stack_status(site->stack, sizes[i].ingest, "GET", CONVERSATIONS, NULL) == 200);
         free(variable);
     }
-    for (int read = 0; read < READ_COUNT; read++) {
-        char *metric = xasprintf("%s, 10M / 10k", reads[read].metric);
-        report_add(site->report, "reads", metric, rates[read][0] / rates[read][ARCHIVE_SIZES - 1], 0);
+}
+
+static void report(struct site *site, enum read read, struct samples rates[], struct samples ceilings[]) {
+    for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+        char *metric = xasprintf("%s at %s", reads[read].metric, sizes[i].name);
+        report_add(site->report, "reads", metric, samples_median(&rates[i]), samples_median(&ceilings[i]));
         free(metric);
+    }
+    char *metric = xasprintf("%s, 10M / 10k", reads[read].metric);
+    report_add(site->report, "reads", metric, samples_median(&rates[0]) / samples_median(&rates[ARCHIVE_SIZES - 1]), 0);
+    free(metric);
+}
+
+static void compare(struct site *site, enum read read, const struct archive *archive) {
+    struct samples rates[ARCHIVE_SIZES] = {{0}}, ceilings[ARCHIVE_SIZES] = {{0}};
+    for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+        prepare(site, read, &sizes[i], archive_url(archive, i), listed_of(archive, i));
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+            samples_add(&rates[i], measure(site, &sizes[i]));
+            samples_add(&ceilings[i], measure_ceiling(site, read, &sizes[i], archive_url(archive, i)));
+        }
+    }
+    report(site, read, rates, ceilings);
+    for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+        samples_free(&rates[i]);
+        samples_free(&ceilings[i]);
+    }
+}
+
+void stage_reads(struct site *site) {
+    struct archive *archive = archive_open();
+    serve(site, archive);
+    for (int read = 0; read < READ_COUNT; read++) {
+        compare(site, (enum read)read, archive);
+    }
+    for (size_t i = 0; i < ARCHIVE_SIZES; i++) {
+        site_stop(site, sizes[i].ingest);
     }
     archive_close(archive);
 }

@@ -67,9 +67,10 @@ static void fill(void) {
     PQclear(result);
     run_file("tests/support/sql/archive_end.sql");
     run("INSERT INTO dead_letters (stage, message_id, generation, provider, reason, attempts, failed_at)"
-        " SELECT 'dispatch', id, 1, 'sms-mms', 'rejected: 21211', 1, now() - random() * interval '20 days' FROM "
-        "messages"
-        " WHERE direction = 'outbound'");
+        " SELECT 'dispatch', id, 1, (ARRAY['sms-mms', 'email'])[1 + n % 2],"
+        " (ARRAY['rejected: 21211', 'server_error: 500', 'timeout: 5 s', 'expired: 72 h', 'lost: -'])[1 + n % 5], 1,"
+        " now() - random() * interval '20 days' FROM (SELECT id, row_number() OVER () AS n FROM messages"
+        " WHERE direction = 'outbound') AS outbound");
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
     run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");
     run("VACUUM (ANALYZE)");
@@ -239,6 +240,16 @@ static int choose_values(const char *file, const char *values[8]) {
     return count;
 }
 
+// Planning takes as long as reading a page.
+static void check_planned_once(const char *file) {
+    const char *values[] = {file};
+    PGresult *rows = PQexecParams(connection, "SELECT custom_plans FROM pg_prepared_statements WHERE name = $1", 1,
+                                  NULL, values, NULL, NULL, 0);
+    ck_assert_int_eq(PQntuples(rows), 1);
+    ck_assert_msg(strcmp(PQgetvalue(rows, 0, 0), "0") == 0, "%s was planned %s times", file, PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+}
+
 static void check_statement(const char *path) {
     const char *file = strrchr(path, '/') + 1, *values[8] = {NULL};
     if (strcmp(file, "session.sql") == 0) {
@@ -260,10 +271,11 @@ static void check_statement(const char *path) {
         run("ROLLBACK");
     }
     look_away();
+    check_planned_once(file);
     free(sql);
 }
 
-START_TEST(no_statement_of_ingest_reads_more_than_its_page) {
+START_TEST(no_statement_of_ingest_reads_more_than_its_page_or_is_planned_twice) {
     glob_t found;
     char *pattern = xasprintf("%s/ingest/sql/*.sql", getenv("PROJECT_ROOT"));
     run_file("ingest/sql/session.sql");
@@ -331,7 +343,7 @@ Suite *suite_plans(void) {
     TCase *tcase = tcase_create("plans");
     tcase_add_unchecked_fixture(tcase, start, end);
     tcase_add_checked_fixture(tcase, renew, NULL);
-    tcase_add_test(tcase, no_statement_of_ingest_reads_more_than_its_page);
+    tcase_add_test(tcase, no_statement_of_ingest_reads_more_than_its_page_or_is_planned_twice);
     tcase_add_test(tcase, no_step_of_a_batch_reads_more_than_the_batch);
     tcase_add_test(tcase, the_janitor_finds_what_is_old_by_an_index);
     tcase_set_timeout(tcase, 0);
