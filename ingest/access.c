@@ -55,16 +55,16 @@ static const char *given_key(const struct ingest_request *request) {
     return http_header(request->http, "X-API-Key");
 }
 
-static enum access check_key(struct ingest_request *request, unsigned scope) {
+static enum access check_key(const struct ingest_request *request, unsigned scope, struct api_key_owner *owner) {
     const char *key = given_key(request);
     if (key == NULL) {
         return ACCESS_NO_KEY;
     }
     size_t length = strnlen(key, MOST_KEY_BYTES + 1);
-    if (length > MOST_KEY_BYTES || !api_keys_find(request->with->keys, key, length, &request->key)) {
+    if (length > MOST_KEY_BYTES || !api_keys_find(request->with->keys, key, length, owner)) {
         return ACCESS_WRONG_KEY;
     }
-    return request->key.scopes & scope ? ACCESS_GRANTED : ACCESS_NO_SCOPE;
+    return owner->scopes & scope ? ACCESS_GRANTED : ACCESS_NO_SCOPE;
 }
 
 // ---- Signatures
@@ -143,7 +143,7 @@ void access_read_headers(struct ingest_request *request) {
         bool is_signed = access_signs(request->with->settings, provider_of(route));
         request->access = is_signed ? ACCESS_BY_SIGNATURE : ACCESS_GRANTED;
     } else if (request->with->keys != NULL && route->scope != SCOPE_NONE) {
-        request->access = check_key(request, route->scope);
+        request->access = check_key(request, route->scope, &request->key);
         count_guess(request);
     }
     if (request->access == ACCESS_NO_KEY || request->access == ACCESS_NO_SCOPE) {
@@ -161,6 +161,13 @@ void access_read_body(struct ingest_request *request) {
     }
     request->access = check_signature(request);
     count_guess(request);
+}
+
+bool access_holds(const struct ingest_request *request) {
+    const struct route *route = request->match.route;
+    struct api_key_owner owner;
+    return request->with->keys == NULL || route->scope == SCOPE_NONE ||
+           check_key(request, route->scope, &owner) == ACCESS_GRANTED;
 }
 
 bool access_check(struct ingest_request *request) {

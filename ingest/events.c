@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/access.h"
 #include "ingest/answer.h"
 #include "ingest/metrics.h"
 #include "ingest/pipeline.h"
@@ -353,6 +354,18 @@ static void beat(struct event_hub *hub) {
     }
 }
 
+// A key that was taken away ends what it has begun.
+static void dismiss(struct event_hub *hub) {
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        if (!client->is_dropped && !access_holds(client->request)) {
+            client->is_dropped = true;
+            client->in_step = false;
+            http_stream_end(client->request->http);
+            ingest_request_log_trouble(client->request, LOG_INFO, "event_client_dropped", "its key was taken away");
+        }
+    }
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct event_hub *hub = timer->data;
     if (hub->clients == NULL || hub->ended) {
@@ -360,6 +373,7 @@ static void on_tick(uv_timer_t *timer) {
         return;
     }
     go_on(hub);
+    dismiss(hub);
     look(hub);
     beat(hub);
 }

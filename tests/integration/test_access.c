@@ -11,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "shared/buf.h"
 #include "shared/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/payload.h"
+#include "tests/support/sockets.h"
 #include "tests/support/stack.h"
 
 #define THEIRS "+18045551234"
@@ -337,6 +340,41 @@ START_TEST(the_file_is_read_again_on_sighup) {
 }
 END_TEST
 
+static int watch_as(const char *owner) {
+    char request[160];
+    int length = snprintf(request, sizeof request,
+                          "GET /api/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s-key\r\n\r\n", owner);
+    int fd = socket_open(stack_port(stack, "ingest-1"), NULL);
+    struct buf got = {0};
+    ck_assert(socket_say(fd, request, (size_t)length));
+    WAIT_FOR(5000, socket_hear(fd, &got) && got.length > 0 && strstr(got.data, "event: pipeline") != NULL);
+    buf_free(&got);
+    return fd;
+}
+
+static bool ends_with(const struct buf *got, const char *text) {
+    size_t length = strlen(text);
+    return got->length >= length && memcmp(got->data + got->length - length, text, length) == 0;
+}
+
+START_TEST(a_key_that_is_taken_away_ends_the_stream_that_it_began) {
+    static const char *const changed[][2] = {{"reader", "send"}, {"all", "send+read+admin"}};
+    int reader = watch_as("reader"), all = watch_as("all");
+    struct buf reader_got = {0}, all_got = {0};
+    write_keys(changed, 2, "");
+    reload("keys_read");
+    WAIT_FOR(5000, socket_hear(reader, &reader_got) && ends_with(&reader_got, "0\r\n\r\n"));
+    ck_assert(socket_hear(all, &all_got) && !ends_with(&all_got, "0\r\n\r\n"));
+    ck_assert_int_ge(stack_log_about(stack, "ingest-1", "event_client_dropped", "its key was taken away"), 1);
+    buf_free(&reader_got);
+    buf_free(&all_got);
+    close(reader);
+    close(all);
+    write_usual_keys();
+    reload("keys_read");
+}
+END_TEST
+
 START_TEST(a_bad_file_on_sighup_is_an_error_and_changes_nothing) {
     static const char *const changed[][2] = {{"newcomer", "read"}};
     stack_allow_error(stack, "keys_refused");
@@ -576,6 +614,7 @@ Suite *suite_access(void) {
     tcase_add_test(tests, wrong_keys_of_an_address_are_limited_and_a_right_one_still_gets_in);
     tcase_add_test(tests, a_refused_send_does_not_count_against_its_address);
     tcase_add_test(tests, the_file_is_read_again_on_sighup);
+    tcase_add_test(tests, a_key_that_is_taken_away_ends_the_stream_that_it_began);
     tcase_add_test(tests, a_bad_file_on_sighup_is_an_error_and_changes_nothing);
     tcase_add_test(tests, that_no_key_is_asked_for_is_said_once_and_loudly_where_others_can_reach_it);
     tcase_add_test(tests, a_webhook_with_a_right_signature_is_taken_of_either_secret);
