@@ -55,8 +55,9 @@ static void announce(struct breaker *breaker, const char *from, const char *to, 
 
 static void log_transition(struct breaker *breaker, const char *from, const char *to, const char *reason) {
     counters_add_for(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, breaker->options.provider);
-    if (strcmp(to, "open") == 0)
+    if (strcmp(to, "open") == 0) {
         counters_add_for(breaker->env->counters, COUNTER_BREAKER_OPEN, breaker->options.provider);
+    }
     announce(breaker, from, to, reason);
     struct log_line *line =
         log_begin(LOG_WARN, breaker->options.mock ? "mock_breaker_transition" : "breaker_transition");
@@ -64,20 +65,23 @@ static void log_transition(struct breaker *breaker, const char *from, const char
     log_str(line, "from", from);
     log_str(line, "to", to);
     log_str(line, "reason", reason);
-    if (breaker->options.mock)
+    if (breaker->options.mock) {
         log_bool(line, "mock", true);
+    }
     log_end(line);
 }
 
 static const char *text_at(const redisReply *reply, size_t index) {
-    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements || !reply->element[index]->str)
+    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements || !reply->element[index]->str) {
         return "";
+    }
     return reply->element[index]->str;
 }
 
 static int64_t number_at(const redisReply *reply, size_t index) {
-    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements)
+    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements) {
         return 0;
+    }
     return reply->element[index]->type == REDIS_REPLY_INTEGER ? reply->element[index]->integer : 0;
 }
 
@@ -99,8 +103,9 @@ static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     if (grant.kind == GRANT_PROBE && reply->elements > 3) {
         grant.probe_count = reply->elements - 3;
         grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
-        for (size_t i = 0; i < grant.probe_count; i++)
+        for (size_t i = 0; i < grant.probe_count; i++) {
             copy_text(grant.probes[i], sizeof grant.probes[i], text_at(reply, i + 3));
+        }
     }
     return grant;
 }
@@ -109,8 +114,9 @@ static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
 // in that case.
 static int64_t take_go(const struct question *question, struct grant *grant) {
     struct breaker *breaker = question->breaker;
-    if (grant->kind == GRANT_GO && question->forgotten != breaker->forgotten)
+    if (grant->kind == GRANT_GO && question->forgotten != breaker->forgotten) {
         *grant = (struct grant){0};
+    }
     breaker->go = grant->kind == GRANT_GO ? *grant : (struct grant){0};
     return SHORTEST_WAIT_MS;
 }
@@ -121,14 +127,16 @@ static void on_answer(void *argument, enum redis_result result, const redisReply
     struct grant grant = {0};
     int64_t wait_ms = LOST_WAIT_MS;
     if (result != REDIS_LINK_OK) {
-        if (result != REDIS_LINK_LOST)
+        if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
+        }
     } else if (strcmp(text_at(reply, 0), "NO") == 0) {
         wait_ms = read_refusal(breaker, reply);
     } else {
         grant = read_grant(reply, question->asked_ms);
-        if (*text_at(reply, 2)) // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
+        if (*text_at(reply, 2)) { // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
             log_transition(breaker, text_at(reply, 2), "half-open", "cool-down over");
+        }
         wait_ms = take_go(question, &grant);
     }
     question->answer(question->argument, grant, wait_ms);
@@ -150,34 +158,40 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
     fcall_int(fcall, probes);
     fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN);
     fcall_int(fcall, settings->breaker_probes);
-    if (fcall_send(fcall, breaker->env->link, on_answer, question) == 0)
+    if (fcall_send(fcall, breaker->env->link, on_answer, question) == 0) {
         return 0;
+    }
     free(question);
     return -1;
 }
 
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms) {
-    if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0))
+    if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0)) {
         return false;
-    if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) // it was forgotten
+    }
+    if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) { // it was forgotten
         return false;
+    }
     return clock_boot_ms() - grant->asked_ms + margin_ms < GRANT_MS;
 }
 
 bool breaker_take_probe(struct grant *grant, char *out) {
     *out = '\0';
-    if (grant->kind == GRANT_GO)
+    if (grant->kind == GRANT_GO) {
         return true;
-    if (grant->kind == GRANT_NONE || grant->probe_count == 0)
+    }
+    if (grant->kind == GRANT_NONE || grant->probe_count == 0) {
         return false;
+    }
     memcpy(out, grant->probes[--grant->probe_count], BREAKER_PROBE_SIZE);
     return true;
 }
 
 void breaker_give_up(struct breaker *breaker, struct grant *grant) {
     char probe[BREAKER_PROBE_SIZE];
-    while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe))
+    while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe)) {
         breaker_record(breaker, &(struct breaker_result){grant->epoch, probe, "none", "", 1, 0});
+    }
     free(grant->probes);
     *grant = (struct grant){0};
 }
@@ -194,10 +208,11 @@ static void on_recorded(void *argument, enum redis_result result, const redisRep
     if (result == REDIS_LINK_OK && *text_at(reply, 1)) {
         bool closed = strcmp(text_at(reply, 0), "closed") == 0;
         log_transition(breaker, text_at(reply, 1), text_at(reply, 0), closed ? "probes succeeded" : recording->reason);
-        if (closed)
+        if (closed) {
             breaker->options.on_closed(breaker->options.argument);
-        else
+        } else {
             breaker_forget_go(breaker);
+        }
     } else if (result == REDIS_LINK_ERROR) {
         log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
     }
@@ -221,8 +236,9 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_int(fcall, settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->breaker_probes);
     fcall_text(fcall, result->reason);
-    if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0)
+    if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0) {
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
+    }
     if (fcall_send(fcall, breaker->env->link, on_recorded, recording) != 0) {
         free(recording->reason);
         free(recording);

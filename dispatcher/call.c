@@ -83,14 +83,16 @@ static struct outcome read_outcome(struct call *call, CURLcode result) {
     buf_reserve(&call->answer, 0);
     call->caller->adapter->read_answer(call->answer.data, call->answer.length, header_value(easy, "X-Message-Id"),
                                        &outcome);
-    if (outcome.class != OUTCOME_SENT && !outcome.error)
+    if (outcome.class != OUTCOME_SENT && !outcome.error) {
         outcome.error = xasprintf("HTTP status %ld", status);
+    }
     return outcome;
 }
 
 static void put_away(struct call *call) {
-    if (call->body.room > MOST_KEPT_BYTES)
+    if (call->body.room > MOST_KEPT_BYTES) {
         buf_free(&call->body);
+    }
     call->next = call->caller->unused;
     call->caller->unused = call;
 }
@@ -101,8 +103,9 @@ static void on_done(struct transfer *transfer, CURLcode result) {
     void *argument = call->argument;
     bool unsent = call->left_unsent;
     struct outcome outcome = {0};
-    if (!unsent)
+    if (!unsent) {
         outcome = read_outcome(call, result);
+    }
     put_away(call);
     events->done(argument, unsent ? NULL : &outcome);
 }
@@ -136,8 +139,9 @@ static struct call *take_call(struct caller *caller) {
     call->caller = caller;
     call->transfer.done = on_done;
     call->transfer.easy = curl_easy_init();
-    if (!call->transfer.easy)
+    if (!call->transfer.easy) {
         mem_exhausted();
+    }
     set_up(call);
     return call;
 }
@@ -145,8 +149,9 @@ static struct call *take_call(struct caller *caller) {
 static void add_header(struct call *call, const char *name, const char *value) {
     char *line = xasprintf("%s: %s", name, value);
     struct curl_slist *longer = curl_slist_append(call->headers, line);
-    if (!longer)
+    if (!longer) {
         mem_exhausted();
+    }
     call->headers = longer;
     free(line);
 }
@@ -160,8 +165,9 @@ static void make_headers(struct call *call, const char *message_id) {
     add_header(call, caller->adapter->idempotency_header, message_id);
     add_header(call, "Content-Type", caller->adapter->content_type);
     add_header(call, "Accept", "application/json");
-    if (caller->authorization)
+    if (caller->authorization) {
         add_header(call, "Authorization", caller->authorization);
+    }
     add_header(call, "Expect", ""); // without a value, curl leaves it out: no 100-continue round trip
     curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers);
 }
@@ -175,8 +181,9 @@ static void put_key(struct call *call, const char *message_id) {
         return;
     }
     struct curl_slist *line = call->headers;
-    for (int i = 0; i < 2; i++, line = line->next)
+    for (int i = 0; i < 2; i++, line = line->next) {
         memcpy(line->data + strlen(line->data) - length, message_id, length);
+    }
 }
 
 struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,

@@ -17,8 +17,9 @@ static size_t multis(size_t calls) {
 size_t descriptors_raise(size_t wanted, size_t providers, size_t others) {
     uint64_t needed = providers * (wanted + DESCRIPTORS_A_MULTI * multis(wanted)) + others;
     uint64_t limit = process_raise_descriptors(needed);
-    if (limit >= needed)
+    if (limit >= needed) {
         return wanted;
+    }
     size_t room = limit > others ? (limit - others) / providers : 0;
     size_t own = DESCRIPTORS_A_MULTI * multis(room);
     size_t fit = room > own ? room - own : 1;

@@ -51,24 +51,27 @@ static void change_state(struct dispatcher *dispatcher, enum dispatcher_state st
 
 static void on_closed(uv_handle_t *handle) {
     struct dispatcher *dispatcher = handle->data;
-    if (--dispatcher->open_handles > 0)
+    if (--dispatcher->open_handles > 0) {
         return;
+    }
     free(dispatcher);
     curl_global_cleanup();
 }
 
 // The link goes first: all that still waits for a reply learns that there will be none, while it is still there.
 static void let_go(struct dispatcher *dispatcher) {
-    if (dispatcher->state == DISPATCHER_FINISHED)
+    if (dispatcher->state == DISPATCHER_FINISHED) {
         return;
+    }
     change_state(dispatcher, DISPATCHER_FINISHED);
     heartbeat_destroy(dispatcher->heartbeat);
     counters_destroy(dispatcher->env.counters);
     redis_link_destroy(dispatcher->env.link);
     lanes_destroy(dispatcher->lanes);
     settler_destroy(dispatcher->settler);
-    for (int i = 0; i < PROVIDER_COUNT; i++)
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
         outlet_destroy(dispatcher->outlets[i]);
+    }
     uv_close((uv_handle_t *)&dispatcher->tick, on_closed);
     uv_close((uv_handle_t *)&dispatcher->finish, on_closed);
     dispatcher->on_finished(dispatcher->argument);
@@ -82,8 +85,9 @@ static void on_finish(uv_idle_t *idle) {
 static void on_pong(void *argument, enum redis_result result, const redisReply *reply) {
     (void)result, (void)reply;
     struct dispatcher *dispatcher = argument;
-    if (dispatcher->state == DISPATCHER_FLUSHING)
+    if (dispatcher->state == DISPATCHER_FLUSHING) {
         uv_idle_start(&dispatcher->finish, on_finish);
+    }
 }
 
 // Redis answers in order: behind this answer everything has been done that was sent before.
@@ -92,19 +96,22 @@ static void flush(struct dispatcher *dispatcher) {
     change_state(dispatcher, DISPATCHER_FLUSHING);
     heartbeat_stop(dispatcher->heartbeat);
     counters_flush(dispatcher->env.counters);
-    if (redis_link_call(dispatcher->env.link, on_pong, dispatcher, 1, argv, NULL) != 0)
+    if (redis_link_call(dispatcher->env.link, on_pong, dispatcher, 1, argv, NULL) != 0) {
         uv_idle_start(&dispatcher->finish, on_finish);
+    }
 }
 
 static void on_lane_idle(void *argument) {
     struct dispatcher *dispatcher = argument;
-    if (dispatcher->state == DISPATCHER_DRAINING && lanes_are_idle(dispatcher->lanes))
+    if (dispatcher->state == DISPATCHER_DRAINING && lanes_are_idle(dispatcher->lanes)) {
         flush(dispatcher);
+    }
 }
 
 void dispatcher_drain(struct dispatcher *dispatcher) {
-    if (dispatcher->state != DISPATCHER_RUNNING)
+    if (dispatcher->state != DISPATCHER_RUNNING) {
         return;
+    }
     change_state(dispatcher, DISPATCHER_DRAINING);
     lanes_stop(dispatcher->lanes); // a lane that is idle already says so in here
 }
@@ -128,8 +135,9 @@ static void on_down(void *argument) {
 
 static void on_tick(uv_timer_t *timer) {
     struct dispatcher *dispatcher = timer->data;
-    if (redis_link_is_up(dispatcher->env.link))
+    if (redis_link_is_up(dispatcher->env.link)) {
         settler_retry(dispatcher->settler);
+    }
     lanes_tick(dispatcher->lanes);
 }
 
@@ -144,12 +152,14 @@ char *dispatcher_check(const struct settings *settings) {
         {"PROVIDER_EMAIL_URL", settings->provider_email_url},
     };
     const char *error = redis_url_check(settings->redis_url);
-    if (error)
+    if (error) {
         return xasprintf("REDIS_URL: %s", error);
+    }
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         error = provider_url_check(urls[i].url);
-        if (error)
+        if (error) {
             return xasprintf("%s: it %s", urls[i].name, error); // not repeated: it may hold a password
+        }
     }
     return NULL;
 }
@@ -182,8 +192,9 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
                                     void (*on_finished)(void *argument), void *argument) {
     struct dispatcher *dispatcher = xcalloc(1, sizeof *dispatcher);
     struct dispatch_env *env = &dispatcher->env;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         mem_exhausted();
+    }
     dispatcher->on_finished = on_finished;
     dispatcher->argument = argument;
     *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};
@@ -191,8 +202,9 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     env->counters = counters_create(loop, env->link);
     dispatcher->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);
     size_t cap = calls_that_fit(settings);
-    for (int i = 0; i < PROVIDER_COUNT; i++)
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
         dispatcher->outlets[i] = outlet_create(env, (enum provider)i, cap);
+    }
     dispatcher->settler = settler_create(env, lane_settled);
     dispatcher->lanes = lanes_create(env, &(struct lanes_options){
                                               .outlets = dispatcher->outlets,

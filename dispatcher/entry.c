@@ -15,16 +15,18 @@ static const redisReply *field(const redisReply *fields, const char *name) {
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
         const redisReply *key = fields->element[i];
         const redisReply *value = fields->element[i + 1];
-        if (key->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0)
+        if (key->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING && strcmp(key->str, name) == 0) {
             return value;
+        }
     }
     return NULL;
 }
 
 static bool number(const redisReply *fields, const char *name, int64_t min, int64_t max, int64_t *out) {
     const redisReply *value = field(fields, name);
-    if (!value || value->len == 0 || value->str[0] < '0' || value->str[0] > '9')
+    if (!value || value->len == 0 || value->str[0] < '0' || value->str[0] > '9') {
         return false;
+    }
     char *end;
     errno = 0;
     *out = strtoll(value->str, &end, 10);
@@ -39,26 +41,33 @@ static bool is_newer(const redisReply *fields) {
 static const char *read_token(const redisReply *fields, struct entry *out) {
     const redisReply *message_id = field(fields, "id");
     struct uuid uuid;
-    if (!field(fields, "v"))
+    if (!field(fields, "v")) {
         return "the field v is missing";
-    if (!message_id || uuid_parse(message_id->str, &uuid) != 0)
+    }
+    if (!message_id || uuid_parse(message_id->str, &uuid) != 0) {
         return "id is not a UUID";
-    if (!number(fields, "gen", 0, MOST, &out->generation))
+    }
+    if (!number(fields, "gen", 0, MOST, &out->generation)) {
         return "gen is not a number";
-    if (!number(fields, "call", 1, MOST, &out->call))
+    }
+    if (!number(fields, "call", 1, MOST, &out->call)) {
         return "call is not a number from 1";
-    if (!number(fields, "spent", 0, MOST, &out->spent))
+    }
+    if (!number(fields, "spent", 0, MOST, &out->spent)) {
         return "spent is not a number";
-    if (!number(fields, "at", 0, MOST_MS, &out->at_ms))
+    }
+    if (!number(fields, "at", 0, MOST_MS, &out->at_ms)) {
         return "at is not a time in milliseconds since 1970";
+    }
     out->message_id = xstrdup(message_id->str); // as it stands: settle compares it bytewise
     return NULL;
 }
 
 static const char *read_payload(const redisReply *fields, struct entry *out) {
     const redisReply *payload = field(fields, "p");
-    if (!payload)
+    if (!payload) {
         return "the field p is missing";
+    }
     const char *why = message_decode(payload->str, (size_t)payload->len, &out->message);
     if (!why && out->message.direction != MESSAGE_OUTBOUND) {
         message_free(&out->message);
@@ -70,8 +79,9 @@ static const char *read_payload(const redisReply *fields, struct entry *out) {
 enum entry_kind entry_read(const redisReply *id, const redisReply *fields, struct entry *out, const char **why) {
     *out = (struct entry){0};
     *why = NULL;
-    if (id->type == REDIS_REPLY_STRING)
+    if (id->type == REDIS_REPLY_STRING) {
         strncat(out->id, id->str, ENTRY_ID_SIZE - 1);
+    }
     if (fields->type != REDIS_REPLY_ARRAY) {
         *why = "the entry has no fields";
         return ENTRY_POISON;
@@ -81,8 +91,9 @@ enum entry_kind entry_read(const redisReply *id, const redisReply *fields, struc
         return ENTRY_NEWER;
     }
     *why = read_token(fields, out);
-    if (*why)
+    if (*why) {
         return ENTRY_POISON;
+    }
     *why = read_payload(fields, out);
     return *why ? ENTRY_UNREADABLE : ENTRY_READABLE;
 }

@@ -57,8 +57,9 @@ static int send_now(struct fcall *fcall);
 
 static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct fcall *fcall = argument;
-    if (result == REDIS_LINK_NO_LIBRARY && fcall->repeats++ < MOST_REPEATS && send_now(fcall) == 0)
+    if (result == REDIS_LINK_NO_LIBRARY && fcall->repeats++ < MOST_REPEATS && send_now(fcall) == 0) {
         return;
+    }
     fcall->done(fcall->argument, result, reply);
     fcall_free(fcall);
 }
@@ -66,8 +67,9 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
 static int send_now(struct fcall *fcall) {
     const char **argv = xmalloc(fcall->count * sizeof *argv);
     const char *at = fcall->bytes.data;
-    for (size_t i = 0; i < fcall->count; at += fcall->lengths[i++])
+    for (size_t i = 0; i < fcall->count; at += fcall->lengths[i++]) {
         argv[i] = at;
+    }
     int status = redis_link_call(fcall->link, on_reply, fcall, (int)fcall->count, argv, fcall->lengths);
     free(argv);
     return status;
@@ -77,8 +79,9 @@ int fcall_send(struct fcall *fcall, struct redis_link *link, redis_link_reply do
     fcall->link = link;
     fcall->done = done;
     fcall->argument = argument;
-    if (send_now(fcall) == 0)
+    if (send_now(fcall) == 0) {
         return 0;
+    }
     fcall_free(fcall);
     return -1;
 }

@@ -48,8 +48,9 @@ static bool is_up(const struct lane *lane) {
 
 static void on_refusal_over(uv_timer_t *timer) {
     struct lane *lane = timer->data;
-    if (lane->step == LANE_REFUSED)
+    if (lane->step == LANE_REFUSED) {
         lane_change_step(lane, LANE_READY);
+    }
     lane_go_on(lane);
 }
 
@@ -91,16 +92,18 @@ static void on_group(void *argument, enum redis_result result, const redisReply 
 static void make_group(struct lane *lane) {
     const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
     lane_change_step(lane, LANE_HEALING);
-    if (redis_link_call(lane->env->link, on_group, lane, 6, argv, NULL) != 0)
+    if (redis_link_call(lane->env->link, on_group, lane, 6, argv, NULL) != 0) {
         lane_change_step(lane, LANE_READY);
+    }
 }
 
 // --- The grant
 
 static void on_backlog(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
-    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER)
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER) {
         lane->backlog_full = reply->integer >= 2 * lane->env->settings->stream_max_backlog;
+    }
 }
 
 static int ask_backlog(struct lane *lane) {
@@ -114,14 +117,17 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     breaker_give_up(breaker, &lane->grant);
     lane->grant = grant;
     lane_change_step(lane, LANE_READY);
-    if (!is_up(lane))
+    if (!is_up(lane)) {
         return;
+    }
     if (grant.kind == GRANT_NONE) {
-        if (lane->waiting.first) // given back, they are the first to be taken again
+        if (lane->waiting.first) { // given back, they are the first to be taken again
             lane->claim_due = true;
+        }
         lane_give_back_waiting(lane);
-        if (!lane->stopping)
+        if (!lane->stopping) {
             lane_refuse(lane, wait_ms);
+        }
     } else if (lane->backlog_full && !lane->waiting.first) {
         breaker_give_up(breaker, &lane->grant);
         lane_refuse(lane, BACKLOG_WAIT_MS);
@@ -133,8 +139,9 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
 static void ask_breaker(struct lane *lane, size_t want) {
     breaker_give_up(lane->options.outlet->breaker, &lane->grant);
     lane_change_step(lane, LANE_ASKING);
-    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.outlet->breaker, want, on_grant, lane) != 0)
+    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.outlet->breaker, want, on_grant, lane) != 0) {
         lane_change_step(lane, LANE_READY);
+    }
 }
 
 // --- What to do next
@@ -153,39 +160,44 @@ static void rest(struct lane *lane) {
 static void stop_when_idle(struct lane *lane) {
     lane_give_back_waiting(lane);
     breaker_give_up(lane->options.outlet->breaker, &lane->grant);
-    if (lane_is_idle(lane))
+    if (lane_is_idle(lane)) {
         lane->options.on_idle(lane->options.argument);
+    }
 }
 
 static void next_step(struct lane *lane) {
     struct outlet *outlet = lane->options.outlet;
     size_t want = lane->waiting.first ? lane->waiting_count : outlet_room(outlet);
     int64_t margin_ms = lane->waiting.first ? 0 : READ_MARGIN_MS;
-    if (want == 0) // the outlet wakes the lane when there is room
+    if (want == 0) { // the outlet wakes the lane when there is room
         return;
-    if (!breaker_grant_is_good(outlet->breaker, &lane->grant, margin_ms))
+    }
+    if (!breaker_grant_is_good(outlet->breaker, &lane->grant, margin_ms)) {
         ask_breaker(lane, want);
-    else if (lane->waiting.first)
+    } else if (lane->waiting.first) {
         lane_call_waiting(lane);
-    else if (lane->claim_due)
+    } else if (lane->claim_due) {
         lane_claim(lane);
-    else
+    } else {
         lane_read(lane);
+    }
 }
 
 void lane_go_on(struct lane *lane) {
-    if (lane->step != LANE_READY)
+    if (lane->step != LANE_READY) {
         return;
-    if (lane->stopping)
+    }
+    if (lane->stopping) {
         stop_when_idle(lane);
-    else if (!is_up(lane))
+    } else if (!is_up(lane)) {
         return;
-    else if (!lane->has_group)
+    } else if (!lane->has_group) {
         make_group(lane);
-    else if (!lane->waiting.first && !lane->more && !lane->claim_due)
+    } else if (!lane->waiting.first && !lane->more && !lane->claim_due) {
         rest(lane);
-    else
+    } else {
         next_step(lane);
+    }
 }
 
 void lane_wake(struct lane *lane) {
@@ -200,8 +212,9 @@ void lane_wake(struct lane *lane) {
 
 static void on_length(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
-    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_INTEGER || lane->stopping)
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_INTEGER || lane->stopping) {
         return;
+    }
     if ((size_t)reply->integer > lease_table_count(lane->leases)) {
         lane->more = lane->claim_due = true;
         lane_go_on(lane);
@@ -210,9 +223,10 @@ static void on_length(void *argument, enum redis_result result, const redisReply
 
 static void on_reaped(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
-    if (result == REDIS_LINK_OK && reply->integer > 0)
+    if (result == REDIS_LINK_OK && reply->integer > 0) {
         log_info("consumers_reaped", "%s: %lld consumers that held nothing and were silent for a day",
                  lane->keys.outbound, reply->integer);
+    }
 }
 
 static void reap(struct lane *lane) {
@@ -220,18 +234,22 @@ static void reap(struct lane *lane) {
     fcall_text(fcall, lane->keys.outbound);
     fcall_text(fcall, GROUP_DISPATCHERS);
     fcall_int(fcall, REAP_IDLE_MS);
-    if (fcall_send(fcall, lane->env->link, on_reaped, lane) != 0)
+    if (fcall_send(fcall, lane->env->link, on_reaped, lane) != 0) {
         log_debug("reap_skipped", "%s: Redis is away", lane->keys.outbound);
+    }
 }
 
 void lane_tick(struct lane *lane) {
     const char *argv[] = {"XLEN", lane->keys.outbound};
-    if (lane->stopping || !is_up(lane))
+    if (lane->stopping || !is_up(lane)) {
         return;
-    if (lane->ticks++ % TICKS_PER_REAP == 0)
+    }
+    if (lane->ticks++ % TICKS_PER_REAP == 0) {
         reap(lane);
-    if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, on_length, lane, 2, argv, NULL) != 0)
+    }
+    if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, on_length, lane, 2, argv, NULL) != 0) {
         return;
+    }
 }
 
 // --- Its life
@@ -256,13 +274,15 @@ void lane_drop(struct lease *lease) {
     struct lane *lane = lease->lane;
     lease_table_remove(lane->leases, lease);
     outlet_release(lane->options.outlet, 1);
-    if (lane->stopping)
+    if (lane->stopping) {
         lane_go_on(lane);
+    }
 }
 
 void lane_settled(struct lease *lease) {
-    if (lease->decision.delay_ms > 0)
+    if (lease->decision.delay_ms > 0) {
         parked_expect(lease->lane->parked, lease->decision.delay_ms);
+    }
     lane_drop(lease);
 }
 
@@ -270,8 +290,9 @@ void lane_stop(struct lane *lane) {
     lane->stopping = true;
     parked_stop(lane->parked);
     uv_timer_stop(&lane->refusal);
-    if (lane->step == LANE_REFUSED)
+    if (lane->step == LANE_REFUSED) {
         lane_change_step(lane, LANE_READY);
+    }
     lane_go_on(lane);
 }
 
@@ -287,8 +308,9 @@ static void on_closed(uv_handle_t *handle) {
 
 static void break_off(void *argument, struct lease *lease) {
     (void)argument;
-    if (lease->state == LEASE_CALLING)
+    if (lease->state == LEASE_CALLING) {
         call_cancel(lease->call);
+    }
 }
 
 void lane_destroy(struct lane *lane) {

@@ -17,15 +17,17 @@ void lane_wait(struct lane *lane, struct lease *lease) {
 
 static struct lease *take_waiting(struct lane *lane) {
     struct lease *lease = lease_queue_take(&lane->waiting);
-    if (lease)
+    if (lease) {
         lane->waiting_count--;
+    }
     return lease;
 }
 
 void lane_drop_waiting(struct lane *lane) {
     struct lease *lease;
-    while ((lease = take_waiting(lane)))
+    while ((lease = take_waiting(lane))) {
         lane_drop(lease);
+    }
 }
 
 // --- Giving back and renewing
@@ -43,21 +45,24 @@ static struct fcall *fenced(enum library_function function, const struct lease *
 
 static void on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
     struct lease *lease = argument;
-    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY)
+    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
         lease_log(LOG_ERROR, "give_back_failed", lease, reply->str); // its lease runs out by itself
+    }
     lane_drop(lease);
 }
 
 void lane_give_back(struct lease *lease) {
     lease->state = LEASE_RETURNING;
-    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, on_given_back, lease) != 0)
+    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, on_given_back, lease) != 0) {
         lane_drop(lease);
+    }
 }
 
 void lane_give_back_waiting(struct lane *lane) {
     struct lease *lease;
-    while ((lease = take_waiting(lane)))
+    while ((lease = take_waiting(lane))) {
         lane_give_back(lease);
+    }
 }
 
 static void on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
@@ -65,8 +70,9 @@ static void on_renewed(void *argument, enum redis_result result, const redisRepl
     struct lane *lane = lease->lane;
     bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
     if (!ours) {
-        if (result == REDIS_LINK_OK)
+        if (result == REDIS_LINK_OK) {
             lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
+        }
         lane_drop(lease);
     } else if (lane->stopping) {
         lane_give_back(lease);
@@ -80,8 +86,9 @@ static void on_renewed(void *argument, enum redis_result result, const redisRepl
 static void renew(struct lease *lease) {
     lease->state = LEASE_RENEWING;
     lease->renewal_ms = clock_boot_ms();
-    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, on_renewed, lease) != 0)
+    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, on_renewed, lease) != 0) {
         lane_drop(lease);
+    }
 }
 
 // --- Calling
@@ -101,15 +108,17 @@ static void log_attempt(const struct lease *lease) {
     struct log_line *line =
         lease_log_begin(LOG_DEBUG, outlet->mock ? "mock_dispatch_attempt" : "dispatch_attempt", lease);
     log_str(line, "probe", lease->probe);
-    if (outlet->mock)
+    if (outlet->mock) {
         log_bool(line, "mock", true);
+    }
     log_end(line);
 }
 
 static void hand_back_probe(struct lease *lease) {
-    if (*lease->probe)
+    if (*lease->probe) {
         breaker_record(lane_outlet(lease->lane)->breaker,
                        &(struct breaker_result){lease->epoch, lease->probe, "none", "", 1, 0});
+    }
     lease->probe[0] = '\0';
 }
 
@@ -124,10 +133,11 @@ static void on_called(void *argument, struct outcome *outcome) {
     }
     // The process was stopped between the read and the call, and went on when the lease was no longer young.
     hand_back_probe(lease);
-    if (redis_link_is_up(lane->env->link))
+    if (redis_link_is_up(lane->env->link)) {
         renew(lease);
-    else
+    } else {
         lane_drop(lease);
+    }
 }
 
 static void begin(struct lease *lease) {
@@ -153,16 +163,18 @@ void lane_call_waiting(struct lane *lane) {
     struct lease *lease;
     size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
     while (count-- > 0 && (lease = take_waiting(lane))) {
-        if (retry_is_expired(settings, redis_link_now_ms(lane->env->link) - lease->entry.at_ms))
+        if (retry_is_expired(settings, redis_link_now_ms(lane->env->link) - lease->entry.at_ms)) {
             expire(lease);
-        else if (!is_young(lease))
+        } else if (!is_young(lease)) {
             renew(lease);
-        else if (breaker_take_probe(&lane->grant, lease->probe))
+        } else if (breaker_take_probe(&lane->grant, lease->probe)) {
             begin(lease);
-        else
+        } else {
             lane_give_back(lease);
+        }
     }
-    if (lane->grant.kind == GRANT_PROBE) // those that are left: others may have work for them
+    if (lane->grant.kind == GRANT_PROBE) { // those that are left: others may have work for them
         breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    }
     lane_go_on(lane);
 }

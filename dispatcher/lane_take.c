@@ -18,10 +18,12 @@ enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 // As the grant and the cap allow; that room is held until the reply says how much of it is used.
 static size_t reserve(struct lane *lane) {
     size_t count = outlet_room(lane->options.outlet);
-    if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count)
+    if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count) {
         count = lane->grant.probe_count;
-    if (count > MOST_AT_ONCE)
+    }
+    if (count > MOST_AT_ONCE) {
         count = MOST_AT_ONCE;
+    }
     lane->reserved = count;
     lane->asked_ms = clock_boot_ms();
     outlet_hold(lane->options.outlet, count);
@@ -47,15 +49,17 @@ static void log_about(enum log_level level, const char *event, const struct lane
 
 static void on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
     (void)argument;
-    if (result != REDIS_LINK_OK && result != REDIS_LINK_LOST)
+    if (result != REDIS_LINK_OK && result != REDIS_LINK_LOST) {
         log_error("quarantine_failed", "%s", reply->str); // it stays ours and is claimed again
+    }
 }
 
 static void encode_fields(const redisReply *fields, struct buf *out) {
     buf_putc(out, '[');
     for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i < fields->elements; i++) {
-        if (i > 0)
+        if (i > 0) {
             buf_putc(out, ',');
+        }
         json_write_stringn(out, fields->element[i]->str, (size_t)fields->element[i]->len);
     }
     buf_putc(out, ']');
@@ -77,8 +81,9 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
     fcall_text(fcall, why);
     fcall_bytes(fcall, text.data, text.length);
     buf_free(&text);
-    if (fcall_send(fcall, lane->env->link, on_quarantined, NULL) != 0)
+    if (fcall_send(fcall, lane->env->link, on_quarantined, NULL) != 0) {
         log_debug("poison_kept", "%s: Redis is away", entry_id);
+    }
 }
 
 // --- Entries that came
@@ -87,8 +92,9 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
 // delivery.
 static bool is_held(struct lane *lane, const struct entry *entry, int64_t count) {
     struct lease *held = lease_table_find(lane->leases, entry->id);
-    if (!held)
+    if (!held) {
         return false;
+    }
     held->count = count;
     held->dated_ms = lane->asked_ms;
     return true;
@@ -136,16 +142,18 @@ static bool take(struct lane *lane, const redisReply *id, int64_t count, const r
     struct entry entry;
     const char *why = NULL;
     enum entry_kind kind = entry_read(id, fields, &entry, &why);
-    if (kind == ENTRY_READABLE && (why = check(lane, &entry)))
+    if (kind == ENTRY_READABLE && (why = check(lane, &entry))) {
         kind = ENTRY_UNREADABLE;
-    if (is_held(lane, &entry, count))
+    }
+    if (is_held(lane, &entry, count)) {
         entry_free(&entry);
-    else if (kind == ENTRY_POISON)
+    } else if (kind == ENTRY_POISON) {
         quarantine(lane, entry.id, count, fields, why);
-    else if (kind == ENTRY_NEWER)
+    } else if (kind == ENTRY_NEWER) {
         hand_on(lane, &entry, count);
-    else
+    } else {
         hold(lane, &entry, count, kind == ENTRY_UNREADABLE ? why : NULL);
+    }
     return kind == ENTRY_READABLE || kind == ENTRY_UNREADABLE;
 }
 
@@ -159,10 +167,12 @@ static bool is_entry(const redisReply *reply, size_t elements) {
 static const char *last_delivered(const redisReply *info) {
     const char *name = NULL, *last = NULL;
     for (size_t i = 0; info->type == REDIS_REPLY_ARRAY && i + 1 < info->elements; i += 2) {
-        if (info->element[i]->str && strcmp(info->element[i]->str, "name") == 0)
+        if (info->element[i]->str && strcmp(info->element[i]->str, "name") == 0) {
             name = info->element[i + 1]->str;
-        if (info->element[i]->str && strcmp(info->element[i]->str, "last-delivered-id") == 0)
+        }
+        if (info->element[i]->str && strcmp(info->element[i]->str, "last-delivered-id") == 0) {
             last = info->element[i + 1]->str;
+        }
     }
     return name && strcmp(name, GROUP_DISPATCHERS) == 0 ? last : NULL;
 }
@@ -175,8 +185,9 @@ static void on_groups(void *argument, enum redis_result result, const redisReply
         lane_change_step(lane, LANE_READY);
         for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
             const char *last = last_delivered(reply->element[i]);
-            if (last)
+            if (last) {
                 snprintf(lane->after, sizeof lane->after, "%s", last);
+            }
         }
     }
     lane_go_on(lane);
@@ -186,8 +197,9 @@ static void on_groups(void *argument, enum redis_result result, const redisReply
 static void locate(struct lane *lane) {
     const char *argv[] = {"XINFO", "GROUPS", lane->keys.outbound};
     lane_change_step(lane, LANE_LOCATING);
-    if (redis_link_call(lane->env->link, on_groups, lane, 3, argv, NULL) != 0)
+    if (redis_link_call(lane->env->link, on_groups, lane, 3, argv, NULL) != 0) {
         lane_change_step(lane, LANE_READY);
+    }
 }
 
 // --- Reading
@@ -195,8 +207,9 @@ static void locate(struct lane *lane) {
 static void take_read(struct lane *lane, const redisReply *entries) {
     for (size_t i = 0; i < entries->elements; i++) {
         const redisReply *entry = entries->element[i];
-        if (!is_entry(entry, 2))
+        if (!is_entry(entry, 2)) {
             continue;
+        }
         snprintf(lane->after, sizeof lane->after, "%s", entry->element[0]->str);
         take(lane, entry->element[0], 1, entry->element[1]);
     }
@@ -222,13 +235,15 @@ static void on_read(void *argument, enum redis_result result, const redisReply *
     size_t count = entries ? entries->elements : 0;
     lane_change_step(lane, LANE_READY);
     lane->more = count == asked;
-    if (entries)
+    if (entries) {
         take_read(lane, entries);
+    }
     release_reserved(lane);
-    if (count == 0 && !lane->stopping)
+    if (count == 0 && !lane->stopping) {
         locate(lane);
-    else
+    } else {
         lane_go_on(lane);
+    }
 }
 
 void lane_read(struct lane *lane) {
@@ -260,8 +275,9 @@ static void on_claimed(void *argument, enum redis_result result, const redisRepl
     for (size_t i = 0; i < count; i++) {
         const redisReply *entry = reply->element[i];
         bool good = is_entry(entry, 3) && take(lane, entry->element[0], entry->element[1]->integer, entry->element[2]);
-        if (!good) // it might be claimed again at once: not before the next tick
+        if (!good) { // it might be claimed again at once: not before the next tick
             lane->claim_due = false;
+        }
     }
     counters_add(lane->env->counters, COUNTER_WORKER_CLAIMED, count);
     release_reserved(lane);
@@ -284,9 +300,11 @@ void lane_claim(struct lane *lane) {
     fcall_int(fcall, lease_ms);
     fcall_int(fcall, (int64_t)reserve(lane));
     lease_table_each(lane->leases, add_known, fcall);
-    for (size_t i = 0; i < LANE_MOST_NEWER; i++)
-        if (lane->newer[i][0])
+    for (size_t i = 0; i < LANE_MOST_NEWER; i++) {
+        if (lane->newer[i][0]) {
             fcall_text(fcall, lane->newer[i]);
+        }
+    }
     lane_change_step(lane, LANE_CLAIMING);
     if (fcall_send(fcall, lane->env->link, on_claimed, lane) != 0) {
         lane_change_step(lane, LANE_READY);

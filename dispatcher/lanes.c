@@ -29,8 +29,9 @@ struct lanes {
 static bool parse_tag(const char *tag, enum provider *provider) {
     const char *colon = strchr(tag, ':');
     char name[KEY_SIZE];
-    if (!colon || (size_t)(colon - tag) >= sizeof name)
+    if (!colon || (size_t)(colon - tag) >= sizeof name) {
         return false;
+    }
     snprintf(name, sizeof name, "%.*s", (int)(colon - tag), tag);
     size_t digits = strspn(colon + 1, "0123456789");
     return digits > 0 && digits <= MOST_PARTITION_DIGITS && colon[1 + digits] == '\0' &&
@@ -38,20 +39,24 @@ static bool parse_tag(const char *tag, enum provider *provider) {
 }
 
 static bool is_served(const struct lanes *lanes, const char *tag) {
-    for (size_t i = 0; i < lanes->count; i++)
-        if (strcmp(lane_keys(lanes->all[i])->tag, tag) == 0)
+    for (size_t i = 0; i < lanes->count; i++) {
+        if (strcmp(lane_keys(lanes->all[i])->tag, tag) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
 static void serve(struct lanes *lanes, const char *tag) {
     enum provider provider;
-    if (is_served(lanes, tag))
+    if (is_served(lanes, tag)) {
         return;
+    }
     if (!parse_tag(tag, &provider) || lanes->count == MOST_LANES) {
-        if (!lanes->complained)
+        if (!lanes->complained) {
             log_warn("partition_ignored", "the set %s holds '%s', which can't be a partition in use", KEY_PARTITIONS,
                      tag);
+        }
         lanes->complained = true;
         return;
     }
@@ -66,25 +71,31 @@ static void serve(struct lanes *lanes, const char *tag) {
     lanes->all = xrealloc(lanes->all, (lanes->count + 1) * sizeof(struct lane *));
     lanes->all[lanes->count++] = lane;
     outlet_add_lane(outlet, lane);
-    if (redis_link_is_up(lanes->env->link))
+    if (redis_link_is_up(lanes->env->link)) {
         lane_up(lane);
+    }
 }
 
 static void on_members(void *argument, enum redis_result result, const redisReply *reply) {
     struct lanes *lanes = argument;
-    if (result == REDIS_LINK_ERROR)
+    if (result == REDIS_LINK_ERROR) {
         log_error("partitions_failed", "SMEMBERS %s: %s", KEY_PARTITIONS, reply->str);
-    if (result != REDIS_LINK_OK || lanes->stopping || reply->type != REDIS_REPLY_ARRAY)
+    }
+    if (result != REDIS_LINK_OK || lanes->stopping || reply->type != REDIS_REPLY_ARRAY) {
         return;
-    for (size_t i = 0; i < reply->elements; i++)
-        if (reply->element[i]->str)
+    }
+    for (size_t i = 0; i < reply->elements; i++) {
+        if (reply->element[i]->str) {
             serve(lanes, reply->element[i]->str);
+        }
+    }
 }
 
 static void look(struct lanes *lanes) {
     const char *argv[] = {"SMEMBERS", KEY_PARTITIONS};
-    if (redis_link_call(lanes->env->link, on_members, lanes, 2, argv, NULL) != 0)
+    if (redis_link_call(lanes->env->link, on_members, lanes, 2, argv, NULL) != 0) {
         log_debug("partitions_skipped", "Redis is away");
+    }
 }
 
 static void serve_own(struct lanes *lanes) {
@@ -98,33 +109,40 @@ static void serve_own(struct lanes *lanes) {
 }
 
 void lanes_up(struct lanes *lanes) {
-    for (size_t i = 0; i < lanes->count; i++)
+    for (size_t i = 0; i < lanes->count; i++) {
         lane_up(lanes->all[i]);
+    }
     look(lanes);
 }
 
 void lanes_down(struct lanes *lanes) {
-    for (size_t i = 0; i < lanes->count; i++)
+    for (size_t i = 0; i < lanes->count; i++) {
         lane_down(lanes->all[i]);
+    }
 }
 
 void lanes_tick(struct lanes *lanes) {
-    for (size_t i = 0; i < lanes->count; i++)
+    for (size_t i = 0; i < lanes->count; i++) {
         lane_tick(lanes->all[i]);
-    if (!lanes->stopping && ++lanes->ticks % TICKS_PER_LOOK == 0)
+    }
+    if (!lanes->stopping && ++lanes->ticks % TICKS_PER_LOOK == 0) {
         look(lanes);
+    }
 }
 
 void lanes_stop(struct lanes *lanes) {
     lanes->stopping = true;
-    for (size_t i = 0; i < lanes->count; i++)
+    for (size_t i = 0; i < lanes->count; i++) {
         lane_stop(lanes->all[i]);
+    }
 }
 
 bool lanes_are_idle(const struct lanes *lanes) {
-    for (size_t i = 0; i < lanes->count; i++)
-        if (!lane_is_idle(lanes->all[i]))
+    for (size_t i = 0; i < lanes->count; i++) {
+        if (!lane_is_idle(lanes->all[i])) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -137,8 +155,9 @@ struct lanes *lanes_create(const struct dispatch_env *env, const struct lanes_op
 }
 
 void lanes_destroy(struct lanes *lanes) {
-    for (size_t i = 0; i < lanes->count; i++)
+    for (size_t i = 0; i < lanes->count; i++) {
         lane_destroy(lanes->all[i]);
+    }
     free(lanes->all);
     free(lanes);
 }

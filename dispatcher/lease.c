@@ -17,8 +17,9 @@ struct lease_table {
 // FNV-1a, 32 bits: entry ids differ in their last digits.
 static uint32_t hash_of(const char *entry_id) {
     uint32_t hash = 2166136261u;
-    for (const unsigned char *at = (const unsigned char *)entry_id; *at; at++)
+    for (const unsigned char *at = (const unsigned char *)entry_id; *at; at++) {
         hash = (hash ^ *at) * 16777619u;
+    }
     return hash;
 }
 
@@ -55,8 +56,9 @@ size_t lease_table_count(const struct lease_table *table) {
 
 struct lease *lease_table_find(const struct lease_table *table, const char *entry_id) {
     struct lease *lease = *bucket_of(table, entry_id);
-    while (lease && strcmp(lease->entry.id, entry_id) != 0)
+    while (lease && strcmp(lease->entry.id, entry_id) != 0) {
         lease = lease->bucket_next;
+    }
     return lease;
 }
 
@@ -81,8 +83,9 @@ static void grow(struct lease_table *table) {
 }
 
 struct lease *lease_table_add(struct lease_table *table, struct entry *entry) {
-    if (table->count >= table->bucket_count)
+    if (table->count >= table->bucket_count) {
         grow(table);
+    }
     struct lease *lease = xcalloc(1, sizeof *lease);
     lease->state = LEASE_WAITING;
     lease->entry = *entry;
@@ -95,8 +98,9 @@ struct lease *lease_table_add(struct lease_table *table, struct entry *entry) {
 
 void lease_table_remove(struct lease_table *table, struct lease *lease) {
     struct lease **at = bucket_of(table, lease->entry.id);
-    while (*at != lease)
+    while (*at != lease) {
         at = &(*at)->bucket_next;
+    }
     *at = lease->bucket_next;
     table->count--;
     free_lease(lease);
@@ -113,20 +117,23 @@ void lease_table_each(struct lease_table *table, void (*each)(void *argument, st
 
 void lease_queue_put(struct lease_queue *queue, struct lease *lease) {
     lease->next = NULL;
-    if (queue->last)
+    if (queue->last) {
         queue->last->next = lease;
-    else
+    } else {
         queue->first = lease;
+    }
     queue->last = lease;
 }
 
 struct lease *lease_queue_take(struct lease_queue *queue) {
     struct lease *lease = queue->first;
-    if (!lease)
+    if (!lease) {
         return NULL;
+    }
     queue->first = lease->next;
-    if (!queue->first)
+    if (!queue->first) {
         queue->last = NULL;
+    }
     lease->next = NULL;
     return lease;
 }

@@ -24,8 +24,9 @@ static void finished(void *argument) {
 
 static void check(const struct settings *settings) {
     char *error = dispatcher_check(settings);
-    if (!error)
+    if (!error) {
         return;
+    }
     fprintf(stderr, "dispatcher: %s\n", error);
     free(error);
     exit(2);

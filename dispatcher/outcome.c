@@ -27,42 +27,53 @@ const char *outcome_name(enum outcome_class class) {
 }
 
 static enum outcome_class of_status(long status) {
-    if (status < 300)
+    if (status < 300) {
         return OUTCOME_SENT;
-    if (status < 400) // we follow no redirects: a URL that is set wrong must not burn messages
+    }
+    if (status < 400) { // we follow no redirects: a URL that is set wrong must not burn messages
         return OUTCOME_SERVER_ERROR;
-    if (status == 401 || status == 403)
+    }
+    if (status == 401 || status == 403) {
         return OUTCOME_CREDENTIALS;
-    if (status == 408)
+    }
+    if (status == 408) {
         return OUTCOME_TIMEOUT;
-    if (status == 429)
+    }
+    if (status == 429) {
         return OUTCOME_RATE_LIMITED;
+    }
     return status < 500 ? OUTCOME_REJECTED : OUTCOME_SERVER_ERROR;
 }
 
 enum outcome_class outcome_classify(long http_status, CURLcode result, int64_t overdue_ms) {
-    if (http_status >= 200)
+    if (http_status >= 200) {
         return of_status(http_status);
-    if (result != CURLE_OPERATION_TIMEDOUT)
+    }
+    if (result != CURLE_OPERATION_TIMEDOUT) {
         return OUTCOME_CONNECTION_FAILED;
+    }
     return overdue_ms < STANDSTILL_MS ? OUTCOME_TIMEOUT : OUTCOME_INTERRUPTED;
 }
 
 int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {
-    if (!value || *value == '\0')
+    if (!value || *value == '\0') {
         return -1;
+    }
     if (strspn(value, "0123456789") == strlen(value)) {
         long long seconds = strlen(value) > 9 ? LONGEST_SECS : strtoll(value, NULL, 10);
         return (seconds > LONGEST_SECS ? LONGEST_SECS : seconds) * 1000;
     }
-    if (!isalpha((unsigned char)*value)) // curl_getdate reads more than HTTP dates
+    if (!isalpha((unsigned char)*value)) { // curl_getdate reads more than HTTP dates
         return -1;
+    }
     time_t date = curl_getdate(value, NULL);
-    if (date < 0)
+    if (date < 0) {
         return -1;
+    }
     int64_t wait_ms = (int64_t)date * 1000 - now_ms;
-    if (wait_ms < 0)
+    if (wait_ms < 0) {
         return 0;
+    }
     return wait_ms > LONGEST_SECS * 1000 ? LONGEST_SECS * 1000 : wait_ms;
 }
 

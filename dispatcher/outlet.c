@@ -9,8 +9,9 @@
 static void wake_all(void *argument) {
     struct outlet *outlet = argument;
     size_t first = outlet->first_lane++;
-    for (size_t i = 0; i < outlet->lane_count; i++)
+    for (size_t i = 0; i < outlet->lane_count; i++) {
         lane_wake(outlet->lanes[(first + i) % outlet->lane_count]);
+    }
 }
 
 static void on_end_of_turn(uv_idle_t *idle) {
@@ -57,8 +58,9 @@ void outlet_hold(struct outlet *outlet, size_t count) {
 void outlet_release(struct outlet *outlet, size_t count) {
     bool was_full = outlet_room(outlet) == 0;
     outlet->held -= count;
-    if (was_full && count > 0)
+    if (was_full && count > 0) {
         uv_idle_start(&outlet->end_of_turn, on_end_of_turn);
+    }
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -23,16 +23,18 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void look_in(struct parked *parked, int64_t wait_ms) {
-    if (parked->stopped)
+    if (parked->stopped) {
         return;
+    }
     int64_t within = wait_ms < 1 ? 1 : wait_ms > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : wait_ms;
     uv_timer_start(&parked->timer, on_timer, (uint64_t)within, 0);
 }
 
 static int64_t number_at(const redisReply *reply, size_t index, int64_t otherwise) {
     if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements ||
-        reply->element[index]->type != REDIS_REPLY_INTEGER)
+        reply->element[index]->type != REDIS_REPLY_INTEGER) {
         return otherwise;
+    }
     return reply->element[index]->integer;
 }
 
@@ -41,8 +43,9 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
     struct parked *parked = argument;
     parked->asking = false;
     if (result != REDIS_LINK_OK) {
-        if (result != REDIS_LINK_LOST)
+        if (result != REDIS_LINK_LOST) {
             log_error("unpark_failed", "%s: %s", parked->keys->tag, reply->str);
+        }
         look_in(parked, LONGEST_WAIT_MS);
         return;
     }
@@ -51,24 +54,27 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
 }
 
 void parked_look(struct parked *parked) {
-    if (parked->asking || parked->stopped)
+    if (parked->asking || parked->stopped) {
         return;
+    }
     struct fcall *fcall = fcall_new(LIBRARY_UNPARK, 4);
     fcall_text(fcall, parked->keys->outbound);
     fcall_text(fcall, parked->keys->events);
     fcall_text(fcall, parked->keys->parked);
     fcall_text(fcall, parked->keys->parked_due);
     fcall_int(fcall, MOST);
-    if (fcall_send(fcall, parked->env->link, on_reply, parked) == 0)
+    if (fcall_send(fcall, parked->env->link, on_reply, parked) == 0) {
         parked->asking = true;
-    else
+    } else {
         look_in(parked, LONGEST_WAIT_MS);
+    }
 }
 
 void parked_expect(struct parked *parked, int64_t delay_ms) {
     uint64_t left = uv_timer_get_due_in(&parked->timer);
-    if (!parked->asking && (int64_t)left > delay_ms)
+    if (!parked->asking && (int64_t)left > delay_ms) {
         look_in(parked, delay_ms);
+    }
 }
 
 void parked_stop(struct parked *parked) {

@@ -23,22 +23,28 @@ static char *email_authorization(const struct settings *settings) {
 // brackets is none: its name goes on with '@' or '.'.
 static size_t tag_length(const char *text) {
     const char *c = text + 1;
-    if (*c == '/' || *c == '!')
+    if (*c == '/' || *c == '!') {
         c++;
-    if (!isalpha((unsigned char)*c))
+    }
+    if (!isalpha((unsigned char)*c)) {
         return 0;
-    while (isalnum((unsigned char)*c))
+    }
+    while (isalnum((unsigned char)*c)) {
         c++;
-    if (*c != '>' && *c != '/' && !isspace((unsigned char)*c))
+    }
+    if (*c != '>' && *c != '/' && !isspace((unsigned char)*c)) {
         return 0;
+    }
     const char *end = strchr(c, '>');
     return end ? (size_t)(end - text) + 1 : 0;
 }
 
 static bool looks_like_html(const char *body) {
-    for (const char *open = strchr(body, '<'); open; open = strchr(open + 1, '<'))
-        if (tag_length(open) > 0)
+    for (const char *open = strchr(body, '<'); open; open = strchr(open + 1, '<')) {
+        if (tag_length(open) > 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -82,8 +88,9 @@ static void write_links(struct buf *out, const struct message *message, bool htm
 // Where links go into an HTML body: before the last </body>, else at its end.
 static size_t links_at(const char *body) {
     const char *last = NULL;
-    for (const char *c = strcasestr(body, "</body"); c; c = strcasestr(c + 1, "</body"))
+    for (const char *c = strcasestr(body, "</body"); c; c = strcasestr(c + 1, "</body")) {
         last = c;
+    }
     return last ? (size_t)(last - body) : strlen(body);
 }
 

@@ -14,10 +14,12 @@
 
 static size_t plain_run(const char *text) {
     size_t run = 0;
-    for (char c; (c = text[run]); run++)
+    for (char c; (c = text[run]); run++) {
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-              c == '_' || c == '~'))
+              c == '_' || c == '~')) {
             break;
+        }
+    }
     return run;
 }
 
@@ -37,8 +39,9 @@ static void write_encoded(struct buf *out, const char *text) {
 }
 
 static void write_field(struct buf *out, const char *name, const char *value) {
-    if (out->length > 0)
+    if (out->length > 0) {
         buf_putc(out, '&');
+    }
     buf_puts(out, name);
     buf_putc(out, '=');
     write_encoded(out, value);
@@ -73,8 +76,9 @@ static void sms_write_body(const struct settings *settings, const char *message_
     write_field(out, "From", message->sender);
     write_field(out, "To", message->recipient);
     write_field(out, "Body", message->body);
-    for (size_t i = 0; i < message->attachment_count; i++)
+    for (size_t i = 0; i < message->attachment_count; i++) {
         write_field(out, "MediaUrl", message->attachments[i]);
+    }
 }
 
 static void read_error(const char *body, size_t length, struct outcome *outcome) {
@@ -82,8 +86,9 @@ static void read_error(const char *body, size_t length, struct outcome *outcome)
     cJSON *answer = json_parse(body, length, &why);
     int64_t code;
     char number[24] = "";
-    if (json_integer(answer, "code", &code))
+    if (json_integer(answer, "code", &code)) {
         snprintf(number, sizeof number, "%" PRId64, code);
+    }
     outcome->error = provider_error(number, json_string(answer, "message"));
     cJSON_Delete(answer);
 }

@@ -74,11 +74,13 @@ struct retry_decision retry_decide(const struct settings *settings, const struct
         .free = !rule->spends || this_case->probe,
         .counter = rule->counter,
     };
-    if (rule->wait == WAIT_AS_ASKED)
+    if (rule->wait == WAIT_AS_ASKED) {
         decision.delay_ms = decision.pause_ms = pause_of(this_case->outcome);
-    if (rule->wait == WAIT_BACKOFF)
+    }
+    if (rule->wait == WAIT_BACKOFF) {
         decision.delay_ms =
             at_least(backoff_of(settings, this_case, decision.free), this_case->outcome->retry_after_ms);
+    }
     decision.delay_ms = at_most(decision.delay_ms, time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;
     if (rule->wait != WAIT_NONE && (last || retry_is_expired(settings, this_case->age_ms))) {

@@ -46,11 +46,13 @@ static void count(const struct dispatch_env *env, const struct lease *lease) {
     enum provider provider = lane_outlet(lease->lane)->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
-    if (lease->outcome.class == OUTCOME_SENT)
+    if (lease->outcome.class == OUTCOME_SENT) {
         counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT,
                          (redis_link_now_ms(env->link) - lease->entry.at_ms) * 1000);
-    if (lease->decision.counter != COUNTER_COUNT)
+    }
+    if (lease->decision.counter != COUNTER_COUNT) {
         counters_add_for(env->counters, lease->decision.counter, provider);
+    }
 }
 
 static void log_outcome(const struct lease *lease) {
@@ -62,12 +64,14 @@ static void log_outcome(const struct lease *lease) {
     log_int(line, "http_status", outcome->http_status);
     log_int(line, "latency_us", outcome->latency_us);
     log_str(line, "verdict", lease->decision.verdict);
-    if (lease->decision.delay_ms > 0)
+    if (lease->decision.delay_ms > 0) {
         log_int(line, "retry_in_ms", lease->decision.delay_ms);
+    }
     log_str(line, "provider_message_id", outcome->provider_message_id);
     log_str(line, "error", outcome->error);
-    if (outlet->mock)
+    if (outlet->mock) {
         log_bool(line, "mock", true);
+    }
     log_end(line);
 }
 
@@ -94,39 +98,45 @@ static bool can_join(const struct breaker_result *run, const struct breaker_resu
 static void record(const struct lease *first, struct breaker *breaker) {
     struct breaker_result run = {0}, next;
     for (const struct lease *lease = first; lease; lease = lease->next) {
-        if (lane_outlet(lease->lane)->breaker != breaker || !result_of(lease, &next))
+        if (lane_outlet(lease->lane)->breaker != breaker || !result_of(lease, &next)) {
             continue;
+        }
         if (run.count > 0 && can_join(&run, &next)) {
             run.count++;
             continue;
         }
-        if (run.count > 0)
+        if (run.count > 0) {
             breaker_record(breaker, &run);
+        }
         run = next;
     }
-    if (run.count > 0)
+    if (run.count > 0) {
         breaker_record(breaker, &run);
+    }
 }
 
 static void record_all(struct lease *first) {
     struct breaker *done[PROVIDER_COUNT] = {NULL};
     for (const struct lease *lease = first; lease; lease = lease->next) {
         struct outlet *outlet = lane_outlet(lease->lane);
-        if (done[outlet->provider])
+        if (done[outlet->provider]) {
             continue;
+        }
         done[outlet->provider] = outlet->breaker;
         record(lease, outlet->breaker);
     }
-    for (struct lease *lease = first; lease; lease = lease->next)
+    for (struct lease *lease = first; lease; lease = lease->next) {
         lease->recorded = true;
+    }
 }
 
 static void log_settlement(const struct lease *lease, const char *what) {
-    if (strcmp(what, "LATE") == 0)
+    if (strcmp(what, "LATE") == 0) {
         lease_log(LOG_WARN, "dispatch_late", lease,
                   "the entry had passed to another; the success is recorded all the same");
-    else
+    } else {
         lease_log(LOG_WARN, "dispatch_lost", lease, "the entry had passed to another, which settles it");
+    }
 }
 
 static void keep(struct settler *settler, struct lease *lease) {
@@ -156,8 +166,9 @@ static void take_verdict(struct settler *settler, struct lease *lease, const cha
 
 static bool has_one_for_each(const redisReply *reply, const struct round *round) {
     bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
-    for (size_t i = 0; is && i < reply->elements; i++)
+    for (size_t i = 0; is && i < reply->elements; i++) {
         is = reply->element[i]->str != NULL;
+    }
     return is;
 }
 
@@ -176,27 +187,30 @@ static void send_one_by_one(struct settler *settler, struct lease_queue *leases)
 static void keep_all(struct round *round, const char *error) {
     struct lease *lease;
     while ((lease = lease_queue_take(&round->leases))) {
-        if (error)
+        if (error) {
             lease_log(LOG_ERROR, "settle_failed", lease, error);
+        }
         keep(round->settler, lease);
     }
 }
 
 static void take_verdicts(struct round *round, const redisReply *reply) {
-    for (size_t i = 0; i < reply->elements; i++)
+    for (size_t i = 0; i < reply->elements; i++) {
         take_verdict(round->settler, lease_queue_take(&round->leases), reply->element[i]->str);
+    }
 }
 
 static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
-    if (result == REDIS_LINK_OK && has_one_for_each(reply, round))
+    if (result == REDIS_LINK_OK && has_one_for_each(reply, round)) {
         take_verdicts(round, reply);
-    else if (result == REDIS_LINK_OK)
+    } else if (result == REDIS_LINK_OK) {
         keep_all(round, "the reply has another shape");
-    else if (result == REDIS_LINK_ERROR && round->count > 1)
+    } else if (result == REDIS_LINK_ERROR && round->count > 1) {
         send_one_by_one(round->settler, &round->leases);
-    else
+    } else {
         keep_all(round, reply ? reply->str : NULL);
+    }
     free(round);
 }
 
@@ -240,8 +254,9 @@ static void send_round(struct round *round) {
     fcall_text(fcall, keys->parked);
     fcall_text(fcall, keys->parked_due);
     fcall_text(fcall, env->me);
-    for (const struct lease *lease = round->leases.first; lease; lease = lease->next)
+    for (const struct lease *lease = round->leases.first; lease; lease = lease->next) {
         put_lease(fcall, lease);
+    }
     if (fcall_send(fcall, env->link, on_reply, round) != 0) {
         keep_all(round, NULL);
         free(round);
@@ -254,20 +269,24 @@ static struct round *gather(struct settler *settler) {
     struct lease_queue others = {0};
     const struct lane *lane = settler->finished.first->lane;
     struct lease *lease;
-    while ((lease = lease_queue_take(&settler->finished)))
-        if (lease->lane == lane && round->count < MOST_IN_CALL)
+    while ((lease = lease_queue_take(&settler->finished))) {
+        if (lease->lane == lane && round->count < MOST_IN_CALL) {
             round_add(round, lease);
-        else
+        } else {
             lease_queue_put(&others, lease);
+        }
+    }
     settler->finished = others;
     return round;
 }
 
 static void flush(struct settler *settler) {
-    if (redis_link_is_up(settler->env->link))
+    if (redis_link_is_up(settler->env->link)) {
         record_all(settler->finished.first);
-    while (settler->finished.first)
+    }
+    while (settler->finished.first) {
         send_round(gather(settler));
+    }
 }
 
 static void on_end_of_turn(uv_idle_t *idle) {
@@ -285,10 +304,12 @@ void settler_take(struct settler *settler, struct lease *lease) {
                                                  .age_ms = redis_link_now_ms(settler->env->link) - lease->entry.at_ms,
                                                  .probe = *lease->probe != '\0',
                                              });
-    if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0)
+    if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
         breaker_forget_go(outlet->breaker); // at once: the record is still to come
-    if (was_called(lease))
+    }
+    if (was_called(lease)) {
         count(settler->env, lease);
+    }
     log_outcome(lease);
     lease->state = LEASE_FINISHED;
     lease_queue_put(&settler->finished, lease);
@@ -297,8 +318,9 @@ void settler_take(struct settler *settler, struct lease *lease) {
 
 void settler_retry(struct settler *settler) {
     struct lease *lease;
-    while ((lease = lease_queue_take(&settler->unsettled)))
+    while ((lease = lease_queue_take(&settler->unsettled))) {
         lease_queue_put(&settler->finished, lease);
+    }
     flush(settler);
 }
 

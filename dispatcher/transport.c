@@ -37,8 +37,9 @@ static void take_done(struct multi *multi) {
     CURLMsg *message;
     int left;
     while ((message = curl_multi_info_read(multi->curl, &left))) {
-        if (message->msg != CURLMSG_DONE)
+        if (message->msg != CURLMSG_DONE) {
             continue;
+        }
         CURLcode result = message->data.result; // the message dies with the handle's removal
         CURL *easy = message->easy_handle;
         struct transfer *transfer = NULL;
@@ -53,10 +54,12 @@ static void take_done(struct multi *multi) {
 static void act(struct multi *multi, curl_socket_t socket, int events) {
     int running;
     CURLMcode code = curl_multi_socket_action(multi->curl, socket, events, &running);
-    if (code == CURLM_OUT_OF_MEMORY) // some transfer has lost its place, time-out and all: it would never end
+    if (code == CURLM_OUT_OF_MEMORY) { // some transfer has lost its place, time-out and all: it would never end
         mem_exhausted();
-    if (code != CURLM_OK)
+    }
+    if (code != CURLM_OK) {
         log_error("transport_failed", "libcurl: %s", curl_multi_strerror(code));
+    }
     take_done(multi);
 }
 
@@ -67,20 +70,23 @@ static void on_timer(uv_timer_t *timer) {
 static int on_curl_timer(CURLM *curl, long timeout_ms, void *argument) {
     (void)curl;
     struct multi *multi = argument;
-    if (timeout_ms < 0)
+    if (timeout_ms < 0) {
         uv_timer_stop(&multi->timer);
-    else
+    } else {
         uv_timer_start(&multi->timer, on_timer, (uint64_t)timeout_ms, 0);
+    }
     return 0;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct watched *watched = poll->data;
     int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-    if (events & UV_READABLE)
+    if (events & UV_READABLE) {
         flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
+    }
+    if (events & UV_WRITABLE) {
         flags |= CURL_CSELECT_OUT;
+    }
     act(watched->multi, watched->socket, flags); // may end with the poll handle closing
 }
 
@@ -113,8 +119,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
         }
         return 0;
     }
-    if (!watched)
+    if (!watched) {
         watched = watch(multi, socket);
+    }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     return uv_poll_start(&watched->poll, events, on_poll) == 0 ? 0 : -1;
 }
@@ -122,8 +129,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
 static void open_multi(struct transport *transport, struct multi *multi) {
     multi->transport = transport;
     multi->curl = curl_multi_init();
-    if (!multi->curl)
+    if (!multi->curl) {
         mem_exhausted();
+    }
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -139,16 +147,18 @@ struct transport *transport_create(uv_loop_t *loop, unsigned most) {
     struct transport *transport = xcalloc(1, sizeof *transport + count * sizeof *transport->multis);
     transport->loop = loop;
     transport->count = count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         open_multi(transport, &transport->multis[i]);
+    }
     return transport;
 }
 
 // The first with room; if more come than were announced, the last.
 static struct multi *choose(struct transport *transport) {
     size_t i = 0;
-    while (i + 1 < transport->count && transport->multis[i].running >= TRANSFERS_A_MULTI)
+    while (i + 1 < transport->count && transport->multis[i].running >= TRANSFERS_A_MULTI) {
         i++;
+    }
     return &transport->multis[i];
 }
 
@@ -157,8 +167,9 @@ void transport_start(struct transport *transport, struct transfer *transfer) {
     transfer->multi = multi;
     multi->running++;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK)
+    if (curl_multi_add_handle(multi->curl, transfer->easy) != CURLM_OK) {
         mem_exhausted();
+    }
 }
 
 void transport_cancel(struct transfer *transfer) {
@@ -171,8 +182,9 @@ void transport_cancel(struct transfer *transfer) {
 static void on_multi_closed(uv_handle_t *handle) {
     struct multi *multi = handle->data;
     struct transport *transport = multi->transport;
-    if (--transport->open_handles == 0)
+    if (--transport->open_handles == 0) {
         free(transport);
+    }
 }
 
 void transport_destroy(struct transport *transport) {

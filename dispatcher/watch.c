@@ -24,8 +24,9 @@ static void ask(struct watch *watch);
 static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct watch *watch = argument;
     watch->asking = false;
-    if (result == REDIS_LINK_LOST) // on_up asks again
+    if (result == REDIS_LINK_LOST) { // on_up asks again
         return;
+    }
     if (result != REDIS_LINK_OK) {
         // Not repeated at once, lest it runs hot: the lane looks into its stream every second by itself.
         log_error("watch_failed", "%s: %s", watch->options.stream, reply->str);
@@ -41,10 +42,12 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
 static void ask(struct watch *watch) {
     const char *argv[] = {"XREAD",     "COUNT", "1", "BLOCK", BLOCK_MS_TEXT, "STREAMS", watch->options.stream,
                           watch->after};
-    if (!watch->wanted || watch->asking)
+    if (!watch->wanted || watch->asking) {
         return;
-    if (redis_link_call_blocking(watch->link, BLOCK_MS, on_reply, watch, 8, argv, NULL) == 0)
+    }
+    if (redis_link_call_blocking(watch->link, BLOCK_MS, on_reply, watch, 8, argv, NULL) == 0) {
         watch->asking = true;
+    }
 }
 
 static void on_up(void *argument) {
@@ -65,8 +68,9 @@ struct watch *watch_create(const struct dispatch_env *env, const struct watch_op
 }
 
 void watch_begin(struct watch *watch, const char *after) {
-    if (watch->wanted)
+    if (watch->wanted) {
         return;
+    }
     snprintf(watch->after, sizeof watch->after, "%s", after);
     watch->wanted = true;
     ask(watch);

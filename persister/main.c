@@ -21,11 +21,13 @@ static _Noreturn void refuse_setting(const char *name, const char *reason) {
 
 static void check(const struct settings *settings) {
     const char *reason = redis_url_check(settings->redis_url);
-    if (reason != NULL)
+    if (reason != NULL) {
         refuse_setting("REDIS_URL", reason);
+    }
     char *error = pg_url_check(settings->database_url);
-    if (error != NULL)
+    if (error != NULL) {
         refuse_setting("DATABASE_URL", error);
+    }
 }
 
 int main(int argc, char **argv) {

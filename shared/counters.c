@@ -81,8 +81,9 @@ static void gather(struct counters *counters, unsigned field, uint64_t amount) {
 }
 
 static void free_when_done(struct counters *counters) {
-    if (counters->closed && counters->in_flight == 0)
+    if (counters->closed && counters->in_flight == 0) {
         free(counters);
+    }
 }
 
 // An error reply means that nothing was added: it waits for the next flush. A lost one may have been, so it is let go.
@@ -91,8 +92,9 @@ static void on_added(void *argument, enum redis_result result, const redisReply 
     struct counters *counters = addition->counters;
     (void)reply;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
-        for (unsigned field = 0; field < FIELD_COUNT; field++)
+        for (unsigned field = 0; field < FIELD_COUNT; field++) {
             gather(counters, field, addition->amount[field]);
+        }
     }
     counters->in_flight--;
     free(addition);
@@ -107,8 +109,9 @@ struct pairs {
 
 static int add_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments, int count) {
     for (unsigned field = 0; field < FIELD_COUNT; field++) {
-        if (counters->gathered[field] == 0)
+        if (counters->gathered[field] == 0) {
             continue;
+        }
         field_name(field, pairs->names[field]);
         snprintf(pairs->amounts[field], NUMBER_SIZE, "%" PRIu64, counters->gathered[field]);
         arguments[count++] = pairs->names[field];
@@ -122,8 +125,9 @@ void counters_flush(struct counters *counters) {
     const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_COUNT), "1",
                                                                KEY_METRICS};
     int count = add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
-    if (count == HEAD_ARGUMENTS)
+    if (count == HEAD_ARGUMENTS) {
         return;
+    }
     struct addition *addition = xmalloc(sizeof *addition);
     addition->counters = counters;
     memcpy(addition->amount, counters->gathered, sizeof addition->amount);
@@ -162,8 +166,9 @@ void counters_observe(struct counters *counters, enum histogram histogram, int64
     unsigned first = FIELD_HISTOGRAMS + (unsigned)histogram * HISTOGRAM_PART_COUNT;
     gather(counters, first + histogram_bucket(us), 1);
     gather(counters, first + HISTOGRAM_SUM, value);
-    if (histogram == HISTOGRAM_WORKER_LATENCY)
+    if (histogram == HISTOGRAM_WORKER_LATENCY) {
         gather(counters, FIELD_GREATEST, value);
+    }
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -173,8 +178,9 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void counters_destroy(struct counters *counters) {
-    if (counters->destroyed)
+    if (counters->destroyed) {
         return;
+    }
     counters->destroyed = true;
     uv_close((uv_handle_t *)&counters->timer, on_closed);
 }

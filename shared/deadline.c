@@ -18,8 +18,9 @@ static void look(struct deadline *deadline) {
     int64_t left = due - deadline_now_ms();
     if (due < 0 || left > 0) {
         deadline->second_look = false;
-        if (due >= 0)
+        if (due >= 0) {
             uv_timer_start(&deadline->timer, on_timer, (uint64_t)left, 0);
+        }
     } else if (!deadline->second_look) {
         deadline->second_look = true;
         uv_timer_start(&deadline->timer, on_timer, SECOND_LOOK_MS, 0);
@@ -36,8 +37,9 @@ void deadline_init(uv_loop_t *loop, struct deadline *deadline) {
 }
 
 void deadline_watch(struct deadline *deadline) {
-    if (!uv_is_active((uv_handle_t *)&deadline->timer))
+    if (!uv_is_active((uv_handle_t *)&deadline->timer)) {
         look(deadline);
+    }
 }
 
 void deadline_stop(struct deadline *deadline) {

@@ -22,34 +22,39 @@ static int64_t now_ms(const struct http_server *server) {
 
 static void take_out(struct http_connection *connection) {
     struct http_connections *list = &connection->server->stages[connection->stage];
-    if (connection->previous)
+    if (connection->previous) {
         connection->previous->next = connection->next;
-    else
+    } else {
         list->first = connection->next;
-    if (connection->next)
+    }
+    if (connection->next) {
         connection->next->previous = connection->previous;
-    else
+    } else {
         list->last = connection->previous;
+    }
 }
 
 static void put_last(struct http_connection *connection) {
     struct http_connections *list = &connection->server->stages[connection->stage];
     connection->previous = list->last;
     connection->next = NULL;
-    if (list->last)
+    if (list->last) {
         list->last->next = connection;
-    else
+    } else {
         list->first = connection;
+    }
     list->last = connection;
 }
 
 void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms) {
-    if (connection->stage != HTTP_STAGE_FREE)
+    if (connection->stage != HTTP_STAGE_FREE) {
         take_out(connection);
+    }
     connection->stage = stage;
     connection->due_ms = now_ms(connection->server) + most_ms;
-    if (stage != HTTP_STAGE_FREE)
+    if (stage != HTTP_STAGE_FREE) {
         put_last(connection);
+    }
 }
 
 // ---- Deadlines
@@ -60,8 +65,9 @@ static void end(struct http_connection *connection) {
 }
 
 static void end_late(struct http_connection *connection) {
-    if (connection->stage == HTTP_STAGE_BODY && connection->request)
+    if (connection->stage == HTTP_STAGE_BODY && connection->request) {
         http_exchange_late(connection->request);
+    }
     end(connection);
 }
 
@@ -71,16 +77,18 @@ static void sweep_stage(struct http_server *server, enum http_stage stage) {
     struct http_connection *next;
     for (struct http_connection *connection = server->stages[stage].first; connection; connection = next) {
         next = connection->next;
-        if (connection->due_ms <= now)
+        if (connection->due_ms <= now) {
             end_late(connection);
-        else if (stage != HTTP_STAGE_SENT)
+        } else if (stage != HTTP_STAGE_SENT) {
             return;
+        }
     }
 }
 
 void http_connections_sweep(struct http_server *server) {
-    for (int stage = 0; stage < HTTP_STAGES; stage++)
+    for (int stage = 0; stage < HTTP_STAGES; stage++) {
         sweep_stage(server, (enum http_stage)stage);
+    }
 }
 
 // ---- Coming and going
@@ -88,8 +96,9 @@ void http_connections_sweep(struct http_server *server) {
 // Whether the log may be told of a limit again: who reaches it does so thousands of times.
 static bool may_warn(struct http_server *server) {
     int64_t now = now_ms(server);
-    if (server->warned_ms != 0 && now - server->warned_ms < WARN_EVERY_MS)
+    if (server->warned_ms != 0 && now - server->warned_ms < WARN_EVERY_MS) {
         return false;
+    }
     server->warned_ms = now;
     return true;
 }
@@ -97,8 +106,9 @@ static bool may_warn(struct http_server *server) {
 static bool is_counted(const struct http_server *server, const struct sockaddr *address, struct in6_addr *network) {
     const struct http_server_options *options = &server->options;
     char peer[INET6_ADDRSTRLEN];
-    if (!options->peers || !http_peers_network(address, network))
+    if (!options->peers || !http_peers_network(address, network)) {
         return false;
+    }
     http_format_address(address, peer);
     return !options->is_exempt || !options->is_exempt(options->argument, peer);
 }
@@ -107,8 +117,9 @@ enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *addre
     struct http_server *server = cls;
     struct in6_addr network;
     (void)length;
-    if (!is_counted(server, address, &network) || !http_peers_is_full(server->options.peers, &network))
+    if (!is_counted(server, address, &network) || !http_peers_is_full(server->options.peers, &network)) {
         return MHD_YES;
+    }
     if (may_warn(server)) {
         char peer[INET6_ADDRSTRLEN];
         http_format_address(address, peer);
@@ -120,11 +131,13 @@ enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *addre
 // The last place is taken: whoever has asked for nothing for longest leaves, so that the next to come finds one.
 static void make_way(struct http_server *server) {
     struct http_connection *oldest = server->stages[HTTP_STAGE_HEAD].first;
-    if (!oldest)
+    if (!oldest) {
         return;
-    if (may_warn(server))
+    }
+    if (may_warn(server)) {
         log_warn("connections_full", "%u connections: those that wait longest for a request make way",
                  server->connections);
+    }
     end(oldest);
 }
 
@@ -135,12 +148,15 @@ static struct http_connection *come(struct http_server *server, struct MHD_Conne
     connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     const struct sockaddr *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     connection->is_counted = is_counted(server, address, &connection->network);
-    if (connection->is_counted)
+    if (connection->is_counted) {
         http_peers_enter(server->options.peers, &connection->network);
-    if (server->connections++ == 0)
+    }
+    if (server->connections++ == 0) {
         http_server_sweep(server, true);
-    if (server->connections >= server->options.max_connections)
+    }
+    if (server->connections >= server->options.max_connections) {
         make_way(server);
+    }
     http_connection_enter(connection, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     return connection;
 }
@@ -148,12 +164,14 @@ static struct http_connection *come(struct http_server *server, struct MHD_Conne
 static void go(struct http_connection *connection) {
     struct http_server *server = connection->server;
     http_connection_enter(connection, HTTP_STAGE_FREE, 0);
-    if (connection->is_counted)
+    if (connection->is_counted) {
         http_peers_leave(server->options.peers, &connection->network);
+    }
     // At its limit, or the system's of open files, the library stops listening; it begins again only when it is run.
     http_server_run_soon(server);
-    if (--server->connections == 0)
+    if (--server->connections == 0) {
         http_server_sweep(server, false);
+    }
     free(connection->kept_target);
     free(connection);
 }

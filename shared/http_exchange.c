@@ -34,8 +34,9 @@ struct framing {
 // RFC 9110, 5.6.2: what a header's name is made of.
 static bool is_name(const char *name) {
     const char *at = name;
-    while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at)))
+    while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at))) {
         at++;
+    }
     return *at == '\0' && at > name;
 }
 
@@ -51,8 +52,9 @@ static void look_behind(struct framing *framing, const char *name, const char *v
         framing->hides = true;
         return;
     }
-    if (framing->value_end)
+    if (framing->value_end) {
         framing->hides |= name - framing->value_end != 1 && name - framing->value_end != 2;
+    }
     framing->value_end = value + strlen(value);
 }
 
@@ -82,34 +84,40 @@ static void look_at_header(void *argument, const char *name, const char *value) 
 static bool has_hidden_words(const struct http_request *request, const char *version) {
     const struct http_connection *place = request->place;
     const char *at = request->method + strlen(request->method) + 1;
-    while (at < place->target && *at == ' ')
+    while (at < place->target && *at == ' ') {
         at++;
+    }
     return at != place->target || version != place->target + place->target_length + 1;
 }
 
 // RFC 9112, 3.2, 5 and 6: whatever could be understood in two ways must not be understood in one.
 static bool is_ambiguous(const struct framing *framing, const char *version) {
     bool http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
-    if (framing->bad_name || framing->hides || hides_behind_last(framing))
+    if (framing->bad_name || framing->hides || hides_behind_last(framing)) {
         return true;
-    if (framing->hosts > 1 || (framing->hosts == 0 && http_1_1))
+    }
+    if (framing->hosts > 1 || (framing->hosts == 0 && http_1_1)) {
         return true;
-    if (framing->encodings > 0)
+    }
+    if (framing->encodings > 0) {
         return framing->encodings > 1 || framing->lengths > 0 || !framing->chunked || !http_1_1;
+    }
     return framing->lengths > 1;
 }
 
 static enum http_body_state judge(const struct framing *framing, const char *version, size_t max_body) {
-    if (is_ambiguous(framing, version))
+    if (is_ambiguous(framing, version)) {
         return HTTP_BODY_MALFORMED;
+    }
     return framing->declared > max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
 }
 
 static void ask(struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     request->asked = true;
-    if (!request->answered)
+    if (!request->answered) {
         options->on_request(options->argument, request, request->state);
+    }
 }
 
 static struct http_request *new_request(struct http_server *server, struct MHD_Connection *connection, const char *url,
@@ -127,8 +135,9 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
     http_request_read_peer(request);
     request->next = server->first;
     request->back = &server->first;
-    if (server->first)
+    if (server->first) {
         server->first->back = &request->next;
+    }
     server->first = request;
     server->pending++;
     return request;
@@ -154,22 +163,27 @@ static enum MHD_Result begin(struct http_request *request, const char *version) 
     http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     request->state =
         has_hidden_words(request, version) ? HTTP_BODY_MALFORMED : judge(&framing, version, options->max_body);
-    if (options->on_headers)
+    if (options->on_headers) {
         options->on_headers(options->argument, request);
-    if (request->state != HTTP_BODY_OK)
+    }
+    if (request->state != HTTP_BODY_OK) {
         ask(request);
-    if (!request->answered || !answer_now(request, &framing))
+    }
+    if (!request->answered || !answer_now(request, &framing)) {
         return MHD_YES;
-    if (request->response)
+    }
+    if (request->response) {
         (void)MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     return http_reply_queue(request);
 }
 
 // The chunked body does not end: answer at once, and close.
 static enum MHD_Result cut_short(struct http_request *request) {
     request->cut_short = true;
-    if (!request->asked)
+    if (!request->asked) {
         ask(request);
+    }
     return MHD_NO;
 }
 
@@ -185,21 +199,26 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
         request->state = HTTP_BODY_TOO_LARGE;
         buf_free(&request->body);
     }
-    if (request->received > 2 * (uint64_t)max_body)
+    if (request->received > 2 * (uint64_t)max_body) {
         return cut_short(request);
-    if (request->state == HTTP_BODY_OK && !request->answered)
+    }
+    if (request->state == HTTP_BODY_OK && !request->answered) {
         buf_append(&request->body, data, *size);
+    }
     *size = 0;
     return MHD_YES;
 }
 
 static enum MHD_Result complete(struct http_request *request) {
-    if (request->aborted)
+    if (request->aborted) {
         return MHD_NO;
-    if (!request->asked)
+    }
+    if (!request->asked) {
         ask(request);
-    if (request->answered)
+    }
+    if (request->answered) {
         return http_reply_queue(request);
+    }
     request->suspended = true;
     http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
     MHD_suspend_connection(request->connection);
@@ -221,19 +240,23 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     struct http_request *request = *slot;
     (void)connection;
     (void)how;
-    if (!request)
+    if (!request) {
         return;
+    }
     *slot = NULL;
     request->place->request = NULL;
     http_connection_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     *request->back = request->next;
-    if (request->next)
+    if (request->next) {
         request->next->back = request->back;
+    }
     server->pending--;
-    if (server->options.on_done)
+    if (server->options.on_done) {
         server->options.on_done(server->options.argument, request);
-    if (request->response)
+    }
+    if (request->response) {
         MHD_destroy_response(request->response);
+    }
     buf_free(&request->body);
     buf_free(&request->headers);
     buf_free(&request->stream.unsent);

@@ -30,10 +30,12 @@ static socklen_t numeric_address(const char *address, uint16_t port, struct sock
 static int set_options(int fd, int family, bool shared_port) {
     const int on = 1;
     const int off = 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
         return -1;
-    if (shared_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    }
+    if (shared_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
         return -1;
+    }
     // "::" is for both families, whatever the system's default.
     return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) : 0;
 }
@@ -41,14 +43,17 @@ static int set_options(int fd, int family, bool shared_port) {
 int http_listen(const char *address, uint16_t port, bool shared_port) {
     struct sockaddr_storage local;
     socklen_t length = numeric_address(address, port, &local);
-    if (length == 0)
+    if (length == 0) {
         return -1;
+    }
     int fd = socket(local.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     if (set_options(fd, local.ss_family, shared_port) == 0 && bind(fd, (struct sockaddr *)&local, length) == 0 &&
-        listen(fd, SOMAXCONN) == 0)
+        listen(fd, SOMAXCONN) == 0) {
         return fd;
+    }
     int why = errno;
     close(fd);
     errno = why;
@@ -57,8 +62,9 @@ int http_listen(const char *address, uint16_t port, bool shared_port) {
 
 int http_port_check(const char *address, uint16_t port) {
     int fd = http_listen(address, port, false);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     close(fd);
     return 0;
 }

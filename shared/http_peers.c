@@ -28,8 +28,9 @@ struct http_peers *http_peers_create(unsigned most) {
     struct http_peers *peers = xcalloc(1, sizeof *peers);
     peers->most = most;
     crypto_random(&peers->seed, sizeof peers->seed);
-    if (uv_mutex_init(&peers->lock) != 0)
+    if (uv_mutex_init(&peers->lock) != 0) {
         mem_exhausted();
+    }
     return peers;
 }
 
@@ -52,8 +53,9 @@ bool http_peers_network(const struct sockaddr *address, struct in6_addr *out) {
         memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
         return true;
     }
-    if (address->sa_family != AF_INET6)
+    if (address->sa_family != AF_INET6) {
         return false;
+    }
     const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
     memcpy(out->s6_addr, v6->s6_addr, IN6_IS_ADDR_V4MAPPED(v6) ? sizeof out->s6_addr : sizeof out->s6_addr / 2);
     return true;
@@ -66,8 +68,9 @@ static struct peer **find(struct http_peers *peers, const struct in6_addr *netwo
     uint64_t hash = (halves[0] ^ peers->seed) * 0x9e3779b97f4a7c15U;
     hash = (hash ^ (hash >> 32) ^ halves[1]) * 0x9e3779b97f4a7c15U;
     struct peer **at = &peers->buckets[(hash >> 40) % BUCKETS];
-    while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0)
+    while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
+    }
     return at;
 }
 

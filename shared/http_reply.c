@@ -27,8 +27,9 @@ static void each_added(const struct http_request *request, void (*each)(void *, 
 }
 
 static void add_to_response(void *argument, const char *name, const char *value) {
-    if (MHD_add_response_header(argument, name, value) != MHD_YES)
+    if (MHD_add_response_header(argument, name, value) != MHD_YES) {
         log_error("http_header", "the answer's header %s could not be set", name);
+    }
 }
 
 static void add_to_text(void *argument, const char *name, const char *value) {
@@ -49,23 +50,26 @@ static void send_past_daemon(struct http_request *request, unsigned status, cons
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
     buf_printf(&text, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
                MHD_get_reason_phrase_for(status), date, length);
-    if (content_type)
+    if (content_type) {
         add_to_text(&text, "Content-Type", content_type);
+    }
     each_added(request, add_to_text, &text);
     buf_puts(&text, "\r\n");
     buf_append(&text, body, length);
     if (info && send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
         shutdown(info->connect_fd, SHUT_WR);
-        for (int i = 0; i < 64 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++)
+        for (int i = 0; i < 64 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++) {
             continue;
+        }
     }
     buf_free(&text);
 }
 
 void http_reply_add_headers(const struct http_request *request, struct MHD_Response *response,
                             const char *content_type) {
-    if (content_type)
+    if (content_type) {
         add_to_response(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    }
     each_added(request, add_to_response, response);
 }
 
@@ -77,11 +81,13 @@ static struct MHD_Response *make_response(const struct http_request *request, co
         void *out;
     } bytes = {.in = body};
     struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes.out, MHD_RESPMEM_MUST_COPY);
-    if (!response)
+    if (!response) {
         return NULL;
+    }
     http_reply_add_headers(request, response, content_type);
-    if (close || request->server->quiesced)
+    if (close || request->server->quiesced) {
         add_to_response(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     return response;
 }
 
@@ -105,10 +111,11 @@ static void answer(struct http_request *request, unsigned status, const char *co
     }
     struct MHD_Response *response = NULL;
     request->answer_bytes = length;
-    if (request->cut_short)
+    if (request->cut_short) {
         send_past_daemon(request, status, content_type, body, length);
-    else
+    } else {
         response = make_response(request, content_type, body, length, close);
+    }
     http_reply_is_ready(request, status, response);
 }
 
@@ -131,12 +138,14 @@ static int64_t time_for(const struct http_request *request) {
 }
 
 enum MHD_Result http_reply_queue(struct http_request *request) {
-    if (!request->response)
+    if (!request->response) {
         return MHD_NO; // cut short, or no memory for an answer: close
-    if (request->stream.is_one)
+    }
+    if (request->stream.is_one) {
         http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
-    else
+    } else {
         http_connection_enter(request->place, HTTP_STAGE_SENT, time_for(request));
+    }
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     MHD_destroy_response(request->response); // the connection holds its own reference
     request->response = NULL;

@@ -54,18 +54,21 @@ struct search {
 static enum MHD_Result match_parameter(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
     struct search *search = cls;
     (void)kind;
-    if (strcmp(name, search->name) != 0)
+    if (strcmp(name, search->name) != 0) {
         return MHD_YES;
-    if (search->count++ == 0)
+    }
+    if (search->count++ == 0) {
         search->value = value ? value : ""; // "?page" without a value
+    }
     return MHD_YES;
 }
 
 const char *http_query(const struct http_request *request, const char *name, unsigned *count) {
     struct search search = {.name = name};
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, match_parameter, &search);
-    if (count)
+    if (count) {
         *count = search.count;
+    }
     return search.value;
 }
 
@@ -101,27 +104,32 @@ void http_format_address(const struct sockaddr *address, char out[INET6_ADDRSTRL
         inet_ntop(AF_INET, &v4->sin_addr, out, INET6_ADDRSTRLEN);
     } else if (address->sa_family == AF_INET6) {
         const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(v6))
+        if (IN6_IS_ADDR_V4MAPPED(v6)) {
             inet_ntop(AF_INET, &v6->s6_addr[12], out, INET6_ADDRSTRLEN);
-        else
+        } else {
             inet_ntop(AF_INET6, v6, out, INET6_ADDRSTRLEN);
+        }
     }
 }
 
 void http_request_read_peer(struct http_request *request) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info && info->client_addr)
+    if (info && info->client_addr) {
         http_format_address(info->client_addr, request->peer);
+    }
 }
 
 static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
-    if (c >= 'a' && c <= 'f')
+    }
+    if (c >= 'a' && c <= 'f') {
         return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
+    }
+    if (c >= 'A' && c <= 'F') {
         return c - 'A' + 10;
+    }
     return -1;
 }
 

@@ -23,8 +23,9 @@ static void log_from_daemon(void *cls, const char *format, va_list arguments) {
     struct buf text = {0};
     (void)cls;
     buf_vprintf(&text, format, arguments);
-    if (text.length > 0 && text.data[text.length - 1] == '\n')
+    if (text.length > 0 && text.data[text.length - 1] == '\n') {
         text.data[text.length - 1] = '\0';
+    }
     log_debug("http_library", "%s", text.data ? text.data : "");
     buf_free(&text);
 }
@@ -34,25 +35,29 @@ static void on_timer(uv_timer_t *timer);
 static void set_timer(struct http_server *server) {
     MHD_UNSIGNED_LONG_LONG wait_ms;
     uv_timer_stop(&server->timer);
-    if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
+    if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES) {
         return;
-    if (wait_ms == 0) // not by the timer: libuv runs one that is due at once again before it polls, for ever
+    }
+    if (wait_ms == 0) { // not by the timer: libuv runs one that is due at once again before it polls, for ever
         http_server_run_soon(server);
-    else
+    } else {
         uv_timer_start(&server->timer, on_timer, wait_ms, 0);
+    }
 }
 
 static void leave_daemon(struct http_server *server) {
     server->in_daemon = false;
-    if (server->destroyed)
+    if (server->destroyed) {
         stop(server);
-    else
+    } else {
         set_timer(server);
+    }
 }
 
 static void run(struct http_server *server) {
-    if (server->in_daemon)
+    if (server->in_daemon) {
         return;
+    }
     server->in_daemon = true;
     MHD_run(server->daemon);
     leave_daemon(server);
@@ -71,10 +76,11 @@ enum { SWEEPS_PER_TIMEOUT = 10, SHORTEST_SWEEP_MS = 20 };
 void http_server_sweep(struct http_server *server, bool on) {
     int64_t every = server->options.request_timeout_ms / SWEEPS_PER_TIMEOUT;
     every = every > SHORTEST_SWEEP_MS ? every : SHORTEST_SWEEP_MS;
-    if (on)
+    if (on) {
         uv_timer_start(&server->sweep, on_sweep, (uint64_t)every, (uint64_t)every);
-    else
+    } else {
         uv_timer_stop(&server->sweep);
+    }
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -136,25 +142,29 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     uv_timer_init(loop, &server->sweep);
     server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server;
     server->open_handles = 4;
-    if (!options->held)
+    if (!options->held) {
         http_server_begin(server);
+    }
     return server;
 }
 
 void http_server_begin(struct http_server *server) {
-    if (!server->destroyed)
+    if (!server->destroyed) {
         uv_poll_start(&server->poll, UV_READABLE, on_ready);
+    }
 }
 
 void http_server_quiesce(struct http_server *server) {
-    if (server->quiesced || server->destroyed)
+    if (server->quiesced || server->destroyed) {
         return;
+    }
     http_server_begin(server);
     run(server); // connections that the kernel has accepted for this socket would be reset
     server->quiesced = true;
     MHD_socket listening = MHD_quiesce_daemon(server->daemon);
-    if (listening != MHD_INVALID_SOCKET)
+    if (listening != MHD_INVALID_SOCKET) {
         close(listening);
+    }
 }
 
 size_t http_server_pending(const struct http_server *server) {
@@ -163,8 +173,9 @@ size_t http_server_pending(const struct http_server *server) {
 
 static void on_closed(uv_handle_t *handle) {
     struct http_server *server = handle->data;
-    if (--server->open_handles == 0)
+    if (--server->open_handles == 0) {
         free(server);
+    }
 }
 
 // The library forbids stopping with suspended connections: let what was never answered end without an answer.
@@ -192,9 +203,11 @@ static void stop(struct http_server *server) {
 }
 
 void http_server_destroy(struct http_server *server) {
-    if (server->destroyed)
+    if (server->destroyed) {
         return;
+    }
     server->destroyed = true;
-    if (!server->in_daemon)
+    if (!server->in_daemon) {
         stop(server);
+    }
 }

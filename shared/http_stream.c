@@ -16,8 +16,9 @@ static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
     struct http_request *request = cls;
     struct http_stream *stream = &request->stream;
     (void)position;
-    if (stream->broken)
+    if (stream->broken) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     size_t left = stream->unsent.length - stream->sent;
     if (left > 0) {
         size_t piece = left < room ? left : room;
@@ -29,8 +30,9 @@ static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
         }
         return (ssize_t)piece;
     }
-    if (stream->ended)
+    if (stream->ended) {
         return MHD_CONTENT_READER_END_OF_STREAM;
+    }
     stream->suspended = true;
     MHD_suspend_connection(request->connection);
     return 0;
@@ -54,8 +56,9 @@ void http_reply_stream(struct http_request *request, unsigned status, const char
     request->stream.most = most_unsent;
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_more, request, NULL);
-    if (response)
+    if (response) {
         http_reply_add_headers(request, response, content_type);
+    }
     http_reply_is_ready(request, status, response);
 }
 
@@ -78,8 +81,9 @@ static void compact(struct http_stream *stream) {
 
 int http_stream_write(struct http_request *request, const char *bytes, size_t length) {
     struct http_stream *stream = &request->stream;
-    if (stream->broken || stream->ended)
+    if (stream->broken || stream->ended) {
         return stream->broken ? -1 : 0;
+    }
     if (stream->unsent.length - stream->sent + length > stream->most) {
         http_stream_break(request);
         return -1;
@@ -96,8 +100,9 @@ void http_stream_end(struct http_request *request) {
 }
 
 void http_stream_break(struct http_request *request) {
-    if (!request->stream.is_one || request->stream.broken)
+    if (!request->stream.is_one || request->stream.broken) {
         return;
+    }
     request->stream.broken = true;
     buf_free(&request->stream.unsent);
     request->stream.sent = 0;

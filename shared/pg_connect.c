@@ -12,9 +12,11 @@
 enum { MAX_PARAMETERS = 64 }; // libpq 15 knows 41
 
 static const char *value_of(const PQconninfoOption *parts, const char *keyword) {
-    for (const PQconninfoOption *option = parts; option->keyword; option++)
-        if (strcmp(option->keyword, keyword) == 0)
+    for (const PQconninfoOption *option = parts; option->keyword; option++) {
+        if (strcmp(option->keyword, keyword) == 0) {
             return option->val && *option->val ? option->val : NULL;
+        }
+    }
     return NULL;
 }
 
@@ -22,10 +24,12 @@ static const char *value_of(const PQconninfoOption *parts, const char *keyword) 
 // the port, the rest for the database's name, and would name both in its errors.
 static const char *check_parts(const PQconninfoOption *parts) {
     const char *port = value_of(parts, "port"), *database = value_of(parts, "dbname");
-    if (port && port[strspn(port, "0123456789,")] != '\0')
+    if (port && port[strspn(port, "0123456789,")] != '\0') {
         return "the port is not a number (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)";
-    if (database && strchr(database, '@'))
+    }
+    if (database && strchr(database, '@')) {
         return "there is an @ after the host (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)";
+    }
     return NULL;
 }
 
@@ -54,8 +58,9 @@ static void free_socket(uv_handle_t *handle) {
 }
 
 void pg_socket_unwatch(struct pg_link *link) {
-    if (!link->socket)
+    if (!link->socket) {
         return;
+    }
     uv_poll_stop(&link->socket->poll); // takes the descriptor out of epoll at once
     uv_close((uv_handle_t *)&link->socket->poll, free_socket);
     link->socket->link = NULL;
@@ -77,13 +82,15 @@ void pg_socket_watch(struct pg_link *link, int events, uv_poll_cb on_io) {
         link->socket = made;
     }
     struct pg_socket *socket = link->socket;
-    if (socket->events == events && socket->on_io == on_io)
+    if (socket->events == events && socket->on_io == on_io) {
         return;
+    }
     socket->events = events;
     socket->on_io = on_io;
     status = uv_poll_start(&socket->poll, events, on_io);
-    if (status < 0)
+    if (status < 0) {
         pg_link_fail(link, uv_strerror(status));
+    }
 }
 
 // The default is to print them on stderr, while connecting too: a server that shuts down just then says so by one.
@@ -111,16 +118,18 @@ static void on_connect_io(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     struct pg_link *link = ((struct pg_socket *)poll->data)->link;
-    if (!link)
+    if (!link) {
         return;
+    }
     pg_socket_unwatch(link);
     PostgresPollingStatusType next = PQconnectPoll(link->conn);
-    if (next == PGRES_POLLING_OK)
+    if (next == PGRES_POLLING_OK) {
         connected(link);
-    else if (next == PGRES_POLLING_FAILED)
+    } else if (next == PGRES_POLLING_FAILED) {
         pg_link_fail_conn(link);
-    else
+    } else {
         pg_socket_watch(link, next == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE, on_connect_io);
+    }
 }
 
 // address: what the host's name stands for, or NULL to leave it to libpq.
@@ -129,8 +138,9 @@ static void connect_to(struct pg_link *link, const char *address) {
     const char *values[MAX_PARAMETERS + 4];
     size_t count = 0;
     for (const PQconninfoOption *option = link->address; option->keyword && count < MAX_PARAMETERS; option++) {
-        if (!option->val)
+        if (!option->val) {
             continue;
+        }
         keywords[count] = option->keyword;
         values[count++] = option->val;
     }
@@ -150,10 +160,11 @@ static void connect_to(struct pg_link *link, const char *address) {
         return;
     }
     PQsetNoticeReceiver(link->conn, on_notice, link);
-    if (PQstatus(link->conn) == CONNECTION_BAD)
+    if (PQstatus(link->conn) == CONNECTION_BAD) {
         pg_link_fail_conn(link);
-    else
+    } else {
         pg_socket_watch(link, UV_WRITABLE, on_connect_io);
+    }
 }
 
 static void on_resolved(void *argument, const char *address, const char *error) {
@@ -181,6 +192,7 @@ void pg_connect_start(struct pg_link *link) {
     } else {
         connect_to(link, NULL);
     }
-    if (link->state == PG_LINK_RESOLVING || link->state == PG_LINK_CONNECTING)
+    if (link->state == PG_LINK_RESOLVING || link->state == PG_LINK_CONNECTING) {
         deadline_watch(&link->deadline);
+    }
 }

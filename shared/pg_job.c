@@ -28,30 +28,35 @@ static void free_job(struct pg_job *job) {
 }
 
 static void append(struct pg_link *link, struct pg_job *job) {
-    if (!link->first)
+    if (!link->first) {
         link->oldest_since_ms = deadline_now_ms();
+    }
     *link->last = job;
     link->last = &job->next;
-    if (!job->internal)
+    if (!job->internal) {
         link->pending++;
+    }
     deadline_watch(&link->deadline);
 }
 
 static void push_front(struct pg_link *link, struct pg_job *job) {
     job->next = link->first;
-    if (!link->first)
+    if (!link->first) {
         link->last = &job->next;
+    }
     link->first = job;
 }
 
 static struct pg_job *take_first(struct pg_link *link) {
     struct pg_job *job = link->first;
     link->first = job->next;
-    if (!link->first)
+    if (!link->first) {
         link->last = &link->first;
+    }
     link->oldest_since_ms = deadline_now_ms();
-    if (!job->internal)
+    if (!job->internal) {
         link->pending--;
+    }
     return job;
 }
 
@@ -59,10 +64,12 @@ void pg_job_lose(struct pg_job *first, struct pg_link *link) {
     while (first) {
         struct pg_job *job = first;
         first = job->next;
-        if (!job->internal)
+        if (!job->internal) {
             link->pending--;
-        if (job->done)
+        }
+        if (job->done) {
             job->done(job->argument, PG_LINK_LOST, NULL);
+        }
         free_job(job);
     }
 }
@@ -71,19 +78,21 @@ void pg_job_lose(struct pg_job *first, struct pg_link *link) {
 
 static void flush(struct pg_link *link) {
     int left = PQflush(link->conn);
-    if (left < 0)
+    if (left < 0) {
         pg_link_fail_conn(link);
-    else
+    } else {
         pg_socket_watch(link, left > 0 || link->copying ? UV_READABLE | UV_WRITABLE : UV_READABLE, pg_job_on_io);
+    }
 }
 
 static void on_end_of_turn(uv_idle_t *idle) {
     struct pg_link *link = idle->data;
     uv_idle_stop(idle);
-    if (PQstatus(link->conn) != CONNECTION_OK)
+    if (PQstatus(link->conn) != CONNECTION_OK) {
         pg_link_fail_conn(link);
-    else
+    } else {
         flush(link);
+    }
 }
 
 static void flush_at_end_of_turn(struct pg_link *link) {
@@ -104,15 +113,17 @@ static void fail_at_end_of_turn(struct pg_link *link) {
 
 static void start_next(struct pg_link *link) {
     bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF; // there they are sent when they are taken
-    if (pipeline || link->running || !link->first)
+    if (pipeline || link->running || !link->first) {
         return;
+    }
     link->running = true;
     link->oldest_since_ms = deadline_now_ms();
     deadline_watch(&link->deadline);
-    if (PQsendQuery(link->conn, link->first->sql))
+    if (PQsendQuery(link->conn, link->first->sql)) {
         flush_at_end_of_turn(link);
-    else
+    } else {
         fail_at_end_of_turn(link);
+    }
 }
 
 static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done, void *argument) {
@@ -127,10 +138,11 @@ static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done,
 // Pipeline: it was sent, or could not be; its sync follows.
 static void sent(struct pg_link *link, int taken, struct pg_job *job) {
     append(link, job);
-    if (taken && PQpipelineSync(link->conn))
+    if (taken && PQpipelineSync(link->conn)) {
         flush_at_end_of_turn(link);
-    else
+    } else {
         fail_at_end_of_turn(link);
+    }
 }
 
 void pg_job_script(struct pg_link *link, const char *sql, bool internal, pg_link_done done, void *argument) {
@@ -145,24 +157,27 @@ void pg_job_prepare(struct pg_link *link, const struct pg_statement *statement, 
 
 int pg_link_execute(struct pg_link *link, const char *name, int count, const char *const *values, pg_link_done done,
                     void *argument) {
-    if (link->state != PG_LINK_UP || !link->options.pipeline)
+    if (link->state != PG_LINK_UP || !link->options.pipeline) {
         return -1;
+    }
     int taken = PQsendQueryPrepared(link->conn, name, count, values, NULL, NULL, 0);
     sent(link, taken, new_job(NULL, false, done, argument));
     return 0;
 }
 
 int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, void *argument) {
-    if (link->state != PG_LINK_UP || link->options.pipeline)
+    if (link->state != PG_LINK_UP || link->options.pipeline) {
         return -1;
+    }
     pg_job_script(link, sql, false, done, argument);
     return 0;
 }
 
 int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t length, pg_link_done done,
                  void *argument) {
-    if (link->state != PG_LINK_UP || link->options.pipeline)
+    if (link->state != PG_LINK_UP || link->options.pipeline) {
         return -1;
+    }
     struct pg_job *job = new_job(sql, false, done, argument);
     job->copy = true;
     job->data = data;
@@ -194,20 +209,23 @@ static void feed_copy(struct pg_link *link) {
         size_t left = job->length - job->sent;
         size_t piece = left < COPY_PIECE_BYTES ? left : COPY_PIECE_BYTES;
         int taken = PQputCopyData(link->conn, job->data + job->sent, (int)piece);
-        if (taken > 0)
+        if (taken > 0) {
             job->sent += piece;
+        }
         int waits = taken < 0 ? -1 : PQflush(link->conn);
         if (waits < 0) {
             pg_link_fail_conn(link);
             return;
         }
-        if (waits > 0 || taken == 0)
+        if (waits > 0 || taken == 0) {
             break;
+        }
     }
-    if (job->sent == job->length)
+    if (job->sent == job->length) {
         end_copy(link);
-    else
+    } else {
         pg_socket_watch(link, UV_READABLE | UV_WRITABLE, pg_job_on_io);
+    }
 }
 
 // --- Answers
@@ -248,30 +266,35 @@ static bool keep_result(struct pg_link *link, PGresult *result) {
 static void on_rolled_back(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     (void)result;
-    if (outcome == PG_LINK_ERROR)
+    if (outcome == PG_LINK_ERROR) {
         pg_link_fail(link, "a failed transaction could not be rolled back");
+    }
 }
 
 // Hands the first job its answer. Returns false when its callback has let go of the connection.
 static bool answer_first(struct pg_link *link) {
     PGconn *conn = link->conn;
     struct pg_job *job = take_first(link);
-    if (!link->options.pipeline && PQtransactionStatus(conn) == PQTRANS_INERROR)
+    if (!link->options.pipeline && PQtransactionStatus(conn) == PQTRANS_INERROR) {
         push_front(link, new_job("ROLLBACK", true, on_rolled_back, link));
+    }
     enum pg_outcome outcome = job->result && !is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
-    if (job->done)
+    if (job->done) {
         job->done(job->argument, outcome, job->result);
+    }
     free_job(job);
     return link->conn == conn;
 }
 
 // libpq has said that the query that ran is over.
 static bool query_over(struct pg_link *link) {
-    if (!link->first || !link->running)
+    if (!link->first || !link->running) {
         return false;
+    }
     bool stands = answer_first(link);
-    if (!stands)
+    if (!stands) {
         return false;
+    }
     link->running = false;
     start_next(link);
     return false; // the next one's answer can't be there yet
@@ -310,24 +333,29 @@ static bool take_result(struct pg_link *link, PGresult *result, bool *was_null) 
 static void take_answers(struct pg_link *link) {
     bool was_null = false;
     PGconn *conn = link->conn;
-    while (link->conn == conn && !link->copying && !PQisBusy(conn))
-        if (!take_result(link, PQgetResult(conn), &was_null))
+    while (link->conn == conn && !link->copying && !PQisBusy(conn)) {
+        if (!take_result(link, PQgetResult(conn), &was_null)) {
             return;
+        }
+    }
 }
 
 void pg_job_on_io(uv_poll_t *poll, int status, int events) {
     struct pg_link *link = ((struct pg_socket *)poll->data)->link;
     PGconn *conn = link ? link->conn : NULL;
-    if (!conn)
+    if (!conn) {
         return;
+    }
     if ((status < 0 || (events & UV_READABLE)) && !PQconsumeInput(conn)) {
         pg_link_fail_conn(link);
         return;
     }
-    if (link->copying)
+    if (link->copying) {
         feed_copy(link);
-    else if (events & UV_WRITABLE)
+    } else if (events & UV_WRITABLE) {
         flush(link);
-    if (link->conn == conn)
+    }
+    if (link->conn == conn) {
         take_answers(link);
+    }
 }

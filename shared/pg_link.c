@@ -27,13 +27,15 @@ static char *one_line(const char *text) {
     size_t used = 0;
     for (const char *c = text; *c; c++) {
         bool space = *c == '\n' || *c == '\t' || *c == '\r' || *c == ' ';
-        if (!space)
+        if (!space) {
             line[used++] = *c;
-        else if (used > 0 && line[used - 1] != ' ')
+        } else if (used > 0 && line[used - 1] != ' ') {
             line[used++] = ' ';
+        }
     }
-    while (used > 0 && line[used - 1] == ' ')
+    while (used > 0 && line[used - 1] == ' ') {
         used--;
+    }
     line[used] = '\0';
     return line;
 }
@@ -41,8 +43,9 @@ static char *one_line(const char *text) {
 static void complain(struct pg_link *link, enum log_level level, const char *why) {
     free(link->last_error);
     link->last_error = xstrdup(why);
-    if (link->complaint && strcmp(link->complaint, why) == 0)
+    if (link->complaint && strcmp(link->complaint, why) == 0) {
         return;
+    }
     free(link->complaint);
     link->complaint = xstrdup(why);
     struct log_line *line = log_begin(level, "postgres_down");
@@ -53,8 +56,9 @@ static void complain(struct pg_link *link, enum log_level level, const char *why
 
 static void on_closed(uv_handle_t *handle) {
     struct pg_link *link = handle->data;
-    if (--link->open_handles > 0)
+    if (--link->open_handles > 0) {
         return;
+    }
     PQconninfoFree(link->address);
     free(link->name);
     free(link->setup);
@@ -89,26 +93,31 @@ static void let_go(struct pg_link *link, enum pg_link_state next) {
     link->running = link->copying = false;
     link->statements_ready = 0;
     pg_link_change_state(link, next);
-    if (resolve)
+    if (resolve) {
         resolve_cancel(resolve);
+    }
     PQfinish(conn);
     pg_job_lose(lost, link);
 }
 
 void pg_link_fail(struct pg_link *link, const char *why) {
     bool was_up = link->state == PG_LINK_UP;
-    if (link->state == PG_LINK_WAITING || link->state == PG_LINK_DESTROYED)
+    if (link->state == PG_LINK_WAITING || link->state == PG_LINK_DESTROYED) {
         return;
+    }
     char *line = one_line(why);
     complain(link, LOG_WARN, line);
     free(line);
-    if (was_up && deadline_now_ms() - link->up_since_ms >= STEADY_MS)
+    if (was_up && deadline_now_ms() - link->up_since_ms >= STEADY_MS) {
         link->failures = 0;
+    }
     let_go(link, PG_LINK_WAITING);
-    if (was_up && link->state == PG_LINK_WAITING && link->options.on_down)
+    if (was_up && link->state == PG_LINK_WAITING && link->options.on_down) {
         link->options.on_down(link->options.argument);
-    if (link->state == PG_LINK_WAITING)
+    }
+    if (link->state == PG_LINK_WAITING) {
         wait_for_retry(link);
+    }
 }
 
 void pg_link_fail_conn(struct pg_link *link) {
@@ -128,8 +137,9 @@ void pg_link_ready(struct pg_link *link) {
     struct log_line *line = log_begin(LOG_INFO, "postgres_up");
     log_str(line, "link", link->name);
     log_end(line);
-    if (link->options.on_up)
+    if (link->options.on_up) {
         link->options.on_up(link->options.argument);
+    }
 }
 
 // While connecting, the attempt as a whole; then the oldest job.
@@ -160,16 +170,18 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     deadline_init(loop, &link->deadline);
     link->open_handles = 3;
     link->address = PQconninfoParse(options->url, NULL);
-    if (!link->address) // pg_url_check at start was skipped: say it, and stay down
+    if (!link->address) { // pg_url_check at start was skipped: say it, and stay down
         complain(link, LOG_ERROR, "the Postgres URL is not valid");
-    else
+    } else {
         uv_timer_start(&link->retry, on_retry, 0, 0); // the first attempt begins in the loop, as every other
+    }
     return link;
 }
 
 void pg_link_destroy(struct pg_link *link) {
-    if (link->state == PG_LINK_DESTROYED)
+    if (link->state == PG_LINK_DESTROYED) {
         return;
+    }
     let_go(link, PG_LINK_DESTROYED);
     uv_close((uv_handle_t *)&link->retry, on_closed);
     uv_close((uv_handle_t *)&link->end_of_turn, on_closed);

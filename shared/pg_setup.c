@@ -10,9 +10,11 @@
 static bool lacks_schema(const PGresult *result) {
     static const char *const codes[] = {"42P01", "42703", "3F000", "42883", "42704"};
     const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    for (size_t i = 0; code && i < sizeof codes / sizeof codes[0]; i++)
-        if (strcmp(code, codes[i]) == 0)
+    for (size_t i = 0; code && i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(code, codes[i]) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -26,8 +28,9 @@ static void fail_with(struct pg_link *link, const char *what, const PGresult *re
 
 static void on_prepared(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
-    if (outcome == PG_LINK_LOST)
+    if (outcome == PG_LINK_LOST) {
         return;
+    }
     const struct pg_statement *statement = &link->options.statements[link->statements_ready];
     if (outcome == PG_LINK_ERROR) {
         char *what = xasprintf("preparing statement %s", statement->name);
@@ -36,8 +39,9 @@ static void on_prepared(void *argument, enum pg_outcome outcome, const PGresult 
         return;
     }
     link->statements_ready++;
-    if (!statement[1].name)
+    if (!statement[1].name) {
         pg_link_ready(link);
+    }
 }
 
 static void prepare_statements(struct pg_link *link) {
@@ -50,31 +54,36 @@ static void prepare_statements(struct pg_link *link) {
         pg_link_ready(link);
         return;
     }
-    for (; statement->name; statement++)
+    for (; statement->name; statement++) {
         pg_job_prepare(link, statement, on_prepared, link);
+    }
 }
 
 static void after_script(struct pg_link *link) {
-    if (link->options.pipeline)
+    if (link->options.pipeline) {
         prepare_statements(link);
-    else
+    } else {
         pg_link_ready(link);
+    }
 }
 
 static void on_script(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
-    if (outcome == PG_LINK_ERROR)
+    if (outcome == PG_LINK_ERROR) {
         fail_with(link, "the set-up script", result);
-    else if (outcome == PG_LINK_OK)
+    } else if (outcome == PG_LINK_OK) {
         after_script(link);
+    }
 }
 
 void pg_setup_start(struct pg_link *link) {
     pg_socket_watch(link, UV_READABLE, pg_job_on_io);
-    if (link->state != PG_LINK_SETUP)
+    if (link->state != PG_LINK_SETUP) {
         return;
-    if (link->setup)
+    }
+    if (link->setup) {
         pg_job_script(link, link->setup, true, on_script, link);
-    else
+    } else {
         after_script(link);
+    }
 }

@@ -24,11 +24,13 @@ static int hold_name(const char *program, int n) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "messaging-%s-%d", program, n);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     if (bind(fd, (struct sockaddr *)&address,
-             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0)
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0) {
         return fd;
+    }
     int why = errno;
     close(fd);
     errno = why;
@@ -37,19 +39,23 @@ static int hold_name(const char *program, int n) {
 
 static void take_instance(const char *program) {
     char host[128] = "localhost";
-    if (gethostname(host, sizeof host) == 0)
+    if (gethostname(host, sizeof host) == 0) {
         host[sizeof host - 1] = '\0';
+    }
     int n = 0;
-    while (n < MOST_INSTANCES && hold_name(program, n) < 0 && errno == EADDRINUSE)
+    while (n < MOST_INSTANCES && hold_name(program, n) < 0 && errno == EADDRINUSE) {
         n++;
+    }
     snprintf(instance, sizeof instance, "%s-%s-%d", host, program, n);
 }
 
 static enum log_level level_of(const char *name) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(name, names[i]) == 0)
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) == 0) {
             return (enum log_level)i;
+        }
+    }
     return LOG_INFO;
 }
 
@@ -62,10 +68,11 @@ void process_start(const struct settings *settings, const char *program) {
         .max_bytes = (uint64_t)settings->log_max_bytes,
         .text = strcmp(settings->log_format, "text") == 0,
     };
-    if (settings->instance_id && *settings->instance_id)
+    if (settings->instance_id && *settings->instance_id) {
         snprintf(instance, sizeof instance, "%s", settings->instance_id);
-    else
+    } else {
         take_instance(program);
+    }
     signal(SIGPIPE, SIG_IGN);
     json_begin();
     if (log_open(&options) != 0) {
@@ -79,8 +86,9 @@ const char *process_instance(void) {
 }
 
 static void hurry(struct process *process, const char *why) {
-    if (process->asked >= 2)
+    if (process->asked >= 2) {
         return;
+    }
     process->asked = 2;
     log_warn("hurry", "%s: letting go of what is still in flight", why);
     process->on_hurry(process->argument);
@@ -100,18 +108,20 @@ static void drain(struct process *process, const char *signal_name) {
 static void on_stop(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
-    if (process->asked == 0)
+    if (process->asked == 0) {
         drain(process, name);
-    else
+    } else {
         hurry(process, name);
+    }
 }
 
 static void on_hangup(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     (void)number;
     log_reopen();
-    if (process->on_reload)
+    if (process->on_reload) {
         process->on_reload(process->argument);
+    }
 }
 
 void process_watch(struct process *process, const struct settings *settings) {
@@ -130,28 +140,34 @@ void process_watch(struct process *process, const struct settings *settings) {
 void process_finished(struct process *process) {
     uv_handle_t *handles[] = {(uv_handle_t *)&process->terminate, (uv_handle_t *)&process->interrupt,
                               (uv_handle_t *)&process->hangup, (uv_handle_t *)&process->limit};
-    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++)
-        if (!uv_is_closing(handles[i]))
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
+        if (!uv_is_closing(handles[i])) {
             uv_close(handles[i], NULL);
+        }
+    }
 }
 
 static void close_leftover(uv_handle_t *handle, void *argument) {
     (void)argument;
-    if (uv_is_closing(handle))
+    if (uv_is_closing(handle)) {
         return;
+    }
     log_debug("handle_left", "a %s handle was left on the loop", uv_handle_type_name(handle->type));
     uv_close(handle, NULL);
 }
 
 uint64_t process_raise_descriptors(uint64_t wanted) {
     struct rlimit now;
-    if (getrlimit(RLIMIT_NOFILE, &now) != 0)
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0) {
         return UINT64_MAX; // it can't be known: whoever opens one too many will tell
-    if (now.rlim_cur >= wanted)
+    }
+    if (now.rlim_cur >= wanted) {
         return now.rlim_cur;
+    }
     struct rlimit raised = {.rlim_cur = wanted, .rlim_max = now.rlim_max > wanted ? now.rlim_max : wanted};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
         return wanted;
+    }
     struct rlimit most = {.rlim_cur = now.rlim_max, .rlim_max = now.rlim_max};
     return setrlimit(RLIMIT_NOFILE, &most) == 0 ? most.rlim_cur : now.rlim_cur;
 }
@@ -159,8 +175,9 @@ uint64_t process_raise_descriptors(uint64_t wanted) {
 int process_end(uv_loop_t *loop) {
     uv_walk(loop, close_leftover, NULL);
     uv_run(loop, UV_RUN_DEFAULT);
-    if (uv_loop_close(loop) != 0)
+    if (uv_loop_close(loop) != 0) {
         log_debug("handle_left", "the loop still has work");
+    }
     log_info("stopped", "exit 0");
     log_close();
     return EXIT_SUCCESS;

@@ -57,8 +57,9 @@ struct redis_conn {
 
 static void on_closed(uv_handle_t *handle) {
     struct redis_conn *conn = handle->data;
-    if (--conn->open_handles > 0)
+    if (--conn->open_handles > 0) {
         return;
+    }
     redisReaderFree(conn->reader);
     buf_free(&conn->out);
     buf_free(&conn->flight);
@@ -66,8 +67,9 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void break_off(struct redis_conn *conn, const char *why) {
-    if (conn->broken || conn->dropped)
+    if (conn->broken || conn->dropped) {
         return;
+    }
     conn->broken = true;
     conn->events->on_broken(conn->owner, why);
 }
@@ -75,10 +77,12 @@ static void break_off(struct redis_conn *conn, const char *why) {
 static int64_t due_ms(const void *owner) {
     const struct redis_conn *conn = owner;
     const struct call *oldest = conn->first;
-    if (!conn->connected)
+    if (!conn->connected) {
         return conn->last_arrival_ms + conn->timeout_ms;
-    if (!oldest)
+    }
+    if (!oldest) {
         return -1;
+    }
     int64_t since = oldest->sent_ms > conn->last_arrival_ms ? oldest->sent_ms : conn->last_arrival_ms;
     return since + conn->timeout_ms + oldest->block_ms;
 }
@@ -94,12 +98,14 @@ static void on_written(uv_write_t *write, int status) {
     struct redis_conn *conn = write->data;
     conn->writing = false;
     buf_clear(&conn->flight);
-    if (conn->dropped)
+    if (conn->dropped) {
         return;
-    if (status < 0)
+    }
+    if (status < 0) {
         break_off(conn, uv_strerror(status));
-    else
+    } else {
         flush(conn);
+    }
 }
 
 // What the kernel did not take at once waits in `flight`, while further calls gather in `out`.
@@ -109,23 +115,26 @@ static void write_rest(struct redis_conn *conn, size_t written) {
     conn->out = swap;
     uv_buf_t rest = uv_buf_init(conn->flight.data + written, (unsigned)(conn->flight.length - written));
     int status = uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &rest, 1, on_written);
-    if (status == 0)
+    if (status == 0) {
         conn->writing = true;
-    else
+    } else {
         break_off(conn, uv_strerror(status));
+    }
 }
 
 static void flush(struct redis_conn *conn) {
-    if (conn->writing || conn->out.length == 0)
+    if (conn->writing || conn->out.length == 0) {
         return;
+    }
     uv_buf_t all = uv_buf_init(conn->out.data, (unsigned)conn->out.length);
     int written = uv_try_write((uv_stream_t *)&conn->tcp, &all, 1);
-    if (written < 0 && written != UV_EAGAIN)
+    if (written < 0 && written != UV_EAGAIN) {
         break_off(conn, uv_strerror(written));
-    else if (written == (int)conn->out.length)
+    } else if (written == (int)conn->out.length) {
         buf_clear(&conn->out);
-    else
+    } else {
         write_rest(conn, written > 0 ? (size_t)written : 0);
+    }
 }
 
 static void on_end_of_turn(uv_idle_t *idle) {
@@ -136,8 +145,9 @@ static void on_end_of_turn(uv_idle_t *idle) {
 static struct call *take_first(struct redis_conn *conn) {
     struct call *call = conn->first;
     conn->first = call->next;
-    if (!conn->first)
+    if (!conn->first) {
         conn->last = &conn->first;
+    }
     return call;
 }
 
@@ -159,8 +169,9 @@ static void deliver_replies(struct redis_conn *conn) {
             break_off(conn, conn->reader->errstr);
             return;
         }
-        if (!reply)
+        if (!reply) {
             return;
+        }
         deliver(conn, reply);
         freeReplyObject(reply);
     }
@@ -174,8 +185,9 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
 
 static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input) {
     struct redis_conn *conn = stream->data;
-    if (length == 0 || conn->dropped)
+    if (length == 0 || conn->dropped) {
         return;
+    }
     if (length < 0) {
         break_off(conn, length == UV_EOF ? "Redis closed the connection" : uv_strerror((int)length));
         return;
@@ -187,10 +199,12 @@ static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input)
 
 static void on_connect(uv_connect_t *connect, int status) {
     struct redis_conn *conn = connect->data;
-    if (conn->dropped)
+    if (conn->dropped) {
         return;
-    if (status == 0)
+    }
+    if (status == 0) {
         status = uv_read_start((uv_stream_t *)&conn->tcp, on_room, on_input);
+    }
     if (status < 0) {
         break_off(conn, uv_strerror(status));
         return;
@@ -204,8 +218,9 @@ static void on_connect(uv_connect_t *connect, int status) {
 }
 
 static int numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {
-    if (uv_ip4_addr(address, port, (struct sockaddr_in *)out) == 0)
+    if (uv_ip4_addr(address, port, (struct sockaddr_in *)out) == 0) {
         return 0;
+    }
     return uv_ip6_addr(address, port, (struct sockaddr_in6 *)out);
 }
 
@@ -213,8 +228,9 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     struct redis_conn *conn = xcalloc(1, sizeof *conn);
     conn->last = &conn->first;
     conn->reader = redisReaderCreate();
-    if (!conn->reader)
+    if (!conn->reader) {
         mem_exhausted();
+    }
     conn->tcp.data = conn->end_of_turn.data = conn;
     conn->connect.data = conn->write.data = conn;
     uv_tcp_init(loop, &conn->tcp);
@@ -277,16 +293,18 @@ void redis_conn_send(struct redis_conn *conn, int64_t block_ms, redis_link_reply
 }
 
 void redis_conn_drop(struct redis_conn *conn) {
-    if (conn->dropped)
+    if (conn->dropped) {
         return;
+    }
     conn->dropped = true;
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
     deadline_close(&conn->deadline, conn, on_closed);
     uv_close((uv_handle_t *)&conn->end_of_turn, on_closed);
     while (conn->first) {
         struct call *call = take_first(conn);
-        if (call->done)
+        if (call->done) {
             call->done(call->argument, REDIS_LINK_LOST, NULL);
+        }
         free(call);
     }
 }

@@ -23,8 +23,9 @@ static void change_state(struct redis_link *link, enum redis_link_state state) {
 }
 
 static void complain(struct redis_link *link, enum log_level level, const char *why) {
-    if (link->complaint && strcmp(link->complaint, why) == 0)
+    if (link->complaint && strcmp(link->complaint, why) == 0) {
         return;
+    }
     free(link->complaint);
     link->complaint = xstrdup(why);
     struct log_line *line = log_begin(level, "redis_down");
@@ -37,8 +38,9 @@ static void complain(struct redis_link *link, enum log_level level, const char *
 
 static void on_closed(uv_handle_t *handle) {
     struct redis_link *link = handle->data;
-    if (--link->open_handles > 0)
+    if (--link->open_handles > 0) {
         return;
+    }
     redis_url_free(&link->address);
     free(link->name);
     free(link->complaint);
@@ -62,27 +64,34 @@ static void let_go(struct redis_link *link, enum redis_link_state next) {
     free(link->reconnect_why);
     link->reconnect_why = NULL;
     link->library_queued = link->info_waits = link->time_waits = false;
-    if (link->state == REDIS_LINK_UP)
+    if (link->state == REDIS_LINK_UP) {
         redis_probe_stop(link);
+    }
     change_state(link, next);
-    if (resolve)
+    if (resolve) {
         resolve_cancel(resolve);
-    if (conn)
+    }
+    if (conn) {
         redis_conn_drop(conn);
+    }
 }
 
 void redis_link_fail(struct redis_link *link, const char *why) {
     bool was_up = link->state == REDIS_LINK_UP;
-    if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED)
+    if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED) {
         return;
+    }
     complain(link, LOG_WARN, why);
-    if (was_up && redis_link_up_ms(link) >= STEADY_MS)
+    if (was_up && redis_link_up_ms(link) >= STEADY_MS) {
         link->failures = 0;
+    }
     let_go(link, REDIS_LINK_WAITING);
-    if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down)
+    if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down) {
         link->options.on_down(link->options.argument);
-    if (link->state == REDIS_LINK_WAITING)
+    }
+    if (link->state == REDIS_LINK_WAITING) {
         wait_for_retry(link);
+    }
 }
 
 // These say that this connection, or this server, will not do for now.
@@ -90,15 +99,17 @@ static bool asks_for_reconnect(const char *error) {
     static const char *const codes[] = {"READONLY", "UNBLOCKED", "LOADING", "MASTERDOWN", "NOREPLICAS"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         size_t length = strlen(codes[i]);
-        if (strncmp(error, codes[i], length) == 0 && (error[length] == ' ' || error[length] == '\0'))
+        if (strncmp(error, codes[i], length) == 0 && (error[length] == ' ' || error[length] == '\0')) {
             return true;
+        }
     }
     return false;
 }
 
 static enum redis_result classify(struct redis_link *link, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ERROR)
+    if (reply->type != REDIS_REPLY_ERROR) {
         return REDIS_LINK_OK;
+    }
     if (strncmp(reply->str, "ERR Function not found", 22) == 0) {
         redis_setup_load_library(link);
         return REDIS_LINK_NO_LIBRARY;
@@ -108,8 +119,9 @@ static enum redis_result classify(struct redis_link *link, const redisReply *rep
 
 static void on_later(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
-    if (link->reconnect_why)
+    if (link->reconnect_why) {
         redis_link_reconnect(link, link->reconnect_why);
+    }
 }
 
 static void on_reply(void *owner, redis_link_reply done, void *argument, const redisReply *reply) {
@@ -121,8 +133,9 @@ static void on_reply(void *owner, redis_link_reply done, void *argument, const r
         link->reconnect_why = xstrdup(reply->str);
         uv_timer_start(&link->retry, on_later, 0, 0);
     }
-    if (done)
+    if (done) {
         done(argument, result, reply);
+    }
 }
 
 static void on_connected(void *owner) {
@@ -141,18 +154,20 @@ static void connect_to(struct redis_link *link, const char *address) {
     change_state(link, REDIS_LINK_CONNECTING);
     link->conn =
         redis_conn_open(link->loop, address, link->address.port, link->options.timeout_ms, &events, link, &error);
-    if (!link->conn)
+    if (!link->conn) {
         redis_link_fail(link, error);
+    }
 }
 
 static void on_resolved(void *argument, const char *address, const char *error) {
     struct redis_link *link = argument;
     link->resolve = NULL;
     uv_timer_stop(&link->retry);
-    if (address)
+    if (address) {
         connect_to(link, address);
-    else
+    } else {
         redis_link_fail(link, error);
+    }
 }
 
 static void on_resolve_timeout(uv_timer_t *timer) {
@@ -188,8 +203,9 @@ void redis_link_ready(struct redis_link *link) {
     log_str(line, "host", link->address.host);
     log_int(line, "port", link->address.port);
     log_end(line);
-    if (link->options.on_up)
+    if (link->options.on_up) {
         link->options.on_up(link->options.argument);
+    }
 }
 
 struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_options *options) {
@@ -205,16 +221,18 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     uv_timer_init(loop, &link->probe);
     link->open_handles = 2;
     const char *error = redis_url_parse(options->url, &link->address);
-    if (error) // redis_url_check at start was skipped: say it, and stay down
+    if (error) { // redis_url_check at start was skipped: say it, and stay down
         complain(link, LOG_ERROR, error);
-    else
+    } else {
         uv_timer_start(&link->retry, on_retry, 0, 0); // the first attempt begins in the loop, as every other
+    }
     return link;
 }
 
 void redis_link_destroy(struct redis_link *link) {
-    if (link->state == REDIS_LINK_DESTROYED)
+    if (link->state == REDIS_LINK_DESTROYED) {
         return;
+    }
     let_go(link, REDIS_LINK_DESTROYED);
     uv_close((uv_handle_t *)&link->retry, on_closed);
     uv_close((uv_handle_t *)&link->probe, on_closed);
@@ -255,8 +273,9 @@ int redis_link_call(struct redis_link *link, redis_link_reply done, void *argume
 
 int redis_link_call_blocking(struct redis_link *link, int64_t block_ms, redis_link_reply done, void *argument, int argc,
                              const char **argv, const size_t *lengths) {
-    if (link->state != REDIS_LINK_UP)
+    if (link->state != REDIS_LINK_UP) {
         return -1;
+    }
     redis_conn_send(link->conn, block_ms, done, argument, argc, argv, lengths);
     return 0;
 }

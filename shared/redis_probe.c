@@ -12,8 +12,10 @@
 enum { PROBE_MS = 1000, PROBES_PER_TIME = 10 };
 
 void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !reply->element[0]->str || !reply->element[1]->str)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !reply->element[0]->str ||
+        !reply->element[1]->str) {
         return;
+    }
     int64_t redis_ms =
         strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
     link->clock_offset_ms = redis_ms - clock_monotonic_us() / 1000;
@@ -24,38 +26,45 @@ static unsigned long long info_number(const char *info, const char *field) {
     size_t length = strlen(field);
     for (const char *line = info; line; line = strchr(line, '\n')) {
         line += *line == '\n';
-        if (strncmp(line, field, length) == 0 && line[length] == ':')
+        if (strncmp(line, field, length) == 0 && line[length] == ':') {
             return strtoull(line + length + 1, NULL, 10);
+        }
     }
     return 0;
 }
 
 void redis_probe_take_memory(struct redis_link *link, const redisReply *reply) {
-    if (reply->type != REDIS_REPLY_STRING)
+    if (reply->type != REDIS_REPLY_STRING) {
         return;
+    }
     unsigned long long used = info_number(reply->str, "used_memory");
     unsigned long long limit = info_number(reply->str, "maxmemory");
-    if (strstr(reply->str, "cluster_enabled:"))
+    if (strstr(reply->str, "cluster_enabled:")) {
         link->takes_all_slots = info_number(reply->str, "cluster_enabled") == 0;
+    }
     link->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
 }
 
 static void on_memory(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST)
+    if (result == REDIS_LINK_LOST) {
         return;
+    }
     link->info_waits = false;
-    if (result == REDIS_LINK_OK)
+    if (result == REDIS_LINK_OK) {
         redis_probe_take_memory(link, reply);
+    }
 }
 
 static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST)
+    if (result == REDIS_LINK_LOST) {
         return;
+    }
     link->time_waits = false;
-    if (result == REDIS_LINK_OK)
+    if (result == REDIS_LINK_OK) {
         redis_probe_take_time(link, reply);
+    }
 }
 
 static void on_probe(uv_timer_t *timer) {

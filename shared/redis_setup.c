@@ -35,64 +35,76 @@ static void fail_with_code(struct redis_link *link, const char *what, const redi
 
 // Redis's answer to whatever comes first where it wants a password and REDIS_URL has none.
 static bool refused_without_password(struct redis_link *link, const redisReply *reply) {
-    if (!is_error(reply, "NOAUTH"))
+    if (!is_error(reply, "NOAUTH")) {
         return false;
+    }
     fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)", reply);
     return true;
 }
 
 static void on_auth(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK)
+    if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK) {
         return;
-    if (is_error(reply, "WRONGPASS"))
+    }
+    if (is_error(reply, "WRONGPASS")) {
         fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
-    else
+    } else {
         fail_with_code(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
+    }
 }
 
 static void on_select(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(link, reply))
+    if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(link, reply)) {
         fail_with(link, "Redis has no such database as REDIS_URL names", reply);
+    }
 }
 
 static void on_name(void *argument, enum redis_result result, const redisReply *reply) {
-    if (result != REDIS_LINK_LOST) // a server that forbids CLIENT serves all the same
+    if (result != REDIS_LINK_LOST) { // a server that forbids CLIENT serves all the same
         (void)refused_without_password(argument, reply);
+    }
 }
 
 static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY)
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
         redis_probe_take_time(link, reply);
-    else if (result != REDIS_LINK_LOST)
+    } else if (result != REDIS_LINK_LOST) {
         fail_with(link, "Redis does not tell the time", reply);
+    }
 }
 
 static void on_library(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST)
+    if (result == REDIS_LINK_LOST) {
         return;
+    }
     link->library_queued = false;
-    if (result == REDIS_LINK_OK || strstr(reply->str, "already exists"))
+    if (result == REDIS_LINK_OK || strstr(reply->str, "already exists")) {
         return;
+    }
     // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
-    if (is_error(reply, "OOM"))
+    if (is_error(reply, "OOM")) {
         return;
+    }
     // A user that may not load it relies on whoever did.
-    if (is_error(reply, "NOPERM"))
+    if (is_error(reply, "NOPERM")) {
         return;
-    if (strstr(reply->str, "unknown command"))
+    }
+    if (strstr(reply->str, "unknown command")) {
         fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
-    else
+    } else {
         fail_with(link, "the function library could not be loaded", reply);
+    }
 }
 
 void redis_setup_load_library(struct redis_link *link) {
     const char *load[] = {"FUNCTION", "LOAD", library_text};
-    if (link->library_queued || !link->conn)
+    if (link->library_queued || !link->conn) {
         return;
+    }
     link->library_queued = true;
     redis_link_send(link, on_library, 3, load);
 }
@@ -104,9 +116,10 @@ struct wanted {
 };
 
 static void warn_unless(const struct wanted *wanted, const char *value) {
-    if (strcasecmp(wanted->value, value) != 0)
+    if (strcasecmp(wanted->value, value) != 0) {
         log_warn("redis_unsafe", "Redis has %s %s, not %s: %s. redis/redis.conf has what this service needs",
                  wanted->parameter, value, wanted->value, wanted->otherwise);
+    }
 }
 
 // Once a process: every thread's link sees the same server.
@@ -118,47 +131,57 @@ static void on_config(void *argument, enum redis_result result, const redisReply
     };
     static atomic_flag warned = ATOMIC_FLAG_INIT;
     (void)argument;
-    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || atomic_flag_test_and_set(&warned))
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || atomic_flag_test_and_set(&warned)) {
         return; // CONFIG is often forbidden by managed servers
-    for (size_t i = 0; i + 1 < reply->elements; i += 2)
-        for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++)
+    }
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++) {
             if (reply->element[i]->str && reply->element[i + 1]->str &&
-                strcasecmp(reply->element[i]->str, settings[k].parameter) == 0)
+                strcasecmp(reply->element[i]->str, settings[k].parameter) == 0) {
                 warn_unless(&settings[k], reply->element[i + 1]->str);
+            }
+        }
+    }
 }
 
 static void on_last(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST)
+    if (result == REDIS_LINK_LOST) {
         return;
-    if (result == REDIS_LINK_OK)
+    }
+    if (result == REDIS_LINK_OK) {
         redis_probe_take_memory(link, reply);
+    }
     redis_link_ready(link);
 }
 
 static void send_auth(struct redis_link *link) {
     const char *by_password[] = {"AUTH", link->address.password};
     const char *by_user[] = {"AUTH", link->address.user, link->address.password};
-    if (link->address.user)
+    if (link->address.user) {
         redis_link_send(link, on_auth, 3, by_user);
-    else if (link->address.password)
+    } else if (link->address.password) {
         redis_link_send(link, on_auth, 2, by_password);
+    }
 }
 
 static void send_select(struct redis_link *link) {
     char number[16];
     const char *select[] = {"SELECT", number};
     snprintf(number, sizeof number, "%d", link->address.database);
-    if (link->address.database != 0)
+    if (link->address.database != 0) {
         redis_link_send(link, on_select, 2, select);
+    }
 }
 
 // CLIENT SETNAME takes printable characters without spaces only.
 static void send_name(struct redis_link *link) {
     char *name = xstrdup(link->name);
-    for (char *c = name; *c; c++)
-        if (!isgraph((unsigned char)*c))
+    for (char *c = name; *c; c++) {
+        if (!isgraph((unsigned char)*c)) {
             *c = '-';
+        }
+    }
     const char *set_name[] = {"CLIENT", "SETNAME", name};
     redis_link_send(link, on_name, 3, set_name);
     free(name);

@@ -21,22 +21,25 @@ struct resolve {
 
 static size_t count_addresses(const struct addrinfo *list) {
     size_t count = 0;
-    for (; list; list = list->ai_next)
+    for (; list; list = list->ai_next) {
         count++;
+    }
     return count;
 }
 
 static const struct addrinfo *nth_address(const struct addrinfo *list, size_t n) {
-    while (n-- > 0)
+    while (n-- > 0) {
         list = list->ai_next;
+    }
     return list;
 }
 
 static void report(struct resolve *resolve, const char *address, const char *error) {
     resolve_done done = resolve->done;
     resolve->done = NULL;
-    if (done)
+    if (done) {
         done(resolve->argument, address, error);
+    }
 }
 
 static void on_addresses(uv_getaddrinfo_t *request, int status, struct addrinfo *list) {
@@ -84,6 +87,7 @@ struct resolve *resolve_start(uv_loop_t *loop, const char *host, unsigned attemp
 
 void resolve_cancel(struct resolve *resolve) {
     resolve->done = NULL;
-    if (resolve->failure == 0)
+    if (resolve->failure == 0) {
         uv_cancel((uv_req_t *)&resolve->request); // in vain once it runs; on_addresses then finds no one to tell
+    }
 }

@@ -39,8 +39,9 @@ static void raise_descriptors(const struct settings *settings) {
 
 static int listen_or_exit(const struct settings *settings) {
     int listening = http_listen(settings->bind_address, (uint16_t)settings->mock_provider_port, false);
-    if (listening >= 0)
+    if (listening >= 0) {
         return listening;
+    }
     fprintf(stderr, "mock-provider: can't listen on %s port %lld: %s; choose another MOCK_PROVIDER_PORT\n",
             settings->bind_address, (long long)settings->mock_provider_port, strerror(errno));
     exit(EXIT_FAILURE);
@@ -51,8 +52,9 @@ int main(int argc, char **argv) {
     settings_from_command_line(&settings, argc, argv, FOR_MOCK, "mock-provider",
                                "Stands for Twilio and SendGrid, and misbehaves as it is told.");
     const char *error = redis_url_check(settings.redis_url);
-    if (error)
+    if (error) {
         refuse("REDIS_URL", error);
+    }
     process_start(&settings, "mock-provider");
     raise_descriptors(&settings);
     int listening = listen_or_exit(&settings);
@@ -60,8 +62,9 @@ int main(int argc, char **argv) {
     struct mock_provider *mock;
     struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &mock};
     mock = mock_provider_start(process.loop, &settings, process_instance(), listening, finished, &process);
-    if (!mock)
+    if (!mock) {
         refuse("MOCK_LEDGER_FILE or the HTTP server can't be opened", strerror(errno));
+    }
     process_watch(&process, &settings);
     log_info("started", "listening on %s port %lld", settings.bind_address, (long long)settings.mock_provider_port);
     uv_run(process.loop, UV_RUN_DEFAULT);

@@ -37,9 +37,11 @@ static int64_t get(const struct mock_settings *settings, const struct field *fie
 }
 
 const char *mock_config_field(const redisReply *hash, const char *name) {
-    for (size_t i = 0; hash->type == REDIS_REPLY_ARRAY && i + 1 < hash->elements; i += 2)
-        if (hash->element[i]->str && strcmp(hash->element[i]->str, name) == 0)
+    for (size_t i = 0; hash->type == REDIS_REPLY_ARRAY && i + 1 < hash->elements; i += 2) {
+        if (hash->element[i]->str && strcmp(hash->element[i]->str, name) == 0) {
             return hash->element[i + 1]->str;
+        }
+    }
     return NULL;
 }
 
@@ -59,13 +61,16 @@ static const char *read_provider(const redisReply *hash, enum provider provider,
         char own[NAME_SIZE];
         snprintf(own, sizeof own, "%s.%s", provider_name(provider), fields[i].name);
         const char *text = mock_config_field(hash, own);
-        if (!text)
+        if (!text) {
             text = mock_config_field(hash, fields[i].name);
-        if (!parse(text ? text : "", &fields[i], value_of(out, &fields[i])))
+        }
+        if (!parse(text ? text : "", &fields[i], value_of(out, &fields[i]))) {
             return "a field of mock:config is not a number in its range";
+        }
     }
-    if (out->timeout_pct + out->error_pct + out->ratelimit_pct > 100)
+    if (out->timeout_pct + out->error_pct + out->ratelimit_pct > 100) {
         return "the shares in mock:config make more than 100";
+    }
     return NULL;
 }
 
@@ -73,8 +78,9 @@ const char *mock_config_read(const redisReply *hash, struct mock_config *out) {
     struct mock_config config;
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         const char *error = read_provider(hash, (enum provider)i, &config.providers[i]);
-        if (error)
+        if (error) {
             return error;
+        }
     }
     *out = config;
     return NULL;
@@ -84,18 +90,23 @@ static void give(const struct mock_settings *settings, const struct field *field
                  void (*each)(void *argument, const char *name, const char *value), void *argument) {
     char name[NAME_SIZE], value[24] = "";
     snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", field->name);
-    if (get(settings, field) >= 0)
+    if (get(settings, field) >= 0) {
         snprintf(value, sizeof value, "%" PRId64, get(settings, field));
+    }
     each(argument, name, value);
 }
 
 void mock_config_each_field(const struct mock_config *config,
                             void (*each)(void *argument, const char *name, const char *value), void *argument) {
     const struct mock_settings *first = &config->providers[0];
-    for (size_t i = 0; i < FIELD_COUNT; i++)
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
         give(first, &fields[i], "", each, argument);
-    for (int provider = 1; provider < PROVIDER_COUNT; provider++)
-        for (size_t i = 0; i < FIELD_COUNT; i++)
-            if (get(&config->providers[provider], &fields[i]) != get(first, &fields[i]))
+    }
+    for (int provider = 1; provider < PROVIDER_COUNT; provider++) {
+        for (size_t i = 0; i < FIELD_COUNT; i++) {
+            if (get(&config->providers[provider], &fields[i]) != get(first, &fields[i])) {
                 give(&config->providers[provider], &fields[i], provider_name((enum provider)provider), each, argument);
+            }
+        }
+    }
 }

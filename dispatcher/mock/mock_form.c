@@ -7,12 +7,15 @@
 #include "shared/mem.h"
 
 static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
-    if (c >= 'a' && c <= 'f')
+    }
+    if (c >= 'a' && c <= 'f') {
         return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
+    }
+    if (c >= 'A' && c <= 'F') {
         return c - 'A' + 10;
+    }
     return -1;
 }
 
@@ -35,8 +38,9 @@ static void decode(char *text) {
 static void add(struct mock_form *form, char *pair) {
     char *equals = strchr(pair, '=');
     char *value = equals ? equals + 1 : pair + strlen(pair);
-    if (equals)
+    if (equals) {
         *equals = '\0';
+    }
     decode(pair);
     decode(value);
     form->fields = xrealloc(form->fields, (form->count + 1) * sizeof *form->fields);
@@ -46,22 +50,27 @@ static void add(struct mock_form *form, char *pair) {
 void mock_form_parse(const char *body, size_t length, struct mock_form *out) {
     *out = (struct mock_form){.text = xstrndup(body, length)};
     char *rest = out->text;
-    for (char *pair; (pair = strsep(&rest, "&"));)
-        if (*pair)
+    for (char *pair; (pair = strsep(&rest, "&"));) {
+        if (*pair) {
             add(out, pair);
+        }
+    }
 }
 
 const char *mock_form_get(const struct mock_form *form, const char *name) {
-    for (size_t i = 0; i < form->count; i++)
-        if (strcmp(form->fields[i].name, name) == 0)
+    for (size_t i = 0; i < form->count; i++) {
+        if (strcmp(form->fields[i].name, name) == 0) {
             return form->fields[i].value;
+        }
+    }
     return NULL;
 }
 
 size_t mock_form_count(const struct mock_form *form, const char *name) {
     size_t count = 0;
-    for (size_t i = 0; i < form->count; i++)
+    for (size_t i = 0; i < form->count; i++) {
         count += strcmp(form->fields[i].name, name) == 0;
+    }
     return count;
 }
 

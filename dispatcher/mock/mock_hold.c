@@ -26,8 +26,9 @@ static void send_answer(struct http_request *request, const struct mock_answer *
         snprintf(seconds, sizeof seconds, "%" PRId64, answer->retry_after_secs);
         http_add_header(request, "Retry-After", seconds);
     }
-    if (answer->message_id)
+    if (answer->message_id) {
         http_add_header(request, "X-Message-Id", answer->message_id);
+    }
     bool empty = answer->body.length == 0;
     http_reply(request, answer->status, empty ? NULL : content_type, empty ? "" : answer->body.data,
                answer->body.length);
@@ -40,18 +41,20 @@ static void on_closed(uv_handle_t *handle) {
 static void let_go(struct hold *hold) {
     http_set_context(hold->request, NULL);
     *hold->back = hold->next;
-    if (hold->next)
+    if (hold->next) {
         hold->next->back = hold->back;
+    }
     mock_answer_free(&hold->answer);
     uv_close((uv_handle_t *)&hold->timer, on_closed);
 }
 
 static void finish(struct hold *hold) {
     struct http_request *request = hold->request;
-    if (hold->answer.status > 0)
+    if (hold->answer.status > 0) {
         send_answer(request, &hold->answer, hold->content_type);
-    else
+    } else {
         http_reply_and_close(request, 504, NULL, "", 0);
+    }
     let_go(hold);
 }
 
@@ -65,8 +68,9 @@ static void keep(struct mock_holds *holds, struct http_request *request, const s
     *hold = (struct hold){.holds = holds, .request = request, .answer = *answer, .content_type = content_type};
     hold->next = holds->first;
     hold->back = &holds->first;
-    if (hold->next)
+    if (hold->next) {
         hold->next->back = &hold->next;
+    }
     holds->first = hold;
     hold->timer.data = hold;
     http_set_context(request, hold);
@@ -91,13 +95,15 @@ void mock_hold_silent(struct mock_holds *holds, struct http_request *request, in
 
 void mock_hold_done(struct http_request *request) {
     struct hold *hold = http_context(request);
-    if (hold)
+    if (hold) {
         let_go(hold);
+    }
 }
 
 void mock_holds_release(struct mock_holds *holds) {
-    while (holds->first)
+    while (holds->first) {
         finish(holds->first);
+    }
 }
 
 struct mock_holds *mock_holds_create(uv_loop_t *loop) {

@@ -33,18 +33,21 @@ struct mock_ledger *mock_ledger_open(const char *path) {
 }
 
 void mock_ledger_close(struct mock_ledger *ledger) {
-    if (ledger->file >= 0)
+    if (ledger->file >= 0) {
         close(ledger->file);
+    }
     buf_free(&ledger->line);
     free(ledger);
 }
 
 void mock_ledger_add(struct mock_ledger *ledger, enum provider provider, const char *key, enum mock_verdict verdict) {
-    if (ledger->file < 0)
+    if (ledger->file < 0) {
         return;
+    }
     buf_clear(&ledger->line);
     buf_printf(&ledger->line, "%" PRId64 " %s %s %s\n", clock_unix_ms(), provider_name(provider),
                key && *key ? key : "-", mock_verdict_name(verdict));
-    if (write(ledger->file, ledger->line.data, ledger->line.length) != (ssize_t)ledger->line.length)
+    if (write(ledger->file, ledger->line.data, ledger->line.length) != (ssize_t)ledger->line.length) {
         log_error("ledger_failed", "a call could not be written down: %s", strerror(errno));
+    }
 }

@@ -45,33 +45,39 @@ static void put(struct mock_memory *memory, size_t index) {
 static void resize(struct mock_memory *memory, size_t room) {
     memory->room = room < memory->most ? room : memory->most;
     memory->keys = xrealloc(memory->keys, memory->room * sizeof *memory->keys);
-    while (memory->bucket_count < memory->room)
+    while (memory->bucket_count < memory->room) {
         memory->bucket_count *= 2;
+    }
     free(memory->buckets);
     memory->buckets = xcalloc(memory->bucket_count, sizeof *memory->buckets);
-    for (size_t i = 0; i < memory->count; i++)
+    for (size_t i = 0; i < memory->count; i++) {
         put(memory, i);
+    }
 }
 
 static struct mock_key *find(const struct mock_memory *memory, const uint8_t *digest) {
-    for (uint32_t at = *bucket_of(memory, digest); at != 0; at = memory->keys[at - 1].next)
-        if (memcmp(memory->keys[at - 1].digest, digest, MOCK_DIGEST_BYTES) == 0)
+    for (uint32_t at = *bucket_of(memory, digest); at != 0; at = memory->keys[at - 1].next) {
+        if (memcmp(memory->keys[at - 1].digest, digest, MOCK_DIGEST_BYTES) == 0) {
             return &memory->keys[at - 1];
+        }
+    }
     return NULL;
 }
 
 static void forget(struct mock_memory *memory, size_t index) {
     uint32_t *at = bucket_of(memory, memory->keys[index].digest);
-    while (*at != index + 1)
+    while (*at != index + 1) {
         at = &memory->keys[*at - 1].next;
+    }
     *at = memory->keys[index].next;
 }
 
 // The place for a new key.
 static size_t make_room(struct mock_memory *memory) {
     if (memory->count < memory->most) {
-        if (memory->count == memory->room)
+        if (memory->count == memory->room) {
             resize(memory, memory->room * 2);
+        }
         return memory->count++;
     }
     size_t index = memory->oldest;
@@ -84,8 +90,9 @@ struct mock_key *mock_memory_touch(struct mock_memory *memory, enum provider pro
     uint8_t digest[MOCK_DIGEST_BYTES];
     digest_of(provider, key, digest);
     struct mock_key *known = find(memory, digest);
-    if (known)
+    if (known) {
         return known;
+    }
     size_t index = make_room(memory);
     memory->keys[index] = (struct mock_key){0};
     memcpy(memory->keys[index].digest, digest, MOCK_DIGEST_BYTES);

@@ -75,10 +75,11 @@ static struct mock_key *count_key(struct mock_provider *mock, enum provider prov
         return NULL;
     }
     struct mock_key *key = mock_memory_touch(mock->memory, provider, name);
-    if (key->calls++ == 0)
+    if (key->calls++ == 0) {
         counts->distinct_keys++;
-    else
+    } else {
         counts->repeats++;
+    }
     write_id(key->digest, request->id);
     return key;
 }
@@ -123,8 +124,9 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
     case MOCK_OUTCOME_COUNT:
         break;
     }
-    if (key)
+    if (key) {
         key->accepted = true;
+    }
     *out = success;
     return MOCK_VERDICT_ACCEPTED;
 }
@@ -150,19 +152,21 @@ static void serve_call(struct mock_provider *mock, const struct mock_wire *wire,
     read_request(http, &request);
     counts->calls++;
     struct mock_key *key = count_key(mock, wire->provider, http, &request);
-    if (state == HTTP_BODY_OK)
+    if (state == HTTP_BODY_OK) {
         verdict = decide(mock, wire, &request, key, &answer);
-    else
+    } else {
         fail(wire, 413, &answer);
+    }
     counts->by_verdict[verdict]++;
     mock_ledger_add(mock->ledger, wire->provider, http_header(http, "Idempotency-Key"), verdict);
     log_call(wire, http, verdict, answer.status);
-    if (verdict == MOCK_VERDICT_TIMEOUT && !mock->draining)
+    if (verdict == MOCK_VERDICT_TIMEOUT && !mock->draining) {
         mock_hold_silent(mock->holds, http, 2 * mock->settings->provider_timeout_ms);
-    else if (verdict == MOCK_VERDICT_TIMEOUT)
+    } else if (verdict == MOCK_VERDICT_TIMEOUT) {
         http_reply_and_close(http, 504, NULL, "", 0);
-    else
+    } else {
         mock_hold_answer(mock->holds, http, &answer, wire->content_type, mock->draining ? 0 : latency_ms);
+    }
 }
 
 // --- What tests and people ask
@@ -205,9 +209,11 @@ static void serve_failure(struct http_request *http, unsigned status, const char
 
 static const struct mock_wire *find_wire(const char *path) {
     static const struct mock_wire *const wires[] = {&mock_twilio, &mock_sendgrid};
-    for (size_t i = 0; i < sizeof wires / sizeof *wires; i++)
-        if (wires[i]->is_path(path))
+    for (size_t i = 0; i < sizeof wires / sizeof *wires; i++) {
+        if (wires[i]->is_path(path)) {
             return wires[i];
+        }
+    }
     return NULL;
 }
 
@@ -224,17 +230,18 @@ static void on_request(void *argument, struct http_request *http, enum http_body
     const char *path = http_path(http);
     const struct mock_wire *wire = find_wire(path);
     bool is_get = strcmp(http_method(http), "GET") == 0;
-    if (wire && strcmp(http_method(http), "POST") == 0)
+    if (wire && strcmp(http_method(http), "POST") == 0) {
         serve_call(mock, wire, http, state);
-    else if (wire)
+    } else if (wire) {
         refuse_method(wire, http);
-    else if (is_get && strcmp(path, "/mock/stats") == 0)
+    } else if (is_get && strcmp(path, "/mock/stats") == 0) {
         serve_stats(mock, http);
-    else if (is_get && strncmp(path, CALLS_PATH, strlen(CALLS_PATH)) == 0)
+    } else if (is_get && strncmp(path, CALLS_PATH, strlen(CALLS_PATH)) == 0) {
         serve_calls(mock, http, path + strlen(CALLS_PATH));
-    else
+    } else {
         serve_failure(http, 404,
                       "there is nothing here but the two providers' paths, /mock/stats and /mock/calls/{key}");
+    }
 }
 
 static void finish_when_done(struct mock_provider *mock);
@@ -247,14 +254,16 @@ static void on_done(void *argument, struct http_request *http) {
 // --- Start and end
 
 static void start_sequences(struct mock_provider *mock) {
-    for (int i = 0; i < PROVIDER_COUNT; i++)
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
         mock_sequence_start(&mock->sequences[i], mock->config.providers[i].seed, (enum provider)i);
+    }
 }
 
 static void on_config(void *argument, bool restart) {
     struct mock_provider *mock = argument;
-    if (restart)
+    if (restart) {
         start_sequences(mock);
+    }
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         const struct mock_settings *now = &mock->config.providers[i];
         struct log_line *line = log_begin(LOG_INFO, "mock_config_changed");
@@ -274,8 +283,9 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void let_go(struct mock_provider *mock) {
-    if (uv_is_closing((uv_handle_t *)&mock->finish))
+    if (uv_is_closing((uv_handle_t *)&mock->finish)) {
         return;
+    }
     mock_holds_release(mock->holds);
     http_server_destroy(mock->server);
     mock_holds_destroy(mock->holds);
@@ -292,8 +302,9 @@ static void on_finish(uv_idle_t *idle) {
 }
 
 static void finish_when_done(struct mock_provider *mock) {
-    if (mock->draining && http_server_pending(mock->server) == 0)
+    if (mock->draining && http_server_pending(mock->server) == 0) {
         uv_idle_start(&mock->finish, on_finish);
+    }
 }
 
 void mock_provider_drain(struct mock_provider *mock) {
@@ -322,8 +333,9 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
 struct mock_provider *mock_provider_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                           int listen_socket, void (*on_finished)(void *argument), void *argument) {
     struct mock_ledger *ledger = mock_ledger_open(settings->mock_ledger_file);
-    if (!ledger)
+    if (!ledger) {
         return NULL;
+    }
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
     mock->ledger = ledger;
     mock->settings = settings;

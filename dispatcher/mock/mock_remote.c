@@ -47,8 +47,9 @@ static void add_field(void *argument, const char *name, const char *value) {
 
 static void on_written(void *argument, enum redis_result result, const redisReply *reply) {
     struct mock_remote *remote = argument;
-    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY)
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
         remote->written = true;
+    }
 }
 
 // The whole hash in one transaction: what another start left there is gone.
@@ -62,21 +63,27 @@ static void write_config(struct mock_remote *remote) {
     add_field(&set, "version", "1");
     snprintf(remote->version, sizeof remote->version, "1");
     int status = redis_link_call(remote->link, NULL, NULL, 1, multi, NULL);
-    if (status == 0)
+    if (status == 0) {
         status = redis_link_call(remote->link, NULL, NULL, 2, del, NULL);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = redis_link_call(remote->link, NULL, NULL, set.count, set.argv, NULL);
-    if (status == 0)
+    }
+    if (status == 0) {
         status = redis_link_call(remote->link, on_written, remote, 1, exec, NULL);
-    if (status != 0)
+    }
+    if (status != 0) {
         log_debug("mock_config_unwritten", "Redis is away");
-    for (int i = 0; i < set.count; i++)
+    }
+    for (int i = 0; i < set.count; i++) {
         free(set.owned[i]);
+    }
 }
 
 static void complain(struct mock_remote *remote, const char *why) {
-    if (!remote->complained)
+    if (!remote->complained) {
         log_warn("mock_config_ignored", "%s", why);
+    }
     remote->complained = true;
 }
 
@@ -91,37 +98,43 @@ static void take(struct mock_remote *remote, const redisReply *hash) {
     remote->complained = false;
     bool restart = version && strcmp(version, remote->version) != 0;
     bool changed = memcmp(&config, remote->config, sizeof config) != 0; // of int64_t alone: there is no padding
-    if (version)
+    if (version) {
         snprintf(remote->version, sizeof remote->version, "%s", version);
+    }
     *remote->config = config;
-    if (restart || changed)
+    if (restart || changed) {
         remote->on_change(remote->argument, restart);
+    }
 }
 
 static void on_hash(void *argument, enum redis_result result, const redisReply *reply) {
     struct mock_remote *remote = argument;
     remote->asking = false;
-    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY)
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
         return;
-    if (reply->elements == 0) // Redis lost it: what holds here stands there again
+    }
+    if (reply->elements == 0) { // Redis lost it: what holds here stands there again
         write_config(remote);
-    else
+    } else {
         take(remote, reply);
+    }
 }
 
 static void on_timer(uv_timer_t *timer) {
     struct mock_remote *remote = timer->data;
     const char *argv[] = {"HGETALL", KEY_MOCK_CONFIG};
-    if (!remote->written || remote->asking)
+    if (!remote->written || remote->asking) {
         return;
+    }
     remote->asking = redis_link_call(remote->link, on_hash, remote, 2, argv, NULL) == 0;
 }
 
 // Only the first time: when Redis was away for a while, what was PUT goes on to hold.
 static void on_up(void *argument) {
     struct mock_remote *remote = argument;
-    if (!remote->written)
+    if (!remote->written) {
         write_config(remote);
+    }
 }
 
 struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, const char *instance,

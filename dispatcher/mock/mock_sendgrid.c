@@ -16,8 +16,9 @@ static bool is_path(const char *path) {
 
 static bool is_authorized(const struct settings *settings, const struct mock_request *request) {
     const char *given = request->authorization;
-    if (*settings->provider_email_token == '\0')
+    if (*settings->provider_email_token == '\0') {
         return true;
+    }
     return given && strncasecmp(given, "Bearer ", 7) == 0 && strcmp(given + 7, settings->provider_email_token) == 0;
 }
 
@@ -41,9 +42,11 @@ static void write_failure(unsigned status, struct buf *out) {
         {500, "internal server error"},
         {503, "service unavailable"},
     };
-    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
-        if (failures[i].status == status)
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        if (failures[i].status == status) {
             write_error(out, failures[i].message, NULL, NULL);
+        }
+    }
 }
 
 static bool is_email(const cJSON *object) {
@@ -64,21 +67,24 @@ struct finding {
 
 static struct finding check_recipients(const cJSON *mail) {
     const cJSON *personalizations = json_member(mail, "personalizations");
-    if (!cJSON_IsArray(personalizations) || cJSON_GetArraySize(personalizations) == 0)
+    if (!cJSON_IsArray(personalizations) || cJSON_GetArraySize(personalizations) == 0) {
         return (struct finding){"The personalizations field is required and must have at least one personalization.",
                                 "personalizations", ERROR_PAGE "#-Personalizations-Errors"};
+    }
     const cJSON *personalization;
     cJSON_ArrayForEach(personalization, personalizations) {
         const cJSON *to = json_member(personalization, "to");
-        if (!cJSON_IsArray(to) || cJSON_GetArraySize(to) == 0)
+        if (!cJSON_IsArray(to) || cJSON_GetArraySize(to) == 0) {
             return (struct finding){"The to array is required for all personalization objects, and must have at least "
                                     "one email object with a valid email address.",
                                     "personalizations.0.to", ERROR_PAGE "#message.personalizations.to"};
+        }
         const cJSON *recipient;
         cJSON_ArrayForEach(recipient, to) {
-            if (!is_email(recipient))
+            if (!is_email(recipient)) {
                 return (struct finding){"Does not contain a valid address.", "personalizations.0.to.0.email",
                                         ERROR_PAGE "#message.personalizations.to"};
+            }
         }
     }
     return (struct finding){NULL, NULL, NULL};
@@ -86,34 +92,41 @@ static struct finding check_recipients(const cJSON *mail) {
 
 static struct finding check_content(const cJSON *mail) {
     const cJSON *content = json_member(mail, "content");
-    if (!cJSON_IsArray(content) || cJSON_GetArraySize(content) == 0)
+    if (!cJSON_IsArray(content) || cJSON_GetArraySize(content) == 0) {
         return (struct finding){"The content field is required. Please provide it.", "content",
                                 ERROR_PAGE "#message.content"};
+    }
     const cJSON *part;
     cJSON_ArrayForEach(part, content) {
-        if (!has_text(part, "type"))
+        if (!has_text(part, "type")) {
             return (struct finding){"The content type is required.", "content.0.type",
                                     ERROR_PAGE "#message.content.type"};
-        if (!has_text(part, "value"))
+        }
+        if (!has_text(part, "value")) {
             return (struct finding){"The content value must be a string at least one character in length.",
                                     "content.0.value", ERROR_PAGE "#message.content.value"};
+        }
     }
     return (struct finding){NULL, NULL, NULL};
 }
 
 static struct finding check(const cJSON *mail) {
-    if (!cJSON_IsObject(mail))
+    if (!cJSON_IsObject(mail)) {
         return (struct finding){"Bad Request", NULL, NULL};
+    }
     struct finding finding = check_recipients(mail);
-    if (finding.message)
+    if (finding.message) {
         return finding;
-    if (!is_email(json_member(mail, "from")))
+    }
+    if (!is_email(json_member(mail, "from"))) {
         return (struct finding){"The from object must be provided for every email send. It is an object that requires "
                                 "the email parameter.",
                                 "from.email", ERROR_PAGE "#message.from"};
-    if (!has_text(mail, "subject"))
+    }
+    if (!has_text(mail, "subject")) {
         return (struct finding){"The subject is required. You can get around this requirement if you use a template.",
                                 "subject", ERROR_PAGE "#message.subject"};
+    }
     return check_content(mail);
 }
 

@@ -30,24 +30,30 @@ static void shuffle(struct mock_sequence *sequence) {
 
 void mock_sequence_start(struct mock_sequence *sequence, int64_t seed, enum provider provider) {
     sequence->state = seed >= 0 ? (uint64_t)seed : random_seed();
-    for (unsigned i = 0; i <= (unsigned)provider; i++) // so that one seed makes two sequences
+    for (unsigned i = 0; i <= (unsigned)provider; i++) { // so that one seed makes two sequences
         sequence->state = next_random(sequence);
-    for (unsigned i = 0; i < MOCK_DECK; i++)
+    }
+    for (unsigned i = 0; i < MOCK_DECK; i++) {
         sequence->deck[i] = (uint8_t)i;
+    }
     shuffle(sequence);
 }
 
 enum mock_outcome mock_sequence_next(struct mock_sequence *sequence, const struct mock_settings *settings,
                                      unsigned *status) {
-    if (sequence->dealt == MOCK_DECK)
+    if (sequence->dealt == MOCK_DECK) {
         shuffle(sequence);
+    }
     int64_t card = sequence->deck[sequence->dealt++];
     *status = card % 2 ? 503 : 500;
-    if (card < settings->timeout_pct)
+    if (card < settings->timeout_pct) {
         return MOCK_TIMEOUT;
-    if (card < settings->timeout_pct + settings->error_pct)
+    }
+    if (card < settings->timeout_pct + settings->error_pct) {
         return MOCK_ERROR;
-    if (card < settings->timeout_pct + settings->error_pct + settings->ratelimit_pct)
+    }
+    if (card < settings->timeout_pct + settings->error_pct + settings->ratelimit_pct) {
         return MOCK_RATE_LIMIT;
+    }
     return MOCK_ACCEPT;
 }

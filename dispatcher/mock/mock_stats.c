@@ -21,8 +21,9 @@ static void write_counts(const struct mock_counts *counts, struct buf *out) {
     json_write_member_int(out, "repeats", (int64_t)counts->repeats);
     json_write_name(out, "by_outcome");
     buf_putc(out, '{');
-    for (int i = 0; i < MOCK_VERDICT_COUNT; i++)
+    for (int i = 0; i < MOCK_VERDICT_COUNT; i++) {
         json_write_member_int(out, mock_verdict_name((enum mock_verdict)i), (int64_t)counts->by_verdict[i]);
+    }
     buf_puts(out, "}}");
 }
 

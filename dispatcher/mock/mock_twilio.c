@@ -23,8 +23,9 @@
 // The length of the account's SID in a path, whose start goes to *sid; 0 (and "") when it isn't the resource's path.
 static size_t find_sid(const char *path, const char **sid) {
     *sid = "";
-    if (strncmp(path, BEFORE_SID, strlen(BEFORE_SID)) != 0)
+    if (strncmp(path, BEFORE_SID, strlen(BEFORE_SID)) != 0) {
         return 0;
+    }
     *sid = path + strlen(BEFORE_SID);
     size_t length = strcspn(*sid, "/");
     return strcmp(*sid + length, BEHIND_SID) == 0 ? length : 0;
@@ -39,8 +40,9 @@ static bool is_path(const char *path) {
 static bool is_authorized(const struct settings *settings, const struct mock_request *request) {
     const char *sid;
     size_t sid_length = find_sid(request->path, &sid);
-    if (*settings->provider_sms_token == '\0')
+    if (*settings->provider_sms_token == '\0') {
         return true;
+    }
     char *plain = xasprintf("%.*s:%s", (int)sid_length, sid, settings->provider_sms_token);
     size_t length = strlen(plain);
     char *encoded = xmalloc((length + 2) / 3 * 4 + 1);
@@ -76,9 +78,11 @@ static void write_failure(unsigned status, struct buf *out) {
         {500, 20500, "An internal server error has occurred"},
         {503, 20503, "Service is unavailable. Please try again."},
     };
-    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
-        if (failures[i].status == status)
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        if (failures[i].status == status) {
             write_error(out, status, failures[i].code, failures[i].message);
+        }
+    }
 }
 
 static bool is_phone(const char *text) {
@@ -99,16 +103,21 @@ static bool is_blank(const char *text) {
 
 static bool check(const struct mock_form *form, struct mock_answer *out) {
     const char *from = mock_form_get(form, "From"), *to = mock_form_get(form, "To");
-    if (is_blank(to))
+    if (is_blank(to)) {
         return reject(out, 21604, "A 'To' phone number is required.");
-    if (is_blank(from))
+    }
+    if (is_blank(from)) {
         return reject(out, 21603, "A 'From' phone number is required.");
-    if (is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0)
+    }
+    if (is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0) {
         return reject(out, 21602, "Message body is required.");
-    if (!is_phone(to) || strcmp(to, NUMBER_REFUSED) == 0)
+    }
+    if (!is_phone(to) || strcmp(to, NUMBER_REFUSED) == 0) {
         return reject(out, 21211, "Invalid 'To' Phone Number");
-    if (!is_phone(from))
+    }
+    if (!is_phone(from)) {
         return reject(out, 21212, "Invalid From Number (caller ID)");
+    }
     return true;
 }
 

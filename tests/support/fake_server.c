@@ -29,19 +29,23 @@ static void free_data(uv_handle_t *handle) {
 
 static void close_client(struct client *client) {
     struct fake_server *server = client->server;
-    if (!server)
+    if (!server) {
         return;
-    for (size_t i = 0; i < MOST_CLIENTS; i++)
-        if (server->clients[i] == client)
+    }
+    for (size_t i = 0; i < MOST_CLIENTS; i++) {
+        if (server->clients[i] == client) {
             server->clients[i] = NULL;
+        }
+    }
     client->server = NULL;
     uv_close((uv_handle_t *)&client->tcp, free_data);
 }
 
 static void say(struct client *client, char *text, size_t length) {
     uv_buf_t bytes = uv_buf_init(text, (unsigned)length);
-    if (length > 0)
+    if (length > 0) {
         (void)uv_try_write((uv_stream_t *)&client->tcp, &bytes, 1);
+    }
 }
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
@@ -52,8 +56,9 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
 
 static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input) {
     struct client *client = stream->data;
-    if (length == 0 || !client->server)
+    if (length == 0 || !client->server) {
         return;
+    }
     if (length < 0) {
         close_client(client);
         return;
@@ -64,8 +69,9 @@ static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input)
     bool stay = !behaviour->on_input || behaviour->on_input(behaviour->argument, input->base, (size_t)length, &answer);
     say(client, answer.data, answer.length);
     buf_free(&answer);
-    if (!stay)
+    if (!stay) {
         close_client(client);
+    }
 }
 
 static void remember(struct fake_server *server, struct client *client) {
@@ -93,10 +99,11 @@ static void on_connection(uv_stream_t *stream, int status) {
         say(client, greeting, strlen(greeting));
         free(greeting);
     }
-    if (server->behaviour.hang_up)
+    if (server->behaviour.hang_up) {
         close_client(client);
-    else
+    } else {
         uv_read_start((uv_stream_t *)&client->tcp, on_room, on_input);
+    }
 }
 
 struct fake_server *fake_server_start(uv_loop_t *loop, const struct fake_behaviour *behaviour) {
@@ -127,9 +134,11 @@ unsigned fake_server_reads(const struct fake_server *server) {
 }
 
 void fake_server_hang_up(struct fake_server *server) {
-    for (size_t i = 0; i < MOST_CLIENTS; i++)
-        if (server->clients[i])
+    for (size_t i = 0; i < MOST_CLIENTS; i++) {
+        if (server->clients[i]) {
             close_client(server->clients[i]);
+        }
+    }
 }
 
 void fake_server_destroy(struct fake_server *server) {

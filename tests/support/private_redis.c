@@ -38,8 +38,9 @@ static void start(struct private_redis *redis) {
     const char *argv[MOST_ARGUMENTS] = {"redis-server", "--port", port,    "--bind",     "127.0.0.1", "--save", "",
                                         "--appendonly", "no",     "--dir", redis->folder};
     size_t count = 11;
-    for (size_t i = 0; redis->extra && redis->extra[i] && count < MOST_ARGUMENTS - 1; i++)
+    for (size_t i = 0; redis->extra && redis->extra[i] && count < MOST_ARGUMENTS - 1; i++) {
         argv[count++] = redis->extra[i];
+    }
     snprintf(port, sizeof port, "%u", (unsigned)redis->port);
     const struct child_options options = {
         .name = "redis", .folder = redis->folder, .argv = argv, .death_signal = SIGKILL};
@@ -84,8 +85,9 @@ void private_redis_kill(struct private_redis *redis) {
 }
 
 void private_redis_restart(struct private_redis *redis) {
-    if (redis->child)
+    if (redis->child) {
         private_redis_kill(redis);
+    }
     start(redis);
 }
 
@@ -114,8 +116,9 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 }
 
 void private_redis_destroy(struct private_redis *redis) {
-    if (redis->child)
+    if (redis->child) {
         private_redis_kill(redis);
+    }
     nftw(redis->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(redis->url);
     free(redis);

@@ -43,8 +43,9 @@ static long stored(enum counter counter) {
 START_TEST(every_counter_has_a_name_and_a_help_line) {
     ck_assert_str_eq(counter_name(COUNTER_RATE_LIMITED), "rate_limited");
     ck_assert_str_eq(counter_name(COUNTER_CONVERSATIONS_REUSED), "conversations_reused");
-    for (int i = 0; i < COUNTER_FIRST_OF_PROVIDERS; i++)
+    for (int i = 0; i < COUNTER_FIRST_OF_PROVIDERS; i++) {
         ck_assert_str_ne(counter_help((enum counter)i), "");
+    }
 }
 END_TEST
 

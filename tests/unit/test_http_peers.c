@@ -24,9 +24,9 @@ static struct in6_addr network_of(const char *text) {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     struct in6_addr network;
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
+    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
         ck_assert(http_peers_network((const struct sockaddr *)&v4, &network));
-    else {
+    } else {
         ck_assert_int_eq(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
         ck_assert(http_peers_network((const struct sockaddr *)&v6, &network));
     }
@@ -66,8 +66,9 @@ START_TEST(an_ipv6_address_counts_as_its_64_and_a_mapped_one_as_ipv4) {
     enter("2001:db8:1:2:3:4:5:6");
     ck_assert(is_full("2001:db8:1:2::9"));
     ck_assert(!is_full("2001:db8:1:3::1"));
-    for (int i = 0; i < MOST; i++)
+    for (int i = 0; i < MOST; i++) {
         enter("::ffff:203.0.113.7");
+    }
     ck_assert(is_full("203.0.113.7"));
     ck_assert(!is_full("203.0.113.8"));
 }
@@ -93,10 +94,12 @@ static void *come_and_go(void *argument) {
 
 START_TEST(threads_count_together) {
     pthread_t threads[THREADS];
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, come_and_go, NULL), 0);
-    for (int i = 0; i < THREADS; i++)
+    }
+    for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
+    }
     for (unsigned i = 0; i < 7; i++) {
         struct in6_addr network = {{{0}}};
         network.s6_addr[0] = (uint8_t)i;

@@ -38,8 +38,9 @@ static struct {
 static void on_headers(void *argument, struct http_request *request) {
     (void)argument;
     seen.headers++;
-    if (strcmp(http_path(request), "/early") == 0)
+    if (strcmp(http_path(request), "/early") == 0) {
         http_reply(request, 404, "text/plain", "early", 5);
+    }
 }
 
 static void note(struct http_request *request, enum http_body_state state) {
@@ -63,24 +64,26 @@ static void on_request(void *argument, struct http_request *request, enum http_b
     note(request, state);
     http_set_context(request, &seen);
     http_add_header(request, "X-Answer", "yes");
-    if (state == HTTP_BODY_TOO_LARGE)
+    if (state == HTTP_BODY_TOO_LARGE) {
         http_reply_and_close(request, 413, "text/plain", "large", 5);
-    else if (state == HTTP_BODY_MALFORMED)
+    } else if (state == HTTP_BODY_MALFORMED) {
         http_reply_and_close(request, 400, "text/plain", "malformed", 9);
-    else if (state == HTTP_BODY_LATE)
+    } else if (state == HTTP_BODY_LATE) {
         http_reply_and_close(request, 408, "text/plain", "late", 4);
-    else if (strcmp(http_path(request), "/later") == 0)
+    } else if (strcmp(http_path(request), "/later") == 0) {
         seen.waiting[seen.waiting_count++] = request;
-    else
+    } else {
         http_reply(request, 200, "text/plain", "now", 3);
+    }
 }
 
 static void on_done(void *argument, struct http_request *request) {
     (void)argument;
     seen.dones++;
     seen.dones_unanswered += !http_is_answered(request);
-    if (http_context(request))
+    if (http_context(request)) {
         ck_assert_ptr_eq(http_context(request), &seen);
+    }
     if (seen.destroy_when_done && http_server_pending(server) == 0) {
         http_server_destroy(server);
         server = NULL;
@@ -123,8 +126,9 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-    if (server)
+    if (server) {
         http_server_destroy(server);
+    }
     wait_closed(&loop);
     ck_assert_int_eq(seen.headers, seen.dones);
 }
@@ -159,8 +163,9 @@ static void client_say(struct client *client, const char *text) {
 
 static void client_say_bytes(struct client *client, size_t count) {
     buf_reserve(&client->unsent, count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         buf_putc(&client->unsent, 'x');
+    }
 }
 
 static void client_turn(struct client *client) {
@@ -175,10 +180,11 @@ static void client_turn(struct client *client) {
         }
     }
     ssize_t length = recv(client->fd, piece, sizeof piece, MSG_DONTWAIT);
-    if (length > 0)
+    if (length > 0) {
         buf_append(&client->got, piece, (size_t)length);
-    else if (length == 0 || errno != EAGAIN)
+    } else if (length == 0 || errno != EAGAIN) {
         client->closed = true;
+    }
 }
 
 static bool client_got(struct client *client, const char *text) {
@@ -512,8 +518,9 @@ START_TEST(an_answer_to_a_client_that_has_gone_ends_quietly) {
         client_open(&client);
         client_say(&client, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
         RUN_UNTIL(&loop, 5000, (client_turn(&client), seen.waiting_count == (size_t)i + 1));
-        if (i == 1)
+        if (i == 1) {
             setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        }
         client_close(&client);
         run_for(&loop, 20);
         http_reply(seen.waiting[i], 200, "text/plain", "later", 5);
@@ -552,8 +559,9 @@ END_TEST
 
 // Says a byte every now and then; true once the server has closed.
 static bool trickle_closed(struct client *client) {
-    if (client->unsent.length == 0)
+    if (client->unsent.length == 0) {
         client_say(client, "x");
+    }
     return client_closed(client);
 }
 
@@ -619,8 +627,9 @@ START_TEST(at_the_limit_whoever_waits_longest_makes_way) {
     ck_assert(!client_closed(&busy)); // which waits for us, not we for it
     http_reply(seen.waiting[0], 200, "text/plain", "later", 5);
     RUN_UNTIL(&loop, 5000, client_got(&busy, "later"));
-    for (size_t i = 0; i < 2 * MAX_CONNECTIONS; i++)
+    for (size_t i = 0; i < 2 * MAX_CONNECTIONS; i++) {
         client_close(&clients[i]);
+    }
     client_close(&busy);
 }
 END_TEST
@@ -638,18 +647,21 @@ static bool is_served(void) {
 
 static size_t count_open(struct client *clients, size_t count) {
     size_t open = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         open += !client_closed(&clients[i]);
+    }
     return open;
 }
 
 START_TEST(at_the_limit_those_who_wait_outside_come_in_without_anyones_asking) {
     struct client clients[3 * MAX_CONNECTIONS];
-    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++)
+    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++) {
         client_open(&clients[i]);
+    }
     RUN_UNTIL(&loop, 700, count_open(clients, 3 * MAX_CONNECTIONS) <= MAX_CONNECTIONS); // before their time is over
-    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++)
+    for (size_t i = 0; i < 3 * MAX_CONNECTIONS; i++) {
         client_close(&clients[i]);
+    }
 }
 END_TEST
 
@@ -677,10 +689,12 @@ START_TEST(one_address_has_as_many_connections_as_it_may_and_others_have_theirs)
     client_close(&refused);
     RUN_UNTIL(&loop, 5000, is_served()); // in the place that is free again
     client_close(&other);
-    for (size_t i = 1; i < OF_ONE_ADDRESS; i++)
+    for (size_t i = 1; i < OF_ONE_ADDRESS; i++) {
         client_close(&clients[i]);
-    for (size_t i = 0; i < OF_ONE_ADDRESS + 1; i++)
+    }
+    for (size_t i = 0; i < OF_ONE_ADDRESS + 1; i++) {
         client_close(&exempt[i]);
+    }
     http_server_destroy(server);
     server = NULL;
     http_peers_destroy(peers);

@@ -51,10 +51,12 @@ static void on_done(void *argument, enum pg_outcome outcome, const PGresult *res
     subject->lost += outcome == PG_LINK_LOST;
     ck_assert_int_eq(result == NULL, outcome == PG_LINK_LOST);
     snprintf(subject->text, sizeof subject->text, "%s", result ? PQresultErrorMessage(result) : "");
-    if (subject->again_in_lost && outcome == PG_LINK_LOST)
+    if (subject->again_in_lost && outcome == PG_LINK_LOST) {
         ck_assert_int_eq(pg_link_script(subject->link, "again", on_done, subject), -1);
-    if (subject->destroy_in_done)
+    }
+    if (subject->destroy_in_done) {
         pg_link_destroy(subject->link);
+    }
 }
 
 static void open_link(struct subject *subject, const char *url, bool pipeline) {
@@ -120,8 +122,9 @@ static bool on_input(void *argument, const char *input, size_t length, struct bu
         buf_append(answer, welcome, sizeof welcome - 1);
         return true;
     }
-    if (input[0] != 'Q')
+    if (input[0] != 'Q') {
         return input[0] != 'X';
+    }
     fake->queries++;
     answer_query(fake, answer);
     return fake->answering != HANGS_UP && fake->answering != ANSWERS_FATAL;
@@ -150,8 +153,9 @@ START_TEST(a_good_url_passes) {
         "postgres://a,b/db?target_session_attrs=any",
         "postgres://user:a%40b%2Fc@a:1,b:2/db?sslmode=verify-full&sslrootcert=root.crt&channel_binding=require",
     };
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         ck_assert_ptr_null(pg_url_check(good[i]));
+    }
 }
 END_TEST
 
@@ -235,8 +239,9 @@ START_TEST(it_can_be_destroyed_while_it_connects) {
         struct fake_postgres fake = {.answering = ANSWERS_COMPLETE};
         struct fake_server *server = start_fake(&fake);
         open_to(&subject, server, turns % 2 == 0);
-        for (int i = 0; i < turns; i++)
+        for (int i = 0; i < turns; i++) {
             uv_run(&loop, UV_RUN_NOWAIT);
+        }
         pg_link_destroy(subject.link);
         fake_server_destroy(server);
         run_for(&loop, 20);
@@ -291,8 +296,9 @@ static void loses_all(enum answering how) {
     struct fake_postgres fake = {.answering = how};
     struct fake_server *server = start_fake(&fake);
     run_script(&subject, server);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(pg_link_script(subject.link, "select", on_done, &subject), 0);
+    }
     RUN_UNTIL(&loop, 5000, subject.downs == 1);
     ck_assert_int_eq(subject.lost, 3);
     ck_assert_int_eq(subject.ok + subject.errors, 0);
@@ -357,8 +363,9 @@ START_TEST(a_pipeline_link_loses_its_jobs_when_no_answer_comes) {
     struct fake_server *server = start_fake(&fake);
     open_to(&subject, server, true);
     RUN_UNTIL(&loop, 5000, subject.ups == 1);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(pg_link_execute(subject.link, "a", 0, NULL, on_done, &subject), 0);
+    }
     ck_assert_int_eq(pg_link_script(subject.link, "not on a pipeline", on_done, &subject), -1);
     ck_assert_uint_eq(pg_link_pending(subject.link), 5);
     RUN_UNTIL(&loop, 5000, subject.downs == 1);

@@ -23,8 +23,9 @@ static bool finish_on_drain;
 static void on_drain(void *argument) {
     (void)argument;
     drains++;
-    if (finish_on_drain)
+    if (finish_on_drain) {
         process_finished(&process);
+    }
 }
 
 static void on_hurry(void *argument) {

@@ -44,8 +44,9 @@ static void on_down(void *argument) {
     struct subject *subject = argument;
     subject->downs++;
     ck_assert(!redis_link_is_up(subject->link));
-    if (subject->destroy_in_down)
+    if (subject->destroy_in_down) {
         redis_link_destroy(subject->link);
+    }
 }
 
 static void open_link(struct subject *subject, const char *url) {
@@ -74,14 +75,18 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
     subject->no_library += result == REDIS_LINK_NO_LIBRARY;
     subject->lost += result == REDIS_LINK_LOST;
     ck_assert_int_eq(reply == NULL, result == REDIS_LINK_LOST);
-    if (reply && reply->str)
+    if (reply && reply->str) {
         snprintf(subject->text, sizeof subject->text, "%s", reply->str);
-    if (subject->repeat_in_reply && result == REDIS_LINK_NO_LIBRARY)
+    }
+    if (subject->repeat_in_reply && result == REDIS_LINK_NO_LIBRARY) {
         call_accept(subject);
-    if (subject->reconnect_in_reply)
+    }
+    if (subject->reconnect_in_reply) {
         redis_link_reconnect(subject->link, "the test wants it");
-    if (subject->destroy_in_reply)
+    }
+    if (subject->destroy_in_reply) {
         redis_link_destroy(subject->link);
+    }
 }
 
 static void call(struct subject *subject, const char *first, const char *second, const char *third) {
@@ -131,10 +136,12 @@ START_TEST(a_url_is_checked_part_by_part) {
         "redis://host/x",
         "redis://host/1?a=b",
     };
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         ck_assert_msg(redis_url_check(good[i]) == NULL, "%s: %s", good[i], redis_url_check(good[i]));
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_msg(redis_url_check(bad[i]) != NULL, "%s passed", bad[i]);
+    }
     ck_assert_ptr_nonnull(strstr(redis_url_check("rediss://host"), "TLS"));
 }
 END_TEST
@@ -202,8 +209,9 @@ START_TEST(all_calls_get_one_lost_when_redis_dies_and_it_comes_back) {
     struct subject subject = {0};
     open_up(&subject, private_redis_url(redis));
     private_redis_freeze(redis); // so that nothing is answered before it dies
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 50; i++) {
         call(&subject, "INCR", "n", NULL);
+    }
     run_for(&loop, 20);
     private_redis_kill(redis);
     RUN_UNTIL(&loop, 5000, subject.downs == 1);
@@ -262,8 +270,9 @@ START_TEST(a_repeat_after_no_library_finds_the_library) {
     struct subject subject = {.repeat_in_reply = true};
     open_up(&subject, private_redis_url(redis));
     private_redis_do(redis, "FUNCTION FLUSH");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         call_accept(&subject);
+    }
     RUN_UNTIL(&loop, 5000, subject.ok + subject.errors == 3);
     ck_assert_int_eq(subject.no_library, 3);
     ck_assert_int_eq(subject.downs, 0);
@@ -334,8 +343,9 @@ END_TEST
 START_TEST(destroying_it_gives_every_call_its_lost_at_once) {
     struct subject subject = {0};
     open_up(&subject, private_redis_url(redis));
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         call(&subject, "PING", NULL, NULL);
+    }
     redis_link_destroy(subject.link);
     ck_assert_int_eq(subject.lost, 10);
     ck_assert_int_eq(subject.downs, 0);
@@ -345,8 +355,9 @@ END_TEST
 START_TEST(it_can_be_destroyed_in_a_reply) {
     struct subject subject = {.destroy_in_reply = true};
     open_up(&subject, private_redis_url(redis));
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         call(&subject, "PING", NULL, NULL);
+    }
     RUN_UNTIL(&loop, 5000, subject.ok + subject.lost == 10);
     ck_assert_int_eq(subject.ok, 1);
 }
@@ -363,8 +374,9 @@ END_TEST
 START_TEST(it_can_be_made_to_reconnect_in_a_reply) {
     struct subject subject = {.reconnect_in_reply = true};
     open_up(&subject, private_redis_url(redis));
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         call(&subject, "PING", NULL, NULL);
+    }
     RUN_UNTIL(&loop, 5000, subject.ok + subject.lost == 10);
     RUN_UNTIL(&loop, 5000, subject.ups == 2);
     ck_assert_int_eq(subject.ok, 1);
@@ -397,8 +409,9 @@ START_TEST(a_burst_larger_than_the_socket_takes_gets_through) {
     ck_assert_ptr_nonnull(value);
     memset(value, 'v', BYTES);
     open_up(&subject, private_redis_url(redis));
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         ck_assert_int_eq(redis_link_call(subject.link, on_reply, &subject, 2, argv, lengths), 0);
+    }
     RUN_UNTIL(&loop, 20000, subject.ok == COUNT);
     ck_assert_int_eq(subject.downs, 0);
     free(value);
@@ -464,8 +477,9 @@ static bool say_yes(void *argument, const char *input, size_t length, struct buf
     static const char time[] = "*1\r\n$4\r\nTIME";
     (void)argument;
     for (size_t i = 0; i < length; i++) {
-        if (input[i] != '*' || (i > 0 && input[i - 1] != '\n'))
+        if (input[i] != '*' || (i > 0 && input[i - 1] != '\n')) {
             continue;
+        }
         bool asks_time = length - i >= sizeof time - 1 && memcmp(input + i, time, sizeof time - 1) == 0;
         buf_puts(answer, asks_time ? "*2\r\n$1\r\n1\r\n$1\r\n2\r\n" : "+OK\r\n");
     }
@@ -480,8 +494,9 @@ START_TEST(the_calls_of_one_turn_leave_with_one_write) {
     snprintf(url, sizeof url, "redis://127.0.0.1:%u", (unsigned)fake_server_port(server));
     open_up(&subject, url);
     unsigned before = fake_server_reads(server);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         call(&subject, "PING", NULL, NULL);
+    }
     RUN_UNTIL(&loop, 5000, subject.ok == 100);
     ck_assert_uint_eq(fake_server_reads(server), before + 1);
     close_link(&subject);

@@ -20,8 +20,9 @@ static bool reads_back(int32_t code) {
 }
 
 START_TEST(every_code_point_is_read_as_it_was_written) {
-    for (int32_t code = 0; code <= 0x10ffff; code++)
+    for (int32_t code = 0; code <= 0x10ffff; code++) {
         ASSERT_EACH(!is_scalar(code) || reads_back(code));
+    }
 }
 END_TEST
 
