@@ -70,11 +70,11 @@ int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {
     if (date < 0) {
         return -1;
     }
-    int64_t wait_ms = (int64_t)date * 1000 - now_ms;
-    if (wait_ms < 0) {
-        return 0;
+    if (date > now_ms / 1000 + LONGEST_SECS) { // before it is multiplied: a date may be of any year
+        return LONGEST_SECS * 1000;
     }
-    return wait_ms > LONGEST_SECS * 1000 ? LONGEST_SECS * 1000 : wait_ms;
+    int64_t wait_ms = (int64_t)date * 1000 - now_ms;
+    return wait_ms < 0 ? 0 : wait_ms;
 }
 
 void outcome_clear(struct outcome *outcome) {

@@ -57,6 +57,7 @@ START_TEST(retry_after_is_read_as_an_http_date_in_all_its_forms) {
     ck_assert_int_eq(outcome_retry_after_ms("Friday, 01-Nov-24 14:00:07 GMT", NOW_MS), 7000);
     ck_assert_int_eq(outcome_retry_after_ms("Fri Nov  1 14:00:07 2024", NOW_MS), 7000);
     ck_assert_int_eq(outcome_retry_after_ms("Fri, 01 Nov 2024 13:00:00 GMT", NOW_MS), 0); // it has passed
+    ck_assert_int_eq(outcome_retry_after_ms("Fri, 01 Nov 900000004 14:00:00 GMT", NOW_MS), 366LL * 24 * 3600 * 1000);
 }
 END_TEST
 
