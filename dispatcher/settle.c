@@ -172,18 +172,6 @@ static bool has_one_for_each(const redisReply *reply, const struct round *round)
     return is;
 }
 
-static void send_round(struct round *round);
-
-// One that Redis can't settle must not hold up the others.
-static void send_one_by_one(struct settler *settler, struct lease_queue *leases) {
-    struct lease *lease;
-    while ((lease = lease_queue_take(leases))) {
-        struct round *round = round_new(settler);
-        round_add(round, lease);
-        send_round(round);
-    }
-}
-
 static void keep_all(struct round *round, const char *error) {
     struct lease *lease;
     while ((lease = lease_queue_take(&round->leases))) {
@@ -194,9 +182,16 @@ static void keep_all(struct round *round, const char *error) {
     }
 }
 
+// One that Redis can't settle doesn't hold up the others.
 static void take_verdicts(struct round *round, const redisReply *reply) {
     for (size_t i = 0; i < reply->elements; i++) {
-        take_verdict(round->settler, lease_queue_take(&round->leases), reply->element[i]->str);
+        struct lease *lease = lease_queue_take(&round->leases);
+        if (reply->element[i]->type == REDIS_REPLY_ERROR) {
+            lease_log(LOG_ERROR, "settle_failed", lease, reply->element[i]->str);
+            keep(round->settler, lease);
+        } else {
+            take_verdict(round->settler, lease, reply->element[i]->str);
+        }
     }
 }
 
@@ -206,8 +201,6 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
         take_verdicts(round, reply);
     } else if (result == REDIS_LINK_OK) {
         keep_all(round, "the reply has another shape");
-    } else if (result == REDIS_LINK_ERROR && round->count > 1) {
-        send_one_by_one(round->settler, &round->leases);
     } else {
         keep_all(round, reply ? reply->str : NULL);
     }
@@ -263,7 +256,7 @@ static void send_round(struct round *round) {
     }
 }
 
-// Takes those of the first one's partition out of the queue.
+// Takes those of the first one's partition out of the queue, MOST_IN_CALL at most.
 static struct round *gather(struct settler *settler) {
     struct round *round = round_new(settler);
     struct lease_queue others = {0};

@@ -247,9 +247,10 @@ void accept_sent(struct ingest_request *request, int sent) {
     on_sent(request->with);
 }
 
-void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call) {
+void accept_message(struct ingest_request *request, const struct message *message,
+                    const struct accept_identity *identity) {
     if (accept_is_open(request)) {
-        accept_calls_add(request->with->acceptor->calls, request, message, call);
+        accept_calls_add(request->with->acceptor->calls, request, message, identity);
     }
 }
 

@@ -36,7 +36,8 @@ void accept_answer(struct ingest_request *request, bool repeated,
                    void (*answer)(struct ingest_request *request, bool replayed));
 
 // Puts a message into its stream and answers the request when Redis has, or at once where it can't. Keeps neither
-// message nor call.
-void accept_message(struct ingest_request *request, const struct message *message, const struct accept_call *call);
+// message nor identity.
+void accept_message(struct ingest_request *request, const struct message *message,
+                    const struct accept_identity *identity);
 
 #endif

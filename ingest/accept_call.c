@@ -17,7 +17,8 @@
 enum {
     MOST_MESSAGES = 64, // in a call; others of the turn go in the next
     MOST_BYTES = 256 * 1024,
-    KEYS_EACH = 3, // of a message, and its arguments
+    KEPT_BYTES = 64 * 1024, // of a buffer's room, from call to call
+    KEYS_EACH = 3,          // of a message, and its arguments
     ARGUMENTS_EACH = 5,
     WORDS_BEFORE = 11, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 5 arguments
     MOST_WORDS = WORDS_BEFORE + MOST_MESSAGES * (KEYS_EACH + ARGUMENTS_EACH),
@@ -59,27 +60,36 @@ struct accept_calls {
 
 // ---- Replies
 
+// A verdict has two elements at least; another one is an error.
+static bool is_verdict(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2;
+}
+
 static bool has_one_for_each(const redisReply *reply, const struct round *round) {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != round->count) {
-        return false;
+    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
+    for (size_t i = 0; is && i < reply->elements; i++) {
+        is = is_verdict(reply->element[i]) || reply->element[i]->type == REDIS_REPLY_ERROR;
     }
-    for (size_t i = 0; i < reply->elements; i++) {
-        if (reply->element[i]->type != REDIS_REPLY_ARRAY || reply->element[i]->elements < 2) {
-            return false;
-        }
-    }
-    return true;
+    return is;
+}
+
+static void hand_on(const struct round *round, struct ingest_request *request, const redisReply *own) {
+    enum redis_result result = is_verdict(own) ? REDIS_LINK_OK : REDIS_LINK_ERROR;
+    round->calls->outcomes.replied(request, result, own);
 }
 
 static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
     bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
-    const redisReply *of_all = result == REDIS_LINK_OK ? NULL : reply;
     struct ingest_request *request = round->first;
     for (size_t i = 0; request != NULL; i++) {
         struct ingest_request *next = request->next_in_call;
-        if (ingest_request_reply_came(request)) {
-            round->calls->outcomes.replied(request, result, each ? reply->element[i] : of_all);
+        if (!ingest_request_reply_came(request)) {
+            // Nobody waits for the answer.
+        } else if (each) {
+            hand_on(round, request, reply->element[i]);
+        } else {
+            round->calls->outcomes.replied(request, result, result == REDIS_LINK_OK ? NULL : reply);
         }
         request = next;
     }
@@ -123,7 +133,7 @@ static void put_words(struct command *command, const struct words *words) {
     }
 }
 
-static int call(struct accept_calls *calls, const struct gathering *gathering, const struct partition_keys *keys) {
+static int send_call(struct accept_calls *calls, const struct gathering *gathering, const struct partition_keys *keys) {
     struct ingest_resources *with = calls->with;
     char key_count[NUMBER_SIZE], deadline[NUMBER_SIZE];
     snprintf(key_count, sizeof key_count, "%zu", 3 + gathering->keys.count);
@@ -145,14 +155,22 @@ static int call(struct accept_calls *calls, const struct gathering *gathering, c
     return redis_link_call(with->redis, on_reply, gathering->round, command.count, command.values, command.lengths);
 }
 
+static void clear_buf(struct buf *buf) {
+    if (buf->room > KEPT_BYTES) {
+        buf_free(buf);
+    } else {
+        buf_clear(buf);
+    }
+}
+
 static void clear(struct words *words) {
-    buf_clear(&words->bytes);
+    clear_buf(&words->bytes);
     words->count = 0;
 }
 
 static void send_round(struct accept_calls *calls, struct gathering *gathering) {
     struct round *round = gathering->round;
-    bool sent = call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
+    bool sent = send_call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
     gathering->round = NULL;
     clear(&gathering->keys);
     clear(&gathering->arguments);
@@ -192,14 +210,14 @@ static void add(struct words *words, const char *text) {
 }
 
 static void add_keys(struct words *words, const struct ingest_request *request, const struct message *message,
-                     const struct accept_call *call) {
-    if (call->remembered) {
-        add(words, call->key);
+                     const struct accept_identity *identity) {
+    if (identity->remembered) {
+        add(words, identity->key);
     } else { // every key must be in the one slot
-        buf_printf(&words->bytes, "idem:{%s}:", call->keys->tag);
+        buf_printf(&words->bytes, "idem:{%s}:", identity->keys->tag);
         end_word(words);
     }
-    buf_printf(&words->bytes, "rate:{%s}:%s", call->keys->tag, message->sender);
+    buf_printf(&words->bytes, "rate:{%s}:%s", identity->keys->tag, message->sender);
     end_word(words);
     if (request->limit == LIMIT_DEFERRED) {
         char address[LIMIT_KEY_SIZE];
@@ -209,14 +227,14 @@ static void add_keys(struct words *words, const struct ingest_request *request, 
 }
 
 static void add_arguments(struct accept_calls *calls, struct words *words, const struct ingest_request *request,
-                          const struct message *message, const struct accept_call *call) {
-    buf_clear(&calls->payload);
+                          const struct message *message, const struct accept_identity *identity) {
+    clear_buf(&calls->payload);
     message_encode(message, &calls->payload);
     add(words, request->is_send ? "accepted" : "received");
     add(words, request->message_id);
-    add_bytes(words, call->token, sizeof call->token);
+    add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
-    add(words, call->remembered ? calls->ttl_ms : "0");
+    add(words, identity->remembered ? calls->ttl_ms : "0");
 }
 
 static void open_round(struct accept_calls *calls, struct gathering *gathering, bool counts_address) {
@@ -232,8 +250,8 @@ static bool is_full(const struct gathering *gathering) {
 }
 
 void accept_calls_add(struct accept_calls *calls, struct ingest_request *request, const struct message *message,
-                      const struct accept_call *call) {
-    struct gathering *gathering = &calls->gathering[call->keys - calls->keys];
+                      const struct accept_identity *identity) {
+    struct gathering *gathering = &calls->gathering[identity->keys - calls->keys];
     bool counts_address = request->limit == LIMIT_DEFERRED;
     if (gathering->round != NULL && (is_full(gathering) || gathering->counts_address != counts_address)) {
         send_round(calls, gathering);
@@ -241,8 +259,8 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     if (gathering->round == NULL) {
         open_round(calls, gathering, counts_address);
     }
-    add_keys(&gathering->keys, request, message, call);
-    add_arguments(calls, &gathering->arguments, request, message, call);
+    add_keys(&gathering->keys, request, message, identity);
+    add_arguments(calls, &gathering->arguments, request, message, identity);
     request->next_in_call = NULL;
     *gathering->round->last = request;
     gathering->round->last = &request->next_in_call;

@@ -21,8 +21,8 @@ struct accept_calls;
 struct ingest_request;
 struct ingest_resources;
 
-// What goes to Redis besides the message.
-struct accept_call {
+// What Redis shall know a message by.
+struct accept_identity {
     const struct partition_keys *keys; // of the sender's partition
     struct uuid id;
     bool remembered; // under `key`, for IDEMPOTENCY_TTL_SECS
@@ -31,8 +31,8 @@ struct accept_call {
 };
 
 struct accept_outcomes {
-    // What became of one message. reply, valid meanwhile only, is its own part of the call's where result is
-    // REDIS_LINK_OK; NULL where it has none.
+    // What became of one message. reply, valid meanwhile only: REDIS_LINK_OK, its own verdict, an array, or NULL where
+    // the call's reply has another shape; REDIS_LINK_ERROR, its own or the whole call's.
     void (*replied)(struct ingest_request *request, enum redis_result result, const redisReply *reply);
     void (*not_sent)(struct ingest_request *request); // the link isn't up
     void (*sent)(struct ingest_resources *with);      // a call went out; its replies are to come
@@ -42,12 +42,13 @@ struct accept_outcomes {
 struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resources *with,
                                          const struct partition_keys *keys, size_t partitions,
                                          const struct accept_outcomes *outcomes);
-// Each request that waits to be sent has its outcome here. Frees itself once its handle has closed.
+// with->redis must have been destroyed before: what was not sent yet is not_sent. Frees itself once its handle has
+// closed.
 void accept_calls_destroy(struct accept_calls *calls);
 
-// Puts a message into the call of this turn. Keeps neither message nor call. The request will be replied to or
+// Puts a message into the call of this turn. Keeps neither message nor identity. The request will be replied to or
 // not_sent, unless nobody waits for it any more.
 void accept_calls_add(struct accept_calls *calls, struct ingest_request *request, const struct message *message,
-                      const struct accept_call *call);
+                      const struct accept_identity *identity);
 
 #endif

@@ -35,7 +35,8 @@ void access_read_headers(struct ingest_request *request);
 void access_read_body(struct ingest_request *request);
 // Whether it is granted; if not, it has answered.
 bool access_check(struct ingest_request *request) MUST_CHECK;
-// For an answer that goes on and on: whether the key by which it was granted still is one, with the scope that it needs.
+// For an answer that goes on and on: whether the key by which it was granted still is one, with the scope that it
+// needs.
 bool access_holds(const struct ingest_request *request) MUST_CHECK;
 
 #endif

@@ -73,20 +73,21 @@ static struct uuid make_id(const struct message *message) {
 
 // What Redis shall know the message by: the client's key, else the provider's id, else nothing.
 static void identify(struct ingest_request *request, const char *key, struct message *message, bool stamped,
-                     struct accept_call *call) {
+                     struct accept_identity *identity) {
     struct message given = *message;
     if (message->direction == MESSAGE_INBOUND && message->provider_message_id == NULL) {
         make_provider_id(message);
     }
-    call->id = make_id(message);
-    uuid_format(&call->id, request->message_id);
-    call->remembered = key != NULL || message->direction == MESSAGE_INBOUND;
-    idempotency_token(&call->id, key != NULL ? &given : NULL, stamped, call->token);
+    identity->id = make_id(message);
+    uuid_format(&identity->id, request->message_id);
+    identity->remembered = key != NULL || message->direction == MESSAGE_INBOUND;
+    idempotency_token(&identity->id, key != NULL ? &given : NULL, stamped, identity->token);
     if (key != NULL) {
-        idempotency_key_of_client(call->keys->tag, request->match.route->pattern, message->sender, key, call->key);
-    } else if (call->remembered) {
-        idempotency_key_of_provider(call->keys->tag, message_provider(message->type), message->provider_message_id,
-                                    call->key);
+        idempotency_key_of_client(identity->keys->tag, request->match.route->pattern, message->sender, key,
+                                  identity->key);
+    } else if (identity->remembered) {
+        idempotency_key_of_provider(identity->keys->tag, message_provider(message->type), message->provider_message_id,
+                                    identity->key);
     }
 }
 
@@ -111,12 +112,12 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
     message.traceparent = copy_traceparent(request);
     request->is_send = message.direction == MESSAGE_OUTBOUND;
 
-    struct accept_call call = {.keys = acceptor_keys(request->with->acceptor, &message)};
-    identify(request, key, &message, stamped, &call);
+    struct accept_identity identity = {.keys = acceptor_keys(request->with->acceptor, &message)};
+    identify(request, key, &message, stamped, &identity);
     if (kind == PAYLOAD_MOCK_INBOUND) {
         ingest_request_log_mock(request, "mock_inbound");
     }
-    accept_message(request, &message, &call);
+    accept_message(request, &message, &identity);
     message_free(&message);
 }
 

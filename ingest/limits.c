@@ -162,6 +162,7 @@ static void expect(struct ingest_request *request, enum limit_state state, int64
 static void ask(struct ingest_request *request, const char *kind, int64_t limit) {
     struct limiter *limiter = request->with->limiter;
     struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
+    request->next_in_call = NULL;
     *batch->last = request;
     batch->last = &request->next_in_call;
     batch->count++;

@@ -5,7 +5,8 @@
 --
 -- The idea: an outbound message is one token. It is one entry of `outbound`, or one field of `parked`, never both and
 -- never neither, until its last outcome is in `events`. Each function moves the token whole: it checks first, writes
--- then, and deletes last, because an error inside a function keeps what was already written.
+-- then, and deletes last, because an error inside a function keeps what was already written. Where a call is about many
+-- messages, an error is one message's own, and the others go on.
 --
 -- All keys of a call share one hash tag, `{provider:partition}`, so that a Redis Cluster can run it; accept takes the
 -- address's counter along only where Redis is no cluster. Time is Redis's.
@@ -38,6 +39,13 @@ end
 -- Integers as Redis wants them: Lua 5.1 would write 1e+15 for a large one.
 local function int(number)
   return string.format('%d', number)
+end
+
+-- The result of f for one message of many; an error is that message's reply. What was written before it stays written.
+local function for_one(f, ...)
+  local done, result = pcall(f, ...)
+  if done then return result end
+  return { err = 'ERR script: ' .. (type(result) == 'table' and result.err or tostring(result)) }
 end
 
 -- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
@@ -80,8 +88,8 @@ local function spend(w, count)
   w.this, w.free, w.spent = w.this + count, w.free - count, w.spent + count
 end
 
-local function keep(spent)
-  for _, w in pairs(spent) do
+local function keep(found)
+  for _, w in pairs(found) do
     if w.spent > 0 and w.this == w.spent then
       redis.call('SET', w.key, int(w.spent), 'PX', int(2 * w.width))
     elseif w.spent > 0 then
@@ -135,32 +143,33 @@ end
 
 -- accept: messages, each a send into both streams, or a webhook into `events`; each for itself, in their order. What they
 -- have in common is asked once.
--- KEYS outbound, events, parked; for each message: idempotency, rate prefix, and, where the address is counted here,
---      its rate prefix
+-- KEYS outbound, events, parked; for each message: idempotency, the sender's rate prefix, and, where addresses are counted
+--      here, the address's
 -- ARGV 1 cap   2 deadline, ms since 1970   3 window ms   4 the senders' limit (0: none)
 --      5 the addresses' (0: counted already, by `limit`, for in a cluster they lie elsewhere);
 --      for each message: kind (accepted | received), id, token: the id's 16 bytes and the digest's 16, payload,
 --      idempotency TTL ms (0: no key)
 -- → for each message: {OK, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
 --   | {ADDRESS, retry s} (over its limit; nothing else was looked at) | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
+--   | an error
 local function accept(keys, args)
   local outbound, events, parked = keys[1], keys[2], keys[3]
   local width, sender_limit, address_limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
-  local now, per_message, limits, replies = now_ms(), address_limit > 0 and 3 or 2, {}, {}
+  local now, keys_each, limits, replies = now_ms(), address_limit > 0 and 3 or 2, {}, {}
   local count = (#args - 5) / 5
   for i = 0, count - 1 do
-    local k = 3 + per_message * i
-    if sender_limit > 0 and args[6 + 5 * i] == 'accepted' then limits[keys[k + 2]] = sender_limit end
-    if address_limit > 0 then limits[keys[k + 3]] = address_limit end
+    local k, a = 4 + keys_each * i, 6 + 5 * i
+    if sender_limit > 0 and args[a] == 'accepted' then limits[keys[k + 1]] = sender_limit end
+    if address_limit > 0 then limits[keys[k + 2]] = address_limit end
   end
   local found = windows(now, width, limits)
   local t = { outbound = outbound, events = events, at = int(now), late = now > tonumber(args[2]), cap = tonumber(args[1]),
     recorded = redis.call('XLEN', events), waiting = redis.call('XLEN', outbound) + redis.call('HLEN', parked) }
   for i = 0, count - 1 do
-    local k, a = 3 + per_message * i, 5 + 5 * i
-    local w = args[a + 1] == 'accepted' and found[keys[k + 2]] or nil
-    local address = address_limit > 0 and found[keys[k + 3]] or nil
-    replies[i + 1] = accept_one(t, w, address, keys[k + 1], args[a + 1], args[a + 2], args[a + 3], args[a + 4], args[a + 5])
+    local k, a = 4 + keys_each * i, 6 + 5 * i
+    local w = args[a] == 'accepted' and found[keys[k + 1]] or nil
+    local address = address_limit > 0 and found[keys[k + 2]] or nil
+    replies[i + 1] = for_one(accept_one, t, w, address, keys[k], unpack(args, a, a + 4))
   end
   keep(found)
   return replies
@@ -225,12 +234,13 @@ end
 -- ARGV 1 me; for each: entry, delivery count, id, gen, call, verdict (sent | failed | retry), delay ms,
 --      free (1: spends no attempt), payload of the outcome
 -- → for each: OK | LATE (a success of an entry that was no longer mine: recorded all the same) | LOST (nothing written)
+--   | an error (its entry is still there)
 local function settle(keys, args)
   local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], group = 'dispatchers', me = args[1],
     now = now_ms(), gone = {}, ended = {} }
   local verdicts = {}
   for first = 2, #args, 9 do
-    verdicts[#verdicts + 1] = settle_one(t, unpack(args, first, first + 8))
+    verdicts[#verdicts + 1] = for_one(settle_one, t, unpack(args, first, first + 8))
   end
   if t.ended[1] then
     redis.pcall('XACK', t.outbound, t.group, unpack(t.ended))

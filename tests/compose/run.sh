@@ -96,6 +96,7 @@ waits_for_ingest() { under_load at-once restart_all_ingests && answered_only at-
 breaks_only_connections() { restart_under_load proxy && answered_only proxy 202 000; }
 ingests_are_ready() {
   local container
+  has_containers ingest 2 || return 1
   for container in $(containers ingest); do
     docker exec "$container" bin/healthcheck.sh http 8080 /readyz || return 1
   done

@@ -10,12 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shared/buf.h"
 #include "shared/mem.h"
 #include "tests/support/client.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
 #include "tests/support/port.h"
 #include "tests/support/reply.h"
+#include "tests/support/sockets.h"
 #include "tests/support/stack.h"
 
 #define RETRY_MS 2000 // api.md: 503 within two seconds
@@ -435,6 +437,60 @@ START_TEST(a_lost_function_library_is_loaded_again) {
 }
 END_TEST
 
+static void say_send(int fd, unsigned sender) {
+    char from[24];
+    snprintf(from, sizeof from, "+1555%07u", sender);
+    char *body = payload_sms(from, THEIRS, "together");
+    char *text = xasprintf("POST " PATH_SMS " HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                           "Content-Length: %zu\r\n\r\n%s",
+                           strlen(body), body);
+    ck_assert(socket_say(fd, text, strlen(text)));
+    free(text);
+    free(body);
+}
+
+static bool heard_202(int fd, struct buf *got) {
+    return socket_hear(fd, got) && got->length > 0 && strncmp(got->data, "HTTP/1.1 202", 12) == 0;
+}
+
+// More than one call takes: all are there when the process goes on, and Redis has lost the library meanwhile.
+START_TEST(what_comes_in_together_is_accepted_together) {
+    enum { SENDS = 150 };
+    static int sockets[SENDS];
+    static struct buf answers[SENDS];
+    int64_t before = waiting_sends();
+    stack_start_with(stack, "ingest-3",
+                     (const char *const[]){"INGEST_THREADS=1", "API_RATE_LIMIT_PER_IP_PER_MIN=100000", NULL});
+    stack_signal(stack, "ingest-3", SIGSTOP);
+    freeReplyObject(stack_redis(stack, "FUNCTION FLUSH"));
+    for (unsigned i = 0; i < SENDS; i++) {
+        sockets[i] = socket_open(stack_port(stack, "ingest-3"), NULL);
+        say_send(sockets[i], 7700000 + i);
+    }
+    stack_signal(stack, "ingest-3", SIGCONT);
+    for (unsigned i = 0; i < SENDS; i++) {
+        WAIT_FOR(5000, heard_202(sockets[i], &answers[i]));
+        close(sockets[i]);
+        buf_free(&answers[i]);
+    }
+    ck_assert_int_eq(waiting_sends() - before, SENDS);
+    stack_stop(stack, "ingest-3");
+}
+END_TEST
+
+START_TEST(a_send_that_too_few_replicas_have_is_503_and_says_that_its_fate_is_unknown) {
+    stack_start_with(stack, "ingest-3", (const char *const[]){"REDIS_WAIT_REPLICAS=1", NULL});
+    int64_t before = waiting_sends();
+    struct answer *answer =
+        send_under_key(stack, "ingest-3", PATH_SMS, "replicas", payload_sms("+15557800000", THEIRS, "to two"));
+    ck_assert_int_eq(answer->status, 503);
+    ck_assert_msg(cJSON_IsTrue(answer_at(answer, "details.ambiguous")), "%s", answer->body);
+    answer_free(answer);
+    ck_assert_int_eq(waiting_sends() - before, 1);
+    stack_stop(stack, "ingest-3");
+}
+END_TEST
+
 START_TEST(a_drain_finishes_what_is_under_way) {
     stack_start(stack, "ingest-6");
     struct load *load = load_start(&(struct load_options){
@@ -542,6 +598,8 @@ Suite *suite_ingest(void) {
     tcase_add_test(tests, a_full_backlog_is_503_with_retry_after_and_empties_into_202);
     tcase_add_test(tests, while_postgres_is_away_sends_are_202_reads_503_and_all_arrives_afterwards);
     tcase_add_test(tests, a_lost_function_library_is_loaded_again);
+    tcase_add_test(tests, what_comes_in_together_is_accepted_together);
+    tcase_add_test(tests, a_send_that_too_few_replicas_have_is_503_and_says_that_its_fate_is_unknown);
     tcase_add_test(tests, a_drain_finishes_what_is_under_way);
     tcase_add_test(tests, what_connects_as_an_ingest_starts_waits_until_it_can_be_served);
     tcase_add_test(tests, a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed);

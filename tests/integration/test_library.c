@@ -339,6 +339,20 @@ START_TEST(a_repeat_in_the_call_of_the_first_is_a_repeat) {
 }
 END_TEST
 
+START_TEST(what_cannot_be_accepted_is_an_error_of_its_own) {
+    freeReplyObject(stack_redis(stack, "LPUSH idem:{t:0}:k thing"));
+    const struct sending sends[] = {{.limit = 5}, {.ttl_ms = 60000}, {0}};
+    redisReply *reply = accept_all(sends, 3);
+    ck_assert_str_eq(reply_text(reply->element[0], 0), "OK");
+    ck_assert_int_eq(reply->element[1]->type, REDIS_REPLY_ERROR);
+    ck_assert_str_eq(reply_text(reply->element[2], 0), "OK");
+    ck_assert_int_eq(reply_int(reply->element[2], 1), 3);
+    freeReplyObject(reply);
+    assert_lengths(2, 2);
+    assert_verdicts(&(struct sending){.limit = 2}, 1, "LIMITED");
+}
+END_TEST
+
 START_TEST(a_backlog_fills_up_within_a_call) {
     freeReplyObject(stack_redis(stack, "HSET parked:{t:0} some thing"));
     const struct sending sends[] = {{.cap = 3}, {0}, {0}, {.kind = "received"}, {.kind = "received"}};
@@ -382,6 +396,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, a_call_that_comes_after_its_deadline_does_nothing);
     tcase_add_test(tests, messages_of_one_call_are_counted_one_by_one);
     tcase_add_test(tests, a_repeat_in_the_call_of_the_first_is_a_repeat);
+    tcase_add_test(tests, what_cannot_be_accepted_is_an_error_of_its_own);
     tcase_add_test(tests, a_backlog_fills_up_within_a_call);
     tcase_add_test(tests, two_versions_of_the_library_live_side_by_side);
     suite_add_tcase(suite, tests);

@@ -188,7 +188,7 @@ static void renew(void) {
 
 // ---- What ingest runs
 
-// Parameters that a statement's types alone don't give.
+// Parameters that a statement's types alone don't give; a file may be here several times.
 static const struct {
     const char *file;
     const char *values[8];
@@ -201,6 +201,10 @@ static const struct {
     {"dead_letters_of_provider.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "sms-mms"}},
     {"dead_letters_of_provider_and_class.sql",
      {"infinity", "9223372036854775807", "-infinity", "51", "0", "sms-mms", "rejected"}},
+    {"dead_letters_open.sql", {NULL, NULL, "infinity"}},
+    {"dead_letters_open.sql", {"email", NULL, "infinity"}},
+    {"dead_letters_open.sql", {NULL, "timeout", "infinity"}},
+    {"dead_letters_open.sql", {"email", "timeout", "infinity"}},
     {"messages_of_conversation.sql", {"1", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0"}},
 };
 
@@ -223,18 +227,12 @@ static const char *value_of_type(Oid type) {
     }
 }
 
-// A value for each parameter of the prepared statement; returns how many.
-static int choose_values(const char *file, const char *values[8]) {
+static int choose_by_type(const char *file, const char *values[8]) {
     PGresult *described = PQdescribePrepared(connection, file);
     int count = PQnparams(described);
     ck_assert_int_le(count, 8);
     for (int i = 0; i < count; i++) {
         values[i] = value_of_type(PQparamtype(described, i));
-    }
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(known[i].file, file) == 0) {
-            memcpy(values, known[i].values, sizeof known[i].values);
-        }
     }
     PQclear(described);
     return count;
@@ -250,6 +248,18 @@ static void check_planned_once(const char *file) {
     PQclear(rows);
 }
 
+static void execute(const char *file, int count, const char *const values[8]) {
+    for (int i = 0; i < EXECUTIONS; i++) {
+        run("BEGIN");
+        PGresult *result = PQexecPrepared(connection, file, count, values, NULL, NULL, 0);
+        ExecStatusType status = PQresultStatus(result);
+        ck_assert_msg(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK, "%s: %s", file,
+                      PQerrorMessage(connection));
+        PQclear(result);
+        run("ROLLBACK");
+    }
+}
+
 static void check_statement(const char *path) {
     const char *file = strrchr(path, '/') + 1, *values[8] = {NULL};
     if (strcmp(file, "session.sql") == 0) {
@@ -259,16 +269,17 @@ static void check_statement(const char *path) {
     PGresult *prepared = PQprepare(connection, file, sql, 0, NULL);
     ck_assert_msg(PQresultStatus(prepared) == PGRES_COMMAND_OK, "%s: %s", file, PQerrorMessage(connection));
     PQclear(prepared);
-    int count = choose_values(file, values);
+    int count = choose_by_type(file, values);
+    bool is_known = false;
     look_at(file, PAGE_ROWS);
-    for (int i = 0; i < EXECUTIONS; i++) {
-        run("BEGIN");
-        PGresult *result = PQexecPrepared(connection, file, count, values, NULL, NULL, 0);
-        ExecStatusType status = PQresultStatus(result);
-        ck_assert_msg(status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK, "%s: %s", file,
-                      PQerrorMessage(connection));
-        PQclear(result);
-        run("ROLLBACK");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].file, file) == 0) {
+            execute(file, count, known[i].values);
+            is_known = true;
+        }
+    }
+    if (!is_known) {
+        execute(file, count, values);
     }
     look_away();
     check_planned_once(file);

@@ -172,6 +172,28 @@ START_TEST(what_one_call_settles_is_judged_one_by_one) {
 }
 END_TEST
 
+START_TEST(what_cannot_be_settled_is_an_error_of_its_own) {
+    add("1-1", "a");
+    add("1-2", "b");
+    add("1-3", "c");
+    read_all("me");
+    freeReplyObject(stack_redis(stack, "SET parked:{sms-mms:0} text"));
+    redisReply *reply =
+        stack_redis(stack,
+                    "FCALL %s 4 " STREAMS " me 1-1 1 a 0 1 sent 0 0 {} 1-2 1 b 0 1 retry 0 0 {} 1-3 1 c 0 1 "
+                    "failed 0 0 {}",
+                    library_function(LIBRARY_SETTLE));
+    ck_assert_str_eq(reply_text(reply, 0), "OK");
+    ck_assert_msg(strncmp(reply_text(reply, 1), "ERR script: WRONGTYPE", 21) == 0, "%s", reply_text(reply, 1));
+    ck_assert_str_eq(reply_text(reply, 2), "OK");
+    freeReplyObject(reply);
+    freeReplyObject(stack_redis(stack, "DEL parked:{sms-mms:0}"));
+    assert_state(1, 1, 0, 3);
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "b", "retry", 60000, 0);
+    assert_state(0, 0, 1, 4);
+}
+END_TEST
+
 START_TEST(an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call) {
     add("1-1", "a");
     read_all("me");
@@ -524,6 +546,7 @@ Suite *suite_token(void) {
     tcase_add_test(tests, a_late_success_is_recorded_and_ends_the_token_wherever_it_is);
     tcase_add_test(tests, a_late_success_leaves_an_entry_alone_that_is_another_message_by_now);
     tcase_add_test(tests, what_one_call_settles_is_judged_one_by_one);
+    tcase_add_test(tests, what_cannot_be_settled_is_an_error_of_its_own);
     tcase_add_test(tests, an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call);
     tcase_add_test(tests, a_settle_goes_through_though_the_group_is_gone);
     tcase_add_test(tests, only_what_is_due_leaves_the_park_and_the_next_time_is_told);
