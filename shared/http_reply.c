@@ -58,8 +58,9 @@ static void send_past_daemon(struct http_request *request, unsigned status, cons
     buf_append(&text, body, length);
     if (info && send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
         shutdown(info->connect_fd, SHUT_WR);
-        for (int i = 0; i < 64 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0; i++) {
-            continue;
+        int left = 64; // times: the body may be long
+        while (left > 0 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {
+            left--;
         }
     }
     buf_free(&text);
