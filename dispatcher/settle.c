@@ -139,21 +139,13 @@ static void log_settlement(const struct lease *lease, const char *what) {
     }
 }
 
-static void keep(struct settler *settler, struct lease *lease) {
+// error: what Redis said; NULL where it said nothing.
+static void keep(struct settler *settler, struct lease *lease, const char *error) {
+    if (error) {
+        lease_log(LOG_ERROR, "settle_failed", lease, error);
+    }
     lease->state = LEASE_FINISHED;
     lease_queue_put(&settler->unsettled, lease);
-}
-
-static struct round *round_new(struct settler *settler) {
-    struct round *round = xcalloc(1, sizeof *round);
-    round->settler = settler;
-    return round;
-}
-
-static void round_add(struct round *round, struct lease *lease) {
-    lease->state = LEASE_SETTLING;
-    lease_queue_put(&round->leases, lease);
-    round->count++;
 }
 
 static void take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
@@ -175,10 +167,7 @@ static bool has_one_for_each(const redisReply *reply, const struct round *round)
 static void keep_all(struct round *round, const char *error) {
     struct lease *lease;
     while ((lease = lease_queue_take(&round->leases))) {
-        if (error) {
-            lease_log(LOG_ERROR, "settle_failed", lease, error);
-        }
-        keep(round->settler, lease);
+        keep(round->settler, lease, error);
     }
 }
 
@@ -187,8 +176,7 @@ static void take_verdicts(struct round *round, const redisReply *reply) {
     for (size_t i = 0; i < reply->elements; i++) {
         struct lease *lease = lease_queue_take(&round->leases);
         if (reply->element[i]->type == REDIS_REPLY_ERROR) {
-            lease_log(LOG_ERROR, "settle_failed", lease, reply->element[i]->str);
-            keep(round->settler, lease);
+            keep(round->settler, lease, reply->element[i]->str);
         } else {
             take_verdict(round->settler, lease, reply->element[i]->str);
         }
@@ -258,13 +246,16 @@ static void send_round(struct round *round) {
 
 // Takes those of the first one's partition out of the queue, MOST_IN_CALL at most.
 static struct round *gather(struct settler *settler) {
-    struct round *round = round_new(settler);
+    struct round *round = xcalloc(1, sizeof *round);
     struct lease_queue others = {0};
     const struct lane *lane = settler->finished.first->lane;
     struct lease *lease;
+    round->settler = settler;
     while ((lease = lease_queue_take(&settler->finished))) {
         if (lease->lane == lane && round->count < MOST_IN_CALL) {
-            round_add(round, lease);
+            lease->state = LEASE_SETTLING;
+            lease_queue_put(&round->leases, lease);
+            round->count++;
         } else {
             lease_queue_put(&others, lease);
         }

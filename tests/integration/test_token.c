@@ -147,17 +147,22 @@ START_TEST(a_late_success_leaves_an_entry_alone_that_is_another_message_by_now) 
 }
 END_TEST
 
-// The verdicts of a call that settles several, `arguments` being all of them.
-static void assert_settled_together(const char *arguments, const char *verdicts) {
+// One call that settles several, `arguments` being all of them.
+static redisReply *settle_together(const char *arguments) {
     char *format = xasprintf("FCALL %%s 4 " STREAMS " me %s", arguments);
     redisReply *reply = stack_redis(stack, format, library_function(LIBRARY_SETTLE));
+    free(format);
+    return reply;
+}
+
+static void assert_settled_together(const char *arguments, const char *verdicts) {
+    redisReply *reply = settle_together(arguments);
     char got[64] = "";
     for (size_t i = 0; i < reply_count(reply); i++) {
         snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", i > 0 ? " " : "", reply_text(reply, i));
     }
     ck_assert_str_eq(got, verdicts);
     freeReplyObject(reply);
-    free(format);
 }
 
 START_TEST(what_one_call_settles_is_judged_one_by_one) {
@@ -178,11 +183,7 @@ START_TEST(what_cannot_be_settled_is_an_error_of_its_own) {
     add("1-3", "c");
     read_all("me");
     freeReplyObject(stack_redis(stack, "SET parked:{sms-mms:0} text"));
-    redisReply *reply =
-        stack_redis(stack,
-                    "FCALL %s 4 " STREAMS " me 1-1 1 a 0 1 sent 0 0 {} 1-2 1 b 0 1 retry 0 0 {} 1-3 1 c 0 1 "
-                    "failed 0 0 {}",
-                    library_function(LIBRARY_SETTLE));
+    redisReply *reply = settle_together("1-1 1 a 0 1 sent 0 0 {} 1-2 1 b 0 1 retry 0 0 {} 1-3 1 c 0 1 failed 0 0 {}");
     ck_assert_str_eq(reply_text(reply, 0), "OK");
     ck_assert_msg(strncmp(reply_text(reply, 1), "ERR script: WRONGTYPE", 21) == 0, "%s", reply_text(reply, 1));
     ck_assert_str_eq(reply_text(reply, 2), "OK");
