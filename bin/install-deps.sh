@@ -7,12 +7,13 @@ usage() {
 Usage: bin/install-deps.sh [--check] GROUP…
 
 Installs what is missing of the groups' packages on Debian and Ubuntu, and says what; as an ordinary user it asks sudo.
-Elsewhere it names what is missing. The packages' own services (Redis, Postgres, Prometheus, Docker) are neither started nor
-switched on, and services that were there before are left alone.
+Elsewhere it names what is missing. The packages' own services (Redis, Postgres, PgBouncer, Prometheus, Docker) are neither
+started nor switched on, and services that were there before are left alone.
 
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
-  test       Check, for `make test`     ci         what .ci/run needs besides
+  test       Check and PgBouncer, for   ci         what .ci/run needs besides
+             `make test`
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
   compose    Docker, docker-compose     bench      wrk, for `make bench`
   fuzz       clang with libFuzzer, for `make fuzz`
@@ -45,6 +46,7 @@ redis    redis-server          command redis-server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
+test     pgbouncer             command pgbouncer
 monitoring prometheus          command promtool
 browser  chromium              command chromium
 browser  chromium-driver       command chromedriver
@@ -147,6 +149,7 @@ install_missing() {
   allow_services
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
+  case " ${missing[*]} " in *' pgbouncer '*) services=${services:+$services | }'pgbouncer*' ;; esac
   case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
   case " ${missing[*]} " in *' docker.io '*) services=${services:+$services | }'docker*' ;; esac
   if [[ $services == *docker* ]] && ! command -v containerd >/dev/null; then services+=' | containerd*'; fi
@@ -158,6 +161,7 @@ install_missing() {
     die "apt-get could not install: ${missing[*]}"
   fi
   case $services in *redis*) keep_off redis-server ;; esac
+  case $services in *pgbouncer*) keep_off pgbouncer ;; esac
   case $services in *prometheus*) keep_off prometheus ;; esac
   case $services in *docker*) keep_off docker ;; esac
   case $services in *containerd*) keep_off containerd ;; esac

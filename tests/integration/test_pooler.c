@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// A pooler between the programs and Postgres: promise 14, whatever session a statement reaches.
+
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "tests/support/load.h"
+#include "tests/support/port.h"
+#include "tests/support/private_pooler.h"
+#include "tests/support/private_postgres.h"
+#include "tests/support/stack.h"
+
+static const char *const session_mode[] = {"pool_mode = session", NULL};
+
+static struct stack *stack;
+static struct child *pooler;
+static uint16_t pooler_port;
+static char *pooler_url;
+static unsigned next_sender = 3000; // each load has senders of its own
+
+static void start(void) {
+    stack = stack_create("pooler", NULL);
+    stack_start(stack, "postgres");
+    pooler_port = free_port();
+    pooler = pooler_start(stack_folder(stack), pooler_port, stack_port(stack, "postgres"), session_mode);
+    char *url = postgres_url(pooler_port);
+    pooler_url = xasprintf("DATABASE_URL=%s", url);
+    free(url);
+    const char *const behind[] = {pooler_url, NULL};
+    stack_start_with(stack, "ingest-1", behind);
+}
+
+static void end(void) {
+    child_destroy(pooler);
+    stack_destroy(stack);
+    free(pooler_url);
+}
+
+static void launch(const char *name) {
+    const char *const behind[] = {pooler_url, NULL};
+    stack_launch(stack, name, behind);
+}
+
+static struct load *begin_load(unsigned count) {
+    next_sender += 100;
+    return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                             .threads = 4,
+                                             .count = count,
+                                             .senders = 20,
+                                             .first = next_sender,
+                                             .pause_ms = 2});
+}
+
+static int64_t stored(void) {
+    return stack_sql(stack, "SELECT count(*) FROM messages WHERE from_address BETWEEN '+1555%07u' AND '+1555%07u'",
+                     next_sender, next_sender + 99);
+}
+
+static bool answers(const char *id) {
+    char *path = xasprintf("/api/messages/%s", id);
+    long status = stack_status(stack, "ingest-1", "GET", path, NULL);
+    free(path);
+    return status == 200;
+}
+
+// What was accepted is in the tables, each once, and can be read.
+static void assert_all_stored(const struct load_result *result) {
+    ck_assert_uint_gt(result->accepted, 0);
+    WAIT_FOR(15000, stored() == result->accepted);
+    WAIT_FOR(15000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    for (unsigned i = 0; i < result->accepted; i += 7) {
+        ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM deliveries WHERE message_id = '%s'", result->ids[i]),
+                         1);
+        ck_assert(answers(result->ids[i]));
+    }
+    ck_assert_int_eq(stored(), result->accepted);
+}
+
+START_TEST(in_session_mode_two_persisters_and_the_reads_work_through_it) {
+    launch("persister-1");
+    launch("persister-2");
+    struct load *load = begin_load(400);
+    while (load_accepted(load) < 300) {
+        ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/api/conversations", NULL), 200);
+    }
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, 400);
+    assert_all_stored(result);
+    load_result_free(result);
+    ck_assert_int_ge(pooler_clients(pooler_port, "persister-"), 2);
+    stack_stop(stack, "persister-1");
+    stack_stop(stack, "persister-2");
+}
+END_TEST
+
+START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
+    stack_finish(stack);
+}
+END_TEST
+
+Suite *suite_pooler(void);
+
+Suite *suite_pooler(void) {
+    Suite *suite = suite_create("pooler");
+    TCase *tests = tcase_create("pooler");
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_test(tests, in_session_mode_two_persisters_and_the_reads_work_through_it);
+    tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
