@@ -215,6 +215,11 @@ test-crowd: build tests ## Thousands of messages to a provider that fails in eve
 test-failing: build tests ## Memory and sockets that fail at each call of a message's way (make test: at every eighth)
 	@BUILD_DIR=$(BUILD) FAILING_STEP=1 $(BUILD)/tests/integration failing
 
+.PHONY: test-upgrade
+test-upgrade: build ## From the older release 50b4a1b to this one, in place and rolling, under load: nothing lost, nothing doubled
+	@bin/install-deps.sh run redis postgres test
+	@BUILD_DIR=$(BUILD) bash tests/upgrade/run.sh
+
 .PHONY: fuzz
 TIME ?= 60
 fuzz: ## Fuzz every parser, then the whole HTTP face, with sanitizers: TIME=60 seconds each, FUZZ_SEED=n for the latter

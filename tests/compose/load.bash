@@ -27,10 +27,12 @@ send_once() {
 
 is_over() { [[ $2 == 202* ]] || ! has_keys "$1"; } # CLIENT ANSWER
 
+# Where there is a file `ports`, a client sends to one of those that it lists, another each time.
 client() { # NUMBER OF THE CLIENT
-  local number=0 phase answer=202
+  local number=0 phase answer=202 PORT=$PORT
   until [ -e "$folder/load-ends" ] && is_over "$1" "$answer"; do
     phase=$(<"$folder/phase")
+    if [ -e "$folder/ports" ]; then PORT=$(shuf -n 1 -- "$folder/ports"); fi
     answer=$(send_once "load-$1-$number" "$1" "$number")
     printf '%s load-%s-%s %s\n' "$phase" "$1" "$number" "$answer" >>"$folder/ledger.$1"
     if is_over "$1" "$answer"; then number=$((number + 1)); fi
@@ -38,11 +40,13 @@ client() { # NUMBER OF THE CLIENT
   done
 }
 
-# set_phase NAME: whole or not at all, for the clients read it all the time.
-set_phase() {
-  echo "$1" >"$folder/phase.new"
-  mv -- "$folder/phase.new" "$folder/phase"
+# set_words FILE WORD…: a line each, whole or not at all, for the clients read it all the time.
+set_words() {
+  printf '%s\n' "${@:2}" >"$folder/$1.new"
+  mv -- "$folder/$1.new" "$folder/$1"
 }
+set_phase() { set_words phase "$1"; }
+set_ports() { set_words ports "$@"; }
 
 start_load() {
   local n
@@ -93,3 +97,18 @@ answered_only() {
     case " $* " in *" ${status%%:*} "*) ;; *) statuses "$phase" && return 1 ;; esac
   done
 }
+
+# --- The ledger against the database (`sql` is the test's psql): `kept` is what clients were promised.
+
+promised() { awk '$3 == 202 { print $4 "\t" $2 }' "$folder"/ledger.* | sort -u; }
+ledger_count() { # SQL
+  { printf 'CREATE TEMPORARY TABLE kept (id uuid, body text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
+}
+is_zero() { # SQL
+  local n
+  n=$(ledger_count "$1")
+  [ "$n" = 0 ] || { echo "$n" && return 1; }
+}
+loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.body'; }
+stores_nothing_twice() { is_zero "SELECT count(*) - count(DISTINCT body) FROM messages WHERE body LIKE 'load-%'"; }
+sends_all() { is_zero "SELECT count(*) FROM kept LEFT JOIN deliveries d ON d.message_id = kept.id WHERE d.status IS DISTINCT FROM 'sent'"; }

@@ -112,20 +112,7 @@ backlog() { redis EVAL "local n = 0
   return n" 0; }
 is_drained() { [ "$(backlog)" = 0 ]; }
 
-# The ledger against the database: `kept` is what clients were promised.
-promised() { awk '$3 == 202 { print $4 "\t" $2 }' "$folder"/ledger.* | sort -u; }
-ledger_count() { # SQL
-  { printf 'CREATE TEMPORARY TABLE kept (id uuid, body text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
-}
-is_zero() { # SQL
-  local n
-  n=$(ledger_count "$1")
-  [ "$n" = 0 ] || { echo "$n" && return 1; }
-}
 drains() { wait_for 120 is_drained || { echo "$(backlog) are left" && return 1; }; }
-loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.body'; }
-stores_nothing_twice() { is_zero "SELECT count(*) - count(DISTINCT body) FROM messages WHERE body LIKE 'load-%'"; }
-sends_all() { is_zero "SELECT count(*) FROM kept LEFT JOIN deliveries d ON d.message_id = kept.id WHERE d.status IS DISTINCT FROM 'sent'"; }
 keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELECT count(*) FROM messages)'; }
 
 # --- A container that is killed and made anew
