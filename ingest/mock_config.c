@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/mock_config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/address.h"
 #include "shared/json.h"
 
 #define MAX_SEED INT64_C(9007199254740991) // 2^53 - 1
 #define MINUTE_MS 60000
 #define DAY_SECS 86400
-#define PREFIX_SIZE 32 // "providers.sms-mms."
+#define MOST_SENDERS 100 // that are refused
+#define PREFIX_SIZE 32   // "providers.sms-mms."
 
 static const struct {
     const char *name;
@@ -25,6 +28,8 @@ static const struct {
     [MOCK_SEED] = {"seed", MAX_SEED, false, MOCK_NO_SEED, "must be null or an integer from 0 to 9007199254740991"},
     [MOCK_LATENCY_MS] = {"latency_ms", MINUTE_MS, false, 0, "must be an integer from 0 to 60000"},
     [MOCK_RETRY_AFTER_SECS] = {"retry_after_secs", DAY_SECS, false, 1, "must be an integer from 0 to 86400"},
+    [MOCK_REFUSED_SENDERS] = {"refused_senders", 0, false, 0,
+                              "must be an array of at most 100 strings, each of 1 to 320 bytes"},
 };
 
 static int refuse(struct mock_config_error *error, const char *prefix, const char *field, const char *reason) {
@@ -33,9 +38,51 @@ static int refuse(struct mock_config_error *error, const char *prefix, const cha
     return -1;
 }
 
+static bool is_list_of_senders(const cJSON *array) {
+    const cJSON *sender;
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) > MOST_SENDERS) {
+        return false;
+    }
+    cJSON_ArrayForEach(sender, array) {
+        if (!cJSON_IsString(sender) || sender->valuestring[0] == '\0' ||
+            strlen(sender->valuestring) > ADDRESS_MAX_BYTES) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Takes a copy of a list that is in order.
+static void set_senders(struct mock_values *out, const cJSON *array) {
+    struct buf json = {0};
+    const cJSON *sender;
+    buf_putc(&json, '[');
+    cJSON_ArrayForEach(sender, array) {
+        buf_puts(&json, sender == array->child ? "" : ",");
+        json_write_string(&json, sender->valuestring);
+    }
+    buf_putc(&json, ']');
+    free(out->refused_senders);
+    out->refused_senders = json.data;
+    out->is_set[MOCK_REFUSED_SENDERS] = true;
+}
+
+static int parse_senders(const cJSON *object, const char *prefix, struct mock_values *out,
+                         struct mock_config_error *error) {
+    const cJSON *array = json_member(object, fields[MOCK_REFUSED_SENDERS].name);
+    if (array == NULL) {
+        return 0;
+    }
+    if (!is_list_of_senders(array)) {
+        return refuse(error, prefix, fields[MOCK_REFUSED_SENDERS].name, fields[MOCK_REFUSED_SENDERS].reason);
+    }
+    set_senders(out, array);
+    return 0;
+}
+
 static int parse_values(const cJSON *object, const char *prefix, struct mock_values *out,
                         struct mock_config_error *error) {
-    for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
+    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
         const cJSON *member = json_member(object, fields[i].name);
         if (member == NULL) {
             continue;
@@ -50,11 +97,19 @@ static int parse_values(const cJSON *object, const char *prefix, struct mock_val
             return refuse(error, prefix, fields[i].name, fields[i].reason);
         }
     }
-    return 0;
+    return parse_senders(object, prefix, out, error);
+}
+
+static void complete_senders(struct mock_values *general) {
+    if (!general->is_set[MOCK_REFUSED_SENDERS]) {
+        general->is_set[MOCK_REFUSED_SENDERS] = true;
+        general->refused_senders = xstrdup("[]");
+    }
 }
 
 static int complete_general(struct mock_values *general, struct mock_config_error *error) {
-    for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
+    complete_senders(general);
+    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
         if (general->is_set[i]) {
             continue;
         }
@@ -138,10 +193,21 @@ int ingest_mock_config_parse(const char *text, size_t length, struct mock_config
         result = check_sums(out, error);
     }
     cJSON_Delete(root);
+    if (result != 0) {
+        ingest_mock_config_free(out);
+    }
     return result;
 }
 
-static void values_from_settings(const struct mock_settings *settings, int64_t out[MOCK_FIELD_COUNT]) {
+void ingest_mock_config_free(struct mock_config *config) {
+    free(config->general.refused_senders);
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        free(config->provider[provider].refused_senders);
+    }
+    *config = (struct mock_config){0};
+}
+
+static void values_from_settings(const struct mock_settings *settings, int64_t out[MOCK_NUMBER_COUNT]) {
     out[MOCK_TIMEOUT_PCT] = settings->timeout_pct;
     out[MOCK_ERROR_PCT] = settings->error_pct;
     out[MOCK_RATELIMIT_PCT] = settings->ratelimit_pct;
@@ -154,16 +220,36 @@ static void values_from_settings(const struct mock_settings *settings, int64_t o
 void ingest_mock_config_from_settings(const struct settings *settings, struct mock_config *out) {
     *out = (struct mock_config){0};
     values_from_settings(&settings->mock[0], out->general.value);
-    for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
+    complete_senders(&out->general);
+    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
         out->general.is_set[i] = true;
     }
     for (int provider = 1; provider < PROVIDER_COUNT; provider++) {
         struct mock_values *own = &out->provider[provider];
         values_from_settings(&settings->mock[provider], own->value);
-        for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
+        for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
             own->is_set[i] = own->value[i] != out->general.value[i];
         }
     }
+}
+
+// What is no list of senders is skipped, as the mock does.
+static void take_senders(struct mock_values *out, const char *text) {
+    const char *why;
+    cJSON *array = json_parse(text, strlen(text), &why);
+    if (array != NULL && is_list_of_senders(array)) {
+        set_senders(out, array);
+    }
+    cJSON_Delete(array);
+}
+
+static void take_value(struct mock_values *out, enum mock_field field, const char *text) {
+    if (field == MOCK_REFUSED_SENDERS) {
+        take_senders(out, text);
+        return;
+    }
+    out->is_set[field] = true;
+    out->value[field] = text[0] == '\0' ? MOCK_NO_SEED : strtoll(text, NULL, 10);
 }
 
 void ingest_mock_config_take(struct mock_config *out, const char *name, const char *value) {
@@ -172,9 +258,8 @@ void ingest_mock_config_take(struct mock_config *out, const char *name, const ch
             char known[MOCK_FIELD_NAME_SIZE];
             ingest_mock_config_field_name(provider, (enum mock_field)i, known);
             if (strcmp(name, known) == 0) {
-                struct mock_values *values = provider == PROVIDER_COUNT ? &out->general : &out->provider[provider];
-                values->is_set[i] = true;
-                values->value[i] = value[0] == '\0' ? MOCK_NO_SEED : strtoll(value, NULL, 10);
+                take_value(provider == PROVIDER_COUNT ? &out->general : &out->provider[provider], (enum mock_field)i,
+                           value);
                 return;
             }
         }
@@ -187,8 +272,20 @@ void ingest_mock_config_field_name(unsigned provider, enum mock_field field, cha
              general ? "" : ".", fields[field].name);
 }
 
+const char *ingest_mock_config_field_text(const struct mock_values *values, enum mock_field field,
+                                          char buffer[MOCK_NUMBER_SIZE]) {
+    if (field == MOCK_REFUSED_SENDERS) {
+        return values->refused_senders;
+    }
+    buffer[0] = '\0';
+    if (values->value[field] != MOCK_NO_SEED) {
+        snprintf(buffer, MOCK_NUMBER_SIZE, "%" PRId64, values->value[field]);
+    }
+    return buffer;
+}
+
 static void write_values(const struct mock_values *values, struct buf *json) {
-    for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
+    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
         if (!values->is_set[i]) {
             continue;
         }
@@ -197,6 +294,10 @@ static void write_values(const struct mock_values *values, struct buf *json) {
         } else {
             json_write_member_int(json, fields[i].name, values->value[i]);
         }
+    }
+    if (values->is_set[MOCK_REFUSED_SENDERS]) {
+        json_write_name(json, fields[MOCK_REFUSED_SENDERS].name);
+        buf_puts(json, values->refused_senders);
     }
 }
 

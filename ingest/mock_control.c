@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/mock_control.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "ingest/answer.h"
 #include "ingest/mock_config.h"
 #include "ingest/request.h"
@@ -12,7 +9,6 @@
 #include "shared/keys.h"
 #include "shared/redis_link.h"
 
-#define NUMBER_SIZE 24
 #define EVERY_FIELD ((PROVIDER_COUNT + 1) * MOCK_FIELD_COUNT)
 
 static void answer_config(struct ingest_request *request, const struct mock_config *config) {
@@ -40,7 +36,8 @@ static void on_shown(void *argument, enum redis_result result, const redisReply 
     struct mock_config config;
     ingest_mock_config_from_settings(request->with->settings, &config);
     if (reply->elements > 0) {
-        // What the hash says holds alone; an absent seed is none.
+        // What the hash says holds alone; an absent seed is none. The settings have no list that would have to be
+        // freed.
         for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
             config.provider[provider] = (struct mock_values){0};
         }
@@ -50,6 +47,7 @@ static void on_shown(void *argument, enum redis_result result, const redisReply 
         ingest_mock_config_take(&config, reply->element[i]->str, reply->element[i + 1]->str);
     }
     answer_config(request, &config);
+    ingest_mock_config_free(&config);
 }
 
 void mock_control_show(struct ingest_request *request) {
@@ -64,10 +62,10 @@ void mock_control_show(struct ingest_request *request) {
 
 // ---- PUT
 
-// Names and values of what the hash shall hold, as arguments.
+// Names and numbers of what the hash shall hold, as arguments.
 struct hash_fields {
     char names[EVERY_FIELD][MOCK_FIELD_NAME_SIZE];
-    char values[EVERY_FIELD][NUMBER_SIZE];
+    char numbers[EVERY_FIELD][MOCK_NUMBER_SIZE];
 };
 
 // HSET mock:config name value …, for what is set.
@@ -82,12 +80,8 @@ static int set_arguments(const struct mock_config *config, struct hash_fields *f
                 continue;
             }
             ingest_mock_config_field_name(provider, (enum mock_field)i, fields->names[used]);
-            fields->values[used][0] = '\0';
-            if (values->value[i] != MOCK_NO_SEED) {
-                snprintf(fields->values[used], NUMBER_SIZE, "%" PRId64, values->value[i]);
-            }
             arguments[count++] = fields->names[used];
-            arguments[count++] = fields->values[used];
+            arguments[count++] = ingest_mock_config_field_text(values, (enum mock_field)i, fields->numbers[used]);
             used++;
         }
     }
@@ -128,6 +122,7 @@ static void on_changed(void *argument, enum redis_result result, const redisRepl
         return;
     }
     answer_config(request, &config);
+    ingest_mock_config_free(&config);
 }
 
 // One transaction, and the notice of it. All go out or, where the link is down, none does.
@@ -172,4 +167,5 @@ void mock_control_change(struct ingest_request *request) {
     if (send_change(request, &config) != 0) {
         answer_away(request, false);
     }
+    ingest_mock_config_free(&config);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #define MAX_SEED 9007199254740991LL // 2^53 - 1
 #define NO_SEED (-1)
 #define NAME_SIZE 64
+#define REFUSED_SENDERS "refused_senders"
 
 static const struct field {
     const char *name;
@@ -56,15 +56,20 @@ static bool parse(const char *text, const struct field *field, int64_t *out) {
     return errno == 0 && *end == '\0' && *text >= '0' && *text <= '9' && *out <= field->most;
 }
 
+// What the hash says of one provider: its own field, or else everyone's, or else "".
+static const char *text_of(const redisReply *hash, enum provider provider, const char *name) {
+    char own[NAME_SIZE];
+    snprintf(own, sizeof own, "%s.%s", provider_name(provider), name);
+    const char *text = mock_config_field(hash, own);
+    if (!text) {
+        text = mock_config_field(hash, name);
+    }
+    return text ? text : "";
+}
+
 static const char *read_provider(const redisReply *hash, enum provider provider, struct mock_settings *out) {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        char own[NAME_SIZE];
-        snprintf(own, sizeof own, "%s.%s", provider_name(provider), fields[i].name);
-        const char *text = mock_config_field(hash, own);
-        if (!text) {
-            text = mock_config_field(hash, fields[i].name);
-        }
-        if (!parse(text ? text : "", &fields[i], value_of(out, &fields[i]))) {
+        if (!parse(text_of(hash, provider, fields[i].name), &fields[i], value_of(out, &fields[i]))) {
             return "a field of mock:config is not a number in its range";
         }
     }
@@ -74,16 +79,53 @@ static const char *read_provider(const redisReply *hash, enum provider provider,
     return NULL;
 }
 
-const char *mock_config_read(const redisReply *hash, struct mock_config *out) {
-    struct mock_config config;
+// The text is asked for 20 times a second, so it is parsed only where it has changed.
+static const char *read_refusals(const redisReply *hash, enum provider provider, const struct mock_config *old,
+                                 struct mock_refusals **out) {
+    const char *text = text_of(hash, provider, REFUSED_SENDERS);
+    if (strcmp(mock_refusals_text(old->refusals[provider]), text) == 0) {
+        *out = old->refusals[provider];
+        return NULL;
+    }
+    *out = mock_refusals_parse(provider, text);
+    return *out ? NULL : "refused_senders in mock:config is no array of strings";
+}
+
+static const char *read_all(const redisReply *hash, const struct mock_config *old, struct mock_config *out) {
+    const char *error = NULL;
+    for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
+        error = read_provider(hash, (enum provider)i, &out->providers[i]);
+    }
+    for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
+        error = read_refusals(hash, (enum provider)i, old, &out->refusals[i]);
+    }
+    return error;
+}
+
+// Frees those of config's lists that aren't also in kept.
+static void free_other(struct mock_config *config, const struct mock_config *kept) {
     for (int i = 0; i < PROVIDER_COUNT; i++) {
-        const char *error = read_provider(hash, (enum provider)i, &config.providers[i]);
-        if (error) {
-            return error;
+        if (config->refusals[i] != kept->refusals[i]) {
+            mock_refusals_free(config->refusals[i]);
         }
     }
+}
+
+const char *mock_config_read(const redisReply *hash, struct mock_config *out, bool *changed) {
+    struct mock_config config = {0};
+    const char *error = read_all(hash, out, &config);
+    if (error) {
+        free_other(&config, out);
+        return error;
+    }
+    *changed = memcmp(&config, out, sizeof config) != 0; // of int64_t and pointers: there is no padding
+    free_other(out, &config);
     *out = config;
     return NULL;
+}
+
+void mock_config_free(struct mock_config *config) {
+    free_other(config, &(struct mock_config){0});
 }
 
 static void give(const struct mock_settings *settings, const struct field *field, const char *prefix,
@@ -94,6 +136,17 @@ static void give(const struct mock_settings *settings, const struct field *field
         snprintf(value, sizeof value, "%" PRId64, get(settings, field));
     }
     each(argument, name, value);
+}
+
+static void give_refusals(const struct mock_config *config,
+                          void (*each)(void *argument, const char *name, const char *value), void *argument) {
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        if (*mock_refusals_text(config->refusals[provider])) {
+            char name[NAME_SIZE];
+            snprintf(name, sizeof name, "%s." REFUSED_SENDERS, provider_name((enum provider)provider));
+            each(argument, name, mock_refusals_text(config->refusals[provider]));
+        }
+    }
 }
 
 void mock_config_each_field(const struct mock_config *config,
@@ -109,4 +162,5 @@ void mock_config_each_field(const struct mock_config *config,
             }
         }
     }
+    give_refusals(config, each, argument);
 }

@@ -89,6 +89,18 @@ static void fail(const struct mock_wire *wire, unsigned status, struct mock_answ
     wire->write_failure(status, &out->body);
 }
 
+static bool is_refused(const struct mock_provider *mock, const struct mock_wire *wire,
+                       const struct mock_request *request) {
+    const struct mock_refusals *refusals = mock->config.refusals[wire->provider];
+    if (!refusals) {
+        return false;
+    }
+    char *sender = wire->sender(request);
+    bool refused = mock_refusals_has(refusals, sender);
+    free(sender);
+    return refused;
+}
+
 // Makes the answer; nothing but a verdict for a time-out.
 static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wire *wire,
                                 const struct mock_request *request, struct mock_key *key, struct mock_answer *out) {
@@ -106,6 +118,11 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
     if (key && key->accepted) {
         *out = success;
         return MOCK_VERDICT_REPEATED;
+    }
+    if (is_refused(mock, wire, request)) {
+        mock_answer_free(&success);
+        fail(wire, 403, out);
+        return MOCK_VERDICT_REFUSED;
     }
     switch (mock_sequence_next(&mock->sequences[wire->provider], behaviour, &status)) {
     case MOCK_TIMEOUT:
@@ -291,6 +308,7 @@ static void let_go(struct mock_provider *mock) {
     mock_holds_destroy(mock->holds);
     mock_remote_destroy(mock->remote);
     mock_memory_destroy(mock->memory);
+    mock_config_free(&mock->config);
     mock_ledger_close(mock->ledger);
     uv_close((uv_handle_t *)&mock->finish, on_closed);
     mock->on_finished(mock->argument);

@@ -88,20 +88,18 @@ static void complain(struct mock_remote *remote, const char *why) {
 }
 
 static void take(struct mock_remote *remote, const redisReply *hash) {
-    struct mock_config config;
+    bool changed;
     const char *version = mock_config_field(hash, "version");
-    const char *error = mock_config_read(hash, &config);
+    const char *error = mock_config_read(hash, remote->config, &changed);
     if (error) {
         complain(remote, error);
         return;
     }
     remote->complained = false;
     bool restart = version && strcmp(version, remote->version) != 0;
-    bool changed = memcmp(&config, remote->config, sizeof config) != 0; // of int64_t alone: there is no padding
     if (version) {
         snprintf(remote->version, sizeof remote->version, "%s", version);
     }
-    *remote->config = config;
     if (restart || changed) {
         remote->on_change(remote->argument, restart);
     }

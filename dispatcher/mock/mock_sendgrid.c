@@ -33,18 +33,22 @@ static void write_error(struct buf *out, const char *message, const char *field,
 static void write_failure(unsigned status, struct buf *out) {
     static const struct {
         unsigned status;
-        const char *message;
+        const char *message, *field;
     } failures[] = {
-        {401, "The provided authorization grant is invalid, expired, or revoked"},
-        {405, "method not allowed"},
-        {413, "request entity too large"},
-        {429, "too many requests"},
-        {500, "internal server error"},
-        {503, "service unavailable"},
+        {401, "The provided authorization grant is invalid, expired, or revoked", NULL},
+        {403,
+         "The from address does not match a verified Sender Identity. Mail cannot be sent until this error is "
+         "resolved.",
+         "from"},
+        {405, "method not allowed", NULL},
+        {413, "request entity too large", NULL},
+        {429, "too many requests", NULL},
+        {500, "internal server error", NULL},
+        {503, "service unavailable", NULL},
     };
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
         if (failures[i].status == status) {
-            write_error(out, failures[i].message, NULL, NULL);
+            write_error(out, failures[i].message, failures[i].field, NULL);
         }
     }
 }
@@ -150,11 +154,21 @@ static bool answer(const struct mock_request *request, struct mock_answer *out) 
     return !finding.message;
 }
 
+static char *sender(const struct mock_request *request) {
+    const char *why;
+    cJSON *mail = json_parse(request->body, request->length, &why);
+    const char *email = json_string(json_member(mail, "from"), "email");
+    char *copy = xstrdup(email ? email : "");
+    cJSON_Delete(mail);
+    return copy;
+}
+
 const struct mock_wire mock_sendgrid = {
     .provider = PROVIDER_EMAIL,
     .content_type = "application/json",
     .is_path = is_path,
     .is_authorized = is_authorized,
     .answer = answer,
+    .sender = sender,
     .write_failure = write_failure,
 };

@@ -8,7 +8,7 @@ const char *mock_verdict_name(enum mock_verdict verdict) {
         [MOCK_VERDICT_ACCEPTED] = "accepted",         [MOCK_VERDICT_REPEATED] = "repeated",
         [MOCK_VERDICT_TIMEOUT] = "timeout",           [MOCK_VERDICT_ERROR] = "error",
         [MOCK_VERDICT_RATE_LIMITED] = "rate_limited", [MOCK_VERDICT_REJECTED] = "rejected",
-        [MOCK_VERDICT_UNAUTHORIZED] = "unauthorized",
+        [MOCK_VERDICT_UNAUTHORIZED] = "unauthorized", [MOCK_VERDICT_REFUSED] = "refused",
     };
     return names[verdict];
 }

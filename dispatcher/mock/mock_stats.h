@@ -17,6 +17,7 @@ enum mock_verdict {
     MOCK_VERDICT_RATE_LIMITED, // 429
     MOCK_VERDICT_REJECTED,     // 400, 413 or 415: not a message
     MOCK_VERDICT_UNAUTHORIZED, // 401
+    MOCK_VERDICT_REFUSED,      // 403: a sender that is refused
     MOCK_VERDICT_COUNT
 };
 

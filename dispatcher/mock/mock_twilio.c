@@ -72,6 +72,7 @@ static void write_failure(unsigned status, struct buf *out) {
         const char *message;
     } failures[] = {
         {401, 20003, "Authenticate"},
+        {403, 20403, "Forbidden"},
         {405, 20004, "Method not allowed"},
         {413, 20413, "Request entity too large"},
         {429, 20429, "Too Many Requests"},
@@ -180,12 +181,22 @@ static bool answer(const struct mock_request *request, struct mock_answer *out) 
     return good;
 }
 
+static char *sender(const struct mock_request *request) {
+    struct mock_form form;
+    mock_form_parse(request->body, request->length, &form);
+    const char *from = mock_form_get(&form, "From");
+    char *copy = xstrdup(from ? from : "");
+    mock_form_free(&form);
+    return copy;
+}
+
 const struct mock_wire mock_twilio = {
     .provider = PROVIDER_SMS_MMS,
     .content_type = "application/json;charset=utf-8",
     .is_path = is_path,
     .is_authorized = is_authorized,
     .answer = answer,
+    .sender = sender,
     .write_failure = write_failure,
 };
 

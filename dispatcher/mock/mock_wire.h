@@ -39,7 +39,9 @@ struct mock_wire {
     bool (*is_authorized)(const struct settings *settings, const struct mock_request *request);
     // Checks the message. Returns true with the answer of success, or false with that of what is wrong.
     bool (*answer)(const struct mock_request *request, struct mock_answer *out);
-    // The body of a failure: 401, 405, 413, 429, 500 or 503.
+    // Who sends a message that has been checked; owned by the caller.
+    char *(*sender)(const struct mock_request *request);
+    // The body of a failure: 401, 403 (this sender), 405, 413, 429, 500 or 503.
     void (*write_failure)(unsigned status, struct buf *out);
 };
 

@@ -811,9 +811,10 @@ function takeShare(name, value) {
 }
 
 async function putMock() {
-  const { timeout_pct, error_pct, ratelimit_pct, seed, latency_ms, retry_after_secs } = mock.config;
+  const { timeout_pct, error_pct, ratelimit_pct } = mock.config;
+  const { providers, ...alike } = mock.config;
   try {
-    await api('PUT', '/api/provider/mock/config', { timeout_pct, error_pct, ratelimit_pct, seed, latency_ms, retry_after_secs });
+    await api('PUT', '/api/provider/mock/config', alike);
     byId('mock-state').textContent = `Set: ${timeout_pct}% time out, ${error_pct}% fail, ${ratelimit_pct}% are refused.`;
   } catch (error) {
     byId('mock-state').textContent = '';

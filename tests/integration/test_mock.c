@@ -205,6 +205,28 @@ START_TEST(calls_are_counted_by_idempotency_key_and_a_repeat_gets_the_first_ones
 }
 END_TEST
 
+static void assert_answer(const char *path, const char *key, long status, const char *body) {
+    struct answer *answer = call("mock-provider", path, key, 5000);
+    ck_assert_int_eq(answer->status, status);
+    ck_assert_ptr_nonnull(strstr(answer->body, body));
+    answer_free(answer);
+}
+
+START_TEST(a_refused_sender_gets_403_in_each_providers_own_words) {
+    int64_t refused = mock_count(stack, "email", "by_outcome.refused");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"refused_senders\":[\"B+x@X.com\"],"
+                          "\"providers\":{\"sms-mms\":{\"refused_senders\":[\"+1 555\"]}}}");
+    assert_answer(SMS_CALL, "refused-sms", 403, "{\"code\":20403,\"message\":\"Forbidden\",\"more_info\":");
+    assert_answer(EMAIL_CALL, "refused-email", 403,
+                  "{\"errors\":[{\"message\":\"The from address does not match a verified Sender Identity.");
+    ck_assert_int_eq(mock_count(stack, "email", "by_outcome.refused") - refused, 1);
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"refused_senders\":[\"b@x.com\"],"
+                          "\"providers\":{\"email\":{\"refused_senders\":[]}}}");
+    assert_answer(SMS_CALL, "refused-sms", 201, "\"sid\"");
+    assert_answer(EMAIL_CALL, "refused-email", 202, "");
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -222,6 +244,7 @@ Suite *suite_mock(void) {
     tcase_add_test(tests, with_a_seed_and_one_call_at_a_time_every_run_is_the_same);
     tcase_add_test(tests, over_500_calls_the_shares_are_within_5_points_of_those_set);
     tcase_add_test(tests, calls_are_counted_by_idempotency_key_and_a_repeat_gets_the_first_ones_id);
+    tcase_add_test(tests, a_refused_sender_gets_403_in_each_providers_own_words);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;
