@@ -176,6 +176,11 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
         answer_limited(request, "address", "");
         return;
     }
+    if (strcmp(verdict, "SEEN") == 0) {
+        request->message_id[0] = '\0';
+        limit_ask(request); // ingest_request_proceed then comes here again, and with the signature counted
+        return;
+    }
     read_window(request, reply);
     if (strcmp(verdict, "OK") == 0) {
         accept_answer(request, false, answer_accepted);

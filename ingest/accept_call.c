@@ -9,6 +9,7 @@
 #include "ingest/limits.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
+#include "ingest/signature.h"
 #include "shared/buf.h"
 #include "shared/library.h"
 #include "shared/mem.h"
@@ -19,8 +20,8 @@ enum {
     MOST_BYTES = 256 * 1024,
     KEPT_BYTES = 64 * 1024, // of a buffer's room, from call to call
     KEYS_EACH = 3,          // of a message, and its arguments
-    ARGUMENTS_EACH = 5,
-    WORDS_BEFORE = 11, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 5 arguments
+    ARGUMENTS_EACH = 6,
+    WORDS_BEFORE = 12, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 6 arguments
     MOST_WORDS = WORDS_BEFORE + MOST_MESSAGES * (KEYS_EACH + ARGUMENTS_EACH),
 };
 
@@ -133,6 +134,12 @@ static void put_words(struct command *command, const struct words *words) {
     }
 }
 
+// Signatures are kept for a day, whatever is done with the messages: at half of what closes the door no more are, or
+// they would hold it shut.
+static bool remembers_signatures(const struct ingest_resources *with) {
+    return redis_link_memory_pct(with->redis) < with->settings->redis_memory_pct / 2;
+}
+
 static int send_call(struct accept_calls *calls, const struct gathering *gathering, const struct partition_keys *keys) {
     struct ingest_resources *with = calls->with;
     char key_count[NUMBER_SIZE], deadline[NUMBER_SIZE];
@@ -151,6 +158,7 @@ static int send_call(struct accept_calls *calls, const struct gathering *gatheri
     put_text(&command, LIMIT_WINDOW_MS_TEXT);
     put_text(&command, calls->limit);
     put_text(&command, gathering->counts_address ? calls->address_limit : "0");
+    put_text(&command, remembers_signatures(with) ? "1" : "0");
     put_words(&command, &gathering->arguments);
     return redis_link_call(with->redis, on_reply, gathering->round, command.count, command.values, command.lengths);
 }
@@ -235,6 +243,7 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
     add(words, identity->remembered ? calls->ttl_ms : "0");
+    add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
 }
 
 static void open_round(struct accept_calls *calls, struct gathering *gathering, bool counts_address) {

@@ -28,6 +28,7 @@ struct accept_identity {
     bool remembered; // under `key`, for IDEMPOTENCY_TTL_SECS
     char key[IDEMPOTENCY_KEY_SIZE];
     uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
+    const uint8_t *signature; // SIGNATURE_ID_SIZE bytes; NULL: it has none, or is counted for it already
 };
 
 struct accept_outcomes {

@@ -109,7 +109,8 @@ static enum access check_twilio(struct ingest_request *request, const char *head
     twilio.body = http_body(request->http, &twilio.length);
     char *url = xasprintf("%s%s", settings->webhook_public_url, target);
     twilio.url = url;
-    enum signature verdict = signature_check_twilio(header, &twilio, settings->webhook_secrets[PROVIDER_SMS_MMS]);
+    enum signature verdict =
+        signature_check_twilio(header, &twilio, settings->webhook_secrets[PROVIDER_SMS_MMS], request->signature);
     free(url);
     return verdict_of(verdict);
 }
@@ -123,7 +124,8 @@ static enum access check_signature(struct ingest_request *request) {
         size_t length;
         const char *body = http_body(request->http, &length);
         return verdict_of(signature_check(generic, body, length, settings->webhook_secrets[provider],
-                                          clock_unix_ms() / 1000, settings->webhook_tolerance_secs));
+                                          clock_unix_ms() / 1000, settings->webhook_tolerance_secs,
+                                          request->signature));
     }
     return twilio != NULL && provider == PROVIDER_SMS_MMS ? check_twilio(request, twilio) : ACCESS_NO_SIGNATURE;
 }
@@ -160,6 +162,7 @@ void access_read_body(struct ingest_request *request) {
         return;
     }
     request->access = check_signature(request);
+    request->is_signed = request->access == ACCESS_GRANTED;
     count_guess(request);
 }
 

@@ -91,10 +91,15 @@ static void identify(struct ingest_request *request, const char *key, struct mes
     }
 }
 
+static bool is_webhook(enum payload_kind kind) {
+    return kind == PAYLOAD_WEBHOOK_SMS || kind == PAYLOAD_WEBHOOK_EMAIL;
+}
+
 static void take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
-    const char *key;
-    if (!ingest_request_take_key(request, &key)) {
+    const char *key =
+        NULL; // a webhook's is its provider's id: whoever captured one could repeat it under ever new keys
+    if (!is_webhook(kind) && !ingest_request_take_key(request, &key)) {
         return;
     }
     struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms()};
@@ -114,6 +119,9 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
 
     struct accept_identity identity = {.keys = acceptor_keys(request->with->acceptor, &message)};
     identify(request, key, &message, stamped, &identity);
+    if (request->is_signed && request->limit == LIMIT_NONE) {
+        identity.signature = request->signature;
+    }
     if (kind == PAYLOAD_MOCK_INBOUND) {
         ingest_request_log_mock(request, "mock_inbound");
     }

@@ -13,6 +13,7 @@
 #include "ingest/paging.h"
 #include "ingest/replay_wish.h"
 #include "ingest/routes.h"
+#include "ingest/signature.h"
 #include "shared/http_server.h"
 #include "shared/mem.h"
 #include "shared/uuid.h"
@@ -32,6 +33,8 @@ struct ingest_request {
     char client[CLIENT_ADDRESS_SIZE];
 
     enum access access;
+    uint8_t signature[SIGNATURE_ID_SIZE]; // of a webhook that is_signed
+    bool is_signed;
     struct api_key_owner key; // whose the request is, where keys are configured; name "": nobody's
 
     enum limit_state limit;

@@ -24,6 +24,12 @@ static void sign(const EVP_MD *hash, const char *secret, const struct buf *signe
     }
 }
 
+static void identify(const struct buf *signed_bytes, uint8_t id[SIGNATURE_ID_SIZE]) {
+    uint8_t digest[SHA256_SIZE];
+    crypto_sha256(signed_bytes->data, signed_bytes->length, digest);
+    memcpy(id, digest, SIGNATURE_ID_SIZE);
+}
+
 // ---- X-Signature
 
 struct generic {
@@ -73,7 +79,8 @@ static bool is_signed_with(const char *secret, const struct generic *header, con
 }
 
 enum signature signature_check(const char *header, const char *body, size_t length,
-                               char *const secrets[WEBHOOK_SECRETS], int64_t now_secs, int64_t tolerance_secs) {
+                               char *const secrets[WEBHOOK_SECRETS], int64_t now_secs, int64_t tolerance_secs,
+                               uint8_t id[SIGNATURE_ID_SIZE]) {
     struct generic given;
     if (!read_header(header, &given)) {
         return SIGNATURE_MALFORMED;
@@ -86,6 +93,7 @@ enum signature signature_check(const char *header, const char *body, size_t leng
     for (size_t i = 0; i < WEBHOOK_SECRETS; i++) {
         right |= secrets[i][0] != '\0' && is_signed_with(secrets[i], &given, &signed_bytes);
     }
+    identify(&signed_bytes, id);
     buf_free(&signed_bytes);
     if (!right) {
         return SIGNATURE_WRONG;
@@ -182,7 +190,7 @@ static bool twilio_signed_with(const char *secret, const char *header, const str
 }
 
 enum signature signature_check_twilio(const char *header, const struct twilio_request *request,
-                                      char *const secrets[WEBHOOK_SECRETS]) {
+                                      char *const secrets[WEBHOOK_SECRETS], uint8_t id[SIGNATURE_ID_SIZE]) {
     if (strlen(header) != SHA1_BASE64 || (!request->is_form && request->body_sha256 == NULL)) {
         return SIGNATURE_MALFORMED;
     }
@@ -195,6 +203,7 @@ enum signature signature_check_twilio(const char *header, const struct twilio_re
     for (size_t i = 0; i < WEBHOOK_SECRETS; i++) {
         right |= secrets[i][0] != '\0' && twilio_signed_with(secrets[i], header, &signed_bytes);
     }
+    identify(&signed_bytes, id);
     buf_free(&signed_bytes);
     right = right && (request->is_form || is_hash_of(request->body_sha256, request->body, request->length));
     return right ? SIGNATURE_RIGHT : SIGNATURE_WRONG;

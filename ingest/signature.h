@@ -19,13 +19,18 @@ enum signature {
 };
 
 // secrets: WEBHOOK_SECRETS of them, "" for none.
+//
+// id, where it is right, is the hash of the bytes that were signed: the same signature's, however its header or the
+// body around those bytes is written and whichever of the secrets it was made with.
+#define SIGNATURE_ID_SIZE 10
 
 // X-Signature: t=<seconds since 1970>,v1=<hex of HMAC-SHA256(secret, "<t>.<body>")>, with up to SIGNATURE_MOST_V1 of
 // v1 (a sender that changes its secret signs with both) in any order; other names are ignored. now_secs and
 // tolerance_secs: how far t may be away, either way.
 #define SIGNATURE_MOST_V1 8
 enum signature signature_check(const char *header, const char *body, size_t length,
-                               char *const secrets[WEBHOOK_SECRETS], int64_t now_secs, int64_t tolerance_secs);
+                               char *const secrets[WEBHOOK_SECRETS], int64_t now_secs, int64_t tolerance_secs,
+                               uint8_t id[SIGNATURE_ID_SIZE]);
 
 // What X-Twilio-Signature is made of: https://www.twilio.com/docs/usage/security, "Validating requests".
 struct twilio_request {
@@ -38,6 +43,6 @@ struct twilio_request {
 
 // header: base64 of HMAC-SHA1(secret, url, then each form field's name and value in the order of the names).
 enum signature signature_check_twilio(const char *header, const struct twilio_request *request,
-                                      char *const secrets[WEBHOOK_SECRETS]);
+                                      char *const secrets[WEBHOOK_SECRETS], uint8_t id[SIGNATURE_ID_SIZE]);
 
 #endif

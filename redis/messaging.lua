@@ -22,6 +22,7 @@
 
 local FORMAT = '1'
 local HOUR_MS = 3600000
+local DAY_MS = 24 * HOUR_MS
 local LONGEST_WAIT_MS = 72 * HOUR_MS
 
 local function now_ms()
@@ -109,19 +110,43 @@ local function limit(keys, args)
   return { admitted, w.free, reset, wait_seconds(w) }
 end
 
+-- Signatures of webhooks, by their day, in small hashes: in such a one Redis spends about 20 bytes on a signature, in
+-- a key of its own more than 100. signature: 2 bytes for the hash's name and 8 for its field.
+-- Where the signature would stand on the `ago`th day before now.
+local function signature_place(t, signature, ago)
+  local high, low = string.byte(signature, 1, 2)
+  return t.signatures .. int(math.floor(t.at / DAY_MS) - ago) .. ':' .. string.format('%02x%02x', high, low),
+    string.sub(signature, 3)
+end
+
+local function is_seen(t, signature)
+  local today, field = signature_place(t, signature, 0)
+  local yesterday = signature_place(t, signature, 1)
+  return redis.call('HGET', today, field) or redis.call('HGET', yesterday, field)
+end
+
+local function remember_signature(t, signature)
+  if signature == '' or not t.remembers then return end
+  local hash, field = signature_place(t, signature, 0)
+  redis.call('HSET', hash, field, '')
+  if redis.call('HLEN', hash) == 1 then redis.call('PEXPIRE', hash, int(2 * DAY_MS)) end
+end
+
 -- One message of accept. t: what the call knows so far; w, address: the windows it counts against, or nil.
-local function accept_one(t, w, address, idempotency, kind, id, token, payload, ttl)
+local function accept_one(t, w, address, idempotency, kind, id, token, payload, ttl, signature)
   local left, reset = w and w.free or 0, w and wait_seconds(w) or 0
   if t.late then return { 'LATE', left, reset } end
   if address then
     if address.free == 0 then return { 'ADDRESS', wait_seconds(address) } end
     spend(address, 1) -- whatever becomes of the message
   end
+  if signature ~= '' and is_seen(t, signature) then return { 'SEEN', left, reset } end
   local remembered = ttl ~= '0'
   if remembered then
     local seen = redis.call('GET', idempotency)
     if seen then
       if string.sub(seen, 17) ~= string.sub(token, 17) then return { 'REUSED', left, reset } end
+      remember_signature(t, signature)
       return { 'REPLAY', string.sub(seen, 1, 16), left, reset }
     end
   end
@@ -137,6 +162,7 @@ local function accept_one(t, w, address, idempotency, kind, id, token, payload, 
     t.waiting = t.waiting + 1
   end
   if remembered then redis.call('SET', idempotency, token, 'PX', ttl) end
+  remember_signature(t, signature)
   if w then spend(w, 1) end
   return { 'OK', w and w.free or 0, reset }
 end
@@ -146,30 +172,32 @@ end
 -- KEYS outbound, events, parked; for each message: idempotency, the sender's rate prefix, and, where addresses are counted
 --      here, the address's
 -- ARGV 1 cap   2 deadline, ms since 1970   3 window ms   4 the senders' limit (0: none)
---      5 the addresses' (0: counted already, by `limit`, for in a cluster they lie elsewhere);
+--      5 the addresses' (0: counted already, by `limit`, for in a cluster they lie elsewhere)   6 whether new
+--      signatures are remembered (1 | 0: memory is short);
 --      for each message: kind (accepted | received), id, token: the id's 16 bytes and the digest's 16, payload,
---      idempotency TTL ms (0: no key)
+--      idempotency TTL ms (0: no key), 10 bytes that stand for its signature ('': it has none, or was counted already)
 -- → for each message: {OK, left, reset s} | {REPLAY, first id bytes, left, reset s} | {REUSED, left, reset s}
 --   | {ADDRESS, retry s} (over its limit; nothing else was looked at) | {LIMITED, retry s} | {FULL, left, reset s} | {LATE, left, reset s}
---   | an error
+--   | {SEEN, left, reset s} (its signature came before, within a day or two; nothing was written) | an error
 local function accept(keys, args)
   local outbound, events, parked = keys[1], keys[2], keys[3]
   local width, sender_limit, address_limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   local now, keys_each, limits, replies = now_ms(), address_limit > 0 and 3 or 2, {}, {}
-  local count = (#args - 5) / 5
+  local count = (#args - 6) / 6
   for i = 0, count - 1 do
-    local k, a = 4 + keys_each * i, 6 + 5 * i
+    local k, a = 4 + keys_each * i, 7 + 6 * i
     if sender_limit > 0 and args[a] == 'accepted' then limits[keys[k + 1]] = sender_limit end
     if address_limit > 0 then limits[keys[k + 2]] = address_limit end
   end
   local found = windows(now, width, limits)
   local t = { outbound = outbound, events = events, at = int(now), late = now > tonumber(args[2]), cap = tonumber(args[1]),
+    remembers = args[6] == '1', signatures = string.gsub(events, '^events', 'signed') .. ':',
     recorded = redis.call('XLEN', events), waiting = redis.call('XLEN', outbound) + redis.call('HLEN', parked) }
   for i = 0, count - 1 do
-    local k, a = 4 + keys_each * i, 6 + 5 * i
+    local k, a = 4 + keys_each * i, 7 + 6 * i
     local w = args[a] == 'accepted' and found[keys[k + 1]] or nil
     local address = address_limit > 0 and found[keys[k + 2]] or nil
-    replies[i + 1] = for_one(accept_one, t, w, address, keys[k], unpack(args, a, a + 4))
+    replies[i + 1] = for_one(accept_one, t, w, address, keys[k], unpack(args, a, a + 5))
   end
   keep(found)
   return replies

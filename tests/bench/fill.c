@@ -46,8 +46,8 @@ static void send_accept(redisContext *redis, size_t number) {
     int status =
         redisAppendCommand(redis,
                            "FCALL %s 5 outbound:{sms-mms:0} events:{sms-mms:0} parked:{sms-mms:0} "
-                           "idem:{sms-mms:0}: rate:{sms-mms:0} 100000000 99999999999999 1 0 0 accepted %s %b %b 0",
-                           library_function(LIBRARY_ACCEPT), id, token, sizeof token, payload.data, payload.length);
+                           "idem:{sms-mms:0}: rate:{sms-mms:0} 100000000 99999999999999 1 0 0 1 accepted %s %b %b 0 %s",
+                           library_function(LIBRARY_ACCEPT), id, token, sizeof token, payload.data, payload.length, "");
     ck_assert_int_eq(status, REDIS_OK);
     buf_free(&payload);
 }

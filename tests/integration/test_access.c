@@ -584,6 +584,67 @@ START_TEST(a_signed_webhook_does_not_count_against_its_address) {
 }
 END_TEST
 
+// Posts a webhook as somebody who captured it would, from an address of their own and under a new key each time.
+// Returns the status; `left` is how many repeats came through.
+static long repeat(const char *path, const char *sms, const char *header, const char *from, int times, int *left) {
+    long status = 202;
+    for (*left = 0; *left < times && status == 202; *left += status == 202) {
+        char key[48];
+        snprintf(key, sizeof key, "Idempotency-Key: captured-%d", *left);
+        const char *headers[] = {from, header, key, NULL};
+        struct answer *answer = stack_call(stack, "ingest-7", "POST", path, sms, headers);
+        status = answer->status;
+        ck_assert_int_eq(answer_header_number(answer, "Retry-After") > 0, status == 429);
+        answer_free(answer);
+    }
+    return status;
+}
+
+START_TEST(a_captured_webhook_counts_against_whoever_repeats_it_and_is_stored_once) {
+    stack_start_with(stack, "ingest-7",
+                     (const char *const[]){"WEBHOOK_SMS_SECRET=" SECRET, "WEBHOOK_PUBLIC_URL=" PUBLIC_URL,
+                                           "API_RATE_LIMIT_PER_IP_PER_MIN=3", NULL});
+    char *sms = payload_sms_webhook(THEIRS, OURS, "captured-1", "x"), *header = signature(SECRET, now(), sms);
+    char *json = payload_sms_webhook(THEIRS, OURS, "captured-2", "x"), digest[HEX_SIZE];
+    sha256(json, digest);
+    char *target = xasprintf(PATH_SMS_WEBHOOK "?bodySHA256=%s", digest);
+    char *twilio = twilio_signature(SECRET, target, "");
+    int through;
+    ck_assert_int_eq(repeat(PATH_SMS_WEBHOOK, sms, header, "X-Forwarded-For: 203.0.113.80", 9, &through), 429);
+    ck_assert_int_eq(through, 1 + 3); // the first is the provider's
+    ck_assert_int_eq(repeat(target, json, twilio, "X-Forwarded-For: 203.0.113.81", 9, &through), 429);
+    ck_assert_int_eq(through, 1 + 3);
+    ck_assert_int_eq(repeat(PATH_SMS_WEBHOOK, sms, header, "X-Forwarded-For: 203.0.113.82", 2, &through), 202);
+    WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM messages WHERE provider_message_id LIKE 'captured-_'") == 2);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE provider_message_id LIKE 'captured-_'"), 2);
+    free(twilio);
+    free(target);
+    free(json);
+    free(header);
+    free(sms);
+    stack_stop(stack, "ingest-7");
+}
+END_TEST
+
+START_TEST(a_captured_webhook_costs_no_entry_under_another_key) {
+    stack_signal(stack, "persister-1", SIGSTOP);
+    char *sms = payload_sms_webhook(THEIRS, OURS, "captured-3", "x"), *header = signature(SECRET, now(), sms);
+    int64_t before = stack_redis_int(stack, "XLEN events:{sms-mms:0}");
+    for (int i = 0; i < 5; i++) {
+        char key[48];
+        snprintf(key, sizeof key, "Idempotency-Key: captured-%d", i);
+        const char *headers[] = {header, key, NULL};
+        struct answer *answer = stack_call(stack, "ingest-3", "POST", PATH_SMS_WEBHOOK, sms, headers);
+        ck_assert_int_eq(answer->status, 202);
+        answer_free(answer);
+    }
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), before + 1);
+    stack_signal(stack, "persister-1", SIGCONT);
+    free(header);
+    free(sms);
+}
+END_TEST
+
 START_TEST(a_webhook_that_is_too_large_is_refused_for_its_size) {
     char *body = xmalloc(300001);
     memset(body, ' ', 300000);
@@ -624,6 +685,8 @@ Suite *suite_access(void) {
     tcase_add_test(tests, a_webhook_signed_as_twilio_does_is_taken);
     tcase_add_test(tests, a_form_signed_as_twilio_does_is_believed_and_then_refused_for_its_type);
     tcase_add_test(tests, a_signed_webhook_does_not_count_against_its_address);
+    tcase_add_test(tests, a_captured_webhook_counts_against_whoever_repeats_it_and_is_stored_once);
+    tcase_add_test(tests, a_captured_webhook_costs_no_entry_under_another_key);
     tcase_add_test(tests, a_webhook_that_is_too_large_is_refused_for_its_size);
     tcase_add_test(tests, keys_are_limited_no_more_while_redis_is_away);
     tcase_add_test(tests, all_programs_end_cleanly);

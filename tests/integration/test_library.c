@@ -12,6 +12,7 @@
 #include "tests/support/stack.h"
 
 #define HOUR_MS 3600000
+#define DAY_MS (24 * HOUR_MS)
 
 static struct stack *stack;
 
@@ -39,15 +40,17 @@ static int64_t now_ms(void) {
 
 // A message of accept and, of the first in a call, what all have in common; the rest is the same in all tests.
 struct sending {
-    const char *kind;   // NULL: accepted
-    const char *token;  // 16 bytes for the id, 16 for the digest
-    const char *sender; // NULL: me
-    int ttl_ms;         // of its Idempotency-Key; 0: none
-    int cap;            // 0: 1000
-    int late_ms;        // so long ago was its deadline
-    int limit;          // 0: none
-    int window_ms;      // 0: an hour
-    int address_limit;  // 0: the address isn't counted by this call
+    const char *kind;      // NULL: accepted
+    const char *token;     // 16 bytes for the id, 16 for the digest
+    const char *sender;    // NULL: me
+    int ttl_ms;            // of its Idempotency-Key; 0: none
+    int cap;               // 0: 1000
+    int late_ms;           // so long ago was its deadline
+    int limit;             // 0: none
+    int window_ms;         // 0: an hour
+    int address_limit;     // 0: the address isn't counted by this call
+    const char *signature; // 10 bytes; NULL: it has none
+    bool memory_is_short;
 };
 
 static const char *word(char *texts[], size_t *count, char *text) {
@@ -58,7 +61,7 @@ static const char *word(char *texts[], size_t *count, char *text) {
 // An array of verdicts.
 static redisReply *accept_all(const struct sending *first, size_t count) {
     char *texts[64];
-    const char *argv[64] = {"FCALL", library_function(LIBRARY_ACCEPT)};
+    const char *argv[96] = {"FCALL", library_function(LIBRARY_ACCEPT)};
     size_t owned = 0;
     int argc = 2;
     int64_t deadline = now_ms() + (first->late_ms > 0 ? -first->late_ms : 60000);
@@ -78,12 +81,14 @@ static redisReply *accept_all(const struct sending *first, size_t count) {
     argv[argc++] = word(texts, &owned, xasprintf("%d", first->window_ms > 0 ? first->window_ms : HOUR_MS));
     argv[argc++] = word(texts, &owned, xasprintf("%d", first->limit));
     argv[argc++] = word(texts, &owned, xasprintf("%d", first->address_limit));
+    argv[argc++] = first->memory_is_short ? "0" : "1";
     for (const struct sending *s = first; s < first + count; s++) {
         argv[argc++] = s->kind != NULL ? s->kind : "accepted";
         argv[argc++] = "the-id";
         argv[argc++] = s->token != NULL ? s->token : "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb";
         argv[argc++] = "{}";
         argv[argc++] = word(texts, &owned, xasprintf("%d", s->ttl_ms));
+        argv[argc++] = s->signature != NULL ? s->signature : "";
     }
     redisReply *reply = stack_redis_argv(stack, argc, argv);
     while (owned > 0) {
@@ -320,6 +325,60 @@ START_TEST(a_call_that_comes_after_its_deadline_does_nothing) {
 }
 END_TEST
 
+START_TEST(a_signature_that_was_accepted_is_seen_for_a_day) {
+    const struct sending webhook = {.kind = "received", .ttl_ms = 60000, .signature = "0123456789"};
+    struct sending without = webhook;
+    without.signature = NULL;
+    ASSERT_VERDICT(accept(webhook), "OK");
+    ASSERT_VERDICT(accept(webhook), "SEEN");
+    assert_lengths(0, 1);
+    ASSERT_VERDICT(accept(without), "REPLAY"); // once it is counted
+    ASSERT_VERDICT(accept((struct sending){.kind = "received", .signature = "012345678x"}), "OK");
+    long long day = (long long)(now_ms() / DAY_MS);
+    int64_t ttl_ms = stack_redis_int(stack, "PTTL signed:{t:0}:%lld:3031", day);
+    ck_assert_int_gt(ttl_ms, DAY_MS);
+    ck_assert_int_le(ttl_ms, 2 * DAY_MS);
+    freeReplyObject(stack_redis(stack, "RENAME signed:{t:0}:%lld:3031 signed:{t:0}:%lld:3031", day, day - 1));
+    ASSERT_VERDICT(accept(webhook), "SEEN");
+    freeReplyObject(stack_redis(stack, "RENAME signed:{t:0}:%lld:3031 signed:{t:0}:%lld:3031", day - 1, day - 2));
+    ASSERT_VERDICT(accept(webhook), "REPLAY"); // a redelivery signed anew is remembered, too
+    ASSERT_VERDICT(accept(webhook), "SEEN");
+}
+END_TEST
+
+START_TEST(a_signature_is_remembered_of_what_was_accepted_alone_and_not_while_memory_is_short) {
+    const struct sending webhook = {.kind = "received", .signature = "0123456789"};
+    struct sending late = webhook, full = webhook, tight = webhook;
+    late.late_ms = 1;
+    full.cap = 1;
+    tight.memory_is_short = true;
+    ASSERT_VERDICT(accept(late), "LATE");
+    ASSERT_VERDICT(accept((struct sending){.kind = "received"}), "OK");
+    ASSERT_VERDICT(accept(full), "FULL");
+    ASSERT_VERDICT(accept(tight), "OK");
+    ASSERT_VERDICT(accept(webhook), "OK");
+    ASSERT_VERDICT(accept(tight), "SEEN");
+    const struct sending twice[] = {{.kind = "received", .signature = "abcdefghij"},
+                                    {.kind = "received", .signature = "abcdefghij"}};
+    assert_verdicts(twice, 2, "OK SEEN");
+}
+END_TEST
+
+// A day of a hundred webhooks a second would be 8.6 million of them.
+START_TEST(a_signature_costs_few_bytes) {
+    char name[64];
+    snprintf(name, sizeof name, "signed:{t:0}:%lld:3031", (long long)(now_ms() / DAY_MS));
+    for (int i = 0; i < 400; i++) {
+        char signature[11];
+        snprintf(signature, sizeof signature, "01%08d", i);
+        freeReplyObject(stack_redis(stack, "DEL events:{t:0}"));
+        ASSERT_VERDICT(accept((struct sending){.kind = "received", .signature = signature}), "OK");
+    }
+    ck_assert_int_eq(stack_redis_int(stack, "HLEN %s", name), 400);
+    ck_assert_int_le(stack_redis_int(stack, "MEMORY USAGE %s", name), 400 * 20);
+}
+END_TEST
+
 START_TEST(messages_of_one_call_are_counted_one_by_one) {
     const struct sending sends[] = {
         {.limit = 2, .address_limit = 4}, {.sender = "her"}, {.kind = "received"}, {0}, {.sender = "her"}, {0}};
@@ -394,6 +453,9 @@ Suite *suite_library(void) {
     tcase_add_test(tests, what_is_refused_writes_nothing_and_leaves_no_trace_under_its_key);
     tcase_add_test(tests, a_send_is_refused_when_outbound_and_parked_make_the_cap);
     tcase_add_test(tests, a_call_that_comes_after_its_deadline_does_nothing);
+    tcase_add_test(tests, a_signature_that_was_accepted_is_seen_for_a_day);
+    tcase_add_test(tests, a_signature_is_remembered_of_what_was_accepted_alone_and_not_while_memory_is_short);
+    tcase_add_test(tests, a_signature_costs_few_bytes);
     tcase_add_test(tests, messages_of_one_call_are_counted_one_by_one);
     tcase_add_test(tests, a_repeat_in_the_call_of_the_first_is_a_repeat);
     tcase_add_test(tests, what_cannot_be_accepted_is_an_error_of_its_own);

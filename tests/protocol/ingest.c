@@ -38,6 +38,7 @@ static void put_arguments(struct command *command, const struct message *message
     command_text(command, token);
     command_int(command, message->content);
     command_int(command, is_remembered(message) ? TTL_MS : 0);
+    command_text(command, "");
 }
 
 static struct command accept_command(const struct world *world, const struct sending *sending) {
@@ -53,6 +54,7 @@ static struct command accept_command(const struct world *world, const struct sen
     command_int(&command, 60000);
     command_int(&command, 0);
     command_int(&command, 0);
+    command_int(&command, 1);
     for (int i = 0; i < sending->count; i++) {
         put_arguments(&command, &world->ledger.messages[sending->messages[i]]);
     }

@@ -31,6 +31,7 @@
 
 Suite *suite_signature(void);
 
+static uint8_t id[SIGNATURE_ID_SIZE];
 static char secret[] = SECRET, previous[] = PREVIOUS, none[] = "";
 static char *both[WEBHOOK_SECRETS] = {secret, previous};
 static char *only_one[WEBHOOK_SECRETS] = {secret, none};
@@ -38,7 +39,7 @@ static char *only_previous[WEBHOOK_SECRETS] = {none, previous};
 static char *nothing[WEBHOOK_SECRETS] = {none, none};
 
 static enum signature check(const char *header, char *const *secrets, int64_t now) {
-    return signature_check(header, BODY, strlen(BODY), secrets, now, 300);
+    return signature_check(header, BODY, strlen(BODY), secrets, now, 300, id);
 }
 
 START_TEST(a_body_signed_with_the_secret_is_right) {
@@ -46,7 +47,8 @@ START_TEST(a_body_signed_with_the_secret_is_right) {
     ck_assert_int_eq(
         check("t=1700000000,v1=A7CC85C836005052C73552AC3DE0D17141BB77F5ACAF011CE3C139528B57940A", only_one, NOW),
         SIGNATURE_RIGHT);
-    ck_assert_int_eq(signature_check("t=1700000000,v1=" EMPTY_BY_SECRET, "", 0, only_one, NOW, 300), SIGNATURE_RIGHT);
+    ck_assert_int_eq(signature_check("t=1700000000,v1=" EMPTY_BY_SECRET, "", 0, only_one, NOW, 300, id),
+                     SIGNATURE_RIGHT);
 }
 END_TEST
 
@@ -66,8 +68,8 @@ END_TEST
 
 START_TEST(another_body_time_or_signature_is_wrong) {
     const char *header = "t=1700000000,v1=" BY_SECRET;
-    ck_assert_int_eq(signature_check(header, BODY " ", strlen(BODY) + 1, both, NOW, 300), SIGNATURE_WRONG);
-    ck_assert_int_eq(signature_check(header, "", 0, both, NOW, 300), SIGNATURE_WRONG);
+    ck_assert_int_eq(signature_check(header, BODY " ", strlen(BODY) + 1, both, NOW, 300, id), SIGNATURE_WRONG);
+    ck_assert_int_eq(signature_check(header, "", 0, both, NOW, 300, id), SIGNATURE_WRONG);
     ck_assert_int_eq(check("t=1700000001,v1=" BY_SECRET, both, NOW), SIGNATURE_WRONG);
     ck_assert_int_eq(check("t=1700000000,v1=" OTHER, both, NOW), SIGNATURE_WRONG);
     ck_assert_int_eq(check("t=01700000000,v1=" BY_SECRET, both, NOW), SIGNATURE_WRONG); // the same number, not the text
@@ -77,7 +79,7 @@ END_TEST
 START_TEST(without_a_secret_nothing_is_right) {
     // What an empty secret would sign: printf '1700000000.' | openssl dgst -sha256 -hmac '' -r
     const char *header = "t=1700000000,v1=c1da1b6c6b8e9da7f4bbb90f7cab0820f271ad19ccbf80c88479c4e14f37d1c6";
-    ck_assert_int_eq(signature_check(header, "", 0, nothing, NOW, 300), SIGNATURE_WRONG);
+    ck_assert_int_eq(signature_check(header, "", 0, nothing, NOW, 300, id), SIGNATURE_WRONG);
 }
 END_TEST
 
@@ -125,11 +127,34 @@ START_TEST(more_signatures_than_allowed_are_malformed) {
 }
 END_TEST
 
+static void id_of(const char *header, char *const *secrets, uint8_t out[SIGNATURE_ID_SIZE]) {
+    ck_assert_int_eq(check(header, secrets, NOW), SIGNATURE_RIGHT);
+    memcpy(out, id, SIGNATURE_ID_SIZE);
+}
+
+START_TEST(a_signature_is_known_however_its_header_is_written) {
+    uint8_t first[SIGNATURE_ID_SIZE], again[SIGNATURE_ID_SIZE];
+    id_of("t=1700000000,v1=" BY_SECRET, both, first);
+    static const char *const same[] = {
+        "v1=" BY_SECRET ", t=1700000000",
+        "t=1700000000,v1=" OTHER ",v1=" BY_SECRET ",v0=x",
+        "t=1700000000,v1=" BY_PREVIOUS,
+        "t=1700000000,v1=A7CC85C836005052C73552AC3DE0D17141BB77F5ACAF011CE3C139528B57940A",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        id_of(same[i], both, again);
+        ck_assert_mem_eq(first, again, SIGNATURE_ID_SIZE);
+    }
+    ck_assert_int_eq(signature_check("t=1700000000,v1=" EMPTY_BY_SECRET, "", 0, both, NOW, 300, id), SIGNATURE_RIGHT);
+    ck_assert_mem_ne(first, id, SIGNATURE_ID_SIZE);
+}
+END_TEST
+
 // ---- Twilio's
 
 static enum signature check_form(const char *header, const char *url, const char *body, char *const *secrets) {
     const struct twilio_request request = {.url = url, .body = body, .length = strlen(body), .is_form = true};
-    return signature_check_twilio(header, &request, secrets);
+    return signature_check_twilio(header, &request, secrets, id);
 }
 
 // The example of Twilio's own documentation, which openssl confirms.
@@ -150,13 +175,16 @@ END_TEST
 // FIELDS='BodyGrüße & mehr+1EmptyMediaaMediabTo+12016661234': decoded, sorted by name and value, a repeat left out.
 START_TEST(a_forms_fields_are_decoded_and_sorted) {
     const char *by_secret = "xoAQUaivFZBjYDK1suCeS1m2BMA=";
+    uint8_t ids[2][SIGNATURE_ID_SIZE];
     static const char *const right[] = {
         "To=%2B12016661234&Empty=&Body=Gr%C3%BC%c3%9fe+%26+mehr%2B1&Media=b&Media=a",
         "Media=a&&Empty&Media=a&Body=Gr%C3%BC%c3%9fe%20%26%20mehr%2b1&Media=b&To=%2B12016661234&",
     };
     for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
         ck_assert_msg(check_form(by_secret, URL, right[i], only_one) == SIGNATURE_RIGHT, "%s", right[i]);
+        memcpy(ids[i], id, SIGNATURE_ID_SIZE);
     }
+    ck_assert_mem_eq(ids[0], ids[1], SIGNATURE_ID_SIZE); // whoever captured the one can write the other
     static const char *const wrong[] = {
         "To=%2B12016661234&Empty=&Body=Gr%C3%BC%c3%9fe+%26+mehr%2B1&Media=b",
         "To=+12016661234&Empty=&Body=Gr%C3%BC%c3%9fe+%26+mehr%2B1&Media=b&Media=a",
@@ -174,7 +202,7 @@ END_TEST
 static enum signature check_json(const char *header, const char *url, const char *hash, const char *body,
                                  char *const *secrets) {
     const struct twilio_request request = {.url = url, .body_sha256 = hash, .body = body, .length = strlen(body)};
-    return signature_check_twilio(header, &request, secrets);
+    return signature_check_twilio(header, &request, secrets, id);
 }
 
 START_TEST(a_json_body_is_signed_by_its_hash_in_the_query) {
@@ -208,6 +236,7 @@ Suite *suite_signature(void) {
     tcase_add_test(tests, a_signature_is_good_for_as_long_as_it_is_told_either_way);
     tcase_add_test(tests, what_is_not_of_the_form_is_malformed);
     tcase_add_test(tests, more_signatures_than_allowed_are_malformed);
+    tcase_add_test(tests, a_signature_is_known_however_its_header_is_written);
     tcase_add_test(tests, twilios_own_example_is_right);
     tcase_add_test(tests, a_forms_fields_are_decoded_and_sorted);
     tcase_add_test(tests, a_json_body_is_signed_by_its_hash_in_the_query);
