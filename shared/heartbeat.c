@@ -4,7 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "shared/buf.h"
+#include "shared/clock.h"
+#include "shared/json.h"
 #include "shared/keys.h"
 #include "shared/mem.h"
 
@@ -12,11 +16,76 @@ enum { BEAT_MS = 1000, FORGET_MS = 24 * 3600 * 1000 };
 
 #define NUMBER_SIZE 24
 
+struct trouble {
+    char code[HEARTBEAT_CODE_SIZE]; // "": this place is free
+    char text[HEARTBEAT_TEXT_BYTES + 1];
+    int64_t since_ms; // clock_boot_ms
+};
+
 struct heartbeat {
     uv_timer_t timer;
     struct redis_link *link;
     char *member;
+    char *trouble_key;
+    struct trouble troubles[HEARTBEAT_TROUBLES];
+    bool told; // that key may be there
 };
+
+// ---- What troubles it
+
+static void write_trouble(const struct trouble *trouble, int64_t now_ms, struct buf *out) {
+    buf_puts(out, out->length == 1 ? "{" : ",{");
+    json_write_member(out, "code", trouble->code);
+    json_write_member_int(out, "since_ms", now_ms - (clock_boot_ms() - trouble->since_ms));
+    json_write_member(out, "text", trouble->text);
+    buf_putc(out, '}');
+}
+
+static void tell(struct heartbeat *heartbeat) {
+    struct buf json = {0};
+    buf_putc(&json, '[');
+    for (size_t i = 0; i < HEARTBEAT_TROUBLES; i++) {
+        if (*heartbeat->troubles[i].code) {
+            write_trouble(&heartbeat->troubles[i], redis_link_now_ms(heartbeat->link), &json);
+        }
+    }
+    buf_putc(&json, ']');
+    char ttl[NUMBER_SIZE];
+    snprintf(ttl, sizeof ttl, "%d", HEARTBEAT_ALIVE_MS);
+    const char *set[] = {"SET", heartbeat->trouble_key, json.data, "PX", ttl};
+    const char *del[] = {"DEL", heartbeat->trouble_key};
+    if (json.length > 2) {
+        heartbeat->told |= redis_link_call(heartbeat->link, NULL, NULL, 5, set, NULL) == 0;
+    } else if (heartbeat->told && redis_link_call(heartbeat->link, NULL, NULL, 2, del, NULL) == 0) {
+        heartbeat->told = false;
+    }
+    buf_free(&json);
+}
+
+static struct trouble *find(struct heartbeat *heartbeat, const char *code) {
+    for (size_t i = 0; i < HEARTBEAT_TROUBLES; i++) {
+        if (strcmp(heartbeat->troubles[i].code, code) == 0) {
+            return &heartbeat->troubles[i];
+        }
+    }
+    return NULL;
+}
+
+void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char *text) {
+    struct trouble *known = find(heartbeat, code), *place = known ? known : find(heartbeat, "");
+    if (text == NULL && known) {
+        *known = (struct trouble){0};
+    } else if (text && place && strcmp(place->text, text) != 0) {
+        place->since_ms = known ? known->since_ms : clock_boot_ms();
+        snprintf(place->code, sizeof place->code, "%s", code);
+        snprintf(place->text, sizeof place->text, "%s", text);
+    } else {
+        return;
+    }
+    tell(heartbeat);
+}
+
+// ---- The beat
 
 static void on_timer(uv_timer_t *timer) {
     struct heartbeat *heartbeat = timer->data;
@@ -29,6 +98,7 @@ static void on_timer(uv_timer_t *timer) {
     if (redis_link_call(heartbeat->link, NULL, NULL, 4, add, NULL) == 0) {
         (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
     }
+    tell(heartbeat);
 }
 
 struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program,
@@ -36,6 +106,8 @@ struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, con
     struct heartbeat *heartbeat = xcalloc(1, sizeof *heartbeat);
     heartbeat->link = link;
     heartbeat->member = xasprintf("%s:%s", program, instance);
+    heartbeat->trouble_key = xasprintf(KEY_TROUBLE "%s", heartbeat->member);
+    heartbeat->told = true; // maybe, by the one of that name before us
     heartbeat->timer.data = heartbeat;
     uv_timer_init(loop, &heartbeat->timer);
     uv_timer_start(&heartbeat->timer, on_timer, BEAT_MS / 10, BEAT_MS);
@@ -45,6 +117,7 @@ struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, con
 static void on_closed(uv_handle_t *handle) {
     struct heartbeat *heartbeat = handle->data;
     free(heartbeat->member);
+    free(heartbeat->trouble_key);
     free(heartbeat);
 }
 
@@ -52,6 +125,8 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
     const char *leave[] = {"ZREM", KEY_PROCESSES, heartbeat->member};
     uv_timer_stop(&heartbeat->timer);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 3, leave, NULL);
+    memset(heartbeat->troubles, 0, sizeof heartbeat->troubles);
+    tell(heartbeat);
 }
 
 void heartbeat_destroy(struct heartbeat *heartbeat) {
