@@ -208,7 +208,7 @@ screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs
 	@mkdir -p docs
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser screenshots
 
-.PHONY: test-crowd test-failing
+.PHONY: test-crowd test-failing test-repeat
 test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
 	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
 
@@ -219,6 +219,9 @@ test-failing: build tests ## Memory and sockets that fail at each call of a mess
 test-upgrade: build ## From the older release 50b4a1b to this one, in place and rolling, under load: nothing lost, nothing doubled
 	@bin/install-deps.sh run redis postgres test
 	@BUILD_DIR=$(BUILD) bash tests/upgrade/run.sh
+
+test-repeat: build tests ## Each suite by itself, again and again, for what depends on a machine's speed: SUITES='unit:*', TIMES, BUSY=2 processes beside
+	@BUILD_DIR=$(BUILD) tests/repeat.sh
 
 .PHONY: fuzz
 TIME ?= 60
