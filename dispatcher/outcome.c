@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/outcome.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "dispatcher/http_date.h"
 
 // A time-out that libcurl notices so late is no word on the provider: this process was stopped, or starved, and libcurl
 // looks at the clock before it looks at the answer that lies there.
@@ -63,17 +64,14 @@ int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {
         long long seconds = strlen(value) > 9 ? LONGEST_SECS : strtoll(value, NULL, 10);
         return (seconds > LONGEST_SECS ? LONGEST_SECS : seconds) * 1000;
     }
-    if (!isalpha((unsigned char)*value)) { // curl_getdate reads more than HTTP dates
+    int64_t date_ms;
+    if (http_date_parse(value, now_ms, &date_ms) != 0) {
         return -1;
     }
-    time_t date = curl_getdate(value, NULL);
-    if (date < 0) {
-        return -1;
-    }
-    if (date > now_ms / 1000 + LONGEST_SECS) { // before it is multiplied: a date may be of any year
+    int64_t wait_ms = date_ms - now_ms;
+    if (wait_ms > LONGEST_SECS * 1000) {
         return LONGEST_SECS * 1000;
     }
-    int64_t wait_ms = (int64_t)date * 1000 - now_ms;
     return wait_ms < 0 ? 0 : wait_ms;
 }
 

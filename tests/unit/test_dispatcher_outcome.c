@@ -57,12 +57,43 @@ START_TEST(retry_after_is_read_as_an_http_date_in_all_its_forms) {
     ck_assert_int_eq(outcome_retry_after_ms("Friday, 01-Nov-24 14:00:07 GMT", NOW_MS), 7000);
     ck_assert_int_eq(outcome_retry_after_ms("Fri Nov  1 14:00:07 2024", NOW_MS), 7000);
     ck_assert_int_eq(outcome_retry_after_ms("Fri, 01 Nov 2024 13:00:00 GMT", NOW_MS), 0); // it has passed
-    ck_assert_int_eq(outcome_retry_after_ms("Fri, 01 Nov 900000004 14:00:00 GMT", NOW_MS), 366LL * 24 * 3600 * 1000);
+    ck_assert_int_eq(outcome_retry_after_ms("Thu, 01 Jan 1970 00:00:00 GMT", NOW_MS), 0);
+    ck_assert_int_eq(outcome_retry_after_ms("Sat, 01 Jan 0000 00:00:00 GMT", NOW_MS), 0);
+    ck_assert_int_eq(outcome_retry_after_ms("Thu, 29 Feb 2024 24:00:00 GMT", NOW_MS), -1);
+    ck_assert_int_eq(outcome_retry_after_ms("Fri Nov 15 14:00:00 2024", NOW_MS), 14LL * 24 * 3600 * 1000);
+}
+END_TEST
+
+// A far-away year is cut, however many digits it has, and whatever the version of libcurl: 8.14 drops such a date.
+START_TEST(a_retry_after_of_any_year_is_cut_to_a_year_from_now) {
+    static const char *const cases[] = {
+        "Fri, 01 Nov 9999 14:00:00 GMT",      "Fri, 01 Nov 10000 14:00:00 GMT",
+        "Fri, 01 Nov 900000004 14:00:00 GMT", "Fri, 01 Nov 99999999999999999999999999 14:00:00 GMT",
+        "Fri Nov  1 14:00:00 900000004",
+        "Friday, 01-Nov-74 14:00:00 GMT", // 50 years ahead; 75 would be 1975
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_msg(outcome_retry_after_ms(cases[i], NOW_MS) == 366LL * 24 * 3600 * 1000, "%s", cases[i]);
+    }
+    ck_assert_int_eq(outcome_retry_after_ms("Friday, 01-Nov-75 14:00:00 GMT", NOW_MS), 0);
 }
 END_TEST
 
 START_TEST(a_retry_after_that_is_neither_says_nothing) {
-    static const char *const cases[] = {"", "-1", "1.5", "soon", "7 s", "0x7", "20241101 14:00:07"};
+    static const char *const cases[] = {"",
+                                        "-1",
+                                        "1.5",
+                                        "soon",
+                                        "7 s",
+                                        "0x7",
+                                        "20241101 14:00:07",
+                                        "Fri",
+                                        "Fri, 01 Nov 2024 14:00:07",
+                                        "Fri, 01 Nov 2024 14:00:07 GMT+1",
+                                        "Fri, 01 Nov -24 14:00:07 GMT",
+                                        "Fri, 00 Nov 2024 14:00:07 GMT",
+                                        "Fri, 01 Foo 2024 14:00:07 GMT",
+                                        "Fri, 01 Nov 2024 14:00 GMT"};
     ck_assert_int_eq(outcome_retry_after_ms(NULL, NOW_MS), -1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ck_assert_msg(outcome_retry_after_ms(cases[i], NOW_MS) == -1, "%s", cases[i]);
@@ -78,6 +109,7 @@ Suite *suite_dispatcher_outcome(void) {
     tcase_add_test(tests, a_time_out_that_is_noticed_long_after_it_was_due_says_nothing_of_the_provider);
     tcase_add_test(tests, retry_after_is_read_as_seconds);
     tcase_add_test(tests, retry_after_is_read_as_an_http_date_in_all_its_forms);
+    tcase_add_test(tests, a_retry_after_of_any_year_is_cut_to_a_year_from_now);
     tcase_add_test(tests, a_retry_after_that_is_neither_says_nothing);
     suite_add_tcase(suite, tests);
     return suite;
