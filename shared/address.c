@@ -99,12 +99,18 @@ static bool normalize_phone(struct span span, struct buf *out) {
     return digits >= PHONE_MIN_DIGITS && digits <= PHONE_MAX_DIGITS;
 }
 
-static void append_lower(struct buf *out, struct span span) {
+// In lower case. '<' and '>' are percent-encoded, so that no identity contains the "<->" of a conversation's key.
+// Nothing else leaves a capital letter, so an address that is written with "%3C" itself is another one still.
+static void append_identity(struct buf *out, struct span span) {
     size_t taken;
     for (size_t at = 0; at < span.length; at += taken) {
         int32_t code = unicode_decode(span.text + at, span.length - at, &taken);
         if (code == 0xfffd) {
             buf_append(out, span.text + at, taken);
+            continue;
+        }
+        if (code == '<' || code == '>') {
+            buf_puts(out, code == '<' ? "%3C" : "%3E");
             continue;
         }
         utf8proc_uint8_t bytes[4];
@@ -122,14 +128,15 @@ static bool is_email(struct span span) {
     return memchr(at + 1, '@', span.length - after) == NULL && !has_space(span);
 }
 
-// Lower case without the +tag. A local part that begins with '+' stays whole: nothing would be left of it.
+// Its identity: lower case without the +tag. A local part that begins with '+' stays whole: nothing would be left of
+// it.
 static void normalize_email(struct span span, struct buf *out) {
     const char *at = memchr(span.text, '@', span.length);
     size_t local = (size_t)(at - span.text);
     const char *plus = memchr(span.text, '+', local);
     size_t kept = plus != NULL && plus > span.text ? (size_t)(plus - span.text) : local;
-    append_lower(out, (struct span){span.text, kept});
-    append_lower(out, tail(span, local));
+    append_identity(out, (struct span){span.text, kept});
+    append_identity(out, tail(span, local));
 }
 
 // "[text](target)": the target, if the span has that form.

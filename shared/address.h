@@ -14,7 +14,9 @@ const char *channel_name(enum channel channel);
 // Parses an address as api.md's "Rules for payloads" has it: trims it, takes it out of a Markdown link
 // ("[a@b.c](mailto:a@b.c)") or, for emails, out of "Name <a@b.c>", and checks its form.
 //   shown       what the message keeps as its from or to: the plain address, not normalized
-//   normalized  what is compared: email in lower case without its +tag; phone as digits with its leading '+'
+//   normalized  what is compared, its identity: email in lower case without its +tag, '<' and '>' percent-encoded;
+//   phone
+//               as digits with its leading '+'
 // Both are owned by the caller and set only on success.
 // Returns NULL, or a static sentence that says what is wrong and what is allowed ("must be a phone number: …").
 const char *address_parse(enum channel channel, const char *text, char **shown, char **normalized) MUST_CHECK;

@@ -1,5 +1,6 @@
 -- The payloads (shared/message_encode.c) of the messages whose ids come on standard input, for bin/reconcile.sh: id,
--- provider, generation, payload. Sender and recipient are the participants of the conversation; from is one of them.
+-- provider, generation, payload. Sender and recipient are the participants of the conversation; from is one of them; one of
+-- before its '<' and '>' were encoded is still known by them.
 CREATE TEMPORARY TABLE lost (message_id uuid PRIMARY KEY);
 \copy lost FROM pstdin
 SELECT m.id, m.provider, d.generation, json_build_object(
@@ -16,8 +17,11 @@ SELECT m.id, m.provider, d.generation, json_build_object(
   JOIN deliveries d ON d.message_id = m.id
   JOIN conversations c ON c.id = m.conversation_id
  CROSS JOIN LATERAL (
+   SELECT lower(regexp_replace(m.from_address, '^([^+@][^+@]*)\+[^@]*@', '\1@')) AS identity
+ ) e
+ CROSS JOIN LATERAL (
    SELECT CASE c.channel
-            WHEN 'email' THEN lower(regexp_replace(m.from_address, '\+[^@]*@', '@')) = c.participant_a
+            WHEN 'email' THEN c.participant_a IN (e.identity, replace(replace(e.identity, '<', '%3C'), '>', '%3E'))
             ELSE regexp_replace(m.from_address, '\D', '', 'g') = regexp_replace(c.participant_a, '\D', '', 'g')
           END AS sends_a
  ) n

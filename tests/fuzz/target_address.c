@@ -16,7 +16,7 @@ static void assert_phone(const char *normalized) {
 static void assert_email(const char *normalized) {
     const char *at = strchr(normalized, '@');
     FUZZ_ASSERT(at != NULL && at != normalized && at[1] != '\0' && strchr(at + 1, '@') == NULL);
-    FUZZ_ASSERT(strpbrk(normalized, " \t\r\n") == NULL);
+    FUZZ_ASSERT(strpbrk(normalized, " \t\r\n<>") == NULL);
 }
 
 static void assert_address(enum channel channel, const char *text) {

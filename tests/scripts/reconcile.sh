@@ -26,6 +26,10 @@ accept() {
   post POST /api/messages/sms "{\"from\":\"+12016661234\",\"to\":\"+18045551234\",\"type\":\"sms\",\"body\":\"$1\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
     sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$2"
 }
+accept_email() {
+  post POST /api/messages/email "{\"from\":\"$1\",\"to\":\"zz@example.com\",\"body\":\"x\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
+    sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$2"
+}
 id_of() { cat -- "$folder/$1"; }
 
 parks_one() {
@@ -65,6 +69,25 @@ all_are_sent() {
 body_is_the_same() { get "/api/messages/$(id_of parked)" | jq -e '.body == "parked, with a \"quote\" and a \\ in it"'; }
 has_nothing_left() { prints '0 unfinished' bin/reconcile.sh --older-than 0 && [ "$(waiting_tokens)" = 0 ]; }
 
+# What a replay says of the sender is what accept said, however the address is written.
+email_senders() { redis --raw XRANGE 'outbound:{email:0}' - + | grep -o '"sender" *: *"[^"]*"' | tr -d ' '; }
+queues_emails() {
+  redis HSET 'breaker:{email}' mode open
+  for from in 'Desk<1@example.com' '+desk+2@example.com' 'desk+3@example.com'; do
+    accept_email "$from" email
+    wait_for 10 has_status "$(id_of email)" queued
+  done
+  email_senders >"$folder/senders"
+  [ "$(wc -l <"$folder/senders")" = 3 ]
+}
+replays_emails() {
+  redis DEL 'outbound:{email:0}'
+  prints 'replayed 3' bin/reconcile.sh --older-than 0
+  email_senders | diff <(sort "$folder/senders") <(sort -)
+  redis HSET 'breaker:{email}' mode auto
+  wait_for 20 has_status "$(id_of email)" sent
+}
+
 # An empty Redis would make every message look lost, and those of a partition that is not named.
 refuses_without_partitions() {
   redis RENAME partitions kept-partitions
@@ -97,6 +120,8 @@ it 'replays nothing in a second run' replays_nothing_more
 it 'sees them sent, and the one that was not lost' all_are_sent
 it 'has kept the body byte for byte' body_is_the_same
 it 'has nothing to do then' has_nothing_left
+it 'loses emails of senders whose addresses are written unlike what they are known by' queues_emails
+it 'replays them under the senders that they had' replays_emails
 it 'replays nothing as long as events are not recorded' waits_for_persisters
 it 'stops' bin/stop.sh
 finish

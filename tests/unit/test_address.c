@@ -215,6 +215,23 @@ START_TEST(a_link_counts_as_the_plain_address_does) {
 }
 END_TEST
 
+// Which a person can't tell apart at a glance, but which two people may own.
+static const struct sample angles[] = {
+    {"c<->d@e", "c<->d@e", "c%3C-%3Ed@e"},    {"C%3C-%3ED@E", "C%3C-%3ED@E", "c%3c-%3ed@e"},
+    {"a@b<->c", "a@b<->c", "a@b%3C-%3Ec"},    {"c<-%3Ed@e", "c<-%3Ed@e", "c%3C-%3ed@e"},
+    {"c%<->d@e", "c%<->d@e", "c%%3C-%3Ed@e"}, {"c%253C-d@e", "c%253C-d@e", "c%253c-d@e"},
+};
+
+START_TEST(no_two_addresses_share_an_identity_for_their_angles) {
+    for (size_t i = 0; i < sizeof angles / sizeof *angles; i++) {
+        check_taken(CHANNEL_EMAIL, &angles[i]);
+        for (size_t k = 0; k < i; k++) {
+            ck_assert_str_ne(angles[i].normalized, angles[k].normalized);
+        }
+    }
+}
+END_TEST
+
 START_TEST(normalizing_twice_changes_nothing) {
     for (size_t i = 0; i < sizeof emails / sizeof *emails; i++) {
         struct sample again = {emails[i].normalized, emails[i].normalized, emails[i].normalized};
@@ -269,6 +286,27 @@ START_TEST(participants_are_ordered_by_bytes) {
 }
 END_TEST
 
+static char *key_of(const char *from, const char *to) {
+    char *shown, *sender, *recipient;
+    ck_assert_ptr_null(address_parse(CHANNEL_EMAIL, from, &shown, &sender));
+    free(shown);
+    ck_assert_ptr_null(address_parse(CHANNEL_EMAIL, to, &shown, &recipient));
+    free(shown);
+    char *key = conversation_key(CHANNEL_EMAIL, sender, recipient);
+    free(sender);
+    free(recipient);
+    return key;
+}
+
+START_TEST(addresses_that_look_like_a_key_have_conversations_of_their_own) {
+    char *one = key_of("a@b", "c<->d@e"), *other = key_of("a@b<->c", "d@e");
+    ck_assert_str_eq(one, "email:a@b<->c%3C-%3Ed@e");
+    ck_assert_str_eq(other, "email:a@b%3C-%3Ec<->d@e");
+    free(one);
+    free(other);
+}
+END_TEST
+
 START_TEST(channels_are_called_sms_and_email) {
     ck_assert_str_eq(channel_name(CHANNEL_SMS), "sms");
     ck_assert_str_eq(channel_name(CHANNEL_EMAIL), "email");
@@ -290,6 +328,8 @@ Suite *suite_address(void) {
     tcase_add_test(tests, random_text_is_taken_or_refused_but_never_half);
     tcase_add_test(tests, both_directions_meet_in_one_conversation);
     tcase_add_test(tests, participants_are_ordered_by_bytes);
+    tcase_add_test(tests, no_two_addresses_share_an_identity_for_their_angles);
+    tcase_add_test(tests, addresses_that_look_like_a_key_have_conversations_of_their_own);
     tcase_add_test(tests, channels_are_called_sms_and_email);
     suite_add_tcase(suite, tests);
     return suite;
