@@ -5,6 +5,13 @@
 // step from then on. So nothing is given twice or left out, and no client can hold the others up.
 //
 //   no client ──first one──▶ LOCATING (where the feed ends) ──▶ READING (XREAD, again and again) ──last one gone──▶ …
+//                               ▲                                  │
+//                               └── nothing came, or it is another connection ──┘
+//
+// A client whose id the feed doesn't hold is told to start anew, and goes on from where the thread is: an id that was
+// trimmed, one of another Redis, one ahead of the feed. The thread's own position may turn out to be such an id as well
+// (the feed was flushed, or a fail-over gave it ids anew): it looks where the feed ends whenever nothing came, and
+// where that is before its position, or the connection is a new one, all in step catch up as if they had just come.
 #include "ingest/events.h"
 
 #include <ctype.h>
@@ -49,8 +56,9 @@ struct event_hub {
     struct redis_link *link; // blocks in XREAD, so it is its own
     uv_timer_t tick;
     enum hub_state step;
-    char position[ID_SIZE]; // up to where the feed was read
+    char position[ID_SIZE]; // up to where the feed was read; "": not known
     bool reading;           // an XREAD is under way
+    bool doubtful;          // those in step may have missed something: they catch up once the feed's end is known
     bool looking;           // the pipeline is being read
     bool ended;
     int64_t beaten_ms; // clock_boot_ms of the last heartbeat
@@ -63,6 +71,7 @@ struct event_hub {
 // A client's catching up, while Redis is asked. The request's memory stays until the answer came.
 static void catch_up(struct event_client *client);
 static void read_on(struct event_hub *hub);
+static void locate(struct event_hub *hub);
 
 // ---- Ids: two numbers, compared as such
 
@@ -79,9 +88,16 @@ static struct entry_id id_of(const char *text) {
     return id;
 }
 
-static bool is_after(const char *left, const char *right) {
+static int compare(const char *left, const char *right) {
     struct entry_id a = id_of(left), b = id_of(right);
-    return a.ms != b.ms ? a.ms > b.ms : a.sequence > b.sequence;
+    if (a.ms != b.ms) {
+        return a.ms > b.ms ? 1 : -1;
+    }
+    return (a.sequence > b.sequence) - (a.sequence < b.sequence);
+}
+
+static bool is_after(const char *left, const char *right) {
+    return compare(left, right) > 0;
 }
 
 static bool is_number(const char *text, size_t length) {
@@ -131,6 +147,15 @@ static const char *value_of(const redisReply *fields, const char *name) {
     return NULL;
 }
 
+// From here on a client that is cut off knows where to go on, though no event has brought an id (WHATWG HTML, 9.2.6: an
+// event without data isn't one, but its id counts).
+static void give_place(struct event_client *client) {
+    struct buf *frame = &client->hub->frame;
+    buf_clear(frame);
+    buf_printf(frame, "id: %s\n\n", client->last);
+    give(client, frame->data, frame->length);
+}
+
 // An entry as an event. Anyone can XADD: what would break a line out of its event is passed over.
 static bool write_frame(struct buf *frame, const char *id, const redisReply *fields) {
     const char *type = value_of(fields, "t"), *data = value_of(fields, "d");
@@ -169,14 +194,26 @@ static void rest(struct event_hub *hub) {
     hub->step = HUB_IDLE;
 }
 
+// Nobody is left for whom the place matters.
+static void forget(struct event_hub *hub) {
+    rest(hub);
+    hub->position[0] = '\0';
+    hub->doubtful = false;
+}
+
 static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_hub *hub = argument;
     hub->reading = false;
     if (hub->clients == NULL) {
-        rest(hub);
+        forget(hub);
+        return;
     }
     if (result != REDIS_LINK_OK) {
         return; // the tick, or the link when it is up again, reads on
+    }
+    if (reply->type == REDIS_REPLY_NIL) {
+        locate(hub); // is it still there, where we wait?
+        return;
     }
     // {{feed, {{id, {field, value, …}}, …}}}, or nil when nothing came
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements == 2) {
@@ -200,16 +237,36 @@ static void read_on(struct event_hub *hub) {
 
 // ---- Where the feed ends
 
+static void enter_step(struct event_client *client) {
+    client->in_step = true;
+    give_place(client);
+}
+
+static void enter_step_here(struct event_client *client) {
+    set_id(client->last, client->hub->position);
+    enter_step(client);
+}
+
 static void start(struct event_client *client) {
     if (client->resumes) {
         client->resumes = false;
         catch_up(client);
-        return;
+    } else if (client->last[0] == '\0') {
+        enter_step_here(client);
     }
-    if (client->last[0] == '\0') {
-        set_id(client->last, client->hub->position);
-        client->in_step = true;
+}
+
+static void take_end(struct event_hub *hub, const char *end) {
+    bool known = hub->position[0] != '\0';
+    hub->doubtful |= known && is_after(hub->position, end);
+    if (hub->doubtful || !known) {
+        set_id(hub->position, end);
     }
+    for (struct event_client *client = hub->clients; hub->doubtful && client != NULL; client = client->next) {
+        client->resumes |= client->in_step;
+        client->in_step = false;
+    }
+    hub->doubtful = false;
 }
 
 static void on_located(void *argument, enum redis_result result, const redisReply *reply) {
@@ -218,8 +275,12 @@ static void on_located(void *argument, enum redis_result result, const redisRepl
         rest(hub);
         return;
     }
+    if (hub->clients == NULL) {
+        forget(hub);
+        return;
+    }
     bool found = reply->elements > 0 && is_entry(reply->element[0]);
-    set_id(hub->position, found ? reply->element[0]->element[0]->str : START);
+    take_end(hub, found ? reply->element[0]->element[0]->str : START);
     hub->step = HUB_READING;
     for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
         start(client);
@@ -251,16 +312,24 @@ static void go_on(struct event_hub *hub) {
 
 static const char reset_frame[] = "event: reset\ndata: {}\n\n";
 
-// The first entry is the one that the client had last, unless the feed no longer keeps it: then what is missing is
-// unknown, and the client is told to fetch everything anew.
+// What is missing is unknown: everything is to be fetched anew, and whatever changes from here on is told.
+static void reset(struct event_client *client) {
+    give(client, reset_frame, sizeof reset_frame - 1);
+    enter_step_here(client);
+}
+
+// The first entry is the one that the client had last, unless the feed doesn't hold it. Before the first one there is
+// nothing to hold.
+static bool has_place(const struct event_client *client, const redisReply *entries) {
+    if (entries->elements == 0) {
+        return compare(client->last, START) == 0;
+    }
+    return is_entry(entries->element[0]) && compare(entries->element[0]->element[0]->str, client->last) == 0;
+}
+
 static void give_missed(struct event_client *client, const redisReply *entries) {
     struct buf *frame = &client->hub->frame;
-    bool kept = entries->elements > 0 && is_entry(entries->element[0]) &&
-                strcmp(entries->element[0]->element[0]->str, client->last) == 0;
-    if (!kept) {
-        give(client, reset_frame, sizeof reset_frame - 1);
-    }
-    for (size_t i = kept ? 1 : 0; i < entries->elements; i++) {
+    for (size_t i = 1; i < entries->elements; i++) {
         if (!is_entry(entries->element[i])) {
             continue;
         }
@@ -281,16 +350,16 @@ static void on_missed(void *argument, enum redis_result result, const redisReply
         http_stream_end(request->http); // it comes again, with the id that it has
         return;
     }
-    size_t before = reply->elements;
-    give_missed(client, reply);
-    if (before > 1 && is_after(client->hub->position, client->last)) {
-        catch_up(client); // more was there than one read brings, or has come meanwhile
+    if (!has_place(client, reply)) {
+        reset(client);
         return;
     }
+    give_missed(client, reply);
     if (is_after(client->hub->position, client->last)) {
-        set_id(client->last, client->hub->position); // all up to there was trimmed: the client was told to start anew
+        catch_up(client); // more was there than one read brings, or has come meanwhile
+    } else {
+        enter_step(client);
     }
-    client->in_step = true;
 }
 
 static void catch_up(struct event_client *client) {
@@ -414,12 +483,18 @@ void events_leave(struct event_client *client) {
     }
     atomic_fetch_sub(hub->with->event_clients, 1);
     free(client);
+    if (hub->clients == NULL && hub->step == HUB_READING && !hub->reading) {
+        forget(hub);
+    }
 }
 
 void events_show(struct ingest_request *request) {
     static const char welcome[] = "retry: 2000\n\n";
     struct event_hub *hub = request->with->hub;
     const char *last = http_header(request->http, "Last-Event-ID");
+    if (last != NULL && last[0] == '\0') {
+        last = NULL;
+    }
     if (last != NULL && !is_id(last)) {
         answer_bad_field(request, "Last-Event-ID", "must be an id that this resource has given");
         return;
@@ -445,9 +520,8 @@ void events_show(struct ingest_request *request) {
 
 static void on_up(void *argument) {
     struct event_hub *hub = argument;
-    if (hub->step == HUB_LOCATING) {
-        rest(hub);
-    }
+    hub->doubtful = true; // trimmed meanwhile, or another Redis
+    rest(hub);
     go_on(hub);
 }
 

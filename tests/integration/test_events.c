@@ -134,12 +134,80 @@ START_TEST(a_client_whose_place_is_no_longer_kept_is_told_to_start_anew) {
 }
 END_TEST
 
+START_TEST(a_client_that_is_cut_off_before_its_first_event_misses_nothing) {
+    free(publish("before-it-came"));
+    struct watcher *cut = watch("ingest-1", NULL);
+    WAIT_FOR(10000, watcher_read(cut) && watcher_last_id(cut)[0] != '\0');
+    char *place = xstrdup(watcher_last_id(cut));
+    ck_assert_uint_eq(watcher_count(cut, "event: test\n"), 0); // no event has brought it
+    watcher_close(cut);
+    free(publish("came-meanwhile"));
+    struct watcher *again = watch("ingest-1", place);
+    WAIT_FOR(10000, watcher_saw(again, "data: came-meanwhile\n"));
+    ck_assert(!watcher_saw(again, "before-it-came"));
+    ck_assert(!watcher_saw(again, "event: reset\n"));
+    free(place);
+    watcher_close(again);
+}
+END_TEST
+
+START_TEST(a_client_whose_id_is_ahead_of_the_feed_starts_anew_and_hears_on) {
+    static const char *const ahead[] = {"9999999999999-0", "9999999999999999999-9999999999999999999"};
+    for (size_t i = 0; i < sizeof ahead / sizeof *ahead; i++) {
+        char *end = publish("the-end");
+        struct watcher *watcher = watch("ingest-1", ahead[i]);
+        char *told = xasprintf("event: reset\ndata: {}\n\nid: %s\n\n", end);
+        WAIT_FOR(10000, watcher_saw(watcher, told));
+        WAIT_FOR(10000, hears(watcher, "data: behind-it"));
+        ck_assert_uint_eq(watcher_count(watcher, "event: reset\n"), 1);
+        free(told);
+        free(end);
+        watcher_close(watcher);
+    }
+}
+END_TEST
+
+START_TEST(a_feed_whose_ids_begin_anew_is_heard_by_those_who_listen_and_by_those_who_come_back) {
+    struct watcher *watcher = watch("ingest-1", NULL);
+    WAIT_FOR(10000, hears(watcher, "in-step"));
+    freeReplyObject(stack_redis(stack, "XADD feed 9999999999999-0 t test d of-a-wrong-clock"));
+    WAIT_FOR(10000, watcher_saw(watcher, "data: of-a-wrong-clock\n"));
+    char *place = xstrdup(watcher_last_id(watcher));
+    ck_assert_int_eq(stack_redis_int(stack, "DEL feed"), 1);
+    WAIT_FOR(10000, hears(watcher, "data: of-the-right-clock"));
+    ck_assert_uint_eq(watcher_count(watcher, "event: reset\n"), 1);
+    struct watcher *again = watch("ingest-1", place);
+    WAIT_FOR(10000, watcher_saw(again, "event: reset\n"));
+    WAIT_FOR(10000, hears(again, "data: for-both"));
+    WAIT_FOR(10000, watcher_saw(watcher, "data: for-both"));
+    free(place);
+    watcher_close(again);
+    watcher_close(watcher);
+}
+END_TEST
+
+START_TEST(the_place_before_the_first_entry_is_one) {
+    ck_assert_int_eq(stack_redis_int(stack, "DEL feed"), 1);
+    struct watcher *watcher = watch("ingest-1", "0-0");
+    WAIT_FOR(10000, watcher_saw(watcher, "id: 0-0\n\n"));
+    WAIT_FOR(10000, hears(watcher, "data: the-first"));
+    ck_assert_uint_eq(watcher_count(watcher, "event: reset\n"), 0);
+    watcher_close(watcher);
+}
+END_TEST
+
 START_TEST(an_id_that_was_never_given_is_refused) {
-    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/api/events", NULL,
-                                       (const char *const[]){"Last-Event-ID: yesterday", NULL});
-    ck_assert_int_eq(answer->status, 400);
-    ck_assert_str_eq(answer_text(answer, "details.field"), "Last-Event-ID");
-    answer_free(answer);
+    static const char *const never[] = {"yesterday", "1",    "1-",        "-1",
+                                        "1-1-1",     "-1-1", "0x1f-0x0f", "999999999999999999999-0"};
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        char *header = xasprintf("Last-Event-ID: %s", never[i]);
+        struct answer *answer =
+            stack_call(stack, "ingest-1", "GET", "/api/events", NULL, (const char *const[]){header, NULL});
+        ck_assert_int_eq(answer->status, 400);
+        ck_assert_str_eq(answer_text(answer, "details.field"), "Last-Event-ID");
+        answer_free(answer);
+        free(header);
+    }
 }
 END_TEST
 
@@ -295,6 +363,10 @@ Suite *suite_events(void) {
     tcase_add_test(tests, a_client_that_was_away_resumes_where_it_was);
     tcase_add_test(tests, a_client_that_missed_more_than_one_read_brings_gets_all_of_it_once);
     tcase_add_test(tests, a_client_whose_place_is_no_longer_kept_is_told_to_start_anew);
+    tcase_add_test(tests, a_client_that_is_cut_off_before_its_first_event_misses_nothing);
+    tcase_add_test(tests, a_client_whose_id_is_ahead_of_the_feed_starts_anew_and_hears_on);
+    tcase_add_test(tests, a_feed_whose_ids_begin_anew_is_heard_by_those_who_listen_and_by_those_who_come_back);
+    tcase_add_test(tests, the_place_before_the_first_entry_is_one);
     tcase_add_test(tests, an_id_that_was_never_given_is_refused);
     tcase_add_test(tests, what_anyone_has_put_into_the_feed_can_not_forge_an_event);
     tcase_add_test(tests, a_breaker_is_seen_to_open);
