@@ -78,11 +78,20 @@ void answer_json(struct ingest_request *request, unsigned status, const struct b
     answer_content(request, status, json_type, json->data, json->length);
 }
 
-void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent) {
+static void begin_stream(struct ingest_request *request) {
     add_common_headers(request);
     http_add_header(request->http, "Cache-Control", "no-store");
     ingest_request_log(request, 200);
+}
+
+void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent) {
+    begin_stream(request);
     http_reply_stream(request->http, 200, content_type, most_unsent);
+}
+
+void answer_stream_head(struct ingest_request *request, const char *content_type) {
+    begin_stream(request);
+    http_reply_stream_head(request->http, 200, content_type);
 }
 
 void answer_accepted(struct ingest_request *request, bool replayed) {

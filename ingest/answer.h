@@ -37,6 +37,8 @@ void answer_content(struct ingest_request *request, unsigned status, const char 
 
 // 200 with a body that goes on until http_stream_end (http_server.h); not to be stored by anybody.
 void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent);
+// The same to HEAD: no body follows.
+void answer_stream_head(struct ingest_request *request, const char *content_type);
 
 // 202 with the message's id (request->message_id) and Location.
 void answer_accepted(struct ingest_request *request, bool replayed);

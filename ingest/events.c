@@ -489,7 +489,7 @@ void events_leave(struct event_client *client) {
 }
 
 void events_show(struct ingest_request *request) {
-    static const char welcome[] = "retry: 2000\n\n";
+    static const char type[] = "text/event-stream", welcome[] = "retry: 2000\n\n";
     struct event_hub *hub = request->with->hub;
     const char *last = http_header(request->http, "Last-Event-ID");
     if (last != NULL && last[0] == '\0') {
@@ -499,12 +499,16 @@ void events_show(struct ingest_request *request) {
         answer_bad_field(request, "Last-Event-ID", "must be an id that this resource has given");
         return;
     }
+    if (strcmp(http_method(request->http), "HEAD") == 0) {
+        answer_stream_head(request, type);
+        return;
+    }
     if (hub->ended || !take_seat(request->with)) {
         answer_unavailable(request, hub->ended ? "this process is being stopped" : "as many as may watch do", 5, false);
         return;
     }
     request->events = join(hub, request, last);
-    answer_stream(request, "text/event-stream", (size_t)request->with->settings->events_max_unsent_bytes);
+    answer_stream(request, type, (size_t)request->with->settings->events_max_unsent_bytes);
     give(request->events, welcome, sizeof welcome - 1);
     if (hub->step == HUB_READING) {
         start(request->events);

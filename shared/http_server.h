@@ -108,6 +108,8 @@ bool http_is_answered(const struct http_request *request);
 // gone is noticed when something is written, so write now and then.
 // most_unsent: bytes that may wait for a client that reads too slowly.
 void http_reply_stream(struct http_request *request, unsigned status, const char *content_type, size_t most_unsent);
+// HEAD's answer to what would be a stream: a head alone.
+void http_reply_stream_head(struct http_request *request, unsigned status, const char *content_type);
 // Appends to such an answer; the bytes are copied. Returns 0, or -1 when more than most_unsent would wait: the client
 // is dropped then (its on_done follows, not from within this call), and nothing more is sent.
 int http_stream_write(struct http_request *request, const char *bytes, size_t length) MUST_CHECK;
