@@ -158,7 +158,7 @@ static bool check_route(struct ingest_request *request) {
         answer_error(request, API_NOT_FOUND, "no such resource");
         return false;
     }
-    char message[64];
+    char message[ROUTE_ALLOW_SIZE + 32];
     snprintf(message, sizeof message, "this route takes %s", request->match.allow);
     http_add_header(request->http, "Allow", request->match.allow);
     answer_error(request, API_METHOD_NOT_ALLOWED, message);
@@ -169,7 +169,7 @@ static bool check_framing(struct ingest_request *request) {
     if (request->body != HTTP_BODY_MALFORMED) {
         return true;
     }
-    answer_and_close(request, API_BAD_REQUEST, "the request's head could be understood in two ways");
+    answer_and_close(request, API_BAD_REQUEST, "the request's head is malformed, or could be understood in two ways");
     return false;
 }
 

@@ -88,8 +88,19 @@ static void take_row(const struct route *route, const char *method, struct route
     }
 }
 
+static void allow_all(char allow[ROUTE_ALLOW_SIZE]) {
+    for (size_t i = 0; i < route_count; i++) {
+        if (!strstr(allow, routes[i].method)) {
+            add_allowed(allow, routes[i].method);
+        }
+    }
+}
+
 enum route_result route_find(const char *method, const char *path, const char *health_path, struct route_match *out) {
     *out = (struct route_match){0};
+    if (strcmp(path, "*") == 0) {
+        allow_all(out->allow);
+    }
     for (size_t i = 0; i < route_count; i++) {
         if (matches_literally(&routes[i], path, health_path)) {
             take_row(&routes[i], method, out);

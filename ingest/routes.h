@@ -31,7 +31,7 @@ struct route {
 enum route_result { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_OTHER_METHOD };
 
 #define ROUTE_PARAMETER_SIZE 64
-#define ROUTE_ALLOW_SIZE 32
+#define ROUTE_ALLOW_SIZE 64
 
 struct route_match {
     const struct route *route;            // ROUTE_FOUND only
@@ -40,7 +40,7 @@ struct route_match {
 };
 
 // Finds the row for a request. path is percent-decoded and without the query. A literal row wins over a pattern,
-// whatever its method.
+// whatever its method. "*" (of OPTIONS) is the server itself, which takes what any of its paths does.
 enum route_result route_find(const char *method, const char *path, const char *health_path,
                              struct route_match *out) MUST_CHECK;
 

@@ -91,6 +91,44 @@ void http_connections_sweep(struct http_server *server) {
     }
 }
 
+// ---- What the next request names
+
+// Whom a target of scheme and authority names, and how long those are once they have been decoded.
+static void note_authority(struct http_connection *place, const char *target, size_t length,
+                           const struct http_host *host) {
+    char *prefix = xstrndup(target, length);
+    place->path_at = http_request_unescape(NULL, NULL, prefix);
+    place->named = xmalloc(sizeof *place->named);
+    *place->named = *host;
+    free(prefix);
+}
+
+// Notes the target's form; returns its path and query.
+static const char *note_form(struct http_connection *place, const char *target) {
+    struct http_host host;
+    int length = http_host_of_target(target, &host);
+    if (length > 0) {
+        place->form = HTTP_FORM_ABSOLUTE;
+        note_authority(place, target, (size_t)length, &host);
+        return target + length;
+    }
+    if (length == 0 && target[0] == '/') {
+        place->form = HTTP_FORM_ORIGIN;
+    } else {
+        place->form = strcmp(target, "*") == 0 ? HTTP_FORM_ASTERISK : HTTP_FORM_NONE;
+    }
+    return target;
+}
+
+// Lets go of what was noted for a request that has taken it, or that was none.
+static void forget_target(struct http_connection *place) {
+    free(place->named);
+    free(place->kept_target);
+    place->named = NULL;
+    place->kept_target = NULL;
+    place->path_at = 0;
+}
+
 // ---- Coming and going
 
 // Whether the log may be told of a limit again: who reaches it does so thousands of times.
@@ -172,7 +210,7 @@ static void go(struct http_connection *connection) {
     if (--server->connections == 0) {
         http_server_sweep(server, false);
     }
-    free(connection->kept_target);
+    forget_target(connection);
     free(connection);
 }
 
@@ -194,11 +232,12 @@ struct http_connection *http_connection_of(struct MHD_Connection *connection) {
 void *http_connection_note_target(void *cls, const char *target, struct MHD_Connection *connection) {
     struct http_connection *place = http_connection_of(connection);
     (void)cls;
+    forget_target(place);
     place->target = target;
     place->target_length = target ? strlen(target) : 0;
-    if (place->server->options.keep_target && target) {
-        free(place->kept_target); // of a request that was none
-        place->kept_target = xstrdup(target);
+    const char *path = note_form(place, target ? target : "");
+    if (place->server->options.keep_target) {
+        place->kept_target = xasprintf("%s%s", place->form == HTTP_FORM_ABSOLUTE && *path != '/' ? "/" : "", path);
     }
     return NULL;
 }

@@ -29,6 +29,7 @@ struct framing {
     // The head as it lies in the library's buffer, and where the value before ended in it; NULL: there was none.
     const char *begin, *end, *value_end;
     uint64_t declared; // Content-Length
+    const char *host;  // NULL: none
 };
 
 // RFC 9110, 5.6.2: what a header's name is made of.
@@ -76,6 +77,7 @@ static void look_at_header(void *argument, const char *name, const char *value) 
         framing->chunked = strcasecmp(value, "chunked") == 0;
     } else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) {
         framing->hosts++;
+        framing->host = value;
     }
 }
 
@@ -103,6 +105,36 @@ static bool is_ambiguous(const struct framing *framing, const char *version) {
         return framing->encodings > 1 || framing->lengths > 0 || !framing->chunked || !http_1_1;
     }
     return framing->lengths > 1;
+}
+
+// What the library took for the path of an absolute target is that target, decoded.
+static void take_path(struct http_request *request) {
+    if (request->place->form == HTTP_FORM_ABSOLUTE) {
+        request->path += request->place->path_at;
+        request->path = *request->path == '/' ? request->path : "/";
+    }
+}
+
+// Notes whom the request is for. An absolute target outranks the header (RFC 9112, 3.2.2), which must be well-formed
+// all the same. Returns whether the target and the header are.
+static bool take_host(struct http_request *request, const struct framing *framing) {
+    const struct http_connection *place = request->place;
+    if (framing->host && !http_host_parse(framing->host, strlen(framing->host), &request->host)) {
+        request->host = (struct http_host){0};
+        return false;
+    }
+    switch (place->form) {
+    case HTTP_FORM_ORIGIN:
+        return true;
+    case HTTP_FORM_ABSOLUTE:
+        request->host = *place->named;
+        return true;
+    case HTTP_FORM_ASTERISK:
+        return strcmp(request->method, MHD_HTTP_METHOD_OPTIONS) == 0;
+    case HTTP_FORM_NONE:
+        break;
+    }
+    return false;
 }
 
 static enum http_body_state judge(const struct framing *framing, const char *version, size_t max_body) {
@@ -161,8 +193,9 @@ static enum MHD_Result begin(struct http_request *request, const char *version) 
     const struct http_server_options *options = &request->server->options;
     struct framing framing = look_at_head(request);
     http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
-    request->state =
-        has_hidden_words(request, version) ? HTTP_BODY_MALFORMED : judge(&framing, version, options->max_body);
+    take_path(request);
+    bool is_understood = take_host(request, &framing) && !has_hidden_words(request, version);
+    request->state = is_understood ? judge(&framing, version, options->max_body) : HTTP_BODY_MALFORMED;
     if (options->on_headers) {
         options->on_headers(options->argument, request);
     }

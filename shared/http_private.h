@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "shared/buf.h"
+#include "shared/http_host.h"
 #include "shared/http_server.h"
 
 // What http_server.c (the daemon on the loop), http_connection.c (deadlines and limits of connections), http_exchange.c
@@ -24,6 +25,14 @@ enum http_stage {
     HTTP_STAGE_FREE = HTTP_STAGES, // it waits for us, is a stream, or is being closed
 };
 
+// How a request's target is written (RFC 9112, 3.2).
+enum http_form {
+    HTTP_FORM_ORIGIN,   // "/path?query"
+    HTTP_FORM_ABSOLUTE, // "http://host/path?query"
+    HTTP_FORM_ASTERISK, // "*"
+    HTTP_FORM_NONE,     // anything else
+};
+
 struct http_connection {
     struct http_connection *previous, *next; // of the same stage, in the order in which they came to it
     struct http_server *server;
@@ -33,8 +42,11 @@ struct http_connection {
     int fd;
     const char *target; // of the request line as it came, and its length; while that is being parsed
     size_t target_length;
-    char *kept_target; // a copy of it, until the request takes it over; NULL unless keep_target
-    bool is_counted;   // in server->options.peers, under `network`
+    enum http_form form;
+    struct http_host *named; // HTTP_FORM_ABSOLUTE: by the target; else NULL
+    size_t path_at;          // where the path begins in the decoded target
+    char *kept_target;       // a copy of path and query, until the request takes it over; NULL unless keep_target
+    bool is_counted;         // in server->options.peers, under `network`
     struct in6_addr network;
 };
 
@@ -79,6 +91,7 @@ struct http_request {
     struct http_connection *place; // its connection, as http_connection.c knows it
     const char *method, *path;     // libmicrohttpd's, until the request's end
     char *target;                  // keep_target; else NULL
+    struct http_host host;
     struct buf body;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;

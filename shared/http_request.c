@@ -18,6 +18,10 @@ const char *http_target(const struct http_request *request) {
     return request->target;
 }
 
+const struct http_host *http_host(const struct http_request *request) {
+    return &request->host;
+}
+
 const char *http_header(const struct http_request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }

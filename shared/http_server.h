@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "shared/http_host.h"
 #include "shared/mem.h"
 
 // libmicrohttpd on a libuv loop: MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, its epoll descriptor polled by libuv, one
@@ -26,8 +27,8 @@ enum http_body_state {
     // max_body. Answer within on_request. The connection is closed.
     HTTP_BODY_TOO_LARGE,
     // A head that two readers could understand in two ways (two Content-Length headers, Content-Length and chunked, an
-    // unknown Transfer-Encoding, a header's name that is none, …): answer 400 within on_request. The connection is
-    // closed.
+    // unknown Transfer-Encoding, a header's name that is none, …), or whose target or Host is malformed: answer 400
+    // within on_request. The connection is closed.
     HTTP_BODY_MALFORMED,
     // Not complete within request_timeout_ms: answer 408 within on_request. The connection is closed.
     HTTP_BODY_LATE,
@@ -76,8 +77,11 @@ void http_server_destroy(struct http_server *server);
 const char *http_method(const struct http_request *request);
 // Percent-decoded, without the query. "%00" stays as it is, here and in http_query, so that no NUL cuts a string short.
 const char *http_path(const struct http_request *request);
-// The request's target as it was sent, with its query and its escapes; NULL unless keep_target.
+// The target's path and query as they were sent, with their escapes; NULL unless keep_target.
 const char *http_target(const struct http_request *request);
+// Whom it was sent to: as an absolute target names it, else as the Host header does. Its name is empty where that is,
+// or where HTTP/1.0 sent none, and in what is malformed.
+const struct http_host *http_host(const struct http_request *request);
 // A header by its name in any case, or NULL. With several of that name: the first.
 const char *http_header(const struct http_request *request, const char *name);
 unsigned http_header_count(const struct http_request *request);

@@ -21,6 +21,14 @@ START_TEST(a_route_is_found_by_method_and_path) {
 }
 END_TEST
 
+START_TEST(the_server_itself_takes_what_any_of_its_paths_does) {
+    struct route_match match = find("OPTIONS", "*", ROUTE_OTHER_METHOD);
+    ck_assert_ptr_nonnull(strstr(match.allow, "GET, HEAD"));
+    ck_assert_ptr_nonnull(strstr(match.allow, "POST"));
+    ck_assert_ptr_nonnull(strstr(match.allow, "PUT"));
+}
+END_TEST
+
 START_TEST(an_id_in_the_path_is_handed_on) {
     struct route_match match = find("GET", "/api/conversations/42/messages", ROUTE_FOUND);
     ck_assert_str_eq(match.parameter, "42");
@@ -156,6 +164,7 @@ END_TEST
 Suite *suite_routes(void) {
     Suite *suite = suite_create("routes");
     TCase *tests = tcase_create("routes");
+    tcase_add_test(tests, the_server_itself_takes_what_any_of_its_paths_does);
     tcase_add_test(tests, a_route_is_found_by_method_and_path);
     tcase_add_test(tests, an_id_in_the_path_is_handed_on);
     tcase_add_test(tests, a_literal_route_wins_over_a_pattern_whatever_its_method);
