@@ -2,20 +2,26 @@
 #include "dispatcher/parked.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "dispatcher/fcall.h"
+#include "dispatcher/retry.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
 enum { MOST = 100, LONGEST_WAIT_MS = 1000 };
 
+#define CURSOR_SIZE 24
+
 struct parked {
     const struct dispatch_env *env;
     const struct partition_keys *keys;
     uv_timer_t timer;
+    char cursor[CURSOR_SIZE]; // how far the look for what has no time has come
     bool asking;
     bool stopped;
+    bool complained; // of trouble that lasts
 };
 
 static void on_timer(uv_timer_t *timer) {
@@ -38,17 +44,34 @@ static int64_t number_at(const redisReply *reply, size_t index, int64_t otherwis
     return reply->element[index]->integer;
 }
 
-// {moved, ms until the next is due | -1}
+static void keep_cursor(struct parked *parked, const redisReply *reply) {
+    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements > 2 && reply->element[2]->type == REDIS_REPLY_STRING;
+    snprintf(parked->cursor, sizeof parked->cursor, "%s", is ? reply->element[2]->str : "0");
+}
+
+static void say_trouble(struct parked *parked, const redisReply *reply) {
+    const char *why = reply->type == REDIS_REPLY_ARRAY && reply->elements > 3 ? reply->element[3]->str : NULL;
+    if (why && *why && !parked->complained) {
+        log_warn("parked_unchecked", "%s: what has no time, or too long a wait, isn't looked for: %s",
+                 parked->keys->tag, why);
+    }
+    parked->complained = why && *why;
+}
+
+// {moved, ms until the next is due | -1, cursor, trouble}
 static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct parked *parked = argument;
     parked->asking = false;
     if (result != REDIS_LINK_OK) {
+        snprintf(parked->cursor, sizeof parked->cursor, "0");
         if (result != REDIS_LINK_LOST) {
             log_error("unpark_failed", "%s: %s", parked->keys->tag, reply->str);
         }
         look_in(parked, LONGEST_WAIT_MS);
         return;
     }
+    keep_cursor(parked, reply);
+    say_trouble(parked, reply);
     int64_t next_ms = number_at(reply, 1, -1);
     look_in(parked, next_ms < 0 ? LONGEST_WAIT_MS : next_ms);
 }
@@ -63,6 +86,8 @@ void parked_look(struct parked *parked) {
     fcall_text(fcall, parked->keys->parked);
     fcall_text(fcall, parked->keys->parked_due);
     fcall_int(fcall, MOST);
+    fcall_int(fcall, retry_longest_wait_ms(parked->env->settings));
+    fcall_text(fcall, parked->cursor);
     if (fcall_send(fcall, parked->env->link, on_reply, parked) == 0) {
         parked->asking = true;
     } else {
@@ -94,6 +119,7 @@ struct parked *parked_create(const struct dispatch_env *env, const struct partit
     struct parked *parked = xcalloc(1, sizeof *parked);
     parked->env = env;
     parked->keys = keys;
+    snprintf(parked->cursor, sizeof parked->cursor, "0");
     parked->timer.data = parked;
     uv_timer_init(env->loop, &parked->timer);
     return parked;

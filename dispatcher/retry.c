@@ -61,6 +61,10 @@ static int64_t time_left_ms(const struct settings *settings, int64_t age_ms) {
     return at_most(at_least(left, 0), LONGEST_WAIT_MS);
 }
 
+int64_t retry_longest_wait_ms(const struct settings *settings) {
+    return at_least(settings->worker_backoff_cap_ms, LONGEST_WAIT_MS);
+}
+
 bool retry_is_expired(const struct settings *settings, int64_t age_ms) {
     return age_ms >= settings->message_deadline_secs * 1000;
 }

@@ -30,6 +30,8 @@ struct retry_decision {
 
 // For how long after its acceptance a message is still delivered: beyond, it fails uncalled.
 bool retry_is_expired(const struct settings *settings, int64_t age_ms);
+// No decision has a longer delay: what is parked for longer was parked by a clock that was wrong.
+int64_t retry_longest_wait_ms(const struct settings *settings);
 struct retry_decision retry_decide(const struct settings *settings, const struct retry_case *this_case);
 
 #endif

@@ -24,6 +24,7 @@ local FORMAT = '1'
 local HOUR_MS = 3600000
 local DAY_MS = 24 * HOUR_MS
 local LONGEST_WAIT_MS = 72 * HOUR_MS
+local STRAYS_A_LOOK = 20 -- their payloads come along
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -249,6 +250,8 @@ local function settle_one(t, e, count, id, gen, number, verdict, delay, free, pa
   redis.call('XADD', t.events, '*', unpack(outcome))
   if verdict == 'retry' then
     m.call = int(m.call + 1)
+    m.wait = int(delay)
+    if tonumber(m.at) > t.now then m.at = int(t.now) end -- set by a clock that was wrong
     if free ~= '1' then m.spent = int(m.spent + 1) end
     redis.call('HSET', t.parked, token, cjson.encode(m))
     redis.call('ZADD', t.due, int(t.now + delay), token)
@@ -277,30 +280,89 @@ local function settle(keys, args)
   return verdicts
 end
 
--- unpark: messages whose wait is over, back into the stream.
--- KEYS outbound, events, parked, parked-due · ARGV most → {moved, ms until the next is due | -1}
-local function unpark(keys, args)
-  local outbound, events, parked, due = keys[1], keys[2], keys[3], keys[4]
-  local now = now_ms()
-  local tokens = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, args[1])
-  for _, token in ipairs(tokens) do
-    local packed = redis.call('HGET', parked, token)
-    if packed then
-      local m = cjson.decode(packed)
-      redis.call('XADD', outbound, '*', 'v', m.v, 'id', m.id, 'gen', m.gen, 'call', m.call, 'spent', m.spent, 'at', m.at,
-        'p', m.p)
-    else
-      local id, gen = string.match(token, '^(.*):(%d+)$')
-      local provider = string.match(events, '{([^:]*)')
-      redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(now), 'call', '0',
-        'n', '0', 'verdict', 'failed', 'p', cjson.encode({ provider = provider, outcome = 'lost', http_status = 0,
-        latency_us = 0, started_ms = now, error = 'its parked payload was missing' }))
-    end
-    redis.call('HDEL', parked, token)
-    redis.call('ZREM', due, token)
+-- What is parked, as its fields; nil and why where it can't be read.
+local function read_parked(token, packed)
+  if not packed then return nil, 'its parked payload was missing' end
+  local done, m = pcall(cjson.decode, packed)
+  if not done or type(m) ~= 'table' then return nil, 'its parked payload is no JSON object' end
+  for _, name in ipairs({ 'v', 'id', 'gen', 'call', 'spent', 'at', 'p' }) do
+    if type(m[name]) ~= 'string' then return nil, 'its parked payload has no text as ' .. name end
   end
-  local next = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
-  return { #tokens, next[2] and math.max(0, next[2] - now) or -1 }
+  if m.id .. ':' .. m.gen ~= token then return nil, 'its parked payload is of another message' end
+  return m
+end
+
+-- The end of what is parked and can't be read: the message has failed, where its name says which it was, and what was
+-- there is kept as a dead letter.
+local function give_up_parked(t, token, packed, why)
+  local id, gen = string.match(token, '^(.+):(%d+)$')
+  if id then
+    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', '0',
+      'n', '0', 'verdict', 'failed', 'p', cjson.encode({ provider = string.match(t.events, '{([^:]*)'), outcome = 'lost',
+        http_status = 0, latency_us = 0, started_ms = t.now, error = why }))
+  end
+  if packed or not id then
+    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'poison', 'why', why, 'parked', token, 'payload', packed or '')
+  end
+end
+
+-- One token whose wait is over.
+local function unpark_one(t, token)
+  local packed = redis.call('HGET', t.parked, token)
+  local m, why = read_parked(token, packed)
+  if m then
+    redis.call('XADD', t.outbound, '*', 'v', m.v, 'id', m.id, 'gen', m.gen, 'call', m.call, 'spent', m.spent, 'at', m.at,
+      'p', m.p)
+  else
+    give_up_parked(t, token, packed, why)
+  end
+  redis.call('HDEL', t.parked, token)
+  redis.call('ZREM', t.due, token)
+end
+
+-- No wait is believed that is longer than any could have been: it was set by a clock that was wrong. It begins anew.
+-- How many there were.
+local function shorten_waits(t, longest_ms, most)
+  local tokens = redis.call('ZRANGEBYSCORE', t.due, '(' .. int(t.now + longest_ms), '+inf', 'LIMIT', 0, most)
+  for _, token in ipairs(tokens) do
+    local m = read_parked(token, redis.call('HGET', t.parked, token))
+    local wait_ms = m and tonumber(m.wait) or 0
+    if not (wait_ms >= 0 and wait_ms <= longest_ms) then wait_ms = longest_ms end
+    redis.call('ZADD', t.due, int(t.now + wait_ms), token)
+  end
+  return #tokens
+end
+
+-- What is parked without a time would never be due. The hash is gone through a slice a call, from the cursor on, where
+-- there is more in it than has times. Returns the next cursor, "0" where there is no more to look for.
+local function find_strays(t, cursor)
+  if redis.call('HLEN', t.parked) <= redis.call('ZCARD', t.due) then return '0' end
+  local slice = redis.call('HSCAN', t.parked, cursor, 'COUNT', STRAYS_A_LOOK)
+  for i = 1, #slice[2], 2 do
+    if not redis.call('ZSCORE', t.due, slice[2][i]) then redis.call('ZADD', t.due, int(t.now), slice[2][i]) end
+  end
+  return slice[1]
+end
+
+-- unpark: messages whose wait is over, back into the stream. One that can't be read doesn't hold up the others.
+-- KEYS outbound, events, parked, parked-due
+-- ARGV most   the longest that a wait can be, ms   cursor of the last look, "0" at first
+-- → {moved, ms until the next is due | -1, cursor, why what was stored wrongly could not be looked for, or ''}
+local function unpark(keys, args)
+  local most, longest_ms, cursor = tonumber(args[1]), tonumber(args[2]), args[3]
+  local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], now = now_ms() }
+  local shortened, trouble = 0, ''
+  local looked, why = pcall(function() -- a user whose permissions are of an older release may not
+    shortened = shorten_waits(t, longest_ms, most)
+    cursor = find_strays(t, cursor)
+  end)
+  if not looked then cursor, trouble = '0', type(why) == 'table' and why.err or tostring(why) end
+  local tokens = redis.call('ZRANGEBYSCORE', t.due, '-inf', int(t.now), 'LIMIT', 0, most)
+  for _, token in ipairs(tokens) do unpark_one(t, token) end
+  local next = redis.call('ZRANGE', t.due, 0, 0, 'WITHSCORES')
+  local wait_ms = next[2] and math.max(0, math.ceil(next[2] - t.now)) or -1
+  if shortened == most or cursor ~= '0' then wait_ms = 0 end -- there may be more of them
+  return { #tokens, wait_ms, cursor, trouble }
 end
 
 -- claim: entries that were delivered before and are mine to work on now: what others gave back, what I held before I

@@ -214,8 +214,15 @@ START_TEST(a_settle_goes_through_though_the_group_is_gone) {
 }
 END_TEST
 
+#define ID "01890000-0000-7000-8000-000000000001"
+
+static redisReply *unpark_from(const char *cursor, int most, int longest_ms) {
+    return stack_redis(stack, "FCALL %s 4 " STREAMS " %d %d %s", library_function(LIBRARY_UNPARK), most, longest_ms,
+                       cursor);
+}
+
 static redisReply *unpark(int most) {
-    return stack_redis(stack, "FCALL %s 4 " STREAMS " %d", library_function(LIBRARY_UNPARK), most);
+    return unpark_from("0", most, 300000);
 }
 
 START_TEST(only_what_is_due_leaves_the_park_and_the_next_time_is_told) {
@@ -258,11 +265,165 @@ START_TEST(no_more_leave_the_park_at_once_than_asked_for) {
 END_TEST
 
 START_TEST(a_parked_message_whose_payload_is_gone_has_failed) {
-    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 1 a:3"));
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 1 " ID ":3"));
     freeReplyObject(unpark(10));
     assert_state(0, 0, 0, 1);
     assert_last_event("verdict", "failed");
     assert_last_event("gen", "3");
+}
+END_TEST
+
+// A good one that is due after everything else that is.
+static void park_a_good_one(void) {
+    add("1-1", "good");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "good", "retry", 0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "DEL events:{sms-mms:0}"), 1);
+}
+
+static void park_badly(const char *token, const char *payload) {
+    freeReplyObject(stack_redis(stack, "HSET parked:{sms-mms:0} %s %s", token, payload));
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 1 %s", token));
+}
+
+START_TEST(what_cannot_be_read_leaves_the_park_alone_as_a_failure_with_its_content) {
+    static const char *const payloads[] = {
+        "garbage", "{}", "[]", "7", "null", "{\"v\":\"1\",\"id\":", "{\"v\":1,\"id\":{},\"gen\":[],\"call\":null}"};
+    park_a_good_one();
+    park_badly(ID ":2", payloads[_i]);
+    freeReplyObject(unpark(10));
+    assert_state(1, 0, 0, 2);
+    redisReply *reply = stack_redis(stack, "XRANGE events:{sms-mms:0} - +");
+    const redisReply *failed = reply->element[0]->element[1], *poison = reply->element[1]->element[1];
+    ck_assert_str_eq(reply_field(failed, "verdict"), "failed");
+    ck_assert_str_eq(reply_field(failed, "id"), ID);
+    ck_assert_str_eq(reply_field(failed, "gen"), "2");
+    ck_assert_str_eq(reply_field(poison, "k"), "poison");
+    ck_assert_str_eq(reply_field(poison, "parked"), ID ":2");
+    ck_assert_str_eq(reply_field(poison, "payload"), payloads[_i]);
+    ck_assert_ptr_nonnull(strstr(reply_field(poison, "why"), "its parked payload"));
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(what_says_to_be_another_message_is_not_called_as_that) {
+    park_badly(ID ":2",
+               "{\"v\":\"1\",\"id\":\"x\",\"gen\":\"2\",\"call\":\"2\",\"spent\":\"0\",\"at\":\"1\",\"p\":\"{}\"}");
+    freeReplyObject(unpark(10));
+    assert_state(0, 0, 0, 2);
+    assert_last_event("why", "its parked payload is of another message");
+}
+END_TEST
+
+START_TEST(a_name_without_its_number_leaves_the_park_with_what_it_had) {
+    static const char *const names[] = {ID, "x", ID ":", ID ":one", ":1"};
+    park_a_good_one();
+    park_badly(names[_i], "{\"p\":\"hello\"}");
+    freeReplyObject(unpark(10));
+    assert_state(1, 0, 0, 1);
+    assert_last_event("k", "poison");
+    assert_last_event("parked", names[_i]);
+    assert_last_event("payload", "{\"p\":\"hello\"}");
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 1 %s", names[_i]));
+    freeReplyObject(unpark(10));
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), 2);
+}
+END_TEST
+
+static int64_t score_of(const char *token) {
+    redisReply *reply = stack_redis(stack, "ZSCORE parked-due:{sms-mms:0} %s", token);
+    int64_t score = strtoll(reply_text(reply, 0), NULL, 10);
+    freeReplyObject(reply);
+    return score;
+}
+
+static int64_t redis_ms(void) {
+    redisReply *reply = stack_redis(stack, "TIME");
+    int64_t now_ms = reply_int(reply, 0) * 1000 + reply_int(reply, 1) / 1000;
+    freeReplyObject(reply);
+    return now_ms;
+}
+
+START_TEST(a_wait_that_is_longer_than_any_could_be_begins_anew) {
+    add("1-1", "a");
+    add("1-2", "b");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "retry", 5000, 0);
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "b", "retry", 299000, 0);
+    const int64_t ahead[] = {900000, 400LL * 24 * 3600 * 1000};
+    int64_t was = score_of("b:0");
+    freeReplyObject(stack_redis(stack, "ZINCRBY parked-due:{sms-mms:0} %lld a:0", (long long)ahead[_i]));
+    park_badly("x", "garbage");
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} inf x"));
+    freeReplyObject(unpark(10));
+    int64_t left = score_of("a:0") - redis_ms();
+    ck_assert_int_le(left, 5000);
+    ck_assert_int_gt(left, 0);
+    ck_assert_int_eq(score_of("b:0"), was);
+    ck_assert_int_le(score_of("x"), redis_ms());
+}
+END_TEST
+
+START_TEST(long_waits_are_shortened_a_few_a_call_and_the_next_call_is_due_at_once) {
+    for (int i = 0; i < 25; i++) {
+        char token[16];
+        snprintf(token, sizeof token, "x:%d", i);
+        park_badly(token, "garbage");
+        freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 9999999999999 %s", token));
+    }
+    int64_t left = 25;
+    for (int call = 0; left > 0 && call < 3; call++) {
+        redisReply *reply = unpark(10);
+        ck_assert_int_eq(reply_int(reply, 1), left > 10 ? 0 : -1);
+        freeReplyObject(reply);
+        int64_t now_left = stack_redis_int(stack, "ZCARD parked-due:{sms-mms:0}");
+        ck_assert_int_eq(left - now_left, left > 10 ? 10 : left);
+        left = now_left;
+    }
+    ck_assert_int_eq(left, 0);
+}
+END_TEST
+
+START_TEST(what_is_parked_without_a_time_is_found_and_becomes_due) {
+    enum { MANY = 1000 };
+    for (int i = 0; i < MANY; i++) {
+        char token[16];
+        snprintf(token, sizeof token, "id-%d:0", i);
+        freeReplyObject(stack_redis(
+            stack,
+            "HSET parked:{sms-mms:0} %s "
+            "{\"v\":\"1\",\"id\":\"id-%d\",\"gen\":\"0\",\"call\":\"2\",\"spent\":\"1\",\"at\":\"1\",\"p\":\"{}\"}",
+            token, i));
+        if (i % 2 == 0) {
+            freeReplyObject(
+                stack_redis(stack, "ZADD parked-due:{sms-mms:0} %lld %s", (long long)redis_ms() + 60000, token));
+        }
+    }
+    char cursor[24] = "0";
+    int calls = 0;
+    do {
+        redisReply *reply = unpark_from(cursor, 100, 300000);
+        snprintf(cursor, sizeof cursor, "%s", reply_text(reply, 2));
+        ck_assert_int_le(reply_int(reply, 0), 100);
+        freeReplyObject(reply);
+        calls++;
+    } while (stack_redis_int(stack, "XLEN outbound:{sms-mms:0}") < MANY / 2 && calls < MANY);
+    assert_state(MANY / 2, 0, MANY / 2, 0);
+    ck_assert_int_ge(calls, 10);
+}
+END_TEST
+
+START_TEST(a_time_that_has_not_come_yet_is_not_kept_as_when_a_message_began) {
+    ASSERT_SAYS("1-1", "XADD outbound:{sms-mms:0} 1-1 v 1 id a gen 0 call 1 spent 0 at 9999999999999 p {}");
+    add("1-2", "b");
+    read_all("me");
+    ASSERT_SETTLED("OK", "me", "1-1", 1, "a", "retry", 0, 0);
+    ASSERT_SETTLED("OK", "me", "1-2", 1, "b", "retry", 0, 0);
+    freeReplyObject(unpark(10));
+    redisReply *reply = stack_redis(stack, "XRANGE outbound:{sms-mms:0} - +");
+    ck_assert_int_le(strtoll(reply_field(reply->element[0]->element[1], "at"), NULL, 10), redis_ms());
+    ck_assert_str_eq(reply_field(reply->element[1]->element[1], "at"), "1");
+    freeReplyObject(reply);
 }
 END_TEST
 
@@ -553,6 +714,13 @@ Suite *suite_token(void) {
     tcase_add_test(tests, only_what_is_due_leaves_the_park_and_the_next_time_is_told);
     tcase_add_test(tests, no_more_leave_the_park_at_once_than_asked_for);
     tcase_add_test(tests, a_parked_message_whose_payload_is_gone_has_failed);
+    tcase_add_loop_test(tests, what_cannot_be_read_leaves_the_park_alone_as_a_failure_with_its_content, 0, 7);
+    tcase_add_test(tests, what_says_to_be_another_message_is_not_called_as_that);
+    tcase_add_loop_test(tests, a_name_without_its_number_leaves_the_park_with_what_it_had, 0, 5);
+    tcase_add_loop_test(tests, a_wait_that_is_longer_than_any_could_be_begins_anew, 0, 2);
+    tcase_add_test(tests, long_waits_are_shortened_a_few_a_call_and_the_next_call_is_due_at_once);
+    tcase_add_test(tests, what_is_parked_without_a_time_is_found_and_becomes_due);
+    tcase_add_test(tests, a_time_that_has_not_come_yet_is_not_kept_as_when_a_message_began);
     tcase_add_test(tests, claim_takes_my_own_entries_but_those_i_know);
     tcase_add_test(tests, claim_leaves_others_alone_until_it_may_steal_what_is_idle);
     tcase_add_test(tests, claim_takes_what_was_delivered_but_is_held_by_nobody);

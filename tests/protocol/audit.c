@@ -46,13 +46,14 @@ static void note_outcome(struct world *world, const struct event *event) {
                      event->generation, event->call);
         return;
     }
-    if (event->call != token->next_call) {
+    bool spoiled = (token->spoiled || token->lost) && event->call == 0 && event->verdict == VERDICT_FAILED;
+    if (event->call != token->next_call && !spoiled) {
         world_breach(world, AUDIT_OUTCOME, "%s, generation %d: the outcome is of call %d, not %d", id,
                      event->generation, event->call, token->next_call);
     }
     token->next_call = event->call + 1;
     if (event->verdict != VERDICT_RETRY) {
-        token->live = false;
+        token->live = token->lost = false;
         token->final = true;
         world->ledger.live--;
     }
@@ -67,7 +68,10 @@ static bool note_event(struct world *world, const redisReply *entry) {
                      reply_field(entry->element[1], "id"));
         return false;
     }
-    if (event.kind == EVENT_MESSAGE) {
+    if (event.kind == EVENT_POISON) {
+        const char *name = reply_field(entry->element[1], "parked");
+        world->misnamed_met += strncmp(name, MISNAMED, strlen(MISNAMED)) == 0;
+    } else if (event.kind == EVENT_MESSAGE) {
         note_accepted(world, &event);
     } else if (event.kind == EVENT_REPLAYED) {
         begin_token(world, &event);
@@ -95,7 +99,7 @@ static void check_token(struct world *world, const redisReply *at, bool found[MO
     }
     if (found[message][generation]) {
         world_breach(world, AUDIT_TOKEN, "%s, generation %d is there twice", reply_text(at, 1), generation);
-    } else if (reply_int(at, 3) != token->next_call) {
+    } else if (reply_int(at, 3) != token->next_call && !token->spoiled) {
         world_breach(world, AUDIT_TOKEN, "%s: call %lld is due, but it should be %d", reply_text(at, 1),
                      (long long)reply_int(at, 3), token->next_call);
     } else if (reply_int(at, 4) > MOST_SPENT) {
@@ -107,7 +111,7 @@ static void check_token(struct world *world, const redisReply *at, bool found[MO
 // A late success has ended its token, or not: then the token had another entry by then.
 static void end_late(struct world *world, struct token *token, bool found) {
     if (token->late && !found) {
-        token->live = false;
+        token->live = token->lost = false;
         world->ledger.live--;
     }
     token->late = false;
@@ -127,7 +131,7 @@ static void check_tokens(struct world *world, const redisReply *reply) {
             if (token->live) {
                 end_late(world, token, found[i][generation]);
             }
-            if (token->live && !found[i][generation]) {
+            if (token->live && !token->lost && !found[i][generation]) {
                 world_breach(world, AUDIT_TOKEN, "%s, generation %d is neither waiting nor parked",
                              world->ledger.messages[i].id, generation);
             }
@@ -183,8 +187,9 @@ bool audit_poll(struct world *world, const redisReply *reply) {
     note_breaker(world, reply->element[5]);
     world->seen.outbound = outbound;
     world->seen.parked = parked;
+    world->seen.due = due;
     world->seen.events = (int)reply_int(reply, 3);
-    if (parked != due) {
+    if (parked != due && !world->astray) {
         world_breach(world, AUDIT_PARKED, "%d are parked, %d are due", parked, due);
     }
     if (full) {
@@ -193,9 +198,9 @@ bool audit_poll(struct world *world, const redisReply *reply) {
         check_spread(world, "events", reply->element[9], world->seen.events);
     } else if (late) {
         return true;
-    } else if (outbound + parked != world->ledger.live) {
+    } else if (outbound + parked != world->ledger.live - ledger_lost(&world->ledger)) {
         world_breach(world, AUDIT_BALANCE, "%d wait and %d are parked, but there should be %d tokens", outbound, parked,
-                     world->ledger.live);
+                     world->ledger.live - ledger_lost(&world->ledger));
     }
     return false;
 }

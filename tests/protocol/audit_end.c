@@ -77,7 +77,7 @@ static void check_attempts(struct world *world) {
 
 void audit_end(struct world *world) {
     wire_poll(world);
-    if (world->seen.outbound + world->seen.parked + world->seen.events > 0) {
+    if (world->seen.outbound + world->seen.parked + world->seen.due + world->seen.events > 0) {
         world_breach(world, AUDIT_LEFT, "%d wait, %d are parked, %d events are left", world->seen.outbound,
                      world->seen.parked, world->seen.events);
     }
@@ -86,4 +86,8 @@ void audit_end(struct world *world) {
         check_status(world, i);
     }
     check_attempts(world);
+    if (world->misnamed_met != world->misnamed && !world->failed_over) {
+        world_breach(world, AUDIT_STORED, "%d names that are no token's were due, %d were kept as dead letters",
+                     world->misnamed, world->misnamed_met);
+    }
 }

@@ -70,7 +70,7 @@ static struct decision decide(struct world *world, const struct lease *lease) {
     if (waits && (last || world->wall_ms - lease->at_ms >= DEADLINE_MS)) {
         decision.verdict = "failed";
     } else if (waits) {
-        decision.delay_ms = lease->pause_ms > 0 ? lease->pause_ms : random_below(&world->random, 4000);
+        decision.delay_ms = lease->pause_ms > 0 ? lease->pause_ms : random_below(&world->random, LONGEST_PARKED_MS);
     }
     return decision;
 }

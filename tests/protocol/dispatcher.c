@@ -5,6 +5,7 @@
 //
 // Kept as one: the look at the lease's age and the begin of the call, which the C code does in one turn of its loop. A
 // process that is stopped just there calls what may be another's by then, and nothing on its side can help that.
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/protocol/actors.h"
@@ -140,8 +141,12 @@ void dispatcher_unpark(struct world *world, struct dispatcher *dispatcher) {
     command_text(&command, KEY_PARKED);
     command_text(&command, KEY_DUE);
     command_int(&command, random_within(&world->random, 1, 5));
+    command_int(&command, LONGEST_PARKED_MS);
+    command_text(&command, *dispatcher->cursor ? dispatcher->cursor : "0");
     redisReply *reply = wire_function(world, &dispatcher->link, &command);
-    if (!dispatcher_failed(world, dispatcher, "unpark", reply) && reply_int(reply, 0) > 0) {
+    *dispatcher->cursor = '\0';
+    if (!dispatcher_failed(world, dispatcher, "unpark", reply)) {
+        snprintf(dispatcher->cursor, sizeof dispatcher->cursor, "%s", reply_text(reply, 2));
         world_say(world, "%s unparks %lld", dispatcher->link.name, (long long)reply_int(reply, 0));
     }
     freeReplyObject(reply);

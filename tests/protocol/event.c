@@ -13,6 +13,10 @@ static enum verdict verdict_of(const char *text) {
 
 bool event_read(const struct ledger *ledger, const redisReply *fields, struct event *out) {
     const char *kind = reply_field(fields, "k");
+    if (strcmp(kind, "poison") == 0) {
+        *out = (struct event){.kind = EVENT_POISON};
+        return true;
+    }
     *out = (struct event){.kind = strcmp(kind, "outcome") == 0    ? EVENT_OUTCOME
                                   : strcmp(kind, "replayed") == 0 ? EVENT_REPLAYED
                                                                   : EVENT_MESSAGE};

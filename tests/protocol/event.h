@@ -7,7 +7,7 @@
 
 struct ledger;
 
-enum event_kind { EVENT_MESSAGE, EVENT_OUTCOME, EVENT_REPLAYED };
+enum event_kind { EVENT_MESSAGE, EVENT_OUTCOME, EVENT_REPLAYED, EVENT_POISON };
 enum verdict { VERDICT_RETRY, VERDICT_FAILED, VERDICT_SENT };
 
 // An entry of `events`.

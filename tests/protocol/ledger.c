@@ -28,9 +28,18 @@ struct token *ledger_token(struct ledger *ledger, int message, int generation) {
     return known ? &ledger->tokens[message][generation] : NULL;
 }
 
+int ledger_lost(const struct ledger *ledger) {
+    int count = 0;
+    for (int i = 0; i < ledger->message_count * MOST_GENERATIONS; i++) {
+        count += ledger->tokens[i / MOST_GENERATIONS][i % MOST_GENERATIONS].lost;
+    }
+    return count;
+}
+
 bool ledger_is_live(const struct ledger *ledger, int message) {
     for (int generation = 0; generation < MOST_GENERATIONS; generation++) {
-        if (ledger->tokens[message][generation].live) {
+        const struct token *token = &ledger->tokens[message][generation];
+        if (token->live && !token->lost) {
             return true;
         }
     }

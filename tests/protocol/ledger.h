@@ -41,9 +41,11 @@ struct client_key {
 
 struct token {
     bool exists;
-    bool live;  // an entry of outbound or a field of parked
-    bool final; // a verdict that was not a late one ended it
-    bool late;  // a late success came: whether it ended the token, the next look at everything tells
+    bool live;    // an entry of outbound or a field of parked
+    bool final;   // a verdict that was not a late one ended it
+    bool late;    // a late success came: whether it ended the token, the next look at everything tells
+    bool spoiled; // its parked payload was damaged: it may fail uncalled
+    bool lost;    // its parked payload is gone, and the token with it, but for its time
     int next_call;
 };
 
@@ -77,7 +79,9 @@ int ledger_add(struct ledger *ledger, bool webhook, int key, int content);
 // The index of a message by its id; -1: there is none.
 int ledger_find(const struct ledger *ledger, const char *id);
 struct token *ledger_token(struct ledger *ledger, int message, int generation);
-// Whether a token of any generation is live.
+// How many tokens are lost.
+int ledger_lost(const struct ledger *ledger);
+// Whether a token of any generation is live and not lost.
 bool ledger_is_live(const struct ledger *ledger, int message);
 
 #endif

@@ -44,8 +44,14 @@ if ARGV[2] == '1' then
   for _, entry in ipairs(redis.call('XRANGE', outbound, '-', '+')) do
     waiting[#waiting + 1] = token(entry[1], to_map(entry[2]))
   end
-  for _, packed in ipairs(redis.call('HVALS', parked)) do
-    resting[#resting + 1] = token('', cjson.decode(packed))
+  local stored = redis.call('HGETALL', parked)
+  for i = 1, #stored, 2 do
+    local done, m = pcall(cjson.decode, stored[i + 1])
+    if not done or type(m) ~= 'table' or type(m.id) ~= 'string' then -- a fault has damaged it
+      local id, gen = string.match(stored[i], '^(.*):(%d+)$')
+      m = { id = id, gen = gen, call = '0', spent = '0' }
+    end
+    resting[#resting + 1] = token('', m)
   end
   seen[7], seen[8] = waiting, resting
   seen[9], seen[10] = spread(outbound, 'dispatchers'), spread(events, 'persisters')

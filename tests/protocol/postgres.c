@@ -94,6 +94,9 @@ static void unbury(struct postgres *postgres, const struct event *event) {
 void postgres_commit(struct postgres *postgres, const struct ledger *ledger, const struct event *events, int count) {
     for (int i = 0; i < count; i++) {
         const struct event *event = &events[i];
+        if (event->kind == EVENT_POISON) {
+            continue;
+        }
         if (event->kind == EVENT_MESSAGE) {
             store(postgres, event);
         }

@@ -92,7 +92,7 @@ static const struct {
     {pass_much, 3},       {fault_kill, 3},     {fault_stop, 3},     {fault_continue, 5},
     {fault_destroy, 2},   {fault_delcons, 2},  {fault_flush, 1},    {fault_jump, 2},
     {fault_expire, 2},    {fault_snapshot, 4}, {fault_failover, 2}, {fault_deliver, 4},
-    {fault_health, 3},
+    {fault_health, 3},    {fault_spoil, 4},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -196,7 +196,7 @@ static void settle_persister(struct world *world, struct persister *persister) {
 }
 
 static bool is_settled(const struct world *world) {
-    bool idle = world->seen.outbound + world->seen.parked + world->seen.events == 0;
+    bool idle = world->seen.outbound + world->seen.parked + world->seen.due + world->seen.events == 0;
     for (int i = 0; i < ACTORS; i++) {
         idle = idle && dispatcher_is_idle(&world->dispatchers[i]) && persister_is_idle(&world->persisters[i]);
     }
@@ -210,7 +210,7 @@ static void settle(struct world *world) {
         for (int i = 0; i < survivors; i++) {
             settle_dispatcher(world, &world->dispatchers[i]);
         }
-        if (world->seen.parked > 0) {
+        if (world->seen.parked + world->seen.due > 0) {
             dispatcher_unpark(world, &world->dispatchers[round % survivors]);
         }
         for (int i = 0; i < survivors; i++) {

@@ -52,6 +52,7 @@ const char *fault_name(enum fault fault) {
         [FAULT_EXPIRY] = "expiry of an idempotency key",
         [FAULT_POSTGRES] = "lost commit",
         [FAULT_FAILOVER] = "fail-over to a stale snapshot",
+        [FAULT_SPOIL] = "damage to what is parked",
     };
     return names[fault];
 }

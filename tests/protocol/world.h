@@ -23,6 +23,8 @@
 #define GROUP_D "dispatchers"
 #define GROUP_P "persisters"
 
+#define MISNAMED "no-number-" // and a number: what a fault puts among the times
+
 // The settings of the processes, ms.
 enum {
     CLAIM_MS = 10000, // API_WORKER_CLAIM_TIMEOUT_SECS: at least 2 * PROVIDER_MS + 2000
@@ -34,6 +36,7 @@ enum {
     PROBES = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
+    LONGEST_PARKED_MS = 4000, // of a retry
     TTL_MS = 7200 * 1000,
 };
 
@@ -49,6 +52,7 @@ enum fault {
     FAULT_EXPIRY,
     FAULT_POSTGRES,
     FAULT_FAILOVER,
+    FAULT_SPOIL, // what is parked: its payload, its time, its name
     FAULT_COUNT
 };
 
@@ -120,8 +124,8 @@ struct zombie {
 
 // Redis as the last poll saw it.
 struct seen {
-    int outbound, parked, events; // how many
-    char event[ENTRY_SIZE];       // the last one
+    int outbound, parked, due, events; // how many
+    char event[ENTRY_SIZE];            // the last one
     char state[16];
     int64_t epoch, paused_ms;
     char counts[48]; // state, failures and successes, to see whether they change
@@ -178,6 +182,7 @@ struct dispatcher {
     bool has_group, more, claim_due, backlog_full;
     bool stopped;
     int64_t refused_until_ms;
+    char cursor[24]; // of unpark's look for what has no time
     struct {
         enum grant_kind kind;
         char epoch[EPOCH_SIZE];
@@ -251,6 +256,9 @@ struct world {
     int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
     bool healthy;                            // the provider
     bool failed_over, orphans, jumped;
+    bool spoiled;               // a parked payload was lost, which reconcile takes for a lost token
+    bool astray;                // something parked lost its time, or its payload: the two needn't be as many
+    int misnamed, misnamed_met; // names that are no token's: put among the times; come out as poison
     int64_t jumped_at_ms;
     struct ledger ledger;
     struct postgres postgres;
