@@ -29,6 +29,13 @@ case ${1:-} in -h | --help) usage && exit ;; esac
 [[ $1 =~ ^[A-Za-z0-9._-]{1,32}$ ]] || refuse "the name must be 1 to 32 of A-Z, a-z, 0-9, '.', '_', '-', not '$1'"
 [[ $2 =~ ^(send|read|admin)([+](send|read|admin))*$ ]] || refuse "the scopes are send, read and admin, joined by +, not '$2'"
 
+# A file that the caller's redirection has just made is nobody else's to read, and none is anybody else's to write.
+if [ -f /dev/stdout ]; then
+  rights=go-w
+  [ -s /dev/stdout ] || rights=go-rwx
+  chmod -- "$rights" /dev/stdout
+fi
+
 # The same by OpenSSL: key=$(openssl rand -hex 32); printf %s "$key" | openssl dgst -sha256
 key=$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
 digest=$(printf %s "$key" | sha256sum)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 set -euo pipefail
+umask 022 # what packages' scripts make is for everybody, whatever our caller's files are
 
 usage() {
   cat <<'END'

@@ -16,7 +16,6 @@ make_memory() {
   free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
   if [ -w /dev/shm ] && [ "${free:-0}" -gt 1048576 ]; then parent=/dev/shm; fi
   folder=$(mktemp -d "$parent/messaging-service.XXXXXX")
-  chmod 711 "$folder"
   ln -sfn -- "$folder" "$run_dir/memory"
 }
 

@@ -3,7 +3,7 @@
 # The private Postgres. Sourced after bin/lib-process.sh and bin/lib-memory.sh.
 #
 # Postgres refuses to run as root, so root's runs as the user `postgres` that Debian's package brings. That user can't
-# pass a folder that only root may enter, and Postgres opens its data by the full path whatever its working folder
+# pass a folder that only root may enter (RUN_DIR itself lets that user through), and Postgres opens its data by the full path whatever its working folder
 # is. So where the data folder in RUN_DIR can't be entered, the data lies below /var/lib/messaging-service, in a folder
 # named after RUN_DIR, and RUN_DIR/postgres is a link to it.
 #
@@ -44,6 +44,11 @@ take_folder() {
   chmod 700 -- "$1" && can_enter "$1"
 }
 
+# let_postgres_pass FOLDER: one of ours, which holds Postgres's beside others' that it mustn't see.
+let_postgres_pass() {
+  if [ "$EUID" = 0 ]; then chgrp postgres -- "$1" && chmod 710 -- "$1"; fi
+}
+
 # postgres_folder: makes the folder of the data where it is missing, and prints its real path.
 postgres_folder() {
   local folder=$run_dir/postgres elsewhere
@@ -51,13 +56,14 @@ postgres_folder() {
   if [ "$EUID" = 0 ] && ! id postgres >/dev/null 2>&1; then
     die "Postgres doesn't run as root, and this machine has no user 'postgres' to run it as"
   fi
+  let_postgres_pass "${folder%/*}"
   if [ -L "$folder" ]; then folder=$(readlink -m -- "$folder"); fi
   if ! take_folder "$folder"; then
     if [ "$EUID" != 0 ] || [ -n "$(ls -A -- "$folder" 2>/dev/null)" ]; then
       die "the user '$(id -un "$( ((EUID)) && echo "$EUID" || echo postgres)")' can't use the folder $folder"
     fi
     elsewhere=/var/lib/messaging-service/$(printf '%s' "$run_dir" | sha256sum | cut -c1-16)
-    install -d -m 755 /var/lib/messaging-service
+    install -d -m 711 /var/lib/messaging-service
     take_folder "$elsewhere" || die "the user 'postgres' can't use the folder $elsewhere"
     rmdir -- "$folder" 2>/dev/null || true
     ln -sfn -- "$elsewhere" "$folder"

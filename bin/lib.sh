@@ -5,6 +5,12 @@
 
 set -euo pipefail
 
+# What the scripts and their servers write is for its owner alone: it holds phone numbers and what people wrote. What is
+# built, and what goes into the sources, keeps the caller's umask.
+# shellcheck disable=SC2034 # for whoever sources this
+given_umask=$(umask)
+umask 077
+
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$root"
 
@@ -112,10 +118,24 @@ load_settings() {
   run_dir=${RUN_DIR%/}
 }
 
+# close_run_dir: takes others' rights from what an earlier run has left in the data folder, and from the folder itself
+# where nothing else lies in it. Postgres sees to its own, whose user may have been let pass.
+close_run_dir() {
+  local name ours=()
+  for name in lock memory postgres redis '*.pid' '*.state' '*.log' '*.log.1' '*.err'; do ours+=(-o -name "$name"); done
+  ours=('(' "${ours[@]:1}" ')')
+  find "$run_dir" -mindepth 1 -maxdepth 1 "${ours[@]}" ! -type l ! -name postgres -user "$EUID" \
+    -exec chmod -R go-rwx -- {} +
+  if [ -z "$(find "$run_dir" -mindepth 1 -maxdepth 1 ! "${ours[@]}" -print -quit)" ]; then
+    chmod g-rw,o-rwx -- "$run_dir"
+  fi
+}
+
 # make_run_dir: makes the data folder, or says why it can't be used.
 make_run_dir() {
   mkdir -p -- "$run_dir" 2>/dev/null || die "can't make the data folder $run_dir (setting RUN_DIR)"
   [ -w "$run_dir" ] || die "the data folder $run_dir belongs to $(stat -c %U -- "$run_dir"): choose another RUN_DIR"
+  close_run_dir
 }
 
 # redact URL: the same without its password.

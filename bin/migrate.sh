@@ -49,6 +49,7 @@ make_pair() {
   local name=${1:-} last=0 existing stem
   [[ $name =~ ^[a-z0-9_]+$ ]] || die "a migration's name is made of a-z, 0-9 and _, as in: bin/migrate.sh new add_tags"
   for existing in $(migrations); do last=$((10#${existing%%_*})); done
+  umask "$given_umask"
   printf -v stem 'migrations/%04d_%s' $((last + 1)) "$name"
   printf -- '-- Why this change, in a sentence.\n' >"$stem.up.sql"
   printf -- '-- Takes %s back.\n' "${stem##*/}" >"$stem.down.sql"

@@ -80,7 +80,7 @@ build_programs() {
     if [ -z "${DATABASE_URL:-}" ] && ! port_listens "$LOCAL_POSTGRES_PORT"; then groups+=(postgres); fi
     bin/install-deps.sh "${groups[@]}"
     say "building"
-    MAKEFLAGS='' MAKELEVEL='' make --no-print-directory --silent -j"$(nproc)" build || die "the build failed"
+    (umask "$given_umask" && MAKEFLAGS='' MAKELEVEL='' make --no-print-directory --silent -j"$(nproc)" build) || die "the build failed"
   fi
   case $build in /*) ;; *) build=$root/$build ;; esac
   for name in "${programs[@]}"; do

@@ -15,8 +15,7 @@ const char *channel_name(enum channel channel);
 // ("[a@b.c](mailto:a@b.c)") or, for emails, out of "Name <a@b.c>", and checks its form.
 //   shown       what the message keeps as its from or to: the plain address, not normalized
 //   normalized  what is compared, its identity: email in lower case without its +tag, '<' and '>' percent-encoded;
-//   phone
-//               as digits with its leading '+'
+//               phone as digits with its leading '+'
 // Both are owned by the caller and set only on success.
 // Returns NULL, or a static sentence that says what is wrong and what is allowed ("must be a phone number: …").
 const char *address_parse(enum channel channel, const char *text, char **shown, char **normalized) MUST_CHECK;

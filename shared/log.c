@@ -16,6 +16,7 @@
 #include "shared/clock.h"
 #include "shared/json.h"
 #include "shared/mem.h"
+#include "shared/private_file.h"
 #include "shared/rfc3339.h"
 
 // A line is gathered in a buffer of its thread and written with one write(2) to a descriptor opened with O_APPEND, so
@@ -76,13 +77,14 @@ static struct log_line *thread_line(void) {
     return line;
 }
 
-static int open_file(const char *path) {
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-}
-
 static uint64_t file_size(int descriptor) {
     struct stat status;
     return fstat(descriptor, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+// Where a full file is moved to; owned by the caller.
+static char *name_aside(void) {
+    return xasprintf("%s.1", state.path);
 }
 
 int log_open(const struct log_options *options) {
@@ -98,11 +100,14 @@ int log_open(const struct log_options *options) {
         state.coloured = state.text && isatty(STDERR_FILENO) && (no_color == NULL || no_color[0] == '\0');
         return 0;
     }
-    int descriptor = open_file(options->path);
+    int descriptor = private_file_append(options->path);
     if (descriptor < 0) {
         return -1;
     }
     state.path = xstrdup(options->path);
+    char *aside = name_aside(); // of an earlier run
+    private_file_narrow(aside);
+    free(aside);
     state.descriptor = descriptor;
     state.size = file_size(descriptor);
     return 0;
@@ -124,7 +129,7 @@ void log_close(void) {
 // Puts the file that now has the log's name under the log's descriptor. When it can't be opened (a full disk, a folder
 // gone), the old one is written on.
 static void open_again(void) {
-    int fresh = open_file(state.path);
+    int fresh = private_file_append(state.path);
     if (fresh < 0) {
         return;
     }
@@ -153,7 +158,7 @@ static void rotate(void) {
     pthread_mutex_lock(&state.rotation);
     if (state.size > state.max_bytes) {
         if (is_current_file() && file_size(state.descriptor) > state.max_bytes) {
-            char *aside = xasprintf("%s.1", state.path);
+            char *aside = name_aside();
             if (rename(state.path, aside) != 0) {
                 state.size = 0; // try again after as many bytes, not at every line
             }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -73,6 +74,7 @@ void process_start(const struct settings *settings, const char *program) {
     } else {
         take_instance(program);
     }
+    umask(S_IRWXG | S_IRWXO); // whatever it writes is its owner's alone
     signal(SIGPIPE, SIG_IGN);
     json_begin();
     if (log_open(&options) != 0) {

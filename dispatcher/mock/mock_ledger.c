@@ -4,7 +4,6 @@
 #include "dispatcher/mock/mock_ledger.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/private_file.h"
 
 struct mock_ledger {
     int file; // -1: none
@@ -22,7 +22,7 @@ struct mock_ledger {
 
 struct mock_ledger *mock_ledger_open(const char *path) {
     struct mock_ledger *ledger = xcalloc(1, sizeof *ledger);
-    ledger->file = *path == '\0' ? -1 : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    ledger->file = *path == '\0' ? -1 : private_file_append(path);
     if (*path != '\0' && ledger->file < 0) {
         int why = errno;
         free(ledger);

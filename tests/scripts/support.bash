@@ -21,6 +21,7 @@ export BUILD_DIR=${BUILD_DIR:-build} RUN_DIR=$folder/run
 # shellcheck source=bin/lib-process.sh
 . bin/lib-process.sh
 run_dir=$RUN_DIR
+umask "$given_umask" # the tests' own files, and how the scripts are called
 
 # claim_port NAME: sets and exports NAME to a port that is free and that no other test has claimed.
 claim_port() {

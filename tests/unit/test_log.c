@@ -240,6 +240,34 @@ START_TEST(what_was_there_before_counts_towards_the_size) {
 }
 END_TEST
 
+static unsigned rights_of(const char *name) {
+    struct stat status;
+    ck_assert_int_eq(stat(name, &status), 0);
+    return status.st_mode & 07777;
+}
+
+START_TEST(a_log_is_its_owners_alone_whatever_it_was_before) {
+    struct log_options chosen = options();
+    chosen.max_bytes = 5000;
+    mode_t before = umask(0);
+    open_log(&chosen);
+    ck_assert_uint_eq(rights_of(path), 0600);
+    log_close();
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    fclose(fopen(aside, "w"));
+    ck_assert_uint_eq(rights_of(aside), 0666);
+    open_log(&chosen);
+    ck_assert_uint_eq(rights_of(path), 0600);
+    ck_assert_uint_eq(rights_of(aside), 0600);
+    while (size_of(aside) == 0) {
+        log_info("x", "fill");
+    }
+    ck_assert_uint_eq(rights_of(path), 0600);
+    ck_assert_uint_eq(rights_of(aside), 0600);
+    umask(before);
+}
+END_TEST
+
 START_TEST(a_file_that_another_process_moved_aside_is_not_moved_again) {
     struct log_options chosen = options();
     chosen.max_bytes = 5000;
@@ -438,6 +466,7 @@ Suite *suite_log(void) {
     tcase_add_test(tests, a_full_file_is_moved_aside);
     tcase_add_test(tests, what_was_there_before_counts_towards_the_size);
     tcase_add_test(tests, a_file_that_another_process_moved_aside_is_not_moved_again);
+    tcase_add_test(tests, a_log_is_its_owners_alone_whatever_it_was_before);
     tcase_add_test(tests, after_a_rotation_from_outside_reopening_writes_to_the_new_file);
     tcase_add_test(tests, reopening_into_a_folder_that_is_gone_goes_on_with_the_old_file);
     tcase_add_test(tests, lines_of_several_threads_do_not_mix);
