@@ -8,9 +8,6 @@
 //
 // The deadline makes a time-out final: a call that still waits in Redis's socket when we have given up answers LATE
 // and writes nothing, in case Redis was stopped and goes on later.
-//
-// With REDIS_WAIT_REPLICAS, each turn of the loop that sent accepts ends with a WAIT. Replies come in the order of the
-// calls, so when a WAIT answers, the requests held back are just those it speaks for.
 #include "ingest/accept.h"
 
 #include <inttypes.h>
@@ -22,6 +19,7 @@
 #include "ingest/limits.h"
 #include "ingest/readiness.h"
 #include "ingest/redis_trouble.h"
+#include "ingest/replicas.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
@@ -40,11 +38,6 @@ struct acceptor {
     bool announced;  // Redis has the partitions in its set, over this connection
     bool announcing; // the call that tells it is under way
     struct accept_calls *calls;
-    // REDIS_WAIT_REPLICAS
-    uv_prepare_t end_of_turn;
-    bool wait_due;                     // accepts were sent since the last WAIT
-    struct ingest_request *first_held; // accepted, in the order of their replies; the replicas' answer decides
-    struct ingest_request **last_held;
 };
 
 const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message) {
@@ -89,51 +82,9 @@ void acceptor_on_up(struct acceptor *acceptor) {
 
 void acceptor_on_down(struct acceptor *acceptor) {
     set_announced(acceptor, false);
-}
-
-// ---- Replicas
-
-static void on_replicas(void *argument, enum redis_result result, const redisReply *reply) {
-    struct acceptor *acceptor = argument;
-    bool met = result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER &&
-               reply->integer >= acceptor->with->settings->redis_wait_replicas;
-    struct ingest_request *request = acceptor->first_held;
-    acceptor->first_held = NULL;
-    acceptor->last_held = &acceptor->first_held;
-    while (request != NULL) {
-        struct ingest_request *next = request->next_held;
-        if (!ingest_request_reply_came(request)) {
-            // Nobody waits for the answer.
-        } else if (met) {
-            request->answer(request, request->is_replay);
-        } else {
-            answer_unavailable(request, "too few replicas have the message", RETRY_SOON_SECS, true);
-        }
-        request = next;
+    if (acceptor->with->replicas != NULL) {
+        replicas_on_down(acceptor->with->replicas);
     }
-}
-
-static void ask_replicas(uv_prepare_t *handle) {
-    struct acceptor *acceptor = handle->data;
-    if (!acceptor->wait_due) {
-        return;
-    }
-    acceptor->wait_due = false;
-    const struct settings *settings = acceptor->with->settings;
-    int64_t within_ms = settings->redis_timeout_ms / 2;
-    char replicas[NUMBER_SIZE], limit_ms[NUMBER_SIZE];
-    snprintf(replicas, sizeof replicas, "%" PRId64, settings->redis_wait_replicas);
-    snprintf(limit_ms, sizeof limit_ms, "%" PRId64, within_ms);
-    const char *arguments[] = {"WAIT", replicas, limit_ms};
-    // Where the link has gone down meanwhile, the accepts before it have had their LOST and nothing is held.
-    (void)!redis_link_call_blocking(acceptor->with->redis, within_ms, on_replicas, acceptor, 3, arguments, NULL);
-}
-
-static void hold(struct acceptor *acceptor, struct ingest_request *request) {
-    request->next_held = NULL;
-    *acceptor->last_held = request;
-    acceptor->last_held = &request->next_held;
-    ingest_request_expect_reply(request);
 }
 
 // ---- The call and its reply
@@ -142,8 +93,8 @@ void accept_answer(struct ingest_request *request, bool repeated,
                    void (*answer)(struct ingest_request *request, bool replayed)) {
     request->is_replay = repeated && request->has_key;
     request->answer = answer;
-    if (request->with->settings->redis_wait_replicas > 0) {
-        hold(request->with->acceptor, request);
+    if (request->with->replicas != NULL) {
+        replicas_hold(request->with->replicas, request);
     } else {
         answer(request, request->is_replay);
     }
@@ -216,20 +167,24 @@ static void on_not_sent(struct ingest_request *request) {
     answer_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
 }
 
-static void on_sent(struct ingest_resources *with) {
-    with->acceptor->wait_due = with->settings->redis_wait_replicas > 0;
-}
-
 static bool memory_is_short(const struct ingest_resources *with) {
     return redis_link_memory_pct(with->redis) >= with->settings->redis_memory_pct;
 }
 
+static bool replicas_are_short(const struct ingest_resources *with) {
+    return with->replicas != NULL && replicas_are_missing(with->replicas);
+}
+
 bool accept_is_open(struct ingest_request *request) {
     struct acceptor *acceptor = request->with->acceptor;
-    if (acceptor->announced && !memory_is_short(request->with)) {
+    if (acceptor->announced && !memory_is_short(request->with) && !replicas_are_short(request->with)) {
         return true;
     }
     if (limit_comes_first(request)) {
+        return false;
+    }
+    if (acceptor->announced && replicas_are_short(request->with)) {
+        answer_unavailable(request, "too few replicas follow Redis", RETRY_SOON_SECS, false);
         return false;
     }
     if (acceptor->announced) {
@@ -248,13 +203,14 @@ void accept_sent(struct ingest_request *request, int sent) {
         on_not_sent(request);
         return;
     }
+    request->sent_ms = clock_monotonic_us() / 1000;
     ingest_request_expect_reply(request);
-    on_sent(request->with);
 }
 
 void accept_message(struct ingest_request *request, const struct message *message,
                     const struct accept_identity *identity) {
     if (accept_is_open(request)) {
+        request->sent_ms = clock_monotonic_us() / 1000;
         accept_calls_add(request->with->acceptor->calls, request, message, identity);
     }
 }
@@ -265,29 +221,18 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
     const struct settings *settings = with->settings;
     struct acceptor *acceptor = xcalloc(1, sizeof *acceptor);
     acceptor->with = with;
-    acceptor->last_held = &acceptor->first_held;
     acceptor->partitions = (unsigned)settings->stream_partitions;
     acceptor->keys = xcalloc(PROVIDER_COUNT * acceptor->partitions, sizeof *acceptor->keys);
     for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
         partition_keys_of((enum provider)(i / acceptor->partitions), i % acceptor->partitions, &acceptor->keys[i]);
     }
-    static const struct accept_outcomes outcomes = {on_accept, on_not_sent, on_sent};
+    static const struct accept_outcomes outcomes = {on_accept, on_not_sent};
     acceptor->calls = accept_calls_create(loop, with, acceptor->keys, PROVIDER_COUNT * acceptor->partitions, &outcomes);
-    uv_prepare_init(loop, &acceptor->end_of_turn);
-    acceptor->end_of_turn.data = acceptor;
-    if (settings->redis_wait_replicas > 0) {
-        uv_prepare_start(&acceptor->end_of_turn, ask_replicas);
-    }
     return acceptor;
-}
-
-static void on_closed(uv_handle_t *handle) {
-    struct acceptor *acceptor = handle->data;
-    free(acceptor->keys);
-    free(acceptor);
 }
 
 void acceptor_destroy(struct acceptor *acceptor) {
     accept_calls_destroy(acceptor->calls);
-    uv_close((uv_handle_t *)&acceptor->end_of_turn, on_closed);
+    free(acceptor->keys);
+    free(acceptor);
 }

@@ -182,9 +182,7 @@ static void send_round(struct accept_calls *calls, struct gathering *gathering) 
     gathering->round = NULL;
     clear(&gathering->keys);
     clear(&gathering->arguments);
-    if (sent) {
-        calls->outcomes.sent(calls->with);
-    } else {
+    if (!sent) {
         give_up(round);
     }
 }

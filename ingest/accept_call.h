@@ -36,7 +36,6 @@ struct accept_outcomes {
     // the call's reply has another shape; REDIS_LINK_ERROR, its own or the whole call's.
     void (*replied)(struct ingest_request *request, enum redis_result result, const redisReply *reply);
     void (*not_sent)(struct ingest_request *request); // the link isn't up
-    void (*sent)(struct ingest_resources *with);      // a call went out; its replies are to come
 };
 
 // keys: of all partitions, `partitions` in number; they, and `with`, outlive it.

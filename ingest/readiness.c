@@ -6,7 +6,8 @@
 
 struct readiness {
     int threads;
-    atomic_int redis, postgres; // threads that have it
+    atomic_int redis, postgres;  // threads that have it
+    atomic_int without_replicas; // threads
     atomic_bool ended;
 };
 
@@ -28,6 +29,10 @@ void readiness_postgres_changed(struct readiness *readiness, bool up) {
     atomic_fetch_add(&readiness->postgres, up ? 1 : -1);
 }
 
+void readiness_replicas_changed(struct readiness *readiness, bool follow) {
+    atomic_fetch_add(&readiness->without_replicas, follow ? -1 : 1);
+}
+
 void readiness_end(struct readiness *readiness) {
     atomic_store(&readiness->ended, true);
 }
@@ -38,6 +43,10 @@ bool readiness_has_redis(const struct readiness *readiness) {
 
 bool readiness_has_postgres(const struct readiness *readiness) {
     return atomic_load(&readiness->postgres) == readiness->threads;
+}
+
+bool readiness_has_replicas(const struct readiness *readiness) {
+    return atomic_load(&readiness->without_replicas) == 0;
 }
 
 bool readiness_has_ended(const struct readiness *readiness) {

@@ -18,6 +18,7 @@ struct ingest_request;
 struct limiter;
 struct reader;
 struct readiness;
+struct replicas;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
 // the two const members, keys, which has a lock, and readiness and event_clients, which are atomic.
@@ -30,6 +31,7 @@ struct ingest_resources {
     struct limiter *limiter;
     struct reader *reader;
     struct acceptor *acceptor;
+    struct replicas *replicas; // NULL: none are waited for
     struct counters *counters;
     struct event_hub *hub;
     atomic_int *event_clients;   // of all threads

@@ -25,6 +25,7 @@
 #include "ingest/limits.h"
 #include "ingest/reader.h"
 #include "ingest/readiness.h"
+#include "ingest/replicas.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/counters.h"
@@ -64,6 +65,9 @@ static void close_everything(struct ingest_worker *worker) {
     }
     counters_destroy(worker->with.counters);
     redis_link_destroy(worker->with.redis);
+    if (worker->with.replicas != NULL) {
+        replicas_destroy(worker->with.replicas);
+    }
     limiter_destroy(worker->with.limiter);
     event_hub_destroy(worker->with.hub);
     ingest_reader_destroy(worker->with.reader);
@@ -152,7 +156,7 @@ static void on_redis_down(void *argument) {
 static void on_look(uv_timer_t *timer) {
     struct ingest_worker *worker = timer->data;
     const struct readiness *readiness = worker->with.readiness;
-    if ((readiness_has_redis(readiness) && readiness_has_postgres(readiness)) ||
+    if ((readiness_has_redis(readiness) && readiness_has_postgres(readiness) && readiness_has_replicas(readiness)) ||
         uv_now(&worker->loop) >= worker->begins_by) {
         uv_timer_stop(timer);
         http_server_begin(worker->http);
@@ -218,6 +222,9 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
     worker->with.limiter = limiter_create(&worker->loop, &worker->with);
     connect_redis(worker);
+    if (shared->settings->redis_wait_replicas > 0) {
+        worker->with.replicas = replicas_create(&worker->loop, &worker->with, number);
+    }
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
     if (number == 0) { // once a process is enough
         worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());

@@ -254,6 +254,10 @@ int64_t redis_link_now_ms(const struct redis_link *link) {
     return clock_monotonic_us() / 1000 + link->clock_offset_ms;
 }
 
+const char *redis_link_server(const struct redis_link *link) {
+    return link->server;
+}
+
 bool redis_link_takes_all_slots(const struct redis_link *link) {
     return link->takes_all_slots;
 }

@@ -14,6 +14,8 @@
 // What redis_link.c (the life of the link), redis_setup.c (what it says first) and redis_probe.c (what it asks every
 // second) share.
 
+#define REDIS_SERVER_SIZE 64
+
 enum redis_link_state {
     REDIS_LINK_WAITING, // for the next attempt
     REDIS_LINK_RESOLVING,
@@ -44,7 +46,8 @@ struct redis_link {
     int64_t up_since_ms;     // clock_boot_ms
     int64_t clock_offset_ms; // Redis's time since 1970 less our monotonic clock
     int memory_pct;
-    bool takes_all_slots; // Redis said that it is no cluster
+    char server[REDIS_SERVER_SIZE]; // its run id
+    bool takes_all_slots;           // Redis said that it is no cluster
 };
 
 // Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
@@ -64,5 +67,7 @@ void redis_probe_stop(struct redis_link *link);
 // Takes the replies of TIME and INFO memory.
 void redis_probe_take_time(struct redis_link *link, const redisReply *reply);
 void redis_probe_take_memory(struct redis_link *link, const redisReply *reply);
+// And of INFO server.
+void redis_probe_take_server(struct redis_link *link, const redisReply *reply);
 
 #endif

@@ -4,6 +4,7 @@
 // without calls there would be nothing to be late.
 #include "shared/redis_link_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,12 @@ void redis_probe_take_memory(struct redis_link *link, const redisReply *reply) {
         link->takes_all_slots = info_number(reply->str, "cluster_enabled") == 0;
     }
     link->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
+}
+
+void redis_probe_take_server(struct redis_link *link, const redisReply *reply) {
+    const char *at = reply->type == REDIS_REPLY_STRING ? strstr(reply->str, "\nrun_id:") : NULL;
+    at = at ? at + strlen("\nrun_id:") : "";
+    snprintf(link->server, sizeof link->server, "%.*s", (int)strcspn(at, "\r\n"), at);
 }
 
 static void on_memory(void *argument, enum redis_result result, const redisReply *reply) {

@@ -151,6 +151,7 @@ static void on_last(void *argument, enum redis_result result, const redisReply *
     }
     if (result == REDIS_LINK_OK) {
         redis_probe_take_memory(link, reply);
+        redis_probe_take_server(link, reply);
     }
     redis_link_ready(link);
 }
@@ -190,13 +191,14 @@ static void send_name(struct redis_link *link) {
 void redis_setup_start(struct redis_link *link) {
     const char *time[] = {"TIME"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
-    const char *info[] = {"INFO", "memory", "cluster"};
+    const char *info[] = {"INFO", "server", "memory", "cluster"};
     link->takes_all_slots = false; // until it says so
+    link->server[0] = '\0';
     send_auth(link);
     send_select(link);
     send_name(link);
     redis_link_send(link, on_time, 1, time);
     redis_setup_load_library(link);
     redis_link_send(link, on_config, 5, config);
-    redis_link_send(link, on_last, 3, info);
+    redis_link_send(link, on_last, 4, info);
 }

@@ -62,7 +62,7 @@ const struct setting settings_table[] = {
     NUMBER("REDIS_TIMEOUT_MS", "redis_timeout_ms", redis_timeout_ms, "1500", 100, 1900, "milliseconds", FOR_ALL,
            "Time-out of connecting to Redis and of each reply; below the 2 seconds within which a send is answered"),
     NUMBER("REDIS_WAIT_REPLICAS", "redis_wait_replicas", redis_wait_replicas, "0", 0, 16, "", FOR_INGEST,
-           "How many replicas must have a message before it is accepted"),
+           "How many replicas must have a message before it is accepted; while fewer follow, sends are 503 at once"),
     NUMBER("REDIS_MEMORY_PCT", "redis_memory_pct", redis_memory_pct, "80", 1, 100, "percent",
            FOR_INGEST | FOR_PERSISTER, "Sends are refused while Redis uses more of its maxmemory than this"),
     NUMBER("STREAM_PARTITIONS", "stream_partitions", stream_partitions, "1", 1, 256, "", FOR_INGEST,

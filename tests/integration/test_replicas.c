@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// REDIS_WAIT_REPLICAS with a real replica that follows, stands still, is gone and comes back: a 202 only where it has
+// the message, every answer in time, and nothing else waits meanwhile.
+
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/mem.h"
+#include "tests/support/load.h"
+#include "tests/support/payload.h"
+#include "tests/support/private_redis.h"
+#include "tests/support/stack.h"
+
+#define ANSWER_MS 2000
+#define AT_ONCE_MS 500 // what waits for no replica; a WAIT lasts for 750 ms
+#define THEIRS "+15550002222"
+
+static struct stack *stack;
+static struct private_redis *replica;
+
+static void start(void) {
+    static char port[8];
+    static const char *arguments[] = {"--replicaof", "127.0.0.1", port, "--repl-timeout", "5", NULL};
+    stack = stack_create("replicas", NULL);
+    snprintf(port, sizeof port, "%u", stack_port(stack, "redis"));
+    freeReplyObject(stack_redis(stack, "CONFIG SET repl-diskless-sync-delay 0"));
+    replica = private_redis_start(arguments);
+    stack_start(stack, "postgres");
+    stack_start(stack, "persister-1");
+    stack_start_with(stack, "ingest-1", (const char *const[]){"REDIS_WAIT_REPLICAS=1", NULL});
+}
+
+static void end(void) {
+    private_redis_destroy(replica);
+    stack_destroy(stack);
+}
+
+static bool says(const char *status, const char *replicas) {
+    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/readyz", NULL, NULL);
+    ck_assert_int_lt(answer->millis, deadline_scaled(AT_ONCE_MS));
+    bool yes = answer->status == 200 && strcmp(answer_text(answer, "status"), status) == 0 &&
+               strcmp(answer_text(answer, "replicas"), replicas) == 0;
+    answer_free(answer);
+    return yes;
+}
+
+static struct answer *send_sms(const char *key) {
+    struct answer *answer = send_under_key(stack, "ingest-1", PATH_SMS, key, payload_sms("+15550001111", THEIRS, key));
+    ck_assert_int_lt(answer->millis, deadline_scaled(ANSWER_MS));
+    return answer;
+}
+
+static void assert_accepted(const char *key) {
+    struct answer *answer = send_sms(key);
+    ck_assert_msg(answer->status == 202, "%ld %s", answer->status, answer->body);
+    answer_free(answer);
+}
+
+static int64_t waiting_on(struct private_redis *redis) {
+    redisReply *reply = private_redis_command(redis, "XLEN outbound:{sms-mms:0}");
+    int64_t length = reply->integer;
+    freeReplyObject(reply);
+    return length;
+}
+
+// Refused at once, and without a trace.
+static void assert_refused(const char *key) {
+    int64_t before = stack_redis_int(stack, "XLEN outbound:{sms-mms:0}");
+    struct answer *answer = send_sms(key);
+    ck_assert_int_eq(answer->status, 503);
+    ck_assert_int_lt(answer->millis, deadline_scaled(AT_ONCE_MS));
+    ck_assert_ptr_null(answer_at(answer, "details.ambiguous"));
+    ck_assert_int_eq(answer_header_number(answer, "Retry-After"), 1);
+    answer_free(answer);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), before);
+}
+
+// Asks for what has nothing to do with replicas, over and over, until told to stop.
+struct looker {
+    pthread_t thread;
+    const char *path;
+    int64_t slowest_ms;
+    _Atomic bool stop;
+};
+
+static void *look(void *argument) {
+    struct looker *looker = argument;
+    while (!looker->stop) {
+        struct answer *answer = stack_call(stack, "ingest-1", "GET", looker->path, NULL, NULL);
+        int64_t took_ms = answer->status == 200 ? answer->millis : 1000000;
+        looker->slowest_ms = took_ms > looker->slowest_ms ? took_ms : looker->slowest_ms;
+        answer_free(answer);
+    }
+    return NULL;
+}
+
+static void assert_quick(struct looker *looker) {
+    looker->stop = true;
+    pthread_join(looker->thread, NULL);
+    ck_assert_msg(looker->slowest_ms < deadline_scaled(AT_ONCE_MS), "%s took %lld ms", looker->path,
+                  (long long)looker->slowest_ms);
+}
+
+START_TEST(what_is_accepted_is_on_the_replica) {
+    WAIT_FOR(10000, says("ready", "follow"));
+    for (int i = 0; i < 20; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "follows-%d", i);
+        int64_t before = waiting_on(replica);
+        assert_accepted(key);
+        ck_assert_int_eq(waiting_on(replica), before + 1);
+    }
+}
+END_TEST
+
+START_TEST(a_burst_shares_its_waits) {
+    WAIT_FOR(10000, says("ready", "follow"));
+    freeReplyObject(stack_redis(stack, "CONFIG RESETSTAT"));
+    struct load *load = load_start(&(struct load_options){
+        .ports = {stack_port(stack, "ingest-1")}, .threads = 16, .count = 2000, .senders = 2000, .first = 1000});
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, 2000);
+    redisReply *after = stack_redis(stack, "INFO commandstats");
+    const char *waits = strstr(after->str, "cmdstat_wait:calls=");
+    ck_assert_ptr_nonnull(waits);
+    ck_assert_int_lt(strtoll(waits + strlen("cmdstat_wait:calls="), NULL, 10), 2000);
+    load_result_free(result);
+    freeReplyObject(after);
+}
+END_TEST
+
+static void stand_still(void) {
+    private_redis_freeze(replica);
+}
+
+static void be_gone(void) {
+    private_redis_kill(replica);
+}
+
+static void go_on(void) {
+    private_redis_thaw(replica);
+}
+
+static void be_back(void) {
+    private_redis_restart(replica);
+}
+
+static const struct { void (*away)(void), (*back)(void); } troubles[] = {{stand_still, go_on}, {be_gone, be_back}};
+
+START_TEST(every_answer_is_in_time_while_the_replica_is_away) {
+    WAIT_FOR(10000, says("ready", "follow"));
+    struct looker metrics = {.path = "/metrics"}, reads = {.path = "/api/conversations"};
+    pthread_create(&metrics.thread, NULL, look, &metrics);
+    pthread_create(&reads.thread, NULL, look, &reads);
+    troubles[_i].away();
+    struct load *load = load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                                          .threads = 24,
+                                                          .count = 480,
+                                                          .senders = 480,
+                                                          .first = 5000 + 1000 * (unsigned)_i});
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, 0);
+    ck_assert_uint_eq(result->other, 0);
+    ck_assert_int_lt(result->slowest_ms, deadline_scaled(ANSWER_MS));
+    // Those of the first WAIT of each of two threads, and what came while it was under way.
+    ck_assert_uint_le(result->ambiguous, 48);
+    ck_assert_uint_eq(result->refused + result->ambiguous, 480);
+    load_result_free(result);
+    ck_assert(says("degraded", "missing"));
+    assert_refused("refused");
+    assert_quick(&metrics);
+    assert_quick(&reads);
+    troubles[_i].back();
+    WAIT_FOR(20000, says("ready", "follow"));
+    assert_accepted(_i == 0 ? "after a stop" : "after a death");
+}
+END_TEST
+
+START_TEST(it_is_known_without_a_send_that_the_replica_is_away) {
+    WAIT_FOR(10000, says("ready", "follow"));
+    private_redis_freeze(replica);
+    WAIT_FOR(5000, says("degraded", "missing"));
+    assert_refused("unasked");
+    private_redis_thaw(replica);
+    WAIT_FOR(10000, says("ready", "follow"));
+}
+END_TEST
+
+START_TEST(a_redis_that_stands_still_is_no_reason_for_a_late_answer) {
+    WAIT_FOR(10000, says("ready", "follow"));
+    stack_signal(stack, "redis", SIGSTOP);
+    struct load *load = load_start(&(struct load_options){
+        .ports = {stack_port(stack, "ingest-1")}, .threads = 8, .count = 16, .senders = 16, .first = 8000});
+    struct load_result *result = load_finish(load);
+    stack_signal(stack, "redis", SIGCONT);
+    ck_assert_uint_eq(result->accepted + result->other, 0);
+    ck_assert_int_lt(result->slowest_ms, deadline_scaled(ANSWER_MS));
+    load_result_free(result);
+    WAIT_FOR(10000, says("ready", "follow"));
+    assert_accepted("after all");
+}
+END_TEST
+
+START_TEST(all_end_in_order) {
+    stack_finish(stack);
+}
+END_TEST
+
+Suite *suite_replicas(void);
+
+Suite *suite_replicas(void) {
+    Suite *suite = suite_create("replicas");
+    TCase *tests = tcase_create("replicas");
+    tcase_set_timeout(tests, 120);
+    tcase_add_unchecked_fixture(tests, start, end);
+    tcase_add_test(tests, what_is_accepted_is_on_the_replica);
+    tcase_add_test(tests, a_burst_shares_its_waits);
+    tcase_add_loop_test(tests, every_answer_is_in_time_while_the_replica_is_away, 0, 2);
+    tcase_add_test(tests, it_is_known_without_a_send_that_the_replica_is_away);
+    tcase_add_test(tests, a_redis_that_stands_still_is_no_reason_for_a_late_answer);
+    tcase_add_test(tests, all_end_in_order);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
