@@ -240,7 +240,7 @@ check-protocol: ## Random interleavings and faults on the real messaging.lua: PR
 	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))
 
 .PHONY: chaos
-chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES
+chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES, CHAOS_POOLER=session, CHAOS_PROVIDER=hostile
 	@bin/install-deps.sh build run redis postgres test
 	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos

@@ -11,6 +11,8 @@
 void audit_rows(struct run *run);
 // Every accepted send was delivered; nothing else was; a repeat is explained by an injection that held that call.
 void audit_calls(struct run *run);
+// No call begins while its provider is paused, unless an injection kept the 429 from being recorded.
+void audit_pauses(struct run *run);
 // Counts, totals, statuses and dead letters agree with the rows.
 void audit_counts(struct run *run);
 // What was quarantined is what was poison.
@@ -21,6 +23,12 @@ void audit_reads(struct run *run);
 void audit_logs(struct run *run);
 // How soon work went on after each kind of injection.
 void audit_recovery(struct run *run);
+
+// Between what happens and what two clocks and a busy machine make of it.
+#define AUDIT_SLACK_MS 300
+// Whether an injection held the call that the mock had at that moment (ms since 1970): it was on while the call was on
+// its way, or its answer, or its settlement.
+bool audit_was_held(const struct run *run, int64_t at_ms);
 
 // All that is known of a message, for a breach: a report_trail, whose argument is the run.
 void audit_trail(void *run, const char *id);

@@ -7,14 +7,12 @@
 #include "tests/chaos/audit.h"
 #include "tests/chaos/rows.h"
 
-enum {
-    SLACK_MS = 300,                     // between what happens and what two clocks and a busy machine make of it
-    HELD_MS = WORLD_CALL_MS + SLACK_MS, // as long as a call may be on its way, there or back
-};
+enum { HELD_MS = WORLD_CALL_MS + AUDIT_SLACK_MS }; // as long as a call may be on its way, there or back
 
 struct tally {
     struct run *run;
     uint64_t undelivered, repeated, repeats, unexplained, foreign, after_end;
+    uint64_t refused, refused_sent, refused_failed; // messages of the sender whom a hostile provider refuses
 };
 
 static void look_at_delivery(void *argument, const PGresult *row) {
@@ -25,6 +23,7 @@ static void look_at_delivery(void *argument, const PGresult *row) {
     }
     struct fact *fact = facts_of(tally->run->facts, &uuid);
     fact->attempts = (uint16_t)rows_int(row, 4);
+    fact->has_failed = strcmp(rows_text(row, 1), "failed") == 0;
     fact->settled_ms = strcmp(rows_text(row, 2), "t") == 0 ? rows_int(row, 3) : 0;
 }
 
@@ -46,9 +45,7 @@ static void read_calls(struct run *run) {
     }
 }
 
-// Whether an injection held the call that the mock had at that moment: it was on while the call was on its way, or its
-// answer, or its settlement.
-static bool was_held(const struct run *run, int64_t at_ms) {
+bool audit_was_held(const struct run *run, int64_t at_ms) {
     for (size_t i = 0; i < schedule_count(run->schedule); i++) {
         const struct injection *injection = schedule_at(run->schedule, i);
         if (injection_repeats_calls(injection) && injection->began_ms <= at_ms + HELD_MS &&
@@ -63,7 +60,7 @@ static bool was_held(const struct run *run, int64_t at_ms) {
 static void judge_repeats(struct tally *tally, const struct fact *fact, const char *id) {
     unsigned excess = fact->calls - fact->attempts, explained = 0;
     for (uint32_t at = fact->first_call; at != 0; at = facts_call(tally->run->facts, at)->next) {
-        explained += was_held(tally->run, facts_call(tally->run->facts, at)->at_ms);
+        explained += audit_was_held(tally->run, facts_call(tally->run->facts, at)->at_ms);
     }
     tally->repeated++;
     tally->repeats += excess;
@@ -78,11 +75,11 @@ static void judge_repeats(struct tally *tally, const struct fact *fact, const ch
 static void judge_end(struct tally *tally, const struct fact *fact, const char *id) {
     for (uint32_t at = fact->first_call; at != 0; at = facts_call(tally->run->facts, at)->next) {
         const struct mock_call *call = facts_call(tally->run->facts, at);
-        if (fact->settled_ms == 0 || call->at_ms <= fact->settled_ms + SLACK_MS) {
+        if (fact->settled_ms == 0 || call->at_ms <= fact->settled_ms + AUDIT_SLACK_MS) {
             continue;
         }
         tally->after_end++;
-        if (!was_held(tally->run, call->at_ms)) {
+        if (!audit_was_held(tally->run, call->at_ms)) {
             report_breach(tally->run->report, "a call after the end", id, "%" PRId64 " ms after it",
                           call->at_ms - fact->settled_ms);
         }
@@ -92,7 +89,8 @@ static void judge_end(struct tally *tally, const struct fact *fact, const char *
 static void judge(struct tally *tally, const struct fact *fact) {
     char id[UUID_TEXT_SIZE];
     uuid_format(&fact->id, id);
-    if (fact->accepted && fact->is_send && fact->successes == 0) {
+    bool may_fail = fact->is_refused && fact->has_failed;
+    if (fact->accepted && fact->is_send && fact->successes == 0 && !may_fail) {
         tally->undelivered++;
         report_breach(tally->run->report, "a 202 that was not delivered", id, "%u calls", fact->calls);
     }
@@ -104,6 +102,9 @@ static void judge(struct tally *tally, const struct fact *fact) {
         judge_repeats(tally, fact, id);
     }
     judge_end(tally, fact, id);
+    tally->refused += fact->is_refused;
+    tally->refused_sent += fact->is_refused && fact->successes > 0;
+    tally->refused_failed += fact->is_refused && fact->has_failed;
 }
 
 void audit_calls(struct run *run) {
@@ -116,6 +117,10 @@ void audit_calls(struct run *run) {
     report_heading("Deliveries");
     report_figure("calls of the mock", "%" PRIu64, facts_calls(run->facts));
     report_figure("not delivered", "%" PRIu64, tally.undelivered);
+    if (run->options.hostile) {
+        report_figure("of the refused sender: all, sent, failed", "%" PRIu64 ", %" PRIu64 ", %" PRIu64, tally.refused,
+                      tally.refused_sent, tally.refused_failed);
+    }
     report_figure("of nothing accepted", "%" PRIu64, tally.foreign);
     report_figure("repeats beyond what is recorded", "%" PRIu64 " of %" PRIu64 " messages", tally.repeats,
                   tally.repeated);

@@ -10,7 +10,7 @@
 struct tally {
     struct run *run;
     uint8_t *seen; // by the poison's number: how often
-    uint64_t persist, dispatch, twice;
+    uint64_t persist, dispatch, refused, twice;
 };
 
 static void note(struct tally *tally, uint32_t number) {
@@ -29,12 +29,22 @@ static bool find_send(const struct run *run, const char *id, uint32_t *number) {
     return false;
 }
 
+// What a hostile provider has refused is no poison, but fails for good as well.
+static bool is_refused(const struct run *run, const char *id) {
+    struct uuid uuid;
+    return uuid_parse(id, &uuid) == 0 && facts_of(run->facts, &uuid)->is_refused;
+}
+
 static void look_at_letter(void *argument, const PGresult *row) {
     struct tally *tally = argument;
     uint32_t number = 0;
     bool is_persist = strcmp(rows_text(row, 0), "persist") == 0;
     bool known =
         is_persist ? poison_number(rows_text(row, 1), &number) : find_send(tally->run, rows_text(row, 2), &number);
+    if (!is_persist && !known && is_refused(tally->run, rows_text(row, 2))) {
+        tally->refused++;
+        return;
+    }
     tally->persist += is_persist;
     tally->dispatch += !is_persist;
     if (known && number < poison_count(tally->run->poison)) {
@@ -64,6 +74,9 @@ void audit_quarantine(struct run *run) {
     report_figure("entries put in", "%" PRIu64 " for certain, %" PRIu64 " perhaps", certain,
                   poison_count(run->poison) - certain);
     report_figure("quarantined, failed", "%" PRIu64 ", %" PRIu64, tally.persist, tally.dispatch);
+    if (run->options.hostile) {
+        report_figure("failed because of their sender", "%" PRIu64, tally.refused);
+    }
     report_figure("quarantined twice", "%" PRIu64, tally.twice);
     free(tally.seen);
 }

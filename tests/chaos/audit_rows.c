@@ -68,6 +68,7 @@ static void look_at_row(void *argument, const PGresult *row) {
     fact->rows++;
     fact->number = number;
     fact->is_send = entry->is_send;
+    fact->is_refused = entry->is_refused;
     fact->persisted_ms = rows_int(row, 9);
     judge_content(tally, id, row, entry);
     if (!entry->accepted || memcmp(&entry->id, &uuid, sizeof uuid) != 0) {
@@ -83,6 +84,7 @@ static void note_accepted(struct tally *tally) {
             fact->number = number;
             fact->accepted = true;
             fact->is_send = entry->is_send;
+            fact->is_refused = entry->is_refused;
             // Where an earlier request got no answer, it may have been that one which was accepted.
             fact->begun_ms = entry->ambiguous == 0 ? entry->begun_ms : 0;
         }

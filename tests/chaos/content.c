@@ -14,7 +14,7 @@
 #define FIRST_MS INT64_C(1730469600000) // 2024-11-01T14:00:00Z
 #define BEGIN "chaos "
 
-enum { PHONES = 200, OUR_PHONES = 20, MAILS = 150, KEYED_PERCENT = 60, MOST_WORDS = 12 };
+enum { PHONES = 200, OUR_PHONES = 20, MAILS = 150, KEYED_PERCENT = 60, MOST_WORDS = 12, REFUSED_PERCENT = 1 };
 
 struct kind {
     int percent; // of the load
@@ -67,7 +67,17 @@ static void write_addresses(struct content *out, const struct kind *kind, struct
     memcpy(out->to, kind->is_webhook ? ours : theirs, sizeof theirs);
 }
 
-void content_make(uint64_t seed, uint32_t number, struct content *out) {
+// Some of the mails are sent by the one whom a hostile provider refuses.
+static void choose_sender(const struct options *options, const struct kind *kind, struct content *out) {
+    struct dice dice = dice_make(options->seed, "sender", out->number);
+    out->is_refused = options->hostile && kind->is_email && !kind->is_webhook && dice_percent(&dice) < REFUSED_PERCENT;
+    if (out->is_refused) {
+        snprintf(out->from, sizeof out->from, "%s", CONTENT_REFUSED_SENDER);
+    }
+}
+
+void content_make(const struct options *options, uint32_t number, struct content *out) {
+    uint64_t seed = options->seed;
     struct dice dice = dice_make(seed, "content", number);
     const struct kind *kind = pick_kind(&dice);
     *out = (struct content){.number = number,
@@ -76,6 +86,7 @@ void content_make(uint64_t seed, uint32_t number, struct content *out) {
                             .is_webhook = kind->is_webhook,
                             .occurred_ms = FIRST_MS + dice_between(&dice, 0, INT64_C(30) * 86400 * 1000)};
     write_addresses(out, kind, &dice);
+    choose_sender(options, kind, out);
     write_body(out, &dice);
     out->attachment_count = (int)dice_between(&dice, kind->least_attachments, kind->most_attachments);
     for (int i = 0; i < out->attachment_count; i++) {

@@ -6,18 +6,21 @@
 #include <stdint.h>
 
 #include "shared/buf.h"
+#include "tests/chaos/options.h"
 
-// The load is messages numbered from 0. What each of them says follows from the seed and its number alone, so that
+// The load is messages numbered from 0. What each of them says follows from the options and its number alone, so that
 // nothing but a digest has to be remembered to know later whether its row is right.
 
 #define CONTENT_MOST_ATTACHMENTS 3
 #define CONTENT_DIGEST_BYTES 16
+#define CONTENT_REFUSED_SENDER "unverified@chaos.example" // by a hostile provider; counts.sql names it too
 
 struct content {
     uint32_t number;
     const char *path; // where it is posted
     const char *type; // sms, mms, email
     bool is_webhook;
+    bool is_refused; // its sender is the one that a hostile provider refuses
     char from[64], to[64];
     char body[512];
     char attachments[CONTENT_MOST_ATTACHMENTS][64];
@@ -27,7 +30,7 @@ struct content {
     char key[48];         // its Idempotency-Key; "": it has none
 };
 
-void content_make(uint64_t seed, uint32_t number, struct content *out);
+void content_make(const struct options *options, uint32_t number, struct content *out);
 // The JSON to post.
 void content_write(const struct content *content, struct buf *out);
 

@@ -41,6 +41,7 @@ UNION ALL
 SELECT 'outbound messages that are not sent', count(*)
 FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id
 WHERE m.direction = 'outbound' AND d.status IS DISTINCT FROM 'sent'
+  AND NOT (m.from_address = 'unverified@chaos.example' AND d.status = 'failed') -- whom a hostile provider refuses
 UNION ALL
 SELECT 'sent without a successful attempt', count(*)
 FROM deliveries d

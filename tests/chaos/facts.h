@@ -17,6 +17,8 @@ struct fact {
     uint32_t number; // of the load; FACT_NO_NUMBER: of none
     bool accepted;   // it was given with a 202
     bool is_send;
+    bool is_refused;                // by a hostile provider, because of its sender
+    bool has_failed;                // as its delivery says
     uint16_t rows;                  // in messages
     uint16_t attempts;              // rows in dispatch_attempts
     uint16_t calls;                 // of the mock

@@ -12,6 +12,7 @@
 #include "shared/clock.h"
 #include "shared/mem.h"
 #include "tests/support/child.h"
+#include "tests/support/private_pooler.h"
 
 #define BALLAST "ballast"
 #define FULL_DISK_END_MS 10000 // within which Redis must have ended
@@ -127,6 +128,36 @@ static void free_disk(struct injection *injection, struct world *world, struct r
     world_start(world, "redis");
 }
 
+// --- The pooler
+
+static void tell_pooler(struct world *world, const char *command) {
+    pooler_command(stack_port(world->stack, "pooler"), command);
+}
+
+static void reload_pooler(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)injection;
+    (void)dice;
+    tell_pooler(world, "RELOAD");
+}
+
+static void reconnect_pooler(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)injection;
+    (void)dice;
+    tell_pooler(world, "RECONNECT");
+}
+
+static void kill_in_pooler(struct injection *injection, struct world *world, struct dice *dice) {
+    (void)injection;
+    (void)dice;
+    tell_pooler(world, "KILL messaging_service");
+}
+
+static void resume_in_pooler(struct injection *injection, struct world *world, struct report *report) {
+    (void)injection;
+    (void)report;
+    tell_pooler(world, "RESUME messaging_service");
+}
+
 // --- The net
 
 static void reset_pair(struct injection *injection, struct world *world, struct dice *dice) {
@@ -162,8 +193,18 @@ static const struct kind kinds[INJECT_KINDS] = {
     [INJECT_RESET] = {"TCP reset", 0, 0, reset_pair, NULL},
     [INJECT_BLACK_HOLE] = {"black hole", 500, 4000, swallow, pass},
     [INJECT_DELAY] = {"delay", 500, 4000, delay, pass},
+    [INJECT_POOLER_RELOAD] = {"RELOAD", 0, 0, reload_pooler, NULL},
+    [INJECT_POOLER_RECONNECT] = {"RECONNECT", 0, 0, reconnect_pooler, NULL},
+    [INJECT_POOLER_KILL] = {"KILL", 50, 1500, kill_in_pooler, resume_in_pooler},
     [INJECT_FULL_DISK] = {"full disk", FULL_DISK_END_MS, FULL_DISK_END_MS, fill_disk, free_disk},
 };
+
+// Whether it is done by a command that the server itself must answer.
+static bool asks(enum injection_kind kind, const char *server) {
+    bool is_redis = kind == INJECT_GROUP_DESTROY || kind == INJECT_FUNCTION_FLUSH;
+    bool is_pooler = kind == INJECT_POOLER_RELOAD || kind == INJECT_POOLER_RECONNECT || kind == INJECT_POOLER_KILL;
+    return strcmp(server, "redis") == 0 ? is_redis : is_pooler;
+}
 
 struct list {
     struct injection *out;
@@ -180,6 +221,8 @@ static void add(struct list *list, enum injection_kind kind, const char *target)
 size_t injection_all(const struct world *world, struct injection *out, size_t room) {
     static const char *const streams[] = {"outbound:{sms-mms:0}", "outbound:{email:0}", "events:{sms-mms:0}",
                                           "events:{email:0}"};
+    static const enum injection_kind of_pooler[] = {INJECT_KILL, INJECT_STOP, INJECT_POOLER_RELOAD,
+                                                    INJECT_POOLER_RECONNECT, INJECT_POOLER_KILL};
     struct list list = {out, 0, room};
     for (size_t i = 0; i < world->program_count; i++) {
         add(&list, INJECT_KILL, world->programs[i]);
@@ -193,6 +236,9 @@ size_t injection_all(const struct world *world, struct injection *out, size_t ro
         add(&list, INJECT_RESTART, *server);
     }
     add(&list, INJECT_STOP_BACKEND, "postgres");
+    for (size_t i = 0; world->has_pooler && i < sizeof of_pooler / sizeof *of_pooler; i++) {
+        add(&list, of_pooler[i], "pooler");
+    }
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
         add(&list, INJECT_GROUP_DESTROY, streams[i]);
     }
@@ -237,24 +283,31 @@ const char *injection_process(const struct injection *injection) {
     case INJECT_RESET:
     case INJECT_BLACK_HOLE:
     case INJECT_DELAY:
+    case INJECT_POOLER_RELOAD:
+    case INJECT_POOLER_RECONNECT:
+    case INJECT_POOLER_KILL:
     case INJECT_KINDS:
         break;
     }
     return NULL;
 }
 
-static bool asks_redis(const struct injection *injection) {
-    return injection->kind == INJECT_GROUP_DESTROY || injection->kind == INJECT_FUNCTION_FLUSH;
+// Whether it takes that server away, or stops it.
+static bool holds(const struct injection *injection, const char *server) {
+    const char *process = injection_process(injection);
+    return process != NULL && strcmp(process, server) == 0;
 }
 
-static bool holds_redis(const struct injection *injection) {
-    const char *process = injection_process(injection);
-    return process != NULL && strcmp(process, "redis") == 0;
+// Whether one needs what the other takes away: a server that it speaks to, or one that it waits for at its end.
+static bool is_barred_by(const struct injection *one, const struct injection *other) {
+    return (asks(one->kind, "redis") && holds(other, "redis")) ||
+           (asks(one->kind, "pooler") && holds(other, "pooler")) ||
+           (one->kind == INJECT_KILL && holds(one, "pooler") && holds(other, "postgres"));
 }
 
 bool injection_may_meet(const struct injection *one, const struct injection *other) {
     bool same = strcmp(one->target, other->target) == 0;
-    return !same && !(asks_redis(one) && holds_redis(other)) && !(asks_redis(other) && holds_redis(one));
+    return !same && !is_barred_by(one, other) && !is_barred_by(other, one);
 }
 
 void injection_begin(struct injection *injection, struct world *world, struct dice *dice) {

@@ -13,16 +13,19 @@
 // process has been started again, the bytes flow.
 
 enum injection_kind {
-    INJECT_KILL,           // kill -9; started again at the end
-    INJECT_STOP,           // SIGSTOP for longer than the claim time-out; SIGCONT at the end
-    INJECT_STOP_BACKEND,   // the same to one of Postgres's processes that serve us
-    INJECT_RESTART,        // an orderly end
-    INJECT_GROUP_DESTROY,  // of a consumer group
-    INJECT_FUNCTION_FLUSH, // of the function library
-    INJECT_RESET,          // TCP resets on all connections of a pair
-    INJECT_BLACK_HOLE,     // what a pair says to one another is swallowed
-    INJECT_DELAY,          // what a pair says to one another comes later
-    INJECT_FULL_DISK,      // Redis ends itself; there is room again at the end, and it is started
+    INJECT_KILL,             // kill -9; started again at the end
+    INJECT_STOP,             // SIGSTOP for longer than the claim time-out; SIGCONT at the end
+    INJECT_STOP_BACKEND,     // the same to one of Postgres's processes that serve us
+    INJECT_RESTART,          // an orderly end
+    INJECT_GROUP_DESTROY,    // of a consumer group
+    INJECT_FUNCTION_FLUSH,   // of the function library
+    INJECT_RESET,            // TCP resets on all connections of a pair
+    INJECT_BLACK_HOLE,       // what a pair says to one another is swallowed
+    INJECT_DELAY,            // what a pair says to one another comes later
+    INJECT_POOLER_RELOAD,    // by the pooler's console
+    INJECT_POOLER_RECONNECT, // the same
+    INJECT_POOLER_KILL,      // the same: all connections of the database are dropped, new ones wait until the end
+    INJECT_FULL_DISK,        // Redis ends itself; there is room again at the end, and it is started
     INJECT_KINDS
 };
 

@@ -61,6 +61,7 @@ static struct ledger_entry *find(struct ledger *ledger, const struct content *co
     if (!entry->used) {
         entry->used = true;
         entry->is_send = !content->is_webhook;
+        entry->is_refused = content->is_refused;
         entry->has_key = content->key[0] != '\0';
         content_digest(content, entry->digest);
     }

@@ -21,6 +21,7 @@ struct ledger_entry {
     bool used;                            // something was sent
     bool accepted;
     bool is_send, has_key;
+    bool is_refused;    // by a hostile provider, because of its sender
     uint16_t ambiguous; // answers 503 that say so, and requests without an answer
     uint16_t repeats;   // 202s after the first
     int64_t first_ms;   // its first request, ms since 1970

@@ -109,7 +109,7 @@ static void plan_another(struct poster *poster, const struct content *content) {
 static void post_until_accepted(struct poster *poster, uint32_t number) {
     struct load *load = poster->load;
     struct content content;
-    content_make(load->options.seed, number, &content);
+    content_make(&load->options, number, &content);
     int64_t first_ms = clock_unix_ms();
     bool was_ambiguous = false;
     for (int i = 0; i < MOST_ATTEMPTS && may_repeat(&content, was_ambiguous, first_ms); i++) {
@@ -136,7 +136,7 @@ static void post_what_is_due(struct poster *poster) {
             continue;
         }
         struct content content;
-        content_make(poster->load->options.seed, later->number - 1, &content);
+        content_make(&poster->load->options, later->number - 1, &content);
         if (content.is_webhook || late_ms < KEY_SAFE_MS / 4) {
             (void)post(poster, &content);
         }

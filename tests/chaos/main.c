@@ -2,6 +2,7 @@
 // Breaks everything under load, and accounts for every message; from the project's root: make chaos.
 //   CHAOS_PLANT=1 shows that the audit finds what it looks for (plant.h)
 //   CHAOS_SECONDS=60  CHAOS_RATE=320  CHAOS_SEED=…  CHAOS_COPIES=1   (options.h)
+//   CHAOS_POOLER=session  CHAOS_PROVIDER=hostile
 //   BUILD_DIR=…   where the programs are (build)
 //   KEEP=1        keeps the folder with logs and data; a breach does so too
 
@@ -16,6 +17,7 @@
 #include "tests/chaos/audit.h"
 #include "tests/chaos/load.h"
 #include "tests/chaos/plant.h"
+#include "tests/chaos/refusal.h"
 #include "tests/chaos/run.h"
 #include "tests/chaos/sampler.h"
 #include "tests/support/root.h"
@@ -45,6 +47,7 @@ static void break_everything(struct sampler_result *samples) {
                                run.options.copies > 1 ? world_ingest_port(run.world, 2) : 0};
     uint16_t redis = stack_port(run.world->stack, "redis"), postgres = stack_port(run.world->stack, "postgres");
     struct sampler *sampler = sampler_begin(&run.options, redis, postgres, run.report);
+    struct refusal *refusal = run.options.hostile ? refusal_begin(redis) : NULL;
     run.poison = poison_begin(&run.options, redis);
     int64_t began_ms = clock_unix_ms();
     struct load *load = load_begin(&run.options, run.ledger, ports, run.options.copies);
@@ -53,6 +56,7 @@ static void break_everything(struct sampler_result *samples) {
     load_end(load);
     run.load_ms = clock_unix_ms() - began_ms;
     poison_end(run.poison);
+    refusal_end(refusal);
     *samples = sampler_end(sampler);
 }
 
@@ -99,7 +103,7 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     struct sampler_result samples;
     int64_t memory = aftermath_memory(run.world);
     break_everything(&samples);
-    int64_t settled_ms = aftermath_settle(run.world, run.report);
+    int64_t settled_ms = aftermath_settle(run.world, run.options.hostile, run.report);
     if (run.options.plant) {
         plant_faults(&run);
     }
@@ -113,6 +117,7 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     audit_rows(&run);
     audit_reads(&run);
     audit_calls(&run);
+    audit_pauses(&run);
     audit_counts(&run);
     audit_quarantine(&run);
     world_stop_programs(run.world);

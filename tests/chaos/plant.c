@@ -17,14 +17,23 @@
 
 // What plant.sql and the functions below make.
 static const char *const planted[] = {
-    "a 202 without its row",        "a doubled row",
-    "a row of other content",       "a row that was never accepted",
-    "a 202 that can't be read",     "wrong counts",
-    "poison that vanished",         "a dead letter that was no poison",
-    "a 202 that was not delivered", "a call of nothing accepted",
-    "an unexplained repeat",        "a call after the end",
-    "a key that lives too long",    "memory that stays",
-    "an unexplained error line",    "a line that is no log line",
+    "a 202 without its row",
+    "a doubled row",
+    "a row of other content",
+    "a row that was never accepted",
+    "a 202 that can't be read",
+    "wrong counts",
+    "poison that vanished",
+    "a dead letter that was no poison",
+    "a 202 that was not delivered",
+    "a call of nothing accepted",
+    "an unexplained repeat",
+    "a call after the end",
+    "a call inside a pause",
+    "a key that lives too long",
+    "memory that stays",
+    "an unexplained error line",
+    "a line that is no log line",
 };
 
 // Returns the last statement's text, owned by the caller.
@@ -68,9 +77,12 @@ void plant_faults(struct run *run) {
     char *ids = run_script(run);
     ck_assert_int_eq(sscanf(ids, ID " " ID, hidden, repeated), 2);
     hide_calls(run->world->mock_ledger, hidden);
-    snprintf(line, sizeof line, "%" PRId64 " email %s repeated\n", clock_unix_ms() + 60000, repeated);
-    append(run->world->mock_ledger, line); // an injection may have held the message's own call,
-    append(run->world->mock_ledger, line); // but not this one too
+    // An injection may have held the message's own call, but neither of these.
+    int64_t later_ms = clock_unix_ms() + 60000;
+    snprintf(line, sizeof line, "%" PRId64 " email %s rate_limited\n", later_ms, repeated);
+    append(run->world->mock_ledger, line);
+    snprintf(line, sizeof line, "%" PRId64 " email %s repeated\n", later_ms + WORLD_PAUSE_MS / 2, repeated);
+    append(run->world->mock_ledger, line);
     freeReplyObject(stack_redis(run->world->stack, "SET rate:{email:0}:planted:1 1"));
     freeReplyObject(stack_redis(run->world->stack, "SETRANGE planted 5000000 x"));
     free(ids);

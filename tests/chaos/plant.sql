@@ -1,6 +1,6 @@
 -- What the audit must find (plant.c has the list). Each takes another message.
 CREATE TEMPORARY TABLE victims AS
-SELECT id, row_number() OVER (ORDER BY id) AS n FROM messages WHERE direction = 'outbound' ORDER BY id LIMIT 10;
+SELECT id, row_number() OVER (ORDER BY id) AS n FROM messages WHERE direction = 'outbound' AND from_address <> 'unverified@chaos.example' ORDER BY id LIMIT 10;
 
 -- A message that is lost.
 DELETE FROM attachments WHERE message_id = (SELECT id FROM victims WHERE n = 1);

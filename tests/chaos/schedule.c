@@ -130,6 +130,9 @@ static void look_after_all(struct schedule *schedule) {
     }
     look_after(schedule, "redis");
     look_after(schedule, "postgres");
+    if (schedule->world->has_pooler) {
+        look_after(schedule, "pooler");
+    }
 }
 
 struct schedule *schedule_run(const struct options *options, struct world *world, struct report *report) {

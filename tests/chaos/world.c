@@ -35,20 +35,22 @@ static const char *const usual[] = {
     "API_WORKER_BACKOFF_CAP_MS=500",
     "API_BREAKER_OPEN_SECS=1",
     "API_PROVIDER_ERROR_PCT=2",
-    "API_PROVIDER_LATENCY_MS=30",
+    "API_PROVIDER_LATENCY_MS=" TEXT_OF(WORLD_LATENCY_MS),
     "STREAM_MAX_BACKLOG=" TEXT_OF(WORLD_BACKLOG),
     "IDEMPOTENCY_TTL_SECS=" TEXT_OF(IDEMPOTENCY_SECS),
     "FEED_MAX_LENGTH=10", // bounded by itself, but not a part of the memory that must come back
     "LOG_LEVEL=info"};
 
+// A provider that at times asks for a day, which is believed for WORLD_PAUSE_MS.
+static const char *const hostile[] = {"API_PROVIDER_RATELIMIT_PCT=1", "API_PROVIDER_RETRY_AFTER_SECS=86400",
+                                      "API_PROVIDER_MAX_PAUSE_SECS=2", "API_SENDER_HOLD_SECS=1"};
+
+enum { SESSIONS = 6, SPARE_SESSIONS = 2 }; // of Postgres: those of one ingest and one persister; for what hangs
+
 void world_prepare(void) {
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
         printf("NOTE: no mount namespace of our own\n");
     }
-}
-
-bool world_is_server(const char *name) {
-    return strcmp(name, "redis") == 0 || strcmp(name, "postgres") == 0;
 }
 
 static void add_program(struct world *world, const char *kind, int copy) {
@@ -62,11 +64,18 @@ static uint16_t add_pair(struct world *world, const char *program, const char *s
     return proxy_add(world->proxy, pair, stack_port(world->stack, server));
 }
 
-static void make_environment(struct world *world, const char *program, struct world_environment *out) {
+static size_t put(struct world_environment *out, size_t count, const char *const *variables, size_t number) {
+    ck_assert_uint_le(count + number, MOST_VARIABLES);
+    memcpy(&out->all[count], variables, number * sizeof *variables);
+    return count + number;
+}
+
+static void make_environment(struct world *world, const struct options *options, const char *program,
+                             struct world_environment *out) {
     size_t own = 0, count = 0;
     out->own[own++] = xasprintf("REDIS_URL=redis://127.0.0.1:%u", add_pair(world, program, "redis"));
     if (strncmp(program, "ingest", 6) == 0 || strncmp(program, "persister", 9) == 0) {
-        char *url = postgres_url(add_pair(world, program, "postgres"));
+        char *url = postgres_url(add_pair(world, program, world->has_pooler ? "pooler" : "postgres"));
         out->own[own++] = xasprintf("DATABASE_URL=%s", url);
         free(url);
     } else if (strncmp(program, "dispatcher", 10) == 0) {
@@ -76,13 +85,20 @@ static void make_environment(struct world *world, const char *program, struct wo
     } else {
         out->own[own++] = xasprintf("MOCK_LEDGER_FILE=%s", world->mock_ledger);
     }
-    for (size_t i = 0; i < own; i++) {
-        out->all[count++] = out->own[i];
+    count = put(out, count, (const char *const *)out->own, own);
+    count = put(out, count, usual, sizeof usual / sizeof *usual);
+    if (options->hostile) {
+        put(out, count, hostile, sizeof hostile / sizeof *hostile);
     }
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-        ck_assert_uint_lt(count, MOST_VARIABLES);
-        out->all[count++] = usual[i];
-    }
+}
+
+// With hardly more sessions than are needed. Where Postgres refuses one, it asks again sooner than after the usual 15
+// s, for else all that is seen of the other injections is that.
+static void start_pooler(struct world *world) {
+    char size[40];
+    snprintf(size, sizeof size, "default_pool_size = %d", world->copies * SESSIONS + SPARE_SESSIONS);
+    const char *const settings[] = {size, "server_login_retry = 1", NULL};
+    stack_launch(world->stack, "pooler", settings);
 }
 
 static void mount_small_disk(struct world *world) {
@@ -96,6 +112,10 @@ static void mount_small_disk(struct world *world) {
 }
 
 void world_start(struct world *world, const char *name) {
+    if (strcmp(name, "pooler") == 0) {
+        start_pooler(world);
+        return;
+    }
     const char *const *environment = NULL;
     for (size_t i = 0; i < world->program_count; i++) {
         if (strcmp(world->programs[i], name) == 0) {
@@ -113,6 +133,9 @@ uint16_t world_ingest_port(struct world *world, int copy) {
 
 static void start_all(struct world *world, const struct options *options) {
     stack_start(world->stack, "postgres");
+    if (world->has_pooler) {
+        world_start(world, "pooler");
+    }
     for (size_t i = 0; i < world->program_count; i++) {
         world_start(world, world->programs[i]);
     }
@@ -128,6 +151,8 @@ struct world *world_create(const struct options *options) {
     struct world *world = xcalloc(1, sizeof *world);
     world->stack = stack_create("chaos", NULL);
     world->proxy = proxy_create();
+    world->copies = options->copies;
+    world->has_pooler = options->pooler;
     world->mock_ledger = xasprintf("%s/mock-ledger.log", stack_folder(world->stack));
     mount_small_disk(world);
     for (int copy = 1; copy <= options->copies; copy++) {
@@ -138,7 +163,7 @@ struct world *world_create(const struct options *options) {
     add_program(world, "mock-provider", 0);
     world->environments = xcalloc(world->program_count, sizeof *world->environments);
     for (size_t i = 0; i < world->program_count; i++) {
-        make_environment(world, world->programs[i], &world->environments[i]);
+        make_environment(world, options, world->programs[i], &world->environments[i]);
     }
     proxy_start(world->proxy);
     start_all(world, options);

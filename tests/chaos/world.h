@@ -14,7 +14,9 @@
 
 #define WORLD_CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS
 #define WORLD_CALL_MS 1000  // PROVIDER_TIMEOUT_MS
+#define WORLD_LATENCY_MS 30 // API_PROVIDER_LATENCY_MS
 #define WORLD_BACKLOG 20000 // STREAM_MAX_BACKLOG
+#define WORLD_PAUSE_MS 2000 // API_PROVIDER_MAX_PAUSE_SECS, where the provider asks for more
 #define WORLD_MOST_PROGRAMS 8
 #define WORLD_MOST_PAIRS 16
 
@@ -23,12 +25,14 @@ struct world {
     struct proxy *proxy;
     char programs[WORLD_MOST_PROGRAMS][24]; // "ingest-1", …, "mock-provider"
     size_t program_count;
+    int copies;                       // of ingest, dispatcher and persister
     char pairs[WORLD_MOST_PAIRS][48]; // "ingest-1 to redis", …
     size_t pair_count;
     struct world_environment *environments; // of each program
     char *mock_ledger;                      // the file
     char *disk;                             // Redis's folder
     bool has_small_disk;                    // it is a file system of its own, which may be filled
+    bool has_pooler;                        // between our programs and Postgres
 };
 
 // Before any thread is started: a mount namespace of our own, where that may be had, so that the small disk vanishes
@@ -38,7 +42,6 @@ void world_prepare(void);
 struct world *world_create(const struct options *options);
 // Starts one after its end; a server is waited for.
 void world_start(struct world *world, const char *name);
-bool world_is_server(const char *name);
 uint16_t world_ingest_port(struct world *world, int copy);
 // Ends all programs by SIGTERM; fails the test unless each exits with 0.
 void world_stop_programs(struct world *world);

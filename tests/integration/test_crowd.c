@@ -17,6 +17,7 @@
 #define SECOND 2000
 #define MOST_ATTEMPTS 20
 #define PAUSE_MS 1000
+#define ROUNDED_MS 2 // both ends of a pause are told in whole milliseconds
 #define GRANT_MS 100 // a call may begin so long after its dispatcher has asked
 
 static struct stack *stack;
@@ -56,7 +57,7 @@ static int64_t latest_call_in_a_pause(void) {
         "DISTINCT started_at + latency_us * interval '1 microsecond' AS since FROM dispatch_attempts WHERE "
         "outcome = 'rate_limited') AS p JOIN dispatch_attempts AS a ON a.started_at > p.since AND a.started_at "
         "< p.since + %d * interval '1 millisecond'",
-        PAUSE_MS);
+        PAUSE_MS - ROUNDED_MS);
 }
 
 static void start_dispatchers(const char *const *environment) {

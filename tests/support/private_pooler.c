@@ -107,3 +107,11 @@ int pooler_clients(uint16_t port, const char *application) {
     PQfinish(link);
     return count;
 }
+
+void pooler_command(uint16_t port, const char *command) {
+    PGconn *link = console(port);
+    PGresult *result = PQexec(link, command);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s: %s", command, PQerrorMessage(link));
+    PQclear(result);
+    PQfinish(link);
+}

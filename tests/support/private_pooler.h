@@ -18,5 +18,7 @@ void pooler_reload(struct child *pooler, const char *folder, uint16_t port, uint
                    const char *const *settings);
 // How many of its clients' connections carry that application_name, or begin with it.
 int pooler_clients(uint16_t port, const char *application);
+// A command of its console, such as RECONNECT. Fails the test when it is refused.
+void pooler_command(uint16_t port, const char *command);
 
 #endif

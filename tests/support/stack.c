@@ -14,6 +14,7 @@
 #include "tests/support/child.h"
 #include "tests/support/logs.h"
 #include "tests/support/port.h"
+#include "tests/support/private_pooler.h"
 #include "tests/support/private_postgres.h"
 
 #define MAX_MEMBERS 16
@@ -24,6 +25,7 @@
 #define CALL_MS 10000
 #define REDIS "redis"
 #define POSTGRES "postgres"
+#define POOLER "pooler"
 #define MOCK "mock-provider"
 
 // A server or program; it keeps its place and port when it ends and is started again.
@@ -56,6 +58,10 @@ static const char *const usual_environment[] = {"API_RATE_LIMIT_PER_IP_PER_MIN=1
 
 static bool starts_with(const char *text, const char *beginning) {
     return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+static bool is_server(const char *name) {
+    return strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0 || strcmp(name, POOLER) == 0;
 }
 
 static struct member *find(struct stack *stack, const char *name) {
@@ -200,6 +206,8 @@ void stack_launch(struct stack *stack, const char *name, const char *const *envi
         start_redis(stack, member, environment);
     } else if (strcmp(name, POSTGRES) == 0) {
         start_postgres(stack, member, environment);
+    } else if (strcmp(name, POOLER) == 0) {
+        member->child = pooler_start(stack->folder, member->port, stack_port(stack, POSTGRES), environment);
     } else {
         start_program(stack, member, environment);
     }
@@ -208,8 +216,7 @@ void stack_launch(struct stack *stack, const char *name, const char *const *envi
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
     stack_launch(stack, name, environment);
     struct member *member = must_find(stack, name);
-    bool is_server = strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0;
-    if (member->port != 0 && !is_server) {
+    if (member->port != 0 && !is_server(name)) {
         WAIT_FOR(START_MS, serves_or_ended(stack, member));
     }
     ck_assert_msg(child_is_running(member->child), "%s ended with %d: see %s/%s.log", name,
@@ -327,7 +334,7 @@ void stack_finish(struct stack *stack) {
     for (size_t i = 0; i < stack->member_count; i++) {
         const char *name = stack->members[i].name;
         char *path = xasprintf("%s/%s.log", stack->folder, name);
-        char *fault = strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0 ? NULL : logs_fault(path, stack->allowed);
+        char *fault = is_server(name) ? NULL : logs_fault(path, stack->allowed);
         ck_assert_msg(fault == NULL, "%s logged: %s", name, fault);
         free(path);
     }

@@ -14,7 +14,8 @@
 // All that a suite runs: a folder, a Redis with the shipped redis.conf, a migrated Postgres, and the programs, each
 // started by a name: "mock-provider", or "<program>-<n>" as in "ingest-1". The name is also its INSTANCE_ID and its
 // log's
-// (<folder>/<name>.log). "redis" and "postgres" are names as well. Ports stay the same over a restart.
+// (<folder>/<name>.log). "redis", "postgres" and "pooler" (a PgBouncer in front of that Postgres, which nobody uses
+// unless told to) are names as well. Ports stay the same over a restart.
 //
 // The programs run with short times and high limits (stack.c has the list); a suite or a start lays its own over them.
 
@@ -36,8 +37,8 @@ void stack_destroy(struct stack *stack);
 // Starts a program, or a server after its end; an ingest is waited for until it is ready (or answers, where
 // Redis is down), the mock until it answers.
 void stack_start(struct stack *stack, const char *name);
-// environment is laid over the suite's; for Postgres it is its settings ("fsync=on"), for Redis arguments ("--save",
-// "").
+// environment is laid over the suite's; for Postgres it is its settings ("fsync=on"), for the pooler too
+// ("server_idle_timeout = 5"), for Redis arguments ("--save", "").
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment);
 // The same without waiting until a program is ready (a server is waited for).
 void stack_launch(struct stack *stack, const char *name, const char *const *environment);
@@ -56,7 +57,7 @@ pid_t stack_pid(struct stack *stack, const char *name);
 // Where everything is: logs, Postgres's data in postgres/, Redis's in redis/. Owned by the stack.
 const char *stack_folder(const struct stack *stack);
 
-// The port of "ingest-<n>", "mock-provider", "redis" or "postgres".
+// The port of "ingest-<n>", "mock-provider", "redis", "postgres" or "pooler".
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.
 int stack_log_count(struct stack *stack, const char *name, const char *event);
