@@ -6,19 +6,24 @@
 
 #include "persister/staging.h"
 #include "shared/clock.h"
+#include "shared/crypto.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+
+#define MARK_BITS 40 // random ones, so that the marks of a million rows fit into 63
 
 struct batch_queue {
     size_t max_entries, max_bytes;
     unsigned slot;
     struct batch *head, *tail;
     size_t entries, bytes; // that wait in all batches
+    uint64_t dice;         // of the marks
 };
 
 struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot) {
     struct batch_queue *queue = xcalloc(1, sizeof *queue);
     *queue = (struct batch_queue){.max_entries = max_entries, .max_bytes = max_bytes, .slot = slot};
+    crypto_random(&queue->dice, sizeof queue->dice);
     return queue;
 }
 
@@ -51,6 +56,14 @@ static struct batch *open_batch(struct batch_queue *queue) {
     }
     queue->tail = batch;
     return batch;
+}
+
+// Steele, Lea and Flood's SplitMix64 (OOPSLA 2014): no two persisters, nor one that was started again, mark alike.
+static int64_t new_mark(struct batch_queue *queue) {
+    uint64_t mixed = queue->dice += UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (int64_t)((mixed ^ (mixed >> 31)) >> (64 - MARK_BITS));
 }
 
 static void log_event_read(const struct batch_stream *stream, const char *id, const struct event *event) {
@@ -116,10 +129,11 @@ const char *batch_request_id(const struct batch *batch, const struct batch_entry
 static void append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
                    const char *reason, const struct buf *packed) {
     struct batch *batch = open_batch(queue);
-    struct staging_row row = {batch->count, queue->slot};
+    struct staging_row row = {batch->count, queue->slot, new_mark(queue)};
     size_t before = batch_bytes(batch);
     struct batch_entry *entry = &batch->entries[batch->count++];
     *entry = *head;
+    entry->mark = row.mark;
     entry->line = batch->lines.length;
     entry->packed = batch->packed.length;
     buf_append(&batch->packed, packed->data, packed->length);
@@ -195,9 +209,18 @@ const char *batch_lines(const struct batch *batch, size_t first, size_t count, s
     return batch->lines.data + begin;
 }
 
-void batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out) {
+int64_t batch_marks(const struct batch *batch, size_t first, size_t count) {
+    int64_t sum = 0;
+    for (size_t i = first; i < first + count; i++) {
+        sum += batch->entries[i].mark;
+    }
+    return sum;
+}
+
+int64_t batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out) {
     const struct batch_entry *entry = &batch->entries[index];
+    const struct staging_row row = {index, slot, entry->mark + 1};
     size_t end = index + 1 < batch->count ? batch->entries[index + 1].packed : batch->packed.length;
-    put_poison(out, &(struct staging_row){index, slot}, entry->stream, entry->id, reason,
-               batch->packed.data + entry->packed, end - entry->packed);
+    put_poison(out, &row, entry->stream, entry->id, reason, batch->packed.data + entry->packed, end - entry->packed);
+    return row.mark;
 }

@@ -30,6 +30,7 @@ struct batch_entry {
     char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
     const char *what; // "accepted", "received", "sent", "failed", "retrying", "replayed"; static. NULL: poison
     size_t request;   // where the X-Request-Id of its message begins in requests; 0: it has none
+    int64_t mark;     // of its line, random
     size_t line;      // where its line begins in lines
     size_t packed;    // where its fields begin in packed
 };
@@ -66,7 +67,9 @@ void batch_free(struct batch *batch);
 const char *batch_request_id(const struct batch *batch, const struct batch_entry *entry);
 // The lines of `count` entries from `first` on.
 const char *batch_lines(const struct batch *batch, size_t first, size_t count, size_t *length);
-// Appends the line that makes entry `index` a dead letter.
-void batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out);
+// The sum of the marks of these lines.
+int64_t batch_marks(const struct batch *batch, size_t first, size_t count);
+// Appends the line that makes entry `index` a dead letter; returns its mark, which is another than the entry's.
+int64_t batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out);
 
 #endif

@@ -21,9 +21,6 @@
 #include "shared/process.h"
 #include "shared/redis_link.h"
 
-extern const char persister_sql_staging_sql[];
-extern const char persister_sql_batch_sql[];
-
 #define SLOTS 16                           // rows of `totals`
 #define MAX_BATCH_BYTES (16 * 1024 * 1024) // of a batch in memory, beside its number of entries
 
@@ -169,19 +166,24 @@ static void on_control_up(void *argument) {
     event_streams_refresh(persister->streams);
 }
 
+static void on_database_set_up(void *argument, const PGresult *result) {
+    struct persister *persister = argument;
+    batch_writer_renewed(persister->writer, result);
+}
+
 static void on_database_up(void *argument) {
     struct persister *persister = argument;
-    batch_writer_renewed(persister->writer);
     batch_writer_kick(persister->writer);
 }
 
 static void create_database(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
                             unsigned slot) {
-    char *setup = xasprintf("%s%s", persister_sql_staging_sql, persister_sql_batch_sql);
+    char *setup = batch_writer_setup();
     persister->database = pg_link_create(loop, &(struct pg_link_options){.url = settings->database_url,
                                                                          .name = process_instance(),
                                                                          .timeout_ms = settings->database_timeout_ms,
                                                                          .setup = setup,
+                                                                         .on_set_up = on_database_set_up,
                                                                          .on_up = on_database_up,
                                                                          .argument = persister});
     free(setup);

@@ -8,8 +8,8 @@
 #include "shared/json.h"
 #include "shared/rfc3339.h"
 
-// The columns come in the order of sql/staging.sql: what all kinds share, then the group of each kind. A kind fills its
-// own group and leaves the others NULL.
+// The columns come in the order of sql/staging.sql: what all kinds share, then the group of each kind, at last the
+// mark. A kind fills its own group and leaves the others NULL.
 #define MESSAGE_COLUMNS 13
 #define OUTCOME_COLUMNS 10
 #define POISON_COLUMNS 4
@@ -56,7 +56,8 @@ static void put_time(struct buf *out, int64_t unix_ms) {
     put_text(out, text);
 }
 
-static void end_line(struct buf *out) {
+static void end_line(struct buf *out, const struct staging_row *row) {
+    put_integer(out, row->mark);
     out->data[out->length - 1] = '\n';
 }
 
@@ -156,7 +157,7 @@ void staging_event(struct buf *out, const struct staging_row *row, const struct 
         put_nulls(out, OUTCOME_COLUMNS);
     }
     put_nulls(out, POISON_COLUMNS);
-    end_line(out);
+    end_line(out, row);
 }
 
 void staging_poison(struct buf *out, const struct staging_row *row, const struct staging_poison *poison) {
@@ -170,5 +171,5 @@ void staging_poison(struct buf *out, const struct staging_row *row, const struct
     put_text(out, poison->entry_id);
     put_text(out, poison->reason);
     put_text(out, poison->entry);
-    end_line(out);
+    end_line(out, row);
 }

@@ -14,6 +14,7 @@
 struct staging_row {
     size_t position; // of the entry in its batch
     unsigned slot;   // this persister's row of `totals`, 0 to 15
+    int64_t mark;    // by which it is known; positive
 };
 
 // An entry that can't be recorded, for the dead letters.

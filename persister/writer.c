@@ -16,9 +16,15 @@
 // one entry is poison: its line is replaced by one that makes it a dead letter.
 //
 // Everything else that goes wrong is waited out, however often; nothing else is ever poison. But a span whose
-// connection is lost again and again may be more than the server can do within the time-out, so it is halved as well.
+// connection is lost again and again, or that is cancelled, may be more than the server can do within a time-out or its
+// memory, so it is halved as well.
+//
+// What was committed is believed only where the answer proves it (sql/batch.sql, step 0): it carries the token of the
+// session that this connection began with, and the count and the marks of this span's rows.
 #include "persister/writer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +32,16 @@
 #include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/mem.h"
+#include "shared/pg_error.h"
+#include "shared/uuid.h"
 
+extern const char persister_sql_staging_sql[];
+extern const char persister_sql_batch_sql[];
+extern const char persister_sql_session_sql[];
 extern const char persister_sql_stage_delete_sql[];
 extern const char persister_sql_stage_truncate_sql[];
 
-#define STORE_SQL "SELECT * FROM pg_temp.store_batch()" // sql/batch.sql
+#define STORE_SQL "SELECT * FROM pg_temp.store_batch('%s', %" PRId64 ", %" PRId64 ")" // sql/batch.sql
 #define BACKOFF_BASE_MS 25
 #define BACKOFF_CAP_MS 5000
 #define LOST_BEFORE_HALVING 3
@@ -48,9 +59,11 @@ struct batch_writer {
     enum writer_state state;
     struct batch *batch; // NULL when idle or resting
     size_t first, span;
-    bool poison;      // the span is one entry, and lines holds its dead letter
-    struct buf lines; // with poison
-    size_t dead_rows; // in the staging table
+    bool poison;                  // the span is one entry, and lines holds its dead letter
+    struct buf lines;             // with poison
+    char session[UUID_TEXT_SIZE]; // the token of the link's session; "" before the first
+    int64_t rows, marks;          // of what is being copied
+    size_t dead_rows;             // in the staging table
     size_t dead_bytes;
     unsigned failures; // in a row
     int64_t began_us, staged_us, rest_until_us;
@@ -70,10 +83,6 @@ static const char *sqlstate(const PGresult *result) {
 static const char *error_text(const struct batch_writer *writer, const PGresult *result) {
     const char *text = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     return text == NULL ? pg_link_last_error(writer->options.link) : text;
-}
-
-static bool is_refusal(const PGresult *result) {
-    return strncmp(sqlstate(result), "22", 2) == 0 || strncmp(sqlstate(result), "23", 2) == 0;
 }
 
 static void on_backoff(uv_timer_t *timer) {
@@ -110,27 +119,35 @@ static bool narrow(struct batch_writer *writer, const PGresult *result) {
     char *reason = xasprintf("%s: %s", sqlstate(result), error_text(writer, result));
     writer->poison = true;
     buf_clear(&writer->lines);
-    batch_poison_line(writer->batch, writer->first, writer->options.slot, reason, &writer->lines);
+    writer->marks = batch_poison_line(writer->batch, writer->first, writer->options.slot, reason, &writer->lines);
     free(reason);
     return true;
 }
 
-static void lose(struct batch_writer *writer) {
-    log_repeat(writer, NULL);
+static void shorten(struct batch_writer *writer) {
     if (writer->failures >= LOST_BEFORE_HALVING && writer->span > 1) {
         writer->span /= 2;
     }
+}
+
+static void lose(struct batch_writer *writer) {
+    log_repeat(writer, NULL);
+    shorten(writer);
     writer->options.on_repeat(writer->options.argument);
     wait_and_retry(writer);
 }
 
 // The link has already rolled back what failed.
 static void fail(struct batch_writer *writer, const PGresult *result) {
-    if (is_refusal(result) && narrow(writer, result)) {
+    enum pg_error error = pg_error_of(sqlstate(result));
+    if (error == PG_ERROR_CONTENT && narrow(writer, result)) {
         stage(writer);
         return;
     }
     log_repeat(writer, result);
+    if (error == PG_ERROR_SHORTER) {
+        shorten(writer);
+    }
     writer->options.on_repeat(writer->options.argument);
     wait_and_retry(writer);
 }
@@ -229,6 +246,13 @@ static int64_t count_refused(const struct batch_writer *writer) {
     return refused;
 }
 
+// Whether the session that committed is the one that was set up, and the rows that it took are the ones copied.
+static bool is_proven(const struct batch_writer *writer, const PGresult *result) {
+    int token = PQfnumber(result, "session_token");
+    return PQntuples(result) == 1 && token >= 0 && strcmp(PQgetvalue(result, 0, token), writer->session) == 0 &&
+           number(result, "entries") == writer->rows && number(result, "marks") == writer->marks;
+}
+
 static void on_committed(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct batch_writer *writer = argument;
     if (outcome == PG_LINK_LOST) { // committed or not: recording it again changes nothing
@@ -237,6 +261,11 @@ static void on_committed(void *argument, enum pg_outcome outcome, const PGresult
     }
     if (outcome == PG_LINK_ERROR) {
         fail(writer, result);
+        return;
+    }
+    if (!is_proven(writer, result)) {
+        pg_link_drop(writer->options.link, "a batch was answered without the token and the count of its rows");
+        lose(writer);
         return;
     }
     struct batch_written written = {number(result, "stored"), number(result, "created"), number(result, "dead_letters"),
@@ -258,7 +287,9 @@ static void on_staged(void *argument, enum pg_outcome outcome, const PGresult *r
     }
     writer->staged_us = clock_monotonic_us();
     change_state(writer, WRITER_COMMITTING);
-    if (pg_link_script(writer->options.link, STORE_SQL, on_committed, writer) != 0) {
+    char sql[sizeof STORE_SQL + UUID_TEXT_SIZE + 2 * 20];
+    snprintf(sql, sizeof sql, STORE_SQL, writer->session, writer->rows, writer->marks);
+    if (pg_link_script(writer->options.link, sql, on_committed, writer) != 0) {
         lose(writer);
     }
 }
@@ -282,8 +313,12 @@ static void stage(struct batch_writer *writer) {
     change_state(writer, WRITER_STAGING);
     writer->began_us = clock_monotonic_us();
     size_t length = writer->lines.length;
-    const char *lines =
-        writer->poison ? writer->lines.data : batch_lines(writer->batch, writer->first, writer->span, &length);
+    const char *lines = writer->lines.data;
+    if (!writer->poison) {
+        lines = batch_lines(writer->batch, writer->first, writer->span, &length);
+        writer->marks = batch_marks(writer->batch, writer->first, writer->span);
+    }
+    writer->rows = (int64_t)writer->span;
     if (pg_link_copy(writer->options.link, stage_sql(writer, length), lines, length, on_staged, writer) != 0) {
         change_state(writer, WRITER_WAITING);
     }
@@ -309,7 +344,17 @@ void batch_writer_kick(struct batch_writer *writer) {
     }
 }
 
-void batch_writer_renewed(struct batch_writer *writer) {
+char *batch_writer_setup(void) {
+    return xasprintf("%s%s%s", persister_sql_staging_sql, persister_sql_batch_sql, persister_sql_session_sql);
+}
+
+void batch_writer_renewed(struct batch_writer *writer, const PGresult *result) {
+    struct uuid token;
+    bool told = PQntuples(result) == 1 && uuid_parse(PQgetvalue(result, 0, 0), &token) == 0;
+    writer->session[0] = '\0'; // which no session has
+    if (told) {
+        uuid_format(&token, writer->session);
+    }
     writer->dead_rows = writer->dead_bytes = 0;
 }
 

@@ -12,7 +12,10 @@
 
 // Takes one batch after the other from the queue and records it: COPY into the staging table, then sql/batch.sql.
 // It never gives up: what a lost connection, a deadlock or another persister undid is tried again with backoff; an
-// entry that Postgres refuses for what it is (SQLSTATE class 22 or 23) is found by bisection and becomes a dead letter.
+// entry that Postgres refuses for what it is (PG_ERROR_CONTENT) is found by bisection and becomes a dead letter.
+//
+// An entry is written when the session that committed has said so: by its token, and by the count and the marks of the
+// rows that it took. Anything else, as from a session that a pooler has put in its place, is written again.
 
 struct batch_writer;
 
@@ -26,7 +29,7 @@ struct batch_written {
 };
 
 struct batch_writer_options {
-    struct pg_link *link;      // connected with sql/staging.sql and sql/batch.sql as its setup; outlives the writer
+    struct pg_link *link;      // set up by batch_writer_setup; outlives the writer
     struct batch_queue *queue; // outlives the writer
     unsigned slot;             // of `totals`
     // A batch was taken, so that the queue has room again, or the last one is finished and none waits.
@@ -42,8 +45,10 @@ struct batch_writer_options {
 struct batch_writer *batch_writer_create(uv_loop_t *loop, const struct batch_writer_options *options);
 // The queue has something, or the link has come up.
 void batch_writer_kick(struct batch_writer *writer);
-// The link has a new connection, so a new, empty staging table.
-void batch_writer_renewed(struct batch_writer *writer);
+// The script that sets a connection up for it, owned by the caller.
+char *batch_writer_setup(void);
+// The link has a new connection, so a new, empty staging table. result: the last one of the set-up.
+void batch_writer_renewed(struct batch_writer *writer, const PGresult *result);
 bool batch_writer_is_idle(const struct batch_writer *writer);
 // The link must have been destroyed before (its jobs call back). Frees itself once its timer has closed.
 void batch_writer_destroy(struct batch_writer *writer);

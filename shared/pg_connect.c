@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/crypto.h"
 #include "shared/log.h"
 #include "shared/pg_link_private.h"
 
@@ -109,6 +110,7 @@ static void connected(struct pg_link *link) {
         return;
     }
     deadline_stop(&link->deadline);
+    crypto_random(&link->nonce, sizeof link->nonce);
     pg_link_change_state(link, PG_LINK_SETUP);
     pg_setup_start(link);
 }

@@ -9,14 +9,18 @@
 //
 // A job that failed inside a transaction block leaves it open and aborted, with its locks: the link rolls it back
 // before it runs the next.
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/pg_error.h"
 #include "shared/pg_link_private.h"
 
 enum {
     COPY_PIECE_BYTES = 64 * 1024,
     COPY_TURN_BYTES = 1024 * 1024,
+    NAME_SIZE = 64, // Postgres cuts off what is longer
 };
 
 static void take_answers(struct pg_link *link);
@@ -150,8 +154,15 @@ void pg_job_script(struct pg_link *link, const char *sql, bool internal, pg_link
     start_next(link);
 }
 
+// What a statement is called in this session, and in no other.
+static const char *statement_name(const struct pg_link *link, const char *name, char out[NAME_SIZE]) {
+    snprintf(out, NAME_SIZE, "%016" PRIx64 "_%s", link->nonce, name);
+    return out;
+}
+
 void pg_job_prepare(struct pg_link *link, const struct pg_statement *statement, pg_link_done done, void *argument) {
-    int taken = PQsendPrepare(link->conn, statement->name, statement->sql, 0, NULL);
+    char name[NAME_SIZE];
+    int taken = PQsendPrepare(link->conn, statement_name(link, statement->name, name), statement->sql, 0, NULL);
     sent(link, taken, new_job(NULL, true, done, argument));
 }
 
@@ -160,7 +171,8 @@ int pg_link_execute(struct pg_link *link, const char *name, int count, const cha
     if (link->state != PG_LINK_UP || !link->options.pipeline) {
         return -1;
     }
-    int taken = PQsendQueryPrepared(link->conn, name, count, values, NULL, NULL, 0);
+    char own[NAME_SIZE];
+    int taken = PQsendQueryPrepared(link->conn, statement_name(link, name, own), count, values, NULL, NULL, 0);
     sent(link, taken, new_job(NULL, false, done, argument));
     return 0;
 }
@@ -244,9 +256,14 @@ static bool ends_connection(const PGconn *conn, const PGresult *result) {
            (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0));
 }
 
+// Whether an error says that the session has become useless. While it is being set up, pg_setup.c has better words.
+static bool spoils_session(const struct pg_link *link, const PGresult *result) {
+    return link->state == PG_LINK_UP && pg_error_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)) == PG_ERROR_SESSION;
+}
+
 // Keeps the last result, or the first error. Returns false when the link has failed over it.
 static bool keep_result(struct pg_link *link, PGresult *result) {
-    if (is_error(result) && ends_connection(link->conn, result)) {
+    if (is_error(result) && (ends_connection(link->conn, result) || spoils_session(link, result))) {
         char *why = xstrdup(PQresultErrorMessage(result));
         PQclear(result);
         pg_link_fail(link, *why ? why : "the connection broke");

@@ -48,6 +48,12 @@ static void complain(struct pg_link *link, enum log_level level, const char *why
     }
     free(link->complaint);
     link->complaint = xstrdup(why);
+    if (link->checks) {
+        return;
+    }
+    if (link->options.on_trouble) {
+        link->options.on_trouble(link->options.argument, why);
+    }
     struct log_line *line = log_begin(level, "postgres_down");
     log_str(line, "link", link->name);
     log_str(line, "message", why);
@@ -60,6 +66,7 @@ static void on_closed(uv_handle_t *handle) {
         return;
     }
     PQconninfoFree(link->address);
+    free(link->url);
     free(link->name);
     free(link->setup);
     free(link->complaint);
@@ -86,6 +93,7 @@ static void let_go(struct pg_link *link, enum pg_link_state next) {
     pg_socket_unwatch(link); // before libpq closes the descriptor
     deadline_stop(&link->deadline);
     uv_idle_stop(&link->end_of_turn);
+    pg_session_check_cancel(link);
     link->conn = NULL;
     link->resolve = NULL;
     link->first = NULL;
@@ -134,9 +142,14 @@ void pg_link_ready(struct pg_link *link) {
     link->complaint = NULL;
     free(link->last_error);
     link->last_error = xstrdup("");
-    struct log_line *line = log_begin(LOG_INFO, "postgres_up");
-    log_str(line, "link", link->name);
-    log_end(line);
+    if (!link->checks) {
+        struct log_line *line = log_begin(LOG_INFO, "postgres_up");
+        log_str(line, "link", link->name);
+        log_end(line);
+    }
+    if (link->options.on_trouble) {
+        link->options.on_trouble(link->options.argument, NULL);
+    }
     if (link->options.on_up) {
         link->options.on_up(link->options.argument);
     }
@@ -151,7 +164,9 @@ static int64_t due_ms(const void *owner) {
 
 static void on_late(void *owner) {
     struct pg_link *link = owner;
-    pg_link_fail(link, link->first ? "no answer in time" : "could not connect in time");
+    pg_link_fail(link, link->state == PG_LINK_SETUP ? "connected, but no answer in time: is a pooler's pool full?"
+                       : link->first                ? "no answer in time"
+                                                    : "could not connect in time");
 }
 
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options) {
@@ -159,6 +174,7 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     link->loop = loop;
     link->options = *options;
     link->options.url = link->options.name = link->options.setup = NULL;
+    link->url = xstrdup(options->url);
     link->name = xstrdup(options->name ? options->name : "");
     link->setup = options->setup ? xstrdup(options->setup) : NULL;
     link->last_error = xstrdup("");
@@ -186,6 +202,10 @@ void pg_link_destroy(struct pg_link *link) {
     uv_close((uv_handle_t *)&link->retry, on_closed);
     uv_close((uv_handle_t *)&link->end_of_turn, on_closed);
     deadline_close(&link->deadline, link, on_closed);
+}
+
+void pg_link_drop(struct pg_link *link, const char *why) {
+    pg_link_fail(link, why);
 }
 
 bool pg_link_is_up(const struct pg_link *link) {

@@ -14,14 +14,19 @@
 // non-blocking mode, the name resolved by resolve.h and handed on as hostaddr. Two ways to use it:
 //   pipeline  (ingest's reads) prepared statements, many in flight, each a unit of its own;
 //   batch     (the persister's writes) one job after the other: a script, or a COPY.
-// Promise: every job that was taken gets its callback exactly once, at teardown too.
+// Both lean on what a session keeps, so each connection must be a session of its own. Where the backend that answers
+// isn't the one that the connection was promised, a pooler stands in between; then a second connection is opened for a
+// moment, and a pooler that serves both from one session is refused. An error that says that the session can't do its
+// work any more (PG_ERROR_SESSION) ends the connection as a broken one does. Promise: every job that was taken gets its
+// callback exactly once, at teardown too.
 
 struct pg_link;
 
 enum pg_outcome {
     PG_LINK_OK,    // result is the (last) result: PGRES_TUPLES_OK or PGRES_COMMAND_OK
     PG_LINK_ERROR, // result is PGRES_FATAL_ERROR with its SQLSTATE; the connection stands
-    PG_LINK_LOST,  // the connection broke or timed out before the answer: result is NULL, the fate is unknown
+    PG_LINK_LOST,  // the connection or its session broke, or timed out, before the answer: result is NULL, the fate is
+                   // unknown
 };
 
 // result belongs to the link and is valid during the call only.
@@ -39,8 +44,12 @@ struct pg_link_options {
     bool pipeline;
     const struct pg_statement *statements; // prepared at each connect (pipeline); ends with a NULL name
     const char *setup; // a script run at each connect before the link is up, e.g. the staging table; or NULL
-    void (*on_up)(void *argument);   // may be NULL
-    void (*on_down)(void *argument); // may be NULL; pending jobs have had their LOST
+    void (*on_set_up)(void *argument, const PGresult *result); // the last result of setup, before on_up; may be NULL
+    void (*on_up)(void *argument);                             // may be NULL
+    void (*on_down)(void *argument);                           // may be NULL; pending jobs have had their LOST
+    // What keeps the link down, as one line without secrets, each time that it is another; NULL once it is up. May be
+    // NULL.
+    void (*on_trouble)(void *argument, const char *why);
     void *argument;
 };
 
@@ -50,6 +59,9 @@ char *pg_url_check(const char *url) MUST_CHECK;
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options);
 // Drops the connection (pending jobs get LOST during this call) and frees itself once its handles have closed.
 void pg_link_destroy(struct pg_link *link);
+// Ends a connection that can't be trusted; a new one is made after a backoff. For a job's callback: its own answer
+// stands, the jobs behind it get LOST.
+void pg_link_drop(struct pg_link *link, const char *why);
 bool pg_link_is_up(const struct pg_link *link);
 // Jobs taken and not yet answered.
 size_t pg_link_pending(const struct pg_link *link);

@@ -12,7 +12,7 @@
 #include "shared/resolve.h"
 
 // What pg_link.c (the life of the link), pg_connect.c (from URL to connection), pg_setup.c (what it runs first) and
-// pg_job.c (jobs and their answers) share.
+// pg_session.c (whether it is a session of its own) and pg_job.c (jobs and their answers) share.
 
 enum pg_link_state {
     PG_LINK_WAITING, // for the next attempt
@@ -44,9 +44,12 @@ struct pg_socket {
     uv_poll_cb on_io;
 };
 
+struct pg_session_check;
+
 struct pg_link {
     uv_loop_t *loop;
     struct pg_link_options options; // url and name are not kept
+    char *url;
     char *name;
     char *setup;
     PQconninfoOption *address; // the URL's parts
@@ -69,6 +72,9 @@ struct pg_link {
     size_t pending;
     int64_t oldest_since_ms; // since when the first job is the first; while connecting: when that began
     size_t statements_ready;
+    uint64_t nonce; // of the connection, in its statements' names: another session has none of such a name
+    struct pg_session_check *check; // while it runs
+    bool checks;                    // is the second connection of such a check: tells nobody, has no set-up
 };
 
 // pg_link.c. Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
@@ -86,6 +92,13 @@ void pg_socket_unwatch(struct pg_link *link);
 
 // pg_setup.c. The connection stands: ends in pg_link_ready or pg_link_fail.
 void pg_setup_start(struct pg_link *link);
+
+// Runs the set-up, or what follows on it.
+void pg_setup_run(struct pg_link *link);
+
+// pg_session.c. Looks whether the connection is a session of its own: ends in pg_setup_run or pg_link_fail.
+void pg_session_check_start(struct pg_link *link);
+void pg_session_check_cancel(struct pg_link *link);
 
 // pg_job.c
 void pg_job_on_io(uv_poll_t *poll, int status, int events);

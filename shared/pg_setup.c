@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What a link runs before it is up: its `setup` script, then, on a pipeline link, the preparing of every statement.
+// What a link runs before it is up: a look at its session, its `setup` script, then, on a pipeline link, the preparing
+// of every statement.
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,9 @@ static void on_script(void *argument, enum pg_outcome outcome, const PGresult *r
     if (outcome == PG_LINK_ERROR) {
         fail_with(link, "the set-up script", result);
     } else if (outcome == PG_LINK_OK) {
+        if (link->options.on_set_up) {
+            link->options.on_set_up(link->options.argument, result);
+        }
         after_script(link);
     }
 }
@@ -81,6 +85,14 @@ void pg_setup_start(struct pg_link *link) {
     if (link->state != PG_LINK_SETUP) {
         return;
     }
+    if (link->checks) {
+        pg_link_ready(link);
+    } else {
+        pg_session_check_start(link);
+    }
+}
+
+void pg_setup_run(struct pg_link *link) {
     if (link->setup) {
         pg_job_script(link, link->setup, true, on_script, link);
     } else {

@@ -7,11 +7,26 @@
 -- Locks are always taken in the same order, so that persisters wait for one another but don't deadlock: conversations by
 -- key (known ones, then new ones), messages by id, deliveries, attempts, dead letters and replays by message, participants, totals.
 --
--- Gives what the metrics are told: messages stored, conversations created, dead letters.
-CREATE FUNCTION pg_temp.store_batch(OUT stored bigint, OUT created bigint, OUT dead_letters bigint)
+-- Takes which session and rows the persister means (the session's token, how many rows it has copied, the sum of their
+-- marks), and gives the same as they were found; then what the metrics are told: messages stored, conversations created,
+-- dead letters.
+CREATE FUNCTION pg_temp.store_batch(INOUT session_token text, INOUT entries bigint, INOUT marks numeric,
+  OUT stored bigint, OUT created bigint, OUT dead_letters bigint)
 LANGUAGE plpgsql AS $store_batch$
 #variable_conflict use_column
+DECLARE
+  meant text := concat_ws('/', session_token, entries, marks);
 BEGIN
+
+-- 0. A pooler may have taken the rows to one session and this call to another, whose staging table is empty, or holds
+-- another batch: then nothing is stored.
+SELECT (SELECT token FROM pg_temp.session), count(*), coalesce(sum(s.mark), 0)
+INTO session_token, entries, marks
+FROM pg_temp.staging s;
+IF meant IS DISTINCT FROM concat_ws('/', session_token, entries, marks) THEN
+  RAISE EXCEPTION 'this session has not the rows that were copied (% instead of %): is a pooler in between that is not in session mode?',
+    concat_ws('/', session_token, entries, marks), meant USING ERRCODE = 'MS002';
+END IF;
 
 DELETE FROM fresh;
 DELETE FROM touched;

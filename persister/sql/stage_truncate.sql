@@ -1,3 +1,3 @@
 -- Now and then instead of stage_delete.sql: TRUNCATE gives the room back, at the price of new rows in pg_class.
-TRUNCATE staging, fresh, touched;
-COPY staging FROM STDIN;
+TRUNCATE pg_temp.staging, pg_temp.fresh, pg_temp.touched;
+COPY pg_temp.staging FROM STDIN;

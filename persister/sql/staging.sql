@@ -1,10 +1,30 @@
--- A persister's session: run at each connect, and batch.sql after it.
+-- A persister's session: run at each connect, batch.sql after it, then session.sql.
+
+-- Nothing could be stored here, now or ever: better said at once, in words, than by the first batch.
+DO $$
+BEGIN
+  IF pg_is_in_recovery() THEN
+    RAISE EXCEPTION 'this server is a standby, which takes no writes' USING ERRCODE = '25006';
+  ELSIF current_setting('transaction_read_only')::boolean THEN
+    RAISE EXCEPTION 'this server is read-only (default_transaction_read_only)' USING ERRCODE = '25006';
+  ELSIF current_setting('server_encoding') <> 'UTF8' THEN
+    RAISE EXCEPTION 'the database has the encoding %, not UTF8: make one with ENCODING ''UTF8'' TEMPLATE template0',
+      current_setting('server_encoding') USING ERRCODE = '0A000';
+  ELSIF to_regclass('pg_temp.staging') IS NOT NULL THEN
+    RAISE EXCEPTION 'this session has served another client and was not reset: a pooler must be in session mode, with server_reset_query = DISCARD ALL'
+      USING ERRCODE = '55000';
+  END IF;
+END
+$$;
 
 SET client_encoding = 'UTF8';
 SET client_min_messages = warning;
 SET default_transaction_isolation = 'read committed'; -- each statement of the batch must see what others committed
 SET idle_in_transaction_session_timeout = '5s';       -- a persister that is stopped must not hold locks
 SET lock_timeout = '3s';
+-- Time-outs that the role or the database brings: a batch takes what it takes, and an idle session is none too many.
+SET statement_timeout = 0;
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
 SET temp_buffers = '32MB';
 
 -- A 202 was given and the stream entry is deleted once COMMIT has returned, so COMMIT must mean "on disk".
@@ -55,8 +75,13 @@ CREATE TEMPORARY TABLE staging (
   stream              text,
   entry_id            text,
   reason              text,
-  entry               text
+  entry               text,
+  -- all
+  mark                bigint NOT NULL -- random: how many rows there are and the sum of their marks say which they are
 );
+
+-- Which session this is.
+CREATE TEMPORARY TABLE session AS SELECT gen_random_uuid()::text AS token;
 
 -- The messages of the batch that aren't stored yet, each once. (ON COMMIT DELETE ROWS would cost each transaction 1 ms.)
 CREATE TEMPORARY TABLE fresh (

@@ -14,6 +14,7 @@
 #include "tests/support/stack.h"
 
 static const char *const session_mode[] = {"pool_mode = session", NULL};
+static const char *const transaction_mode[] = {"pool_mode = transaction", "default_pool_size = 2", NULL};
 
 static struct stack *stack;
 static struct child *pooler;
@@ -59,6 +60,20 @@ static int64_t stored(void) {
                      next_sender, next_sender + 99);
 }
 
+// A program's lines of that event with that text.
+static int log_lines(const char *name, const char *event, const char *text) {
+    return stack_log_about(stack, name, event, text);
+}
+
+static void reload(const char *const *settings) {
+    pooler_reload(pooler, stack_folder(stack), pooler_port, stack_port(stack, "postgres"), settings);
+}
+
+static void restart(const char *const *settings) {
+    child_destroy(pooler);
+    pooler = pooler_start(stack_folder(stack), pooler_port, stack_port(stack, "postgres"), settings);
+}
+
 static bool answers(const char *id) {
     char *path = xasprintf("/api/messages/%s", id);
     long status = stack_status(stack, "ingest-1", "GET", path, NULL);
@@ -66,31 +81,83 @@ static bool answers(const char *id) {
     return status == 200;
 }
 
+// What was accepted is in the tables or waits in the stream, from which it only moves to the tables.
+static void assert_none_is_lost(struct load *load) {
+    int64_t waiting = stack_redis_int(stack, "XLEN events:{sms-mms:0}");
+    ck_assert_int_ge(waiting + stored(), load_accepted(load));
+}
+
 // What was accepted is in the tables, each once, and can be read.
-static void assert_all_stored(const struct load_result *result) {
-    ck_assert_uint_gt(result->accepted, 0);
-    WAIT_FOR(15000, stored() == result->accepted);
+static void assert_all_stored(struct load *load, unsigned expected) {
+    struct load_result *result = load_finish(load);
+    ck_assert_uint_eq(result->accepted, expected);
+    WAIT_FOR(15000, stored() == expected);
     WAIT_FOR(15000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
     for (unsigned i = 0; i < result->accepted; i += 7) {
         ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM deliveries WHERE message_id = '%s'", result->ids[i]),
                          1);
-        ck_assert(answers(result->ids[i]));
+        WAIT_FOR(10000, answers(result->ids[i]));
     }
-    ck_assert_int_eq(stored(), result->accepted);
+    ck_assert_int_eq(stored(), expected);
+    load_result_free(result);
 }
 
+// As many sessions as there are connections, and one for a look at each new one.
 START_TEST(in_session_mode_two_persisters_and_the_reads_work_through_it) {
+    reload(session_mode);
     launch("persister-1");
     launch("persister-2");
     struct load *load = begin_load(400);
     while (load_accepted(load) < 300) {
         ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/api/conversations", NULL), 200);
     }
-    struct load_result *result = load_finish(load);
-    ck_assert_uint_eq(result->accepted, 400);
-    assert_all_stored(result);
-    load_result_free(result);
+    assert_all_stored(load, 400);
     ck_assert_int_ge(pooler_clients(pooler_port, "persister-"), 2);
+    ck_assert_int_gt(log_lines("persister-1", "postgres_pooler", "in session mode"), 0);
+    stack_stop(stack, "persister-1");
+    stack_stop(stack, "persister-2");
+}
+END_TEST
+
+START_TEST(in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost) {
+    restart(transaction_mode);
+    launch("persister-1");
+    launch("persister-2");
+    launch("ingest-2");
+    struct load *load = begin_load(200);
+    WAIT_FOR(10000, load_accepted(load) == 200);
+    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "must be in session mode") > 0);
+    WAIT_FOR(10000, log_lines("persister-2", "postgres_down", "must be in session mode") > 0);
+    WAIT_FOR(10000, log_lines("ingest-2", "postgres_down", "must be in session mode") > 0);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), 200);
+    ck_assert_int_eq(stored(), 0);
+    ck_assert_int_eq(stack_status(stack, "ingest-2", "GET", "/api/conversations", NULL), 503);
+    ck_assert_int_le(log_lines("persister-1", "postgres_down", "must be in session mode"), 2); // once each link
+    reload(session_mode);
+    assert_all_stored(load, 200);
+    WAIT_FOR(10000, stack_status(stack, "ingest-2", "GET", "/api/conversations", NULL) == 200);
+    stack_stop(stack, "persister-1");
+    stack_stop(stack, "persister-2");
+    stack_stop(stack, "ingest-2");
+}
+END_TEST
+
+// It is seen at connect only; what happens later the batch itself must see.
+START_TEST(what_turns_to_transaction_mode_under_load_loses_nothing) {
+    reload(session_mode);
+    launch("persister-1");
+    launch("persister-2");
+    struct load *load = begin_load(1500);
+    WAIT_FOR(10000, stored() > 0);
+    reload(transaction_mode);
+    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "not the rows that were copied") +
+                            log_lines("persister-2", "postgres_down", "not the rows that were copied") >
+                        0);
+    WAIT_FOR(20000, load_accepted(load) == 1500);
+    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "must be in session mode") > 0);
+    assert_none_is_lost(load);
+    reload(session_mode);
+    assert_all_stored(load, 1500);
     stack_stop(stack, "persister-1");
     stack_stop(stack, "persister-2");
 }
@@ -108,6 +175,8 @@ Suite *suite_pooler(void) {
     TCase *tests = tcase_create("pooler");
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_test(tests, in_session_mode_two_persisters_and_the_reads_work_through_it);
+    tcase_add_test(tests, in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost);
+    tcase_add_test(tests, what_turns_to_transaction_mode_under_load_loses_nothing);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

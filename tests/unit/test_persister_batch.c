@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "persister/batch.h"
@@ -106,6 +107,30 @@ START_TEST(any_run_of_entries_is_one_run_of_lines) {
 }
 END_TEST
 
+START_TEST(the_sum_of_the_marks_tells_which_lines_they_are) {
+    queue = batch_queue_create(10, 1 << 20, 0);
+    for (int i = 0; i < 4; i++) {
+        ck_assert(add(i, 0));
+    }
+    struct batch *batch = batch_queue_take(queue);
+    size_t length;
+    int64_t sum = 0;
+    for (size_t i = 0; i < 4; i++) {
+        const char *line = batch_lines(batch, i, 1, &length);
+        const char *mark = line + length - 1;
+        while (mark[-1] != '\t') {
+            mark--;
+        }
+        ck_assert_int_eq(strtoll(mark, NULL, 10), batch->entries[i].mark);
+        ck_assert_int_gt(batch->entries[i].mark, 0);
+        sum += batch->entries[i].mark;
+    }
+    ck_assert_int_eq(batch_marks(batch, 0, 4), sum);
+    ck_assert_int_ne(batch_marks(batch, 0, 2), batch_marks(batch, 2, 2));
+    batch_free(batch);
+}
+END_TEST
+
 START_TEST(garbage_becomes_a_dead_letters_line) {
     struct buf packed = {0};
     queue = batch_queue_create(10, 1 << 20, 0);
@@ -115,7 +140,7 @@ START_TEST(garbage_becomes_a_dead_letters_line) {
     struct batch *batch = batch_queue_take(queue);
     ck_assert_str_eq(batch->entries[0].message_id, "");
     ck_assert_ptr_nonnull(strstr(batch->lines.data, "\tevents:{sms-mms:0}\t5-0\tv is not a format's number\t"
-                                                    "{\"a\":\"b\"}\n"));
+                                                    "{\"a\":\"b\"}\t"));
     batch_free(batch);
     buf_free(&packed);
 }
@@ -139,7 +164,7 @@ START_TEST(a_refused_entry_keeps_its_fields_for_the_dead_letters) {
     ck_assert(add(2, 0));
     ck_assert(add(3, 0));
     struct batch *batch = batch_queue_take(queue);
-    batch_poison_line(batch, 1, 5, "23514: refused", &line);
+    ck_assert_int_ne(batch_poison_line(batch, 1, 5, "23514: refused", &line), batch->entries[1].mark);
     ck_assert_int_eq(strncmp(line.data, "1\t5\tpoison\t", 11), 0);
     ck_assert_ptr_nonnull(strstr(line.data, "\t2-0\t23514: refused\t{\"v\":\"1\",\"k\":\"replayed\""));
     ck_assert_ptr_nonnull(strstr(line.data, "\"gen\":\"2\""));
@@ -158,6 +183,7 @@ Suite *suite_persister_batch(void) {
     tcase_add_test(tcase, bytes_close_a_batch_too);
     tcase_add_test(tcase, there_is_room_until_a_full_batch_waits);
     tcase_add_test(tcase, any_run_of_entries_is_one_run_of_lines);
+    tcase_add_test(tcase, the_sum_of_the_marks_tells_which_lines_they_are);
     tcase_add_test(tcase, garbage_becomes_a_dead_letters_line);
     tcase_add_test(tcase, a_newer_entry_is_not_taken);
     tcase_add_test(tcase, a_refused_entry_keeps_its_fields_for_the_dead_letters);
