@@ -10,6 +10,9 @@
 #define MAX_INT32 2147483647LL
 #define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
 #define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
+#define MAX_OUTCOME_BYTES 64       // it is in indexes
+#define MAX_ERROR_BYTES 4096       // the dispatcher's are shorter
+#define MAX_ID_BYTES 1024
 #define MAX_LATENCY_US 9007199254740991LL
 
 // The values of one entry by name; NULL where absent. The texts live in the packed run.
@@ -145,14 +148,31 @@ static const char *take_call(const struct fields *fields, struct event *out) {
     return "verdict is not sent, failed or retry";
 }
 
+static bool fits(const char *text, size_t most) {
+    return text == NULL || strlen(text) <= most;
+}
+
+static const char *take_texts(const cJSON *payload, struct attempt *out) {
+    out->outcome = json_string(payload, "outcome");
+    out->error = json_string(payload, "error");
+    out->provider_message_id = json_string(payload, "provider_message_id");
+    if (out->outcome == NULL || *out->outcome == '\0' || !fits(out->outcome, MAX_OUTCOME_BYTES)) {
+        return "outcome is not a string of 1 to 64 bytes";
+    }
+    if (!fits(out->error, MAX_ERROR_BYTES)) {
+        return "error is longer than 4096 bytes";
+    }
+    return fits(out->provider_message_id, MAX_ID_BYTES) ? NULL : "provider_message_id is longer than 1024 bytes";
+}
+
 static const char *take_attempt(const cJSON *payload, struct attempt *out) {
     const char *provider = json_string(payload, "provider");
     if (provider == NULL || provider_parse(provider, &out->provider) != 0) {
         return "provider is not sms-mms or email";
     }
-    out->outcome = json_string(payload, "outcome");
-    if (out->outcome == NULL || *out->outcome == '\0') {
-        return "outcome is missing";
+    const char *error = take_texts(payload, out);
+    if (error != NULL) {
+        return error;
     }
     int64_t status;
     if (!json_integer(payload, "http_status", &status) || status < 0 || status > 999) {
@@ -167,8 +187,6 @@ static const char *take_attempt(const cJSON *payload, struct attempt *out) {
         out->started_ms > MAX_MS) {
         return "started_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
     }
-    out->error = json_string(payload, "error");
-    out->provider_message_id = json_string(payload, "provider_message_id");
     return NULL;
 }
 

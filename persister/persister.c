@@ -22,6 +22,7 @@
 #include "shared/redis_link.h"
 
 #define SLOTS 16                           // rows of `totals`
+#define REPEATS_TOLD 5                     // of one batch: until then it may have been others in its way
 #define MAX_BATCH_BYTES (16 * 1024 * 1024) // of a batch in memory, beside its number of entries
 
 enum persister_state { PERSISTER_RUNNING, PERSISTER_DRAINING, PERSISTER_FLUSHING, PERSISTER_FINISHED };
@@ -38,6 +39,7 @@ struct persister {
     struct batch_writer *writer;
     struct persister_janitor *janitor;
     struct replayer *replayer;
+    bool repeats; // so often that it has been told
     void (*on_finished)(void *);
     void *argument;
 };
@@ -145,6 +147,10 @@ static void observe_latencies(struct persister *persister, const struct batch *b
 static void on_written(void *argument, const struct batch *batch, size_t first, size_t count,
                        const struct batch_written *written) {
     struct persister *persister = argument;
+    if (persister->repeats) {
+        heartbeat_trouble(persister->heartbeat, "persister_repeats", NULL);
+        persister->repeats = false;
+    }
     acknowledge(batch, first, count);
     announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
@@ -156,8 +162,12 @@ static void on_written(void *argument, const struct batch *batch, size_t first, 
     observe_latencies(persister, batch, first, count);
 }
 
-static void on_repeat(void *argument) {
+static void on_repeat(void *argument, unsigned times, const char *why) {
     struct persister *persister = argument;
+    if (times >= REPEATS_TOLD) {
+        heartbeat_trouble(persister->heartbeat, "persister_repeats", why);
+        persister->repeats = true;
+    }
     counters_add(persister->counters, COUNTER_WORKER_ERROR, 1);
 }
 
@@ -169,6 +179,11 @@ static void on_control_up(void *argument) {
 static void on_database_set_up(void *argument, const PGresult *result) {
     struct persister *persister = argument;
     batch_writer_renewed(persister->writer, result);
+}
+
+static void on_database_trouble(void *argument, const char *why) {
+    struct persister *persister = argument;
+    heartbeat_trouble(persister->heartbeat, "postgres_refused", why);
 }
 
 static void on_database_up(void *argument) {
@@ -185,6 +200,7 @@ static void create_database(struct persister *persister, uv_loop_t *loop, const 
                                                                          .setup = setup,
                                                                          .on_set_up = on_database_set_up,
                                                                          .on_up = on_database_up,
+                                                                         .on_trouble = on_database_trouble,
                                                                          .argument = persister});
     free(setup);
     persister->writer = batch_writer_create(loop, &(struct batch_writer_options){.link = persister->database,

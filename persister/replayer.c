@@ -36,6 +36,7 @@
 #include "shared/replay.h"
 
 extern const char persister_sql_replay_page_sql[];
+extern const char persister_sql_replay_session_sql[];
 
 #define LOOK_MS 500 // between two looks for a job
 #define TICK_MS 20  // between two steps of one
@@ -339,6 +340,7 @@ struct replayer *replayer_create(uv_loop_t *loop, const struct settings *setting
                                                                         .name = name,
                                                                         .timeout_ms = settings->database_timeout_ms,
                                                                         .pipeline = true,
+                                                                        .setup = persister_sql_replay_session_sql,
                                                                         .statements = statements});
     replayer->timer.data = replayer;
     uv_timer_init(loop, &replayer->timer);

@@ -45,6 +45,7 @@ extern const char persister_sql_stage_truncate_sql[];
 #define BACKOFF_BASE_MS 25
 #define BACKOFF_CAP_MS 5000
 #define LOST_BEFORE_HALVING 3
+#define MAX_REASON_BYTES 1000 // of a dead letter: Postgres may repeat the whole of what it refuses
 #define LONGEST_REST_US 5000
 #define RESTED_ON_MIN 50             // entries of a batch: with fewer, little comes in
 #define RESTED_ON_MAX 500            // with more, it has cost little an entry
@@ -106,6 +107,20 @@ static void log_repeat(const struct batch_writer *writer, const PGresult *result
     log_end(line);
 }
 
+// Owned by the caller; never cut within a UTF-8 sequence, whose further bytes are 10xxxxxx.
+static char *reason_of(const struct batch_writer *writer, const PGresult *result) {
+    char *reason = xasprintf("%s: %s", sqlstate(result), error_text(writer, result));
+    size_t length = strlen(reason);
+    if (length > MAX_REASON_BYTES) {
+        length = MAX_REASON_BYTES;
+        while (((unsigned char)reason[length] & 0xc0) == 0x80) {
+            length--;
+        }
+        reason[length] = '\0';
+    }
+    return reason;
+}
+
 // The span was refused: a shorter one next, or the entry itself as a dead letter. Returns false where even the dead
 // letter was refused, which is no fault of the entry.
 static bool narrow(struct batch_writer *writer, const PGresult *result) {
@@ -116,12 +131,17 @@ static bool narrow(struct batch_writer *writer, const PGresult *result) {
         writer->span /= 2;
         return true;
     }
-    char *reason = xasprintf("%s: %s", sqlstate(result), error_text(writer, result));
+    char *reason = reason_of(writer, result);
     writer->poison = true;
     buf_clear(&writer->lines);
     writer->marks = batch_poison_line(writer->batch, writer->first, writer->options.slot, reason, &writer->lines);
     free(reason);
     return true;
+}
+
+static void repeat(struct batch_writer *writer, const PGresult *result) {
+    writer->options.on_repeat(writer->options.argument, writer->failures + 1, error_text(writer, result));
+    wait_and_retry(writer);
 }
 
 static void shorten(struct batch_writer *writer) {
@@ -133,8 +153,7 @@ static void shorten(struct batch_writer *writer) {
 static void lose(struct batch_writer *writer) {
     log_repeat(writer, NULL);
     shorten(writer);
-    writer->options.on_repeat(writer->options.argument);
-    wait_and_retry(writer);
+    repeat(writer, NULL);
 }
 
 // The link has already rolled back what failed.
@@ -148,8 +167,7 @@ static void fail(struct batch_writer *writer, const PGresult *result) {
     if (error == PG_ERROR_SHORTER) {
         shorten(writer);
     }
-    writer->options.on_repeat(writer->options.argument);
-    wait_and_retry(writer);
+    repeat(writer, result);
 }
 
 static int64_t number(const PGresult *result, const char *column) {

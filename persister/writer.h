@@ -37,8 +37,8 @@ struct batch_writer_options {
     // Entries first … first + count - 1 of batch are committed.
     void (*on_written)(void *argument, const struct batch *batch, size_t first, size_t count,
                        const struct batch_written *written);
-    // A transaction must be repeated.
-    void (*on_repeat)(void *argument);
+    // A transaction must be repeated, for the times-th time in a row. why: one line.
+    void (*on_repeat)(void *argument, unsigned times, const char *why);
     void *argument;
 };
 

@@ -12,6 +12,7 @@
 #define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
 #define MAX_ATTACHMENTS 256        // the greatest API_MAX_ATTACHMENTS
 #define MAX_ATTACHMENT_BYTES 2048
+#define MAX_ID_BYTES 1024        // 255 characters of a provider's, 4 bytes each, and more
 #define NORMALIZED_MAX_BYTES 640 // twice ADDRESS_MAX_BYTES: lower case can take more bytes than what was given
 
 struct text_field {
@@ -31,11 +32,12 @@ static const struct text_field text_fields[] = {
     {"recipient", offsetof(struct message, recipient), 1, NORMALIZED_MAX_BYTES, false,
      "recipient is not a string of 1 to 640 bytes"},
     {"body", offsetof(struct message, body), 0, 0, false, "body is not a string"},
-    {"provider_message_id", offsetof(struct message, provider_message_id), 1, 0, true,
-     "provider_message_id is not a string that holds something"},
-    {"request_id", offsetof(struct message, request_id), 1, 0, true, "request_id is not a string that holds something"},
-    {"traceparent", offsetof(struct message, traceparent), 1, 0, true,
-     "traceparent is not a string that holds something"},
+    {"provider_message_id", offsetof(struct message, provider_message_id), 1, MAX_ID_BYTES, true,
+     "provider_message_id is not a string of 1 to 1024 bytes"},
+    {"request_id", offsetof(struct message, request_id), 1, MAX_ID_BYTES, true,
+     "request_id is not a string of 1 to 1024 bytes"},
+    {"traceparent", offsetof(struct message, traceparent), 1, MAX_ID_BYTES, true,
+     "traceparent is not a string of 1 to 1024 bytes"},
 };
 
 #define TEXT_FIELD_COUNT (sizeof text_fields / sizeof *text_fields)

@@ -1,5 +1,8 @@
 -- A session of ingest's: run at each connect.
 
+-- It may be idle as long as nobody reads.
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout';
+
 -- Every list is a page of an index, read in the index's order. How long the list is the planner can only guess once it
 -- plans for all parameters alike: it takes a conversation for one of average length, and would rather fetch such a one
 -- whole by a bitmap and sort it, which for a page of one with a million messages is a million rows.

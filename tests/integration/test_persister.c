@@ -233,6 +233,64 @@ START_TEST(what_postgres_refuses_is_found_in_its_batch_and_set_aside_alone) {
 }
 END_TEST
 
+static int64_t dead_letters_with(const char *reason) {
+    return stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE stage = 'persist' AND reason LIKE '%s'", reason);
+}
+
+// One entry of each class of refusal that a repeat can't mend, among good ones, in one batch: constraint (23), index
+// row too long (54), data (22), a trigger's RAISE (P0).
+START_TEST(whatever_postgres_refuses_for_what_it_is_costs_that_entry_alone) {
+    static const char *const sql[] = {
+        "ALTER TABLE messages ADD CONSTRAINT no_evil CHECK (body <> 'evil')",
+        "CREATE INDEX too_narrow ON messages (body)",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.body = 'raise' THEN RAISE "
+        "EXCEPTION 'not this one'; ELSIF NEW.body = 'divide' THEN RAISE EXCEPTION USING ERRCODE = 'division_by_zero'; "
+        "END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION refuse()"};
+    static const char *const undo[] = {"DROP TRIGGER refuse ON messages", "DROP FUNCTION refuse",
+                                       "DROP INDEX too_narrow", "ALTER TABLE messages DROP CONSTRAINT no_evil"};
+    enum { COUNT = 60 };
+    char long_body[12000 + 1];
+    uint64_t state = 1;
+    for (size_t i = 0; i < sizeof long_body - 1; i++) { // which doesn't compress
+        state = state * UINT64_C(6364136223846793005) + 1;
+        long_body[i] = (char)('!' + (state >> 40) % 90);
+    }
+    long_body[sizeof long_body - 1] = '\0';
+    for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) {
+        (void)stack_sql(stack, "%s", sql[i]);
+    }
+    stack_signal(stack, "persister-1", SIGSTOP);
+    for (int i = 0; i < COUNT; i++) {
+        char *id = events_new_id();
+        free(events_add_accepted(stack, id, "+1450",
+                                 i == 5    ? "evil"
+                                 : i == 20 ? long_body
+                                 : i == 21 ? "raise"
+                                 : i == 50 ? "divide"
+                                           : "good"));
+        free(id);
+    }
+    char outcome[6000 + 1], *id = events_new_id();
+    memset(outcome, 'x', sizeof outcome - 1);
+    outcome[sizeof outcome - 1] = '\0';
+    free(events_add_outcome(stack, id, 0, 1, "failed", outcome));
+    free(id);
+    stack_signal(stack, "persister-1", SIGCONT);
+    WAIT_FOR(15000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    for (size_t i = 0; i < sizeof undo / sizeof *undo; i++) {
+        (void)stack_sql(stack, "%s", undo[i]);
+    }
+    ck_assert_int_eq(stack_sql(stack, "SELECT message_count FROM conversations WHERE key = 'sms:+1450<->+16660000000'"),
+                     COUNT - 4);
+    ck_assert_int_ge(dead_letters_with("23514: %"), 1);
+    ck_assert_int_eq(dead_letters_with("54000: index row %"), 1);
+    ck_assert_int_eq(dead_letters_with("22012: %"), 1);
+    ck_assert_int_eq(dead_letters_with("P0001: not this one"), 1);
+    ck_assert_int_eq(dead_letters_with("outcome is not a string of 1 to 64 bytes"), 1);
+}
+END_TEST
+
 START_TEST(an_entry_of_a_newer_format_is_left_for_a_newer_release) {
     char *id = events_new_id();
     redisReply *reply = stack_redis(stack, "XADD events:{sms-mms:0} * v 2 k accepted id %s gen 0 at 1 p {}", id);
@@ -370,6 +428,7 @@ Suite *suite_persister(void) {
     tcase_add_test(tests, a_restart_of_redis_under_load_loses_and_doubles_nothing);
     tcase_add_test(tests, poison_is_isolated_with_its_reason_and_its_batch_goes_on);
     tcase_add_test(tests, what_postgres_refuses_is_found_in_its_batch_and_set_aside_alone);
+    tcase_add_test(tests, whatever_postgres_refuses_for_what_it_is_costs_that_entry_alone);
     tcase_add_test(tests, an_entry_of_a_newer_format_is_left_for_a_newer_release);
     tcase_add_test(tests, redelivered_entries_change_nothing);
     tcase_add_test(tests, any_order_of_the_events_gives_the_same_status);

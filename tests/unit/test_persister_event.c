@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,40 @@ START_TEST(a_field_without_a_value_at_the_end_is_left_out) {
 }
 END_TEST
 
+// Packs an outcome whose attempt has a text of `length` bytes under that name.
+static void pack_attempt(const char *name, size_t length) {
+    char text[8192], attempt[9000];
+    memset(text, 'x', length);
+    text[length] = '\0';
+    snprintf(attempt, sizeof attempt,
+             "{\"provider\":\"email\",\"%s\":\"%s\",\"http_status\":503,\"latency_us\":1,\"started_ms\":1%s}", name,
+             text, strcmp(name, "outcome") == 0 ? "" : ",\"outcome\":\"rejected\"");
+    pack("v", "1", "k", "outcome", "id", ID, "gen", "0", "at", "1", "call", "1", "n", "1", "verdict", "failed", "p",
+         attempt, NULL);
+}
+
+START_TEST(a_text_longer_than_an_index_takes_is_poison_with_its_reason) {
+    static const struct {
+        const char *name;
+        size_t most;
+        const char *reason;
+    } texts[] = {{"outcome", 64, "outcome is not a string of 1 to 64 bytes"},
+                 {"error", 4096, "error is longer than 4096 bytes"},
+                 {"provider_message_id", 1024, "provider_message_id is longer than 1024 bytes"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct event event;
+        const char *reason;
+        pack_attempt(texts[i].name, texts[i].most);
+        ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+        event_free(&event);
+        pack_attempt(texts[i].name, texts[i].most + 1);
+        assert_poison(texts[i].reason);
+    }
+    pack_attempt("outcome", 6000);
+    assert_poison("outcome is not a string of 1 to 64 bytes");
+}
+END_TEST
+
 Suite *suite_persister_event(void) {
     Suite *suite = suite_create("persister_event");
     TCase *tcase = tcase_create("event");
@@ -175,6 +210,7 @@ Suite *suite_persister_event(void) {
     tcase_add_test(tcase, an_accepted_entry_carries_its_message);
     tcase_add_test(tcase, an_id_is_kept_in_lower_case);
     tcase_add_test(tcase, an_outcome_carries_its_call);
+    tcase_add_test(tcase, a_text_longer_than_an_index_takes_is_poison_with_its_reason);
     tcase_add_test(tcase, a_late_success_says_so_and_has_no_next_attempt);
     tcase_add_test(tcase, a_newer_format_is_no_poison);
     tcase_add_test(tcase, garbage_is_poison_with_its_reason);
