@@ -10,10 +10,12 @@ One screen about the whole service: what waits in each stream and for how long, 
 counters, and what is in Postgres. Everything comes from XINFO, XPENDING, HGETALL, a few counts, and psql; the command
 behind each part stands beside it, to be typed by hand.
 
-Exit status 1 when something is stuck, with the reason in the last lines, so that cron can use it:
-  - a message has waited for more than STATUS_MAX_AGE_SECS (60) in a stream, or past its retry's time
-  - a breaker has been open, or a pause lasts, for longer than that
-  - Redis or Postgres doesn't answer
+Exit status 1 when something is stuck, with the reason in the last lines, so that cron can use it. What is stuck says
+`ingest --check-flow`, by the same judgement as /readyz, /metrics and the console, whether an ingest runs or not:
+  - work has waited for more than STATUS_MAX_AGE_SECS (60) in a stream, past its retry's time, or in a replay
+  - a provider isn't called: its breaker is open, an operator has opened it, or a 429 has asked for a pause
+  - no ingest, dispatcher or persister lives, or one of them reports what keeps it from its work
+  - sends are refused: the backlog is full, or Redis's memory; Redis or Postgres doesn't answer; anything is unknown
 
   --watch   every 2 seconds, until it is interrupted
 
@@ -33,7 +35,7 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 # shellcheck source=bin/lib-postgres.sh
 . bin/lib-postgres.sh
 
-stuck=()       # reasons, each one line
+stuck=() # reasons, each one line
 readonly none=-
 
 # ask COMMAND…: a command's answer as JSON; null where Redis refuses it (no such key or group yet).
@@ -54,10 +56,25 @@ shown_age() {
   else printf '%d h' "$(($1 / 3600000))"; fi
 }
 
-# hold_against WHAT MS: notes what has lasted for too long.
-hold_against() {
-  if [ "$2" != "$none" ] && (($2 > STATUS_MAX_AGE_SECS * 1000)); then
-    stuck+=("$1 $(shown_age "$2") (limit: STATUS_MAX_AGE_SECS, $STATUS_MAX_AGE_SECS s)")
+# checker: prints the program that knows what is stuck: the one that was built here, else an installed one.
+checker() {
+  local program=${BUILD_DIR:-build}/ingest
+  if [ -x "$program" ]; then printf '%s' "$program"; else command -v ingest; fi
+}
+
+# judge: fills stuck. A judgement that can't be had is no good one.
+judge() {
+  local program status=0 lines
+  stuck=()
+  if ! program=$(checker); then
+    stuck=('nobody can tell: there is no program build/ingest (make build) and none in PATH')
+    return
+  fi
+  lines=$(REDIS_URL=$REDIS_URL DATABASE_URL=$DATABASE_URL STATUS_MAX_AGE_SECS=$STATUS_MAX_AGE_SECS \
+    "$program" --check-flow 2>"$errors") || status=$?
+  if [ -n "$lines" ]; then mapfile -t stuck <<<"$lines"; fi
+  if [ "$status" != 0 ] && [ ${#stuck[@]} = 0 ]; then
+    stuck=("nobody can tell: $program --check-flow ended with status $status: $(tail -n 1 -- "$errors")")
   fi
 }
 
@@ -79,7 +96,6 @@ stream_row() {
     jq -r '[.[]? | select(.name != ".returned") | "\(.name): \(.pending)"] | join(", ")')
   printf '%-24s %8s %8s %8s %9s   %s\n' "$stream" "$length" "$((length - pending))" "$pending" "$(shown_age "$age")" \
     "${consumers:-nobody yet}"
-  hold_against "$stream: the oldest message has waited for" "$age"
 }
 
 streams() {
@@ -90,7 +106,7 @@ streams() {
 }
 
 parked() {
-  local count first overdue
+  local count first
   heading 'Parked until a retry' 'HLEN parked:{sms-mms:0} · ZRANGE parked-due:{sms-mms:0} 0 0 WITHSCORES'
   for tag in "${partitions[@]}"; do
     count=$(ask HLEN "parked:{$tag}")
@@ -101,9 +117,7 @@ parked() {
     elif ((first >= 0)); then
       printf '%-24s %8s   the next in %s\n' "$tag" "$count" "$(shown_age "$first")"
     else
-      overdue=$((-first))
-      printf '%-24s %8s   the next has been due for %s\n' "$tag" "$count" "$(shown_age "$overdue")"
-      hold_against "parked:{$tag}: a retry has been due for" "$overdue"
+      printf '%-24s %8s   the next has been due for %s\n' "$tag" "$count" "$(shown_age "$((-first))")"
     fi
   done
 }
@@ -122,8 +136,6 @@ breakers() {
     if [ "$since" != "$none" ]; then printf '   for %s (%s)' "$(shown_age "$since")" "$reason"; fi
     if [ "$paused" != "$none" ]; then printf '   paused by a 429 for another %s' "$(shown_age "$paused")"; fi
     printf '\n'
-    if [[ $state == open* ]]; then hold_against "breaker:{$provider}: it has been open ($reason) for" "$since"; fi
-    hold_against "breaker:{$provider}: a 429 has paused the provider for another" "$paused"
   done
 }
 
@@ -140,14 +152,13 @@ database() {
   if ! PGCONNECT_TIMEOUT=3 psql_to "$DATABASE_URL" -X -w -q -A -t -F $'\t' -f bin/status.sql 2>"$errors" |
     while IFS=$'\t' read -r name value; do printf '%-24s %s\n' "$name" "$value"; done; then
     printf 'no answer: %s\n' "$(head -n 1 -- "$errors")"
-    stuck+=("Postgres doesn't answer")
   fi
 }
 
 # --- The screen
 
 show() {
-  stuck=()
+  judge
   printf 'messaging service, %s   Redis %s   Postgres %s\n' "$(date -u +%FT%TZ)" "$(redact "$REDIS_URL")" \
     "$(redact "$DATABASE_URL")"
   if redis_answers "$REDIS_URL"; then
@@ -156,8 +167,6 @@ show() {
     parked
     breakers
     counters
-  else
-    stuck+=("Redis doesn't answer")
   fi
   database
   printf '\n'

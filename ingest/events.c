@@ -24,6 +24,7 @@
 
 #include "ingest/access.h"
 #include "ingest/answer.h"
+#include "ingest/flow_here.h"
 #include "ingest/metrics.h"
 #include "ingest/pipeline.h"
 #include "ingest/request.h"
@@ -373,20 +374,30 @@ static void catch_up(struct event_client *client) {
 
 // ---- Every second: the pipeline, and now and then a sign of life
 
-static void on_pipeline(void *argument, const struct pipeline *pipeline) {
+static void write_state(struct event_hub *hub, const struct pipeline *pipeline) {
+    struct flow flow;
+    flow_judge_here(hub->with, pipeline, NULL, &flow);
+    buf_puts(&hub->state, "event: pipeline\ndata: ");
+    metrics_write_json(&hub->state, pipeline, &flow);
+    buf_puts(&hub->state, "\n\n");
+    flow_free(&flow);
+}
+
+static void on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
     struct event_hub *hub = argument;
+    (void)why;
     hub->looking = false;
     if (hub->ended) {
+        pipeline_free(pipeline);
         return;
     }
     buf_clear(&hub->state);
     if (pipeline == NULL) {
         buf_puts(&hub->state, "event: trouble\ndata: {\"message\":\"Redis is unreachable\"}\n\n");
     } else {
-        buf_puts(&hub->state, "event: pipeline\ndata: ");
-        metrics_write_json(&hub->state, pipeline);
-        buf_puts(&hub->state, "\n\n");
+        write_state(hub, pipeline);
     }
+    pipeline_free(pipeline);
     hub->state_ms = clock_boot_ms();
     give_all(hub, &hub->state);
 }
@@ -396,8 +407,9 @@ static void look(struct event_hub *hub) {
         return;
     }
     hub->looking = true;
-    if (pipeline_read(hub->with, on_pipeline, hub) != 0) {
-        on_pipeline(hub, NULL);
+    counters_flush(hub->with->counters);
+    if (pipeline_read(hub->with->redis, on_pipeline, hub) != 0) {
+        on_pipeline(hub, NULL, NULL);
     }
 }
 

@@ -2,6 +2,8 @@
 #include "ingest/health.h"
 
 #include "ingest/answer.h"
+#include "ingest/flow_here.h"
+#include "ingest/lookout.h"
 #include "ingest/readiness.h"
 #include "ingest/request.h"
 #include "ingest/resources.h"
@@ -12,35 +14,51 @@ void health_alive(struct ingest_request *request) {
     answer_content(request, 200, "application/json", body, sizeof body - 1);
 }
 
-// Without Redis nothing can be accepted; without Postgres only reads fail. Where too few replicas follow no ingest can
-// accept anything, so that a proxy has no better one.
-static const char *readiness(bool ended, bool redis, bool rest) {
-    if (ended) {
+// Without Redis nothing can be accepted, and another ingest may have its own. What stands behind Redis stands for all
+// of them: a proxy that turned away for it would have nobody left.
+static const char *readiness_name(const struct ingest_resources *with, bool redis, bool flows) {
+    if (readiness_has_ended(with->readiness)) {
         return "draining";
     }
     if (!redis) {
         return "unavailable";
     }
-    return rest ? "ready" : "degraded";
+    return flows ? "ready" : "degraded";
 }
 
-void health_ready(struct ingest_request *request) {
-    const struct ingest_resources *with = request->with;
-    bool redis = readiness_has_redis(with->readiness), postgres = readiness_has_postgres(with->readiness);
-    bool ended = readiness_has_ended(with->readiness), replicas = readiness_has_replicas(with->readiness);
-    struct buf *json = &request->with->answer;
+static void answer_flow(struct ingest_request *request, const struct pipeline *pipeline, const char *why) {
+    struct ingest_resources *with = request->with;
+    char refused[READINESS_TEXT_SIZE];
+    bool redis = readiness_has_redis(with->readiness) && !readiness_is_refused(with->readiness, refused);
+    bool ready = redis && !readiness_has_ended(with->readiness);
+    struct flow flow;
+    struct buf *json = &with->answer;
+    flow_judge_here(with, pipeline, why, &flow);
     buf_clear(json);
     buf_putc(json, '{');
-    json_write_member(json, "status", readiness(ended, redis, postgres && replicas));
+    json_write_member(json, "status", readiness_name(with, redis, flow.count == 0));
     json_write_member(json, "redis", redis ? "up" : "down");
-    json_write_member(json, "postgres", postgres ? "up" : "down");
+    json_write_member(json, "postgres", readiness_has_postgres(with->readiness) ? "up" : "down");
     if (with->settings->redis_wait_replicas > 0) {
-        json_write_member(json, "replicas", replicas ? "follow" : "missing");
+        json_write_member(json, "replicas", readiness_has_replicas(with->readiness) ? "follow" : "missing");
     }
+    flow_write_member(&flow, json);
     buf_putc(json, '}');
-    bool ready = redis && !ended;
+    flow_free(&flow);
     if (!ready) {
         http_add_header(request->http, "Retry-After", "1");
     }
     answer_json(request, ready ? 200 : 503, json);
+}
+
+static void on_pipeline(void *argument, const struct pipeline *pipeline, const char *why) {
+    struct ingest_request *request = argument;
+    if (ingest_request_reply_came(request)) {
+        answer_flow(request, pipeline, why);
+    }
+}
+
+void health_ready(struct ingest_request *request) {
+    ingest_request_expect_reply(request);
+    lookout_ask(request->with->lookout, on_pipeline, request);
 }

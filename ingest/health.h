@@ -6,7 +6,7 @@ struct ingest_request;
 
 // GET HEALTH_PATH: this process serves.
 void health_alive(struct ingest_request *request);
-// GET /readyz: whether Redis and Postgres are there, for every thread.
+// GET /readyz: whether Redis can take a send, and all that does not flow, within a second or so.
 void health_ready(struct ingest_request *request);
 
 #endif

@@ -13,6 +13,7 @@
 #include "ingest/access.h"
 #include "ingest/api_keys.h"
 #include "ingest/client_address.h"
+#include "ingest/flow_check.h"
 #include "ingest/readiness.h"
 #include "ingest/worker.h"
 #include "shared/http_peers.h"
@@ -256,10 +257,23 @@ static void begin_watch(struct ingest *ingest) {
     process_watch(&ingest->process, &ingest->settings);
 }
 
+// `ingest --check-flow`, which bin/status.sh asks.
+static int check_flow(struct settings *settings) {
+    int status = flow_check(settings);
+    settings_free(settings);
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct ingest ingest = {0};
-    settings_from_command_line(&ingest.settings, argc, argv, FOR_INGEST, "ingest",
-                               "Takes sends and webhooks into Redis and serves reads from Postgres.");
+    bool checks = argc == 2 && strcmp(argv[1], "--check-flow") == 0;
+    settings_from_command_line(&ingest.settings, checks ? 1 : argc, argv, FOR_INGEST, "ingest",
+                               "Takes sends and webhooks into Redis and serves reads from Postgres.\n\n"
+                               "ingest --check-flow prints what doesn't flow, one line each, and ends with 1 where "
+                               "anything doesn't.");
+    if (checks) {
+        return check_flow(&ingest.settings);
+    }
     check_settings(&ingest);
     process_start(&ingest.settings, "ingest");
     tell_of_doors(&ingest);

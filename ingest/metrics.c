@@ -2,6 +2,7 @@
 #include "ingest/metrics.h"
 
 #include "ingest/answer.h"
+#include "ingest/flow_here.h"
 #include "ingest/media_type.h"
 #include "ingest/metrics_text.h"
 #include "ingest/pipeline.h"
@@ -43,8 +44,8 @@ static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
     return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
 }
 
-// The counters that the brief names, one member each; then the pipeline.
-void metrics_write_json(struct buf *out, const struct pipeline *pipeline) {
+// The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow) {
     const struct counter_values *values = &pipeline->counters;
     buf_putc(out, '{');
     json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
@@ -54,35 +55,39 @@ void metrics_write_json(struct buf *out, const struct pipeline *pipeline) {
     json_write_member_int(out, "worker_latency_avg_us", average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
     json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
     pipeline_write_members(pipeline, out);
+    flow_write_member(flow, out);
     buf_putc(out, '}');
 }
 
-static void answer_values(struct ingest_request *request, const struct pipeline *pipeline) {
+static void answer_values(struct ingest_request *request, const struct pipeline *pipeline, const struct flow *flow) {
     enum format format = choose_format(http_header(request->http, "Accept"));
     struct buf *out = &request->with->answer;
     buf_clear(out);
     if (format == FORMAT_JSON) {
-        metrics_write_json(out, pipeline);
+        metrics_write_json(out, pipeline, flow);
         answer_json(request, 200, out);
         return;
     }
-    metrics_text_write(pipeline, format == FORMAT_OPENMETRICS, out);
+    metrics_text_write(pipeline, flow, format == FORMAT_OPENMETRICS, out);
     answer_content(request, 200,
                    format == FORMAT_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                                 : "text/plain; version=0.0.4; charset=utf-8",
                    out->data, out->length);
 }
 
-static void on_read(void *argument, const struct pipeline *pipeline) {
+static void on_read(void *argument, struct pipeline *pipeline, const char *why) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
-        return;
-    }
-    if (pipeline != NULL) {
-        answer_values(request, pipeline);
+        // Nobody waits for the answer.
+    } else if (pipeline != NULL) {
+        struct flow flow;
+        flow_judge_here(request->with, pipeline, why, &flow);
+        answer_values(request, pipeline, &flow);
+        flow_free(&flow);
     } else {
         answer_unavailable(request, "Redis is unreachable", 1, false);
     }
+    pipeline_free(pipeline);
 }
 
 void metrics_show(struct ingest_request *request) {
@@ -90,7 +95,8 @@ void metrics_show(struct ingest_request *request) {
         answer_error(request, API_NOT_ACCEPTABLE, "this resource is application/json, text/plain or OpenMetrics");
         return;
     }
-    if (pipeline_read(request->with, on_read, request) != 0) {
+    counters_flush(request->with->counters); // so that what this thread counted is in the answer
+    if (pipeline_read(request->with->redis, on_read, request) != 0) {
         answer_unavailable(request, "Redis is unreachable", 1, false);
         return;
     }

@@ -2,6 +2,7 @@
 #ifndef INGEST_METRICS_H
 #define INGEST_METRICS_H
 
+#include "ingest/flow.h"
 #include "ingest/pipeline.h"
 #include "shared/buf.h"
 
@@ -11,6 +12,6 @@ struct ingest_request;
 // OpenMetrics text.
 void metrics_show(struct ingest_request *request);
 // The JSON of it. Appends.
-void metrics_write_json(struct buf *out, const struct pipeline *pipeline);
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow);
 
 #endif

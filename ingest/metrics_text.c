@@ -201,7 +201,23 @@ static void write_rest(const struct pipeline *pipeline, struct buf *out) {
     buf_printf(out, PREFIX "redis_memory_max_bytes %" PRId64 "\n", pipeline->memory_max);
 }
 
-void metrics_text_write(const struct pipeline *pipeline, bool openmetrics, struct buf *out) {
+// Each code is always there, so that an alert that selects it never looks at nothing.
+static void write_troubles(const struct flow *flow, struct buf *out) {
+    write_head(out, "trouble", "", "gauge", "1 where something doesn't flow, 0 where it does; by code");
+    for (int code = 0; code < FLOW_CODE_COUNT; code++) {
+        const char *name = flow_code_name((enum flow_code)code);
+        if (!flow_code_is_of_provider((enum flow_code)code)) {
+            buf_printf(out, PREFIX "trouble{code=\"%s\"} %d\n", name, flow_has(flow, (enum flow_code)code, -1));
+            continue;
+        }
+        for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+            buf_printf(out, PREFIX "trouble{code=\"%s\",provider=\"%s\"} %d\n", name,
+                       provider_name((enum provider)provider), flow_has(flow, (enum flow_code)code, provider));
+        }
+    }
+}
+
+void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, bool openmetrics, struct buf *out) {
     const char *suffix = openmetrics ? "" : "_total";
     write_counters(pipeline, suffix, out);
     write_provider_counters(pipeline, suffix, out);
@@ -211,6 +227,7 @@ void metrics_text_write(const struct pipeline *pipeline, bool openmetrics, struc
     write_breaker_states(pipeline, out);
     write_breaker_waits(pipeline, out);
     write_rest(pipeline, out);
+    write_troubles(flow, out);
     if (openmetrics) {
         buf_puts(out, "# EOF\n");
     }

@@ -4,11 +4,12 @@
 
 #include <stdbool.h>
 
+#include "ingest/flow.h"
 #include "ingest/pipeline.h"
 #include "shared/buf.h"
 
 // The metrics in Prometheus's text format, or, with openmetrics, in that of OpenMetrics 1.0, which describes a counter
 // under its name without _total and ends with a mark. Times are seconds, sizes bytes. Appends.
-void metrics_text_write(const struct pipeline *pipeline, bool openmetrics, struct buf *out);
+void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, bool openmetrics, struct buf *out);
 
 #endif

@@ -97,6 +97,11 @@ void ingest_reader_destroy(struct reader *reader) {
     free(reader);
 }
 
+const char *ingest_reader_trouble(const struct reader *reader) {
+    const char *error = reader->up > 0 ? NULL : pg_link_last_error(reader->links[0]);
+    return error != NULL && *error == '\0' ? "it has not been connected to yet" : error;
+}
+
 // The one with the shortest queue; NULL when none is up.
 static struct pg_link *choose(const struct reader *reader) {
     struct pg_link *best = NULL;

@@ -34,6 +34,9 @@ struct reader *ingest_reader_create(uv_loop_t *loop, const struct settings *sett
                                     struct readiness *readiness);
 void ingest_reader_destroy(struct reader *reader);
 
+// Why it has no connection, in one line without secrets; NULL where it has one. Valid until the loop's next turn.
+const char *ingest_reader_trouble(const struct reader *reader);
+
 // Runs a statement for a request; on_rows(request, rows) answers it. Where Postgres is away, too slow or refuses, the
 // request is answered here: 503, or 500 for what must be a bug. rows are valid during on_rows only.
 void ingest_reader_run(struct ingest_request *request, enum reader_statement statement, int count,

@@ -16,6 +16,7 @@ struct event_hub;
 struct client_address_rules;
 struct ingest_request;
 struct limiter;
+struct lookout;
 struct reader;
 struct readiness;
 struct replicas;
@@ -29,6 +30,7 @@ struct ingest_resources {
     struct readiness *readiness;
     struct redis_link *redis;
     struct limiter *limiter;
+    struct lookout *lookout;
     struct reader *reader;
     struct acceptor *acceptor;
     struct replicas *replicas; // NULL: none are waited for

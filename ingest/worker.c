@@ -17,12 +17,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ingest/accept.h"
 #include "ingest/access.h"
 #include "ingest/durability.h"
 #include "ingest/events.h"
 #include "ingest/limits.h"
+#include "ingest/lookout.h"
 #include "ingest/reader.h"
 #include "ingest/readiness.h"
 #include "ingest/replicas.h"
@@ -69,6 +71,7 @@ static void close_everything(struct ingest_worker *worker) {
         replicas_destroy(worker->with.replicas);
     }
     limiter_destroy(worker->with.limiter);
+    lookout_destroy(worker->with.lookout);
     event_hub_destroy(worker->with.hub);
     ingest_reader_destroy(worker->with.reader);
     ingest_request_abandon_all(&worker->with);
@@ -151,6 +154,17 @@ static void on_redis_down(void *argument) {
     acceptor_on_down(worker->with.acceptor);
 }
 
+// Memory that is short is a reason of its own: sends are refused before Redis refuses them.
+static void on_beat(void *argument, const char *refusal) {
+    struct ingest_worker *worker = argument;
+    bool full = refusal != NULL && strncmp(refusal, "OOM ", 4) == 0;
+    readiness_redis_refuses(worker->with.readiness, full ? NULL : refusal);
+    heartbeat_trouble(worker->heartbeat, "wait_failing",
+                      readiness_has_replicas(worker->with.readiness)
+                          ? NULL
+                          : "too few replicas follow Redis (REDIS_WAIT_REPLICAS): it refuses sends");
+}
+
 // ---- Life
 
 static void on_look(uv_timer_t *timer) {
@@ -228,7 +242,9 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
     if (number == 0) { // once a process is enough
         worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
+        heartbeat_watch(worker->heartbeat, on_beat, worker);
     }
+    worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
     worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
     return worker;

@@ -538,7 +538,8 @@ local function replay_keep(keys, args)
 end
 
 -- The breaker of one provider, for the whole fleet: a hash with mode (auto | open | closed, an operator's), state
--- (closed | open | half-open), reason, epoch, fails, ok, until, paused, transitions, and a field `lease:<n>` a probe.
+-- (closed | open | half-open), reason, epoch, fails, ok, until, paused, transitions, left (when it was last closed), and a
+-- field `lease:<n>` a probe.
 local function breaker(key)
   local b = to_map(redis.call('HGETALL', key))
   b.mode, b.state, b.epoch = b.mode or 'auto', b.state or 'closed', tonumber(b.epoch) or 0
@@ -552,6 +553,7 @@ local function move(key, b, now, state, until_ms, reason)
     if string.sub(field, 1, 6) == 'lease:' then redis.call('HDEL', key, field) end
   end
   local from = b.state
+  if from == 'closed' then redis.call('HSET', key, 'left', int(now)) end -- since when the provider isn't simply called
   b.state, b.epoch, b.fails, b.ok, b['until'] = state, math.max(b.epoch + 1, now), 0, 0, until_ms
   redis.call('HSET', key, 'state', state, 'reason', reason, 'epoch', int(b.epoch), 'fails', '0', 'ok', '0',
     'until', int(until_ms), 'since', int(now))
@@ -662,10 +664,17 @@ local function oldest_parked(parked, due)
   return oldest
 end
 
--- look: one partition at a glance; for /metrics and the console. Ages in ms, -1 where there is nothing.
+-- For how long the first entry has been in its stream. Where Redis's clock was ahead when it was added, its id says
+-- nothing, and `at` may do; where both are ahead, by how much: such a time is no reason to call anything fresh.
+local function waited(now, entered, at)
+  if entered > now and at and at <= now then entered = at end
+  return math.abs(now - entered)
+end
+
+-- look: one partition at a glance; for ingest/pipeline.c. Ages in ms, -1 where there is nothing.
 -- KEYS outbound, events, parked, parked-due
--- → {length, ever added, pending, consumers, age of the oldest; the same of events;
---    parked, overdue, longest overdue, age of the oldest}
+-- → {length, ever added, pending, consumers, age of the first entry's message, how long that entry has been there, its
+--    format where that is newer than ours, or 0; the same of events; parked, overdue, longest overdue, age of the oldest}
 local function look(keys)
   local now, seen = now_ms(), {}
   local function age(at) return at and math.max(0, now - at) or -1 end
@@ -674,9 +683,11 @@ local function look(keys)
     local consumers = redis.pcall('XINFO', 'CONSUMERS', keys[i], group)
     local info = stream.err and {} or to_map(stream)
     local first = info['first-entry']
-    local at = first and (tonumber(to_map(first[2]).at) or tonumber(string.match(first[1], '^%d+')))
+    local fields = first and to_map(first[2]) or {}
+    local entered, at, format = first and tonumber(string.match(first[1], '^%d+')), tonumber(fields.at), tonumber(fields.v)
     for _, n in ipairs({ info.length or 0, info['entries-added'] or 0, pending.err and 0 or pending[1],
-      consumers.err and 0 or #consumers, age(at) }) do seen[#seen + 1] = n end
+      consumers.err and 0 or #consumers, age(at or entered), first and waited(now, entered, at) or -1,
+      format and format > tonumber(FORMAT) and format or 0 }) do seen[#seen + 1] = n end
   end
   local first = redis.call('ZRANGE', keys[4], 0, 0, 'WITHSCORES')
   local overdue = redis.call('ZCOUNT', keys[4], '-inf', int(now))

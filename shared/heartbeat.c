@@ -28,8 +28,20 @@ struct heartbeat {
     char *member;
     char *trouble_key;
     struct trouble troubles[HEARTBEAT_TROUBLES];
-    bool told; // that key may be there
+    bool told;                                            // that key may be there
+    void (*on_beat)(void *argument, const char *refusal); // may be NULL
+    void *argument;
+    unsigned awaited; // answers to beats
+    bool closed;
 };
+
+static void free_once_done(struct heartbeat *heartbeat) {
+    if (heartbeat->closed && heartbeat->awaited == 0) {
+        free(heartbeat->member);
+        free(heartbeat->trouble_key);
+        free(heartbeat);
+    }
+}
 
 // ---- What troubles it
 
@@ -87,6 +99,21 @@ void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char
 
 // ---- The beat
 
+static void on_beaten(void *argument, enum redis_result result, const redisReply *reply) {
+    struct heartbeat *heartbeat = argument;
+    heartbeat->awaited--;
+    if (result != REDIS_LINK_LOST && heartbeat->on_beat != NULL) {
+        heartbeat->on_beat(heartbeat->argument, result == REDIS_LINK_OK ? NULL : reply->str);
+    }
+    free_once_done(heartbeat);
+}
+
+void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument, const char *refusal),
+                     void *argument) {
+    heartbeat->on_beat = on_beat;
+    heartbeat->argument = argument;
+}
+
 static void on_timer(uv_timer_t *timer) {
     struct heartbeat *heartbeat = timer->data;
     int64_t now = redis_link_now_ms(heartbeat->link);
@@ -95,7 +122,8 @@ static void on_timer(uv_timer_t *timer) {
     snprintf(forgotten, sizeof forgotten, "%" PRId64, now - FORGET_MS);
     const char *add[] = {"ZADD", KEY_PROCESSES, at, heartbeat->member};
     const char *forget[] = {"ZREMRANGEBYSCORE", KEY_PROCESSES, "-inf", forgotten};
-    if (redis_link_call(heartbeat->link, NULL, NULL, 4, add, NULL) == 0) {
+    if (redis_link_call(heartbeat->link, on_beaten, heartbeat, 4, add, NULL) == 0) {
+        heartbeat->awaited++;
         (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
     }
     tell(heartbeat);
@@ -116,9 +144,8 @@ struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, con
 
 static void on_closed(uv_handle_t *handle) {
     struct heartbeat *heartbeat = handle->data;
-    free(heartbeat->member);
-    free(heartbeat->trouble_key);
-    free(heartbeat);
+    heartbeat->closed = true;
+    free_once_done(heartbeat);
 }
 
 void heartbeat_stop(struct heartbeat *heartbeat) {
@@ -130,5 +157,6 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
 }
 
 void heartbeat_destroy(struct heartbeat *heartbeat) {
+    heartbeat->on_beat = NULL;
     uv_close((uv_handle_t *)&heartbeat->timer, on_closed);
 }

@@ -21,6 +21,8 @@ struct heartbeat;
 
 // link must outlive it. program is "ingest", instance the stable instance id.
 struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program, const char *instance);
+// Tells after each beat whether Redis took it: refusal is its error, or NULL; a beat that was lost tells nothing.
+void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument, const char *refusal), void *argument);
 // A trouble of this process: a word of ingest/flow.c's table for machines, a sentence for people. It stands, with the
 // time at which it was first told of, until the same code comes with NULL. Told at once where Redis is there, and again
 // with each beat. What goes beyond HEARTBEAT_TROUBLES codes is dropped; a code has fewer than HEARTBEAT_CODE_SIZE

@@ -242,6 +242,10 @@ bool redis_link_is_up(const struct redis_link *link) {
     return link->state == REDIS_LINK_UP;
 }
 
+const char *redis_link_trouble(const struct redis_link *link) {
+    return link->state == REDIS_LINK_UP ? NULL : link->complaint;
+}
+
 uint64_t redis_link_generation(const struct redis_link *link) {
     return link->generation;
 }

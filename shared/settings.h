@@ -94,7 +94,7 @@ struct settings {
     // bin/ only; listed so that the one table is whole
     char *run_dir;
     char *api_key;
-    int64_t status_max_age_secs;
+    int64_t status_max_age_secs; // ingest, too
     int64_t local_redis_port;
     int64_t local_postgres_port;
     bool in_memory; // API_ENABLE_INMEMORY_FALLBACK

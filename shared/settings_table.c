@@ -196,8 +196,9 @@ const struct setting settings_table[] = {
 
     TEXT("RUN_DIR", "run_dir", 0, run_dir, ".run", "a folder", FOR_SCRIPTS,
          "Data of the private servers, logs and process ids"),
-    NUMBER("STATUS_MAX_AGE_SECS", "status_max_age_secs", status_max_age_secs, "60", 1, DAY_SECS, "seconds", FOR_SCRIPTS,
-           "What waits for longer is stuck, and bin/status.sh ends with status 1"),
+    NUMBER("STATUS_MAX_AGE_SECS", "status_max_age_secs", status_max_age_secs, "60", 1, DAY_SECS, "seconds",
+           FOR_INGEST | FOR_SCRIPTS,
+           "What waits for longer is stuck: /readyz, /metrics, the console and bin/status.sh say so"),
     NUMBER("LOCAL_REDIS_PORT", "local_redis_port", local_redis_port, "6379", 1, MAX_PORT, "", FOR_SCRIPTS,
            "Port of the private Redis"),
     NUMBER("LOCAL_POSTGRES_PORT", "local_postgres_port", local_postgres_port, "55432", 1, MAX_PORT, "", FOR_SCRIPTS,

@@ -749,6 +749,9 @@ function drawPipeline() {
   const { last } = pipeline;
   if (!last || byId('view-pipeline').hidden) return;
   const store = rateOf((one) => one.worker_processed);
+  const troubles = last.troubles ?? []; // an ingest of the release before has none
+  byId('troubles').replaceChildren(...troubles.map((trouble) => h('li', {}, trouble.text)));
+  byId('troubles').hidden = troubles.length === 0;
   byId('flow').replaceChildren(
     processNode('ingest', 'Ingest', 'takes sends and webhooks', 'span'),
     streamNode('outbound', 'sms-mms'),

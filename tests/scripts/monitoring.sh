@@ -30,6 +30,15 @@ names_what_is_served() {
   [ -z "$unknown" ] || { printf 'not served: %s\n' "$unknown" && return 1; }
 }
 
+# Every code of messaging_trouble, each of which some alert must select.
+codes_are_alerted_on() {
+  local code missing=()
+  while read -r code; do
+    grep -qE "code=~?\"([a-z_|]*\|)?${code}[|\"]" "$monitoring/alerts.yml" || missing+=("$code")
+  done < <(get_metrics | sed -n 's/^messaging_trouble{code="\([a-z_]*\)".*/\1/p' | sort -u)
+  [ "${#missing[@]}" = 0 ] || { printf 'no alert selects: %s\n' "${missing[*]}" && return 1; }
+}
+
 nothing_is_stuck() { bin/status.sh | grep -qx 'Nothing is stuck.'; }
 
 shows_each_part() {
@@ -65,6 +74,7 @@ it 'status.sh shows each part' wait_for 20 shows_each_part
 it 'promtool finds nothing wrong with the metrics' bash -c "curl -sS --noproxy '*' -H 'Accept: text/plain' \
   http://127.0.0.1:$PORT/metrics | promtool check metrics"
 it 'the alert rules name metrics that are served' names_what_is_served "$monitoring/alerts.yml"
+it 'an alert selects each code of messaging_trouble' codes_are_alerted_on
 it 'the dashboard names metrics that are served' names_what_is_served "$monitoring/dashboard.json"
 it 'the mock fails' mock_fails 100
 it 'an outage of the provider is seen, with exit status 1' wait_for 30 waits_for_its_provider
