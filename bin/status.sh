@@ -93,7 +93,7 @@ stream_row() {
     else (.[0] | split("-")[0] | tonumber) as $entered | .[1] | (index("at") as $i | if $i then .[$i + 1] | tonumber
       else $entered end) | $now - . | if . < 0 then 0 else . end end' <<<"$info")
   consumers=$(ask XINFO CONSUMERS "$stream" "$group" |
-    jq -r '[.[]? | select(.name != ".returned") | "\(.name): \(.pending)"] | join(", ")')
+    jq -r '[.[]? | select(.name | startswith(".") | not) | "\(.name): \(.pending)"] | join(", ")')
   printf '%-24s %8s %8s %8s %9s   %s\n' "$stream" "$length" "$((length - pending))" "$pending" "$(shown_age "$age")" \
     "${consumers:-nobody yet}"
 }

@@ -35,19 +35,21 @@ struct event_reader {
     struct partition_keys keys;
     struct batch_stream stream;
     char *provider, *consumer;
-    struct buf packed;    // scratch
-    size_t mean;          // bytes of an entry, by the last reads
-    size_t held;          // entries in the queue or being written, read over this connection
-    size_t acks;          // `done` calls without an answer
-    int64_t steal_at;     // clock_boot_ms
-    uint64_t generation;  // of the connection that the call under way went over
-    bool busy;            // a call for entries is under way
-    bool no_group;        // must be made first
-    bool claim_due;       // entries that were delivered before are to be claimed first
-    bool steal;           // others' too
-    bool dry;             // nothing more was there: rest until nothing is held
-    bool paused;          // after an error, until the next tick
-    bool stopped, closed; // by event_reader_stop, event_reader_destroy
+    struct buf packed;                // scratch
+    size_t mean;                      // bytes of an entry, by the last reads
+    size_t held;                      // entries in the queue or being written, read over this connection
+    size_t acks;                      // `done` calls without an answer
+    size_t newer;                     // entries of a newer format since the last log line
+    char newest[BATCH_ENTRY_ID_SIZE]; // the last one of them
+    int64_t steal_at;                 // clock_boot_ms
+    uint64_t generation;              // of the connection that the call under way went over
+    bool busy;                        // a call for entries is under way
+    bool no_group;                    // must be made first
+    bool claim_due;                   // entries that were delivered before are to be claimed first
+    bool steal;                       // others' too
+    bool dry;                         // nothing more was there: rest until nothing is held
+    bool paused;                      // after an error, until the next tick
+    bool stopped, closed;             // by event_reader_stop, event_reader_destroy
 };
 
 static void next(struct event_reader *reader);
@@ -98,23 +100,30 @@ static int make_group(struct event_reader *reader) {
     return redis_link_call(reader->link, on_group, reader, 6, argv, NULL);
 }
 
-static void log_newer(const struct event_reader *reader, const char *id) {
-    struct log_line *line = log_begin(LOG_WARN, "entry_newer");
+// One line a tick at most.
+static void log_newer(struct event_reader *reader) {
+    if (reader->newer == 0) {
+        return;
+    }
+    struct log_line *line = log_begin(LOG_WARN, "entries_newer");
     log_str(line, "stream", reader->keys.events);
-    log_str(line, "entry", id);
+    log_str(line, "entry", reader->newest);
+    log_int(line, "entries", (int64_t)reader->newer);
     log_str(line, "provider", reader->provider);
-    log_str(line, "message", "it is of a newer format and was given back");
+    log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
     log_end(line);
+    reader->newer = 0;
 }
 
-// Asks Redis to hand an entry of a newer format to whoever claims next; a persister of that release will.
+// Asks Redis to put an entry of a newer format aside; a persister of that release will claim it.
 static void give_back(struct event_reader *reader, const char *id, long long count) {
     char delivery[24];
     snprintf(delivery, sizeof delivery, "%lld", count);
     const char *argv[] = {
         "FCALL", library_function(LIBRARY_GIVE_BACK), "1", reader->keys.events, GROUP_PERSISTERS, reader->consumer, id,
         delivery};
-    log_newer(reader, id);
+    reader->newer++;
+    snprintf(reader->newest, sizeof reader->newest, "%s", id);
     if (redis_link_call(reader->link, NULL, NULL, 8, argv, NULL) != 0) {
         return; // the connection is gone: the entry will be claimed
     }
@@ -221,8 +230,7 @@ static void on_claimed(void *argument, enum redis_result result, const redisRepl
     if (reader->steal && taken > 0) {
         reader->options.on_stolen(reader->options.argument, taken);
     }
-    // There may be more; but what was given back would come again and again.
-    reader->claim_due = taken > 0 && taken == reply->elements;
+    reader->claim_due = reply->elements > 0; // there may be more
     reader->steal = reader->steal && reader->claim_due;
     go_on(reader);
 }
@@ -314,6 +322,7 @@ static void on_down(void *argument) {
 static void on_tick(uv_timer_t *timer) {
     struct event_reader *reader = timer->data;
     reader->paused = false;
+    log_newer(reader);
     if (clock_boot_ms() >= reader->steal_at && redis_link_up_ms(reader->link) >= reader->options.claim_timeout_ms) {
         reader->claim_due = reader->steal = true;
         reader->steal_at = clock_boot_ms() + reader->options.claim_timeout_ms / 4;

@@ -365,6 +365,18 @@ local function unpark(keys, args)
   return { #tokens, wait_ms, cursor, trouble }
 end
 
+-- What is given back is kept under a name that no process has. An entry of a newer format has one of its own, out of the
+-- way of the others, from which only a release that reads it takes it.
+local function keeper_of(stream, e)
+  local entry = redis.call('XRANGE', stream, e, e)[1]
+  local format = entry and tonumber(to_map(entry[2]).v)
+  return format and format > tonumber(FORMAT) and '.newer.' .. int(format) or '.returned'
+end
+local function keeps_newer(consumer)
+  local format = string.match(consumer, '^%.newer%.(%d+)$')
+  return format and tonumber(format) > tonumber(FORMAT)
+end
+
 -- claim: entries that were delivered before and are mine to work on now: what others gave back, what I held before I
 -- lost touch, and, with steal, what others have held for too long or nobody holds though it was delivered.
 -- KEYS stream · ARGV group, me, steal (1 | 0), idle ms, most, entries known to me …
@@ -391,18 +403,32 @@ local function claim(keys, args)
   end
 
   take_all(redis.call('XPENDING', stream, group, '-', '+', most, '.returned'))
+  for format = 2, tonumber(FORMAT) do
+    take_all(redis.call('XPENDING', stream, group, '-', '+', most, '.newer.' .. format))
+  end
   take_all(redis.call('XPENDING', stream, group, '-', '+', most + #args - 5, me))
   if steal then
-    for _, p in ipairs(redis.call('XPENDING', stream, group, 'IDLE', idle, '-', '+', most + #args - 5)) do
-      if p[2] ~= me then take(p[1]) end
+    for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+      local name = to_map(c).name
+      if name ~= me and not keeps_newer(name) then
+        take_all(redis.call('XPENDING', stream, group, 'IDLE', idle, '-', '+', most + #args - 5, name))
+      end
     end
     local last = '0-0'
     for _, g in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
       local info = to_map(g)
       if info.name == group then last = info['last-delivered-id'] end
     end
-    for _, entry in ipairs(redis.call('XRANGE', stream, '-', last, 'COUNT', most)) do
-      if not known[entry[1]] and not owner(stream, group, entry[1]) then take(entry[1], true) end
+    -- The first page that holds anything but newer ones, which may stand before all others for long.
+    local from, pages, newer = '-', 0, true
+    while newer and pages < 20 do
+      local page = redis.call('XRANGE', stream, from, last, 'COUNT', most)
+      newer, pages = #page > 0, pages + 1
+      for _, entry in ipairs(page) do
+        local o = owner(stream, group, entry[1])
+        if not known[entry[1]] and not o then take(entry[1], true) end
+        newer, from = newer and o and keeps_newer(o.consumer), '(' .. entry[1]
+      end
     end
   end
   return taken
@@ -432,9 +458,9 @@ local function renew(keys, args)
   return hand_to(args[2], keys[1], args[1], args[2], args[3], args[4])
 end
 
--- give_back: an entry that I read and won't work on; whoever claims next takes it. As renew.
+-- give_back: an entry that I read and won't work on; whoever claims next and can read it takes it. As renew.
 local function give_back(keys, args)
-  return hand_to('.returned', keys[1], args[1], args[2], args[3], args[4])
+  return hand_to(keeper_of(keys[1], args[3]), keys[1], args[1], args[2], args[3], args[4])
 end
 
 -- done: entries whose work is recorded; for the persister after its COMMIT. KEYS stream · ARGV group, entries … → count

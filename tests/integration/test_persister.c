@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/library.h"
 #include "shared/mem.h"
+#include "tests/support/delivery.h"
 #include "tests/support/events.h"
 #include "tests/support/load.h"
 #include "tests/support/reply.h"
@@ -301,10 +303,101 @@ START_TEST(an_entry_of_a_newer_format_is_left_for_a_newer_release) {
     WAIT_FOR(10000, is_stored(other));
     ck_assert_int_eq(dead_letters_of(newer), 0);
     WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 1);
+    ck_assert_int_eq(stack_redis_int(stack, "XACK events:{sms-mms:0} persisters %s", newer), 1);
     ck_assert_int_eq(stack_redis_int(stack, "XDEL events:{sms-mms:0} %s", newer), 1);
     free(id);
     free(other);
     free(newer);
+}
+END_TEST
+
+#define NEWER 3000
+#define OWN 17
+
+static void add_newer(void) {
+    freeReplyObject(stack_redis(stack, "EVAL %s 1 events:{sms-mms:0} %d",
+                                "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'v', '2', 'k', "
+                                "'accepted', 'id', 'x', 'gen', '0', 'at', '1', 'p', '{}') end",
+                                NEWER));
+}
+
+static void add_own(const char *from) {
+    for (int i = 0; i < OWN; i++) {
+        char *id = events_new_id();
+        free(events_add_accepted(stack, id, from, "own"));
+        free(id);
+    }
+}
+
+static bool own_are_stored(const char *from) {
+    return stack_sql(stack, "SELECT count(*) FROM messages WHERE from_address = '%s'", from) == OWN;
+}
+
+static int64_t held_by(const char *consumer) {
+    redisReply *reply = stack_redis(stack, "XPENDING events:{sms-mms:0} persisters - + 100000 %s", consumer);
+    int64_t count = (int64_t)reply_count(reply);
+    freeReplyObject(reply);
+    return count;
+}
+
+static void read_as(const char *consumer, int count) {
+    redisReply *reply =
+        stack_redis(stack, "XREADGROUP GROUP persisters %s COUNT %d STREAMS events:{sms-mms:0} >", consumer, count);
+    ck_assert_uint_eq(reply->element[0]->element[1]->elements, (size_t)count);
+    freeReplyObject(reply);
+}
+
+// The library of a next release: the same, but for the format that it reads.
+static void load_next_release(void) {
+    redisReply *list = stack_redis(stack, "FUNCTION LIST WITHCODE LIBRARYNAME *_%s", library_version);
+    char *code = xstrdup(reply_field(list->element[0], "library_code")), *format = strstr(code, "local FORMAT = '1'");
+    ck_assert_ptr_nonnull(format);
+    format[strlen("local FORMAT = '")] = '2';
+    for (char *at; (at = strstr(code, library_version)) != NULL;) {
+        memcpy(at, "nextrelease_", strlen(library_version));
+    }
+    redisReply *loaded = stack_redis(stack, "FUNCTION LOAD %s", code);
+    ck_assert_msg(loaded->type != REDIS_REPLY_ERROR, "%s", reply_text(loaded, 0));
+    freeReplyObject(loaded);
+    freeReplyObject(list);
+    free(code);
+}
+
+START_TEST(thousands_of_a_newer_format_keep_nobody_waiting_and_go_to_the_release_that_reads_them) {
+    int lines = stack_log_count(stack, "persister-1", "entries_newer");
+    int64_t began_ms = redis_now_ms(stack);
+    stack_signal(stack, "persister-1", SIGSTOP);
+    add_own("+1470");
+    add_newer();
+    add_own("+1471");
+    stack_signal(stack, "persister-1", SIGCONT);
+    WAIT_FOR(5000, own_are_stored("+1470") && own_are_stored("+1471"));
+    WAIT_FOR(5000, held_by(".newer.2") == NEWER);
+    int64_t seconds = (redis_now_ms(stack) - began_ms) / 1000;
+    ck_assert_int_le(stack_log_count(stack, "persister-1", "entries_newer") - lines, seconds + 2);
+
+    // As an older release leaves them: given back without a look at their format, its own ones behind them.
+    stack_kill(stack, "persister-1");
+    add_newer();
+    read_as(".returned", NEWER);
+    add_own("+1472");
+    read_as("persister-1", OWN);
+    add_own("+1473");
+    read_as("persister-of-yesterday", OWN);
+    add_own("+1474");
+    stack_start(stack, "persister-1");
+    WAIT_FOR(5000, own_are_stored("+1472") && own_are_stored("+1474"));
+    WAIT_FOR(5000, held_by(".newer.2") == 2 * NEWER);
+    WAIT_FOR(3 * CLAIM_MS, own_are_stored("+1473"));
+    ck_assert_int_eq(held_by(".newer.2"), 2 * NEWER);
+
+    load_next_release();
+    redisReply *claimed =
+        stack_redis(stack, "FCALL claim_nextrelease_ 1 events:{sms-mms:0} persisters persister-next 0 4000 1000");
+    ck_assert_msg(reply_count(claimed) == 1000, "%s", reply_text(claimed, 0));
+    freeReplyObject(claimed);
+    freeReplyObject(stack_redis(stack, "FUNCTION DELETE messaging_nextrelease_"));
+    freeReplyObject(stack_redis(stack, "DEL events:{sms-mms:0}"));
 }
 END_TEST
 
@@ -430,6 +523,7 @@ Suite *suite_persister(void) {
     tcase_add_test(tests, what_postgres_refuses_is_found_in_its_batch_and_set_aside_alone);
     tcase_add_test(tests, whatever_postgres_refuses_for_what_it_is_costs_that_entry_alone);
     tcase_add_test(tests, an_entry_of_a_newer_format_is_left_for_a_newer_release);
+    tcase_add_test(tests, thousands_of_a_newer_format_keep_nobody_waiting_and_go_to_the_release_that_reads_them);
     tcase_add_test(tests, redelivered_entries_change_nothing);
     tcase_add_test(tests, any_order_of_the_events_gives_the_same_status);
     tcase_add_test(tests, a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_settles_it);

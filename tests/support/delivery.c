@@ -125,7 +125,7 @@ int64_t held_count(struct stack *stack) {
     int64_t count = reply_int(reply, 0);
     const redisReply *consumers = reply_count(reply) == 4 ? reply->element[3] : NULL;
     for (size_t i = 0; consumers != NULL && i < consumers->elements; i++) {
-        if (strcmp(reply_text(consumers->element[i], 0), ".returned") == 0) {
+        if (reply_text(consumers->element[i], 0)[0] == '.') { // what was given back
             count -= reply_int(consumers->element[i], 1);
         }
     }
