@@ -20,6 +20,7 @@ enum {
     SHORTEST_WAIT_MS = 10,
     LONGEST_WAIT_MS = 1000, // an operator may close the breaker by hand, and another dispatcher's probes may succeed
     LOST_WAIT_MS = 100,
+    FIRST_LEASE = 4, // of a reply to breaker_probe
 };
 
 struct breaker {
@@ -27,6 +28,7 @@ struct breaker {
     struct breaker_options options;
     struct grant go;    // the last GO; GRANT_NONE: none is to be used again
     uint64_t forgotten; // how often it was forgotten: a GO that was asked for before is not to be used either
+    int64_t accepted_ms;
 };
 
 struct question {
@@ -82,29 +84,33 @@ static int64_t number_at(const redisReply *reply, size_t index) {
     if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements) {
         return 0;
     }
-    return reply->element[index]->type == REDIS_REPLY_INTEGER ? reply->element[index]->integer : 0;
+    const redisReply *element = reply->element[index];
+    return element->type == REDIS_REPLY_INTEGER ? element->integer : element->str ? strtoll(element->str, NULL, 10) : 0;
 }
 
 static int64_t within(int64_t value, int64_t least, int64_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
-// {NO, ms, why, moved}
+// {NO, ms, why, moved, accepted}
 static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
     breaker_forget_go(breaker);
+    if (strcmp(text_at(reply, 2), "open") == 0) {
+        breaker->options.on_open(breaker->options.argument);
+    }
     return within(number_at(reply, 1), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
 }
 
-// {GO, epoch, moved} | {PROBE, epoch, moved, lease …}
+// {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
 static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     struct grant grant = {.asked_ms = asked_ms};
     grant.kind = strcmp(text_at(reply, 0), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
     copy_text(grant.epoch, sizeof grant.epoch, text_at(reply, 1));
-    if (grant.kind == GRANT_PROBE && reply->elements > 3) {
-        grant.probe_count = reply->elements - 3;
+    if (grant.kind == GRANT_PROBE && reply->elements > FIRST_LEASE) {
+        grant.probe_count = reply->elements - FIRST_LEASE;
         grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
         for (size_t i = 0; i < grant.probe_count; i++) {
-            copy_text(grant.probes[i], sizeof grant.probes[i], text_at(reply, i + 3));
+            copy_text(grant.probes[i], sizeof grant.probes[i], text_at(reply, i + FIRST_LEASE));
         }
     }
     return grant;
@@ -131,11 +137,14 @@ static void on_answer(void *argument, enum redis_result result, const redisReply
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
         }
     } else if (strcmp(text_at(reply, 0), "NO") == 0) {
+        breaker->accepted_ms = number_at(reply, 4);
         wait_ms = read_refusal(breaker, reply);
     } else {
+        breaker->accepted_ms = number_at(reply, 3);
         grant = read_grant(reply, question->asked_ms);
         if (*text_at(reply, 2)) { // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
-            log_transition(breaker, text_at(reply, 2), "half-open", "cool-down over");
+            bool was_open = strcmp(text_at(reply, 2), "open") == 0;
+            log_transition(breaker, text_at(reply, 2), "half-open", was_open ? "cool-down over" : "a pause was cut");
         }
         wait_ms = take_go(question, &grant);
     }
@@ -158,6 +167,8 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
     fcall_int(fcall, probes);
     fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN);
     fcall_int(fcall, settings->breaker_probes);
+    fcall_int(fcall, settings->breaker_open_secs * 1000);
+    fcall_int(fcall, settings->provider_max_pause_secs * 1000);
     if (fcall_send(fcall, breaker->env->link, on_answer, question) == 0) {
         return 0;
     }
@@ -190,7 +201,8 @@ bool breaker_take_probe(struct grant *grant, char *out) {
 void breaker_give_up(struct breaker *breaker, struct grant *grant) {
     char probe[BREAKER_PROBE_SIZE];
     while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe)) {
-        breaker_record(breaker, &(struct breaker_result){grant->epoch, probe, "none", "", 1, 0});
+        breaker_record(breaker, &(struct breaker_result){
+                                    .epoch = grant->epoch, .probe = probe, .result = "none", .reason = "", .count = 1});
     }
     free(grant->probes);
     *grant = (struct grant){0};
@@ -199,20 +211,50 @@ void breaker_give_up(struct breaker *breaker, struct grant *grant) {
 struct recording {
     struct breaker *breaker;
     char *reason;
+    int64_t pause_ms;
 };
 
-// {state, the state left by this call or '', stale}
+static void log_pause(struct breaker *breaker, int64_t asked_ms) {
+    int64_t longest_ms = breaker->env->settings->provider_max_pause_secs * 1000;
+    counters_add_for(breaker->env->counters, COUNTER_PROVIDER_PAUSES, breaker->options.provider);
+    struct log_line *line = log_begin(LOG_WARN, breaker->options.mock ? "mock_provider_paused" : "provider_paused");
+    log_str(line, "provider", provider_name(breaker->options.provider));
+    log_int(line, "pause_ms", asked_ms < longest_ms ? asked_ms : longest_ms);
+    if (asked_ms > longest_ms) {
+        log_int(line, "asked_ms", asked_ms);
+        log_str(line, "message", "it asked for more than API_PROVIDER_MAX_PAUSE_SECS: what follows is a probe");
+    }
+    if (breaker->options.mock) {
+        log_bool(line, "mock", true);
+    }
+    log_end(line);
+}
+
+static void read_recorded(struct breaker *breaker, const struct recording *recording, const redisReply *reply) {
+    const char *from = text_at(reply, 1), *to = text_at(reply, 0);
+    breaker->accepted_ms = number_at(reply, 3);
+    if (number_at(reply, 4) > 0) {
+        log_pause(breaker, recording->pause_ms);
+    }
+    if (*from == '\0') {
+        return;
+    }
+    bool closed = strcmp(to, "closed") == 0;
+    log_transition(breaker, from, to, closed ? "probes succeeded" : recording->reason);
+    if (closed) {
+        breaker->options.on_closed(breaker->options.argument);
+    } else {
+        breaker_forget_go(breaker);
+        breaker->options.on_open(breaker->options.argument);
+    }
+}
+
+// {state, the state left by this call or '', stale, accepted, 1 where a pause begins}
 static void on_recorded(void *argument, enum redis_result result, const redisReply *reply) {
     struct recording *recording = argument;
     struct breaker *breaker = recording->breaker;
-    if (result == REDIS_LINK_OK && *text_at(reply, 1)) {
-        bool closed = strcmp(text_at(reply, 0), "closed") == 0;
-        log_transition(breaker, text_at(reply, 1), text_at(reply, 0), closed ? "probes succeeded" : recording->reason);
-        if (closed) {
-            breaker->options.on_closed(breaker->options.argument);
-        } else {
-            breaker_forget_go(breaker);
-        }
+    if (result == REDIS_LINK_OK) {
+        read_recorded(breaker, recording, reply);
     } else if (result == REDIS_LINK_ERROR) {
         log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
     }
@@ -224,7 +266,7 @@ static void on_recorded(void *argument, enum redis_result result, const redisRep
 void breaker_record(struct breaker *breaker, const struct breaker_result *result) {
     const struct settings *settings = breaker->env->settings;
     struct recording *recording = xmalloc(sizeof *recording);
-    *recording = (struct recording){breaker, xstrdup(result->reason)};
+    *recording = (struct recording){breaker, xstrdup(result->reason), result->pause_ms};
     struct fcall *fcall = fcall_new(LIBRARY_BREAKER_RECORD, 1);
     fcall_text(fcall, breaker_key(breaker->options.provider));
     fcall_text(fcall, result->epoch);
@@ -236,6 +278,11 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_int(fcall, settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->breaker_probes);
     fcall_text(fcall, result->reason);
+    fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN);
+    fcall_int(fcall, settings->provider_max_pause_secs * 1000);
+    fcall_int(fcall, result->accepted_ms);
+    fcall_int(fcall, settings->breaker_held_senders);
+    fcall_text(fcall, result->sender ? result->sender : "");
     if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0) {
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     }
@@ -243,6 +290,10 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
         free(recording->reason);
         free(recording);
     }
+}
+
+int64_t breaker_accepted_ms(const struct breaker *breaker) {
+    return breaker->accepted_ms;
 }
 
 void breaker_forget_go(struct breaker *breaker) {

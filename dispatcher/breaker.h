@@ -39,6 +39,7 @@ struct breaker_options {
     enum provider provider;
     bool mock;                         // log with mock=true
     void (*on_closed)(void *argument); // this process saw it close: who waits may ask again
+    void (*on_open)(void *argument);   // this process saw it open, or met it so
     void *argument;
 };
 
@@ -61,12 +62,18 @@ void breaker_give_up(struct breaker *breaker, struct grant *grant);
 struct breaker_result {
     const char *epoch;
     const char *probe;
-    const char *result; // "ok", "fail", "trip" or "none"
+    const char *result; // "ok", "fail", "trip", "refused", "held" or "none"
     const char *reason;
     int64_t count;
     int64_t pause_ms;
+    int64_t
+        accepted_ms; // when the latest of them began that the provider accepted, on Redis's clock; 0: it accepted none
+    const char *sender; // with "held": who is, by what was settled; else NULL
 };
 void breaker_record(struct breaker *breaker, const struct breaker_result *result);
+// When the latest call of the whole fleet began that the provider accepted, as far as this process was told: ms since
+// 1970 on Redis's clock; 0: none is known.
+int64_t breaker_accepted_ms(const struct breaker *breaker);
 // A call just came back with what is going to stop the others: no more calls by a grant from before.
 void breaker_forget_go(struct breaker *breaker);
 

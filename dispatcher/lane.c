@@ -247,6 +247,7 @@ void lane_tick(struct lane *lane) {
     if (lane->ticks++ % TICKS_PER_REAP == 0) {
         reap(lane);
     }
+    holds_look(lane->holds);
     if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, on_length, lane, 2, argv, NULL) != 0) {
         return;
     }
@@ -257,6 +258,7 @@ void lane_tick(struct lane *lane) {
 void lane_up(struct lane *lane) {
     lane->has_group = false;
     parked_look(lane->parked);
+    holds_look(lane->holds);
     lane_wake(lane);
 }
 
@@ -284,6 +286,10 @@ void lane_settled(struct lease *lease) {
         parked_expect(lease->lane->parked, lease->decision.delay_ms);
     }
     lane_drop(lease);
+}
+
+void lane_hold_sender(const struct lease *lease) {
+    holds_add(lease->lane->holds, lease->entry.message.sender);
 }
 
 void lane_stop(struct lane *lane) {
@@ -316,6 +322,7 @@ static void break_off(void *argument, struct lease *lease) {
 void lane_destroy(struct lane *lane) {
     watch_destroy(lane->watch);
     parked_destroy(lane->parked);
+    holds_destroy(lane->holds);
     lease_table_each(lane->leases, break_off, NULL);
     lease_table_destroy(lane->leases);
     free(lane->grant.probes);
@@ -332,6 +339,7 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
     lane->refusal.data = lane;
     uv_timer_init(env->loop, &lane->refusal);
     lane->parked = parked_create(env, &lane->keys);
+    lane->holds = holds_create(env, &lane->keys);
     lane->watch_name = xasprintf("%s-watch-%s", env->me, lane->keys.tag);
     lane->watch = watch_create(env, &(struct watch_options){
                                         .name = lane->watch_name,

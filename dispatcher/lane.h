@@ -34,6 +34,8 @@ void lane_tick(struct lane *lane);
 void lane_wake(struct lane *lane);
 // A lease's entry is settled; it is freed here.
 void lane_settled(struct lease *lease);
+// By a lease that was settled its sender is held now.
+void lane_hold_sender(const struct lease *lease);
 // Takes nothing more: gives back what was not called; what is in flight goes on.
 void lane_stop(struct lane *lane);
 bool lane_is_idle(const struct lane *lane);

@@ -117,7 +117,8 @@ static void log_attempt(const struct lease *lease) {
 static void hand_back_probe(struct lease *lease) {
     if (*lease->probe) {
         breaker_record(lane_outlet(lease->lane)->breaker,
-                       &(struct breaker_result){lease->epoch, lease->probe, "none", "", 1, 0});
+                       &(struct breaker_result){
+                           .epoch = lease->epoch, .probe = lease->probe, .result = "none", .reason = "", .count = 1});
     }
     lease->probe[0] = '\0';
 }
@@ -146,6 +147,8 @@ static void begin(struct lease *lease) {
     struct outlet *outlet = lane->options.outlet;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
+    lease->called_ms = redis_link_now_ms(lane->env->link);
+    lease->admitted = false;
     counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, outlet->provider);
     log_attempt(lease);
     lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
@@ -158,20 +161,30 @@ static void expire(struct lease *lease) {
     settler_take(lease->lane->options.settler, lease);
 }
 
+static bool must_ask(const struct lease *lease) {
+    return !lease->admitted && holds_has(lease->lane->holds, lease->entry.message.sender);
+}
+
 void lane_call_waiting(struct lane *lane) {
     const struct settings *settings = lane->env->settings;
     struct lease *lease;
+    struct lease_queue held = {0};
     size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
     while (count-- > 0 && (lease = take_waiting(lane))) {
         if (retry_is_expired(settings, redis_link_now_ms(lane->env->link) - lease->entry.at_ms)) {
             expire(lease);
         } else if (!is_young(lease)) {
             renew(lease);
+        } else if (must_ask(lease)) {
+            lease_queue_put(&held, lease);
         } else if (breaker_take_probe(&lane->grant, lease->probe)) {
             begin(lease);
         } else {
             lane_give_back(lease);
         }
+    }
+    if (held.first) {
+        lane_ask_admission(lane, &held);
     }
     if (lane->grant.kind == GRANT_PROBE) { // those that are left: others may have work for them
         breaker_give_up(lane->options.outlet->breaker, &lane->grant);

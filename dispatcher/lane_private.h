@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "dispatcher/holds.h"
 #include "dispatcher/lane.h"
 #include "dispatcher/parked.h"
 #include "dispatcher/watch.h"
@@ -30,6 +31,7 @@ struct lane {
     char *watch_name;
     struct watch *watch;
     struct parked *parked;
+    struct holds *holds;
     uv_timer_t refusal; // while REFUSED
 
     enum lane_step step;
@@ -73,5 +75,9 @@ void lane_wait(struct lane *lane, struct lease *lease);
 void lane_give_back(struct lease *lease);
 void lane_give_back_waiting(struct lane *lane);
 void lane_drop_waiting(struct lane *lane);
+
+// lane_admit.c
+// Asks whether those may be called, and empties the queue: they come back to what waits, or are gone.
+void lane_ask_admission(struct lane *lane, struct lease_queue *leases);
 
 #endif

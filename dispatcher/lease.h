@@ -16,6 +16,7 @@
 
 enum lease_state {
     LEASE_WAITING,   // read, not called yet
+    LEASE_ASKING,    // its sender is held: asking whether it may be called
     LEASE_RENEWING,  // too old to be called by: asking whether it is still ours
     LEASE_CALLING,   // its provider is being called
     LEASE_FINISHED,  // its outcome is known and waits to be settled
@@ -37,6 +38,8 @@ struct lease {
     struct call *call;              // while CALLING
     struct outcome outcome;         // from FINISHED on
     struct retry_decision decision; // from FINISHED on
+    int64_t called_ms;              // when the call began, on Redis's clock
+    bool admitted;                  // it was asked for: the next call may begin though its sender is held
     bool recorded;                  // the breaker was told
     struct lease *next;             // in the queue of its state
     struct lease *bucket_next;      // in the table

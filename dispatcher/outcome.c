@@ -20,6 +20,7 @@ const char *outcome_name(enum outcome_class class) {
         [OUTCOME_CONNECTION_FAILED] = "connection_failed",
         [OUTCOME_SERVER_ERROR] = "server_error",
         [OUTCOME_CREDENTIALS] = "credentials",
+        [OUTCOME_REFUSED] = "refused",
         [OUTCOME_REJECTED] = "rejected",
         [OUTCOME_UNREADABLE] = "rejected",
         [OUTCOME_EXPIRED] = "expired",
@@ -34,8 +35,11 @@ static enum outcome_class of_status(long status) {
     if (status < 400) { // we follow no redirects: a URL that is set wrong must not burn messages
         return OUTCOME_SERVER_ERROR;
     }
-    if (status == 401 || status == 403) {
+    if (status == 401) {
         return OUTCOME_CREDENTIALS;
+    }
+    if (status == 402 || status == 403 || status == 404 || status == 405 || status == 410) {
+        return OUTCOME_REFUSED;
     }
     if (status == 408) {
         return OUTCOME_TIMEOUT;

@@ -17,6 +17,7 @@ enum outcome_class {
     OUTCOME_CONNECTION_FAILED,
     OUTCOME_SERVER_ERROR,
     OUTCOME_CREDENTIALS,
+    OUTCOME_REFUSED, // for what may be the message's own fault, or ours: an unverified sender, a wrong account
     OUTCOME_REJECTED,
     OUTCOME_UNREADABLE, // no call was made: the payload can't be read
     OUTCOME_EXPIRED,    // no call was made: the message is past its deadline

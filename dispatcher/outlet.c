@@ -6,6 +6,8 @@
 #include "dispatcher/lane.h"
 #include "shared/mem.h"
 
+enum { UNPROVEN_CALLS = 5 };
+
 static void wake_all(void *argument) {
     struct outlet *outlet = argument;
     size_t first = outlet->first_lane++;
@@ -17,6 +19,10 @@ static void wake_all(void *argument) {
 static void on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
     wake_all(idle->data);
+}
+
+static void on_open(void *argument) {
+    outlet_doubt(argument);
 }
 
 static const char *url_of(const struct settings *settings, enum provider provider) {
@@ -33,6 +39,7 @@ struct outlet *outlet_create(const struct dispatch_env *env, enum provider provi
                                               .provider = provider,
                                               .mock = outlet->mock,
                                               .on_closed = wake_all,
+                                              .on_open = on_open,
                                               .argument = outlet,
                                           });
     outlet->end_of_turn.data = outlet;
@@ -48,7 +55,8 @@ void outlet_add_lane(struct outlet *outlet, struct lane *lane) {
 }
 
 size_t outlet_room(const struct outlet *outlet) {
-    return outlet->held < outlet->cap ? outlet->cap - outlet->held : 0;
+    size_t cap = outlet->proven || outlet->cap < UNPROVEN_CALLS ? outlet->cap : UNPROVEN_CALLS;
+    return outlet->held < cap ? cap - outlet->held : 0;
 }
 
 void outlet_hold(struct outlet *outlet, size_t count) {
@@ -61,6 +69,17 @@ void outlet_release(struct outlet *outlet, size_t count) {
     if (was_full && count > 0) {
         uv_idle_start(&outlet->end_of_turn, on_end_of_turn);
     }
+}
+
+void outlet_trust(struct outlet *outlet) {
+    if (!outlet->proven) {
+        outlet->proven = true;
+        uv_idle_start(&outlet->end_of_turn, on_end_of_turn);
+    }
+}
+
+void outlet_doubt(struct outlet *outlet) {
+    outlet->proven = false;
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -23,6 +23,7 @@ struct outlet {
     bool mock;   // it is the mock: log with mock=true
     size_t cap;  // of held
     size_t held; // entries that were read, or may come with a read under way, and aren't settled
+    bool proven; // it has accepted a call of this process, and refused none since: else a handful of calls at once
     struct breaker *breaker;
     struct transport *transport;
     struct caller *caller;
@@ -39,6 +40,11 @@ size_t outlet_room(const struct outlet *outlet);
 void outlet_hold(struct outlet *outlet, size_t count);
 // Lets go of some, and wakes the lanes that wait for room, once all that the loop's turn brings has been let go of.
 void outlet_release(struct outlet *outlet, size_t count);
+// The provider has accepted a call: all of the room is there again.
+void outlet_trust(struct outlet *outlet);
+// It refuses messages for what may be our own fault, or its breaker is open: a wrong account must not run through the
+// backlog, so only a few are called until it accepts one.
+void outlet_doubt(struct outlet *outlet);
 // No call may be under way, and the link must be gone. Frees itself once its handles have closed.
 void outlet_destroy(struct outlet *outlet);
 

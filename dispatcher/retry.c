@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/retry.h"
 
+#include <string.h>
+
 #include "shared/backoff.h"
 
-#define LONGEST_WAIT_MS (72LL * 3600 * 1000) // as redis/messaging.lua cuts a pause
+#define LONGEST_WAIT_MS (72LL * 3600 * 1000)
 #define DEFAULT_PAUSE_MS 1000 // a 429 that doesn't say for how long: the shortest that Retry-After could have said
 #define SHORTEST_PAUSE_MS 100 // "Retry-After: 0", or a date that has passed, must not make us call without end
+#define HOLD_SPREAD_MS (300 * 1000) // the most that redis/messaging.lua (admit) adds to a hold, lest all come at once
+#define CUT_MARGIN_MS 2000 // what was refused longer than a pause may be comes after others: the first call is a probe
 
 enum wait { WAIT_NONE, WAIT_BACKOFF, WAIT_AS_ASKED };
 
@@ -17,12 +21,13 @@ struct rule {
     enum counter counter;
 };
 
-// The reasons: a 429 is not a failure, the provider works and says when to come back. A 401 or 403 says that our own
-// credentials are wrong, which no message is to blame for. Any other refusal (4xx) is about this message and will be
-// the same next time, and it shows that the provider works. A call that ran out while this process stood still is no
-// word on the provider either: all that were in flight would open the fleet's breaker at once. Where any other failure
-// comes with a Retry-After (a 503 may), that message waits at least so long; the breaker, not a pause, is there for the
-// rest.
+// The reasons: a 429 is not a failure, the provider works and says when to come back. A 401 says that our own
+// credentials are wrong, which no message is to blame for. Of a 402, 403, 404, 405 or 410 nobody can say at first whose
+// fault it is: settle decides, by what the provider has accepted since. Any other refusal (4xx) is about this message
+// and will be the same next time, and it shows that the provider works. A call that ran out while this process stood
+// still is no word on the provider either: all that were in flight would open the fleet's breaker at once. Where any
+// other failure comes with a Retry-After (a 503 may), that message waits at least so long, as far as a pause may last;
+// the breaker, not a pause, is there for the rest.
 static const struct rule rules[OUTCOME_CLASS_COUNT] = {
     [OUTCOME_SENT] = {"sent", "ok", false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
     [OUTCOME_RATE_LIMITED] = {"retry", "none", false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
@@ -31,6 +36,7 @@ static const struct rule rules[OUTCOME_CLASS_COUNT] = {
     [OUTCOME_CONNECTION_FAILED] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_SERVER_ERROR] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_CREDENTIALS] = {"retry", "trip", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_REFUSED] = {"refused", "refused", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
     [OUTCOME_REJECTED] = {"failed", "ok", true, WAIT_NONE, COUNTER_DISPATCH_ERROR},
     [OUTCOME_UNREADABLE] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
     [OUTCOME_EXPIRED] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
@@ -46,7 +52,20 @@ static int64_t at_least(int64_t value, int64_t least) {
 
 static int64_t pause_of(const struct outcome *outcome) {
     int64_t asked = outcome->retry_after_ms >= 0 ? outcome->retry_after_ms : DEFAULT_PAUSE_MS;
-    return at_most(at_least(asked, SHORTEST_PAUSE_MS), LONGEST_WAIT_MS);
+    return at_least(asked, SHORTEST_PAUSE_MS);
+}
+
+static int64_t wait_for_pause(int64_t pause_ms, int64_t longest_ms) {
+    return pause_ms > longest_ms ? longest_ms + CUT_MARGIN_MS : pause_ms;
+}
+
+// What a call says of the provider. A message that always fails says so by its first call only, or one could open the
+// breaker for all; a probe counts, whichever call it is. A refusal says something only where it is a probe.
+static const char *word_for_breaker(const struct rule *rule, const struct retry_case *this_case) {
+    bool counts = this_case->probe;
+    counts = counts || (strcmp(rule->breaker, "fail") == 0 && this_case->call == 1);
+    counts = counts || strcmp(rule->breaker, "ok") == 0 || strcmp(rule->breaker, "trip") == 0;
+    return counts ? rule->breaker : "none";
 }
 
 // Where nothing is spent the calls are counted, so that such a message waits longer each time, too.
@@ -62,7 +81,9 @@ static int64_t time_left_ms(const struct settings *settings, int64_t age_ms) {
 }
 
 int64_t retry_longest_wait_ms(const struct settings *settings) {
-    return at_least(settings->worker_backoff_cap_ms, LONGEST_WAIT_MS);
+    int64_t pause_ms = settings->provider_max_pause_secs * 1000 + CUT_MARGIN_MS;
+    int64_t hold_ms = settings->sender_hold_secs * 1000 + HOLD_SPREAD_MS;
+    return at_least(settings->worker_backoff_cap_ms, at_least(pause_ms, hold_ms));
 }
 
 bool retry_is_expired(const struct settings *settings, int64_t age_ms) {
@@ -71,19 +92,21 @@ bool retry_is_expired(const struct settings *settings, int64_t age_ms) {
 
 struct retry_decision retry_decide(const struct settings *settings, const struct retry_case *this_case) {
     const struct rule *rule = &rules[this_case->outcome->class];
+    int64_t longest_pause_ms = settings->provider_max_pause_secs * 1000;
     struct retry_decision decision = {
         .verdict = rule->verdict,
-        .breaker = rule->breaker,
+        .breaker = word_for_breaker(rule, this_case),
         // A failed probe spends none: a long outage must not burn the few messages that probe it.
         .free = !rule->spends || this_case->probe,
         .counter = rule->counter,
     };
     if (rule->wait == WAIT_AS_ASKED) {
-        decision.delay_ms = decision.pause_ms = pause_of(this_case->outcome);
+        decision.pause_ms = pause_of(this_case->outcome);
+        decision.delay_ms = wait_for_pause(decision.pause_ms, longest_pause_ms);
     }
     if (rule->wait == WAIT_BACKOFF) {
-        decision.delay_ms =
-            at_least(backoff_of(settings, this_case, decision.free), this_case->outcome->retry_after_ms);
+        decision.delay_ms = at_least(backoff_of(settings, this_case, decision.free),
+                                     at_most(this_case->outcome->retry_after_ms, longest_pause_ms));
     }
     decision.delay_ms = at_most(decision.delay_ms, time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;

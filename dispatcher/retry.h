@@ -20,17 +20,19 @@ struct retry_case {
 };
 
 struct retry_decision {
-    const char *verdict;  // for settle: "sent", "failed" or "retry"
-    int64_t delay_ms;     // with "retry": until it is tried again
-    bool free;            // it spends no attempt
-    const char *breaker;  // for breaker_record: "ok", "fail", "trip" or "none"
-    int64_t pause_ms;     // the provider takes nothing for so long; 0: no pause
+    const char
+        *verdict;     // for settle: "sent", "failed", "retry" or "refused", of which settle makes one of the latter two
+    int64_t delay_ms; // with "retry" and "refused": until it is tried again
+    bool free;        // it spends no attempt
+    const char *breaker;  // for breaker_record: "ok", "fail", "trip", "refused" or "none"
+    int64_t pause_ms;     // the provider wants to be left alone for so long; 0: it said nothing of the kind
     enum counter counter; // which counter it raises; COUNTER_COUNT: none
 };
 
 // For how long after its acceptance a message is still delivered: beyond, it fails uncalled.
 bool retry_is_expired(const struct settings *settings, int64_t age_ms);
-// No decision has a longer delay: what is parked for longer was parked by a clock that was wrong.
+// Nothing is parked for longer, by a decision or a hold: what is parked for longer was parked by a clock that was
+// wrong.
 int64_t retry_longest_wait_ms(const struct settings *settings);
 struct retry_decision retry_decide(const struct settings *settings, const struct retry_case *this_case);
 

@@ -85,6 +85,7 @@ static bool result_of(const struct lease *lease, struct breaker_result *out) {
         .reason = outcome_name(lease->outcome.class),
         .count = 1,
         .pause_ms = decision->pause_ms,
+        .accepted_ms = lease->outcome.class == OUTCOME_SENT ? lease->called_ms : 0,
     };
     return !lease->recorded && (strcmp(decision->breaker, "none") != 0 || decision->pause_ms > 0 || *lease->probe);
 }
@@ -103,6 +104,7 @@ static void record(const struct lease *first, struct breaker *breaker) {
         }
         if (run.count > 0 && can_join(&run, &next)) {
             run.count++;
+            run.accepted_ms = next.accepted_ms > run.accepted_ms ? next.accepted_ms : run.accepted_ms;
             continue;
         }
         if (run.count > 0) {
@@ -148,6 +150,38 @@ static void keep(struct settler *settler, struct lease *lease, const char *error
     lease_queue_put(&settler->unsettled, lease);
 }
 
+// The breaker is told as well: with enough of them it is our own fault.
+static void hold_sender(struct settler *settler, const struct lease *lease) {
+    const struct outlet *outlet = lane_outlet(lease->lane);
+    lease_log(LOG_WARN, "sender_held", lease,
+              "its provider refuses what this sender sends: its messages wait, uncalled");
+    counters_add_for(settler->env->counters, COUNTER_SENDER_HOLDS, outlet->provider);
+    lane_hold_sender(lease);
+    breaker_record(outlet->breaker, &(struct breaker_result){
+                                        .epoch = lease->epoch,
+                                        .probe = "",
+                                        .result = "held",
+                                        .reason = "held_senders",
+                                        .count = 1,
+                                        .sender = lease->entry.message.sender,
+                                    });
+}
+
+// {PARKED or FAILED, 1 where it holds the sender}: what settle has made of a refusal.
+static void take_judgement(struct settler *settler, struct lease *lease, const redisReply *reply) {
+    if (strcmp(reply->element[0]->str, "FAILED") == 0) {
+        lease->decision.verdict = "failed";
+        lease->decision.delay_ms = 0;
+    } else {
+        lease->decision.verdict = "retry";
+    }
+    log_outcome(lease);
+    if (reply->element[1]->integer > 0) {
+        hold_sender(settler, lease);
+    }
+    settler->on_settled(lease);
+}
+
 static void take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
     if (strcmp(verdict, "OK") != 0) {
         log_settlement(lease, verdict);
@@ -156,10 +190,14 @@ static void take_verdict(struct settler *settler, struct lease *lease, const cha
     settler->on_settled(lease);
 }
 
+static bool is_judgement(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str != NULL;
+}
+
 static bool has_one_for_each(const redisReply *reply, const struct round *round) {
     bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
     for (size_t i = 0; is && i < reply->elements; i++) {
-        is = reply->element[i]->str != NULL;
+        is = reply->element[i]->str != NULL || is_judgement(reply->element[i]);
     }
     return is;
 }
@@ -177,6 +215,8 @@ static void take_verdicts(struct round *round, const redisReply *reply) {
         struct lease *lease = lease_queue_take(&round->leases);
         if (reply->element[i]->type == REDIS_REPLY_ERROR) {
             keep(round->settler, lease, reply->element[i]->str);
+        } else if (is_judgement(reply->element[i])) {
+            take_judgement(round->settler, lease, reply->element[i]);
         } else {
             take_verdict(round->settler, lease, reply->element[i]->str);
         }
@@ -221,6 +261,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
     fcall_text(fcall, lease->decision.verdict);
     fcall_int(fcall, lease->decision.delay_ms);
     fcall_int(fcall, lease->decision.free);
+    fcall_text(fcall, lease->entry.message.sender ? lease->entry.message.sender : "");
     fcall_bytes(fcall, payload.data, payload.length);
     buf_free(&payload);
 }
@@ -229,12 +270,20 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
 static void send_round(struct round *round) {
     const struct partition_keys *keys = lane_keys(round->leases.first->lane);
     const struct dispatch_env *env = round->settler->env;
-    struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 4);
+    struct breaker *breaker = lane_outlet(round->leases.first->lane)->breaker;
+    struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 8);
     fcall_text(fcall, keys->outbound);
     fcall_text(fcall, keys->events);
     fcall_text(fcall, keys->parked);
     fcall_text(fcall, keys->parked_due);
+    fcall_text(fcall, keys->refused);
+    fcall_text(fcall, keys->senders);
+    fcall_text(fcall, keys->senders_at);
+    fcall_text(fcall, keys->held_senders);
     fcall_text(fcall, env->me);
+    fcall_int(fcall, breaker_accepted_ms(breaker));
+    fcall_int(fcall, env->settings->sender_hold_messages);
+    fcall_int(fcall, env->settings->sender_hold_secs * 1000);
     for (const struct lease *lease = round->leases.first; lease; lease = lease->next) {
         put_lease(fcall, lease);
     }
@@ -291,10 +340,17 @@ void settler_take(struct settler *settler, struct lease *lease) {
     if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
         breaker_forget_go(outlet->breaker); // at once: the record is still to come
     }
+    if (lease->outcome.class == OUTCOME_SENT) {
+        outlet_trust(outlet);
+    } else if (lease->outcome.class == OUTCOME_REFUSED || lease->outcome.class == OUTCOME_CREDENTIALS) {
+        outlet_doubt(outlet);
+    }
     if (was_called(lease)) {
         count(settler->env, lease);
     }
-    log_outcome(lease);
+    if (strcmp(lease->decision.verdict, "refused") != 0) { // else settle says what becomes of it
+        log_outcome(lease);
+    }
     lease->state = LEASE_FINISHED;
     lease_queue_put(&settler->finished, lease);
     uv_idle_start(&settler->end_of_turn, on_end_of_turn);

@@ -9,8 +9,8 @@ const char *const dead_letter_filter_names[] = {"provider", "reason", "since", N
 
 // The outcomes that end a message (dispatch), and what is quarantined (persist).
 static const char *const classes[] = {
-    "rejected",    "server_error", "timeout", "interrupted", "connection_failed",
-    "credentials", "rate_limited", "expired", "lost",        "poison",
+    "rejected",    "refused",      "server_error", "timeout", "interrupted", "connection_failed",
+    "credentials", "rate_limited", "expired",      "lost",    "poison",
 };
 
 void dead_letter_filter_init(struct dead_letter_filter *filter) {
@@ -33,8 +33,8 @@ static const char *set_class(struct dead_letter_filter *filter, const char *valu
             return NULL;
         }
     }
-    return "must be rejected, server_error, timeout, interrupted, connection_failed, credentials, rate_limited, "
-           "expired, lost or poison";
+    return "must be rejected, refused, server_error, timeout, interrupted, connection_failed, credentials, "
+           "rate_limited, expired, lost or poison";
 }
 
 static const char *set_since(struct dead_letter_filter *filter, const char *value) {

@@ -43,6 +43,12 @@ local function int(number)
   return string.format('%d', number)
 end
 
+-- A field of a hash that holds JSON; nil where there is none that can be read.
+local function read_json(key, field)
+  local done, value = pcall(cjson.decode, redis.call('HGET', key, field) or '')
+  return done and type(value) == 'table' and value or nil
+end
+
 -- The result of f for one message of many; an error is that message's reply. What was written before it stays written.
 local function for_one(f, ...)
   local done, result = pcall(f, ...)
@@ -215,18 +221,85 @@ local function owned_by(o, me, count)
   return o ~= nil and o.consumer == me and o.count == tonumber(count)
 end
 
--- One outcome of settle. t: what the call knows so far; t.ended: entries that are done with, to be deleted.
-local function settle_one(t, e, count, id, gen, number, verdict, delay, free, payload)
-  local token, o, m = id .. ':' .. gen, nil, nil
-  if not t.gone[e] then
-    local entry = redis.call('XRANGE', t.outbound, e, e)[1]
-    m = entry and to_map(entry[2])
-    if m and (m.id ~= id or m.gen ~= gen) then m = nil end -- the entry id was given out anew (fail-over)
-    o = m and owner(t.outbound, t.group, e)
-  end
+-- An entry of outbound as its fields, and who holds it; nothing where it isn't that message's any more.
+local function find_entry(outbound, group, e, id, gen)
+  local entry = redis.call('XRANGE', outbound, e, e)[1]
+  local m = entry and to_map(entry[2])
+  if m and (m.id ~= id or m.gen ~= gen) then m = nil end -- the entry id was given out anew (fail-over)
+  return m, m and owner(outbound, group, e)
+end
 
-  local outcome = { 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', number, 'n', count,
-    'verdict', verdict, 'p', payload }
+-- How a sender is held: until, probe: the token that may be called before all others of it, lease: until when the others
+-- wait for that, waiting: how many were put back since. Nil where it isn't. No wait is believed to be longer than it could
+-- have been when it was set: Redis's clock may have been wrong then.
+local function read_hold(key, sender, now, hold_ms, lease_ms)
+  local h = read_json(key, sender)
+  if not h then return nil end
+  return { ['until'] = math.min(tonumber(h['until']) or 0, now + hold_ms), probe = h.probe,
+    lease = math.min(tonumber(h.lease) or 0, now + lease_ms), waiting = tonumber(h.waiting) or 0 }
+end
+
+local function write_hold(key, sender, h)
+  redis.call('HSET', key, sender, cjson.encode({ ['until'] = int(h['until']), probe = h.probe, lease = int(h.lease),
+    waiting = int(h.waiting) }))
+end
+
+local function forget_sender(t, sender)
+  redis.call('HDEL', t.senders, sender)
+  redis.call('ZREM', t.senders_at, sender)
+  redis.call('HDEL', t.held, sender)
+end
+
+-- A message of this sender was refused: once more, or for the first time. Returns whether that holds the sender.
+local function note_refusal(t, sender, token)
+  local tokens, h = read_json(t.senders, sender) or {}, read_hold(t.held, sender, t.now, t.hold_ms, 0)
+  local known = false
+  for _, other in ipairs(tokens) do known = known or other == token end
+  if not known and #tokens < t.hold_at then
+    tokens[#tokens + 1] = token
+    redis.call('HSET', t.senders, sender, cjson.encode(tokens))
+  end
+  redis.call('ZADD', t.senders_at, int(t.now), sender)
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', t.senders_at, '-inf', int(t.now - LONGEST_WAIT_MS), 'LIMIT', 0, 10)) do
+    forget_sender(t, old)
+  end
+  if #tokens < t.hold_at or (h and h.probe ~= token) then return false end -- or it was called before the hold began
+  write_hold(t.held, sender, { ['until'] = t.now + t.hold_ms, probe = '', lease = 0, waiting = 0 })
+  return true
+end
+
+-- What any outcome means for its sender: a success frees it; the probe of one that is held has ended.
+local function note_outcome(t, sender, token, verdict)
+  if verdict == 'sent' then return forget_sender(t, sender) end
+  local h = read_hold(t.held, sender, t.now, t.hold_ms, 0)
+  if h and h.probe == token then
+    h.probe, h.lease = '', 0
+    write_hold(t.held, sender, h)
+  end
+end
+
+-- A refusal (402, 403, 404, 405, 410) may be the message's own fault or ours: it is the message's where the provider has
+-- accepted something else since its first such answer, and then it is final. Returns the verdict, and whether the sender
+-- is held by it.
+local function judge_refusal(t, sender, token)
+  local first = tonumber(redis.call('ZSCORE', t.refused, token))
+  if not first or first > t.now then -- a time ahead is of a clock that was wrong
+    redis.call('ZREMRANGEBYSCORE', t.refused, '-inf', int(t.now - LONGEST_WAIT_MS))
+    redis.call('ZADD', t.refused, int(t.now), token)
+    first = t.now
+  end
+  local held = note_refusal(t, sender, token)
+  return t.accepted > first and 'failed' or 'retry', held
+end
+
+-- One outcome of settle. t: what the call knows so far; t.ended: entries that are done with, to be deleted.
+local function settle_one(t, e, count, id, gen, number, verdict, delay, free, sender, payload)
+  local token, m, o = id .. ':' .. gen, nil, nil
+  if not t.gone[e] then m, o = find_entry(t.outbound, t.group, e, id, gen) end
+  local function record(...)
+    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', number,
+      'n', count, 'verdict', verdict, 'p', payload, ...)
+  end
   local function end_entry()
     t.gone[e] = true
     t.ended[#t.ended + 1] = e
@@ -234,48 +307,103 @@ local function settle_one(t, e, count, id, gen, number, verdict, delay, free, pa
   if not m or (o and not owned_by(o, t.me, count)) then
     if verdict ~= 'sent' then return 'LOST' end
     -- A late success is still true, the provider has the message: it is recorded and ends the token.
-    outcome[#outcome + 1] = 'late'
-    outcome[#outcome + 1] = '1'
-    redis.call('XADD', t.events, '*', unpack(outcome))
+    record('late', '1')
     redis.call('HDEL', t.parked, token)
     redis.call('ZREM', t.due, token)
+    redis.call('ZREM', t.refused, token)
+    note_outcome(t, sender, token, verdict)
     if m then end_entry() end
     return 'LATE'
   end
 
-  if verdict == 'retry' then
-    outcome[#outcome + 1] = 'due'
-    outcome[#outcome + 1] = int(t.now + delay)
+  local reply, held = 'OK', false
+  if verdict == 'refused' then
+    verdict, held = judge_refusal(t, sender, token)
+    reply, t.troubled = { verdict == 'failed' and 'FAILED' or 'PARKED', held and 1 or 0 }, true
+  elseif t.troubled then
+    note_outcome(t, sender, token, verdict)
   end
-  redis.call('XADD', t.events, '*', unpack(outcome))
   if verdict == 'retry' then
+    record('due', int(t.now + delay))
     m.call = int(m.call + 1)
     m.wait = int(delay)
     if tonumber(m.at) > t.now then m.at = int(t.now) end -- set by a clock that was wrong
     if free ~= '1' then m.spent = int(m.spent + 1) end
     redis.call('HSET', t.parked, token, cjson.encode(m))
     redis.call('ZADD', t.due, int(t.now + delay), token)
+  else
+    record()
+    if t.troubled then redis.call('ZREM', t.refused, token) end
   end
   end_entry()
-  return 'OK'
+  return reply
 end
 
 -- settle: what calls came to, each for itself, in their order. Fenced by consumer, delivery count and message id.
--- KEYS outbound, events, parked, parked-due
--- ARGV 1 me; for each: entry, delivery count, id, gen, call, verdict (sent | failed | retry), delay ms,
---      free (1: spends no attempt), payload of the outcome
--- → for each: OK | LATE (a success of an entry that was no longer mine: recorded all the same) | LOST (nothing written)
---   | an error (its entry is still there)
+-- What is known of refusals: `refused` (sorted set: token → when its first such answer came), `senders` (hash: sender → its
+-- messages that were refused since it last had a success, JSON; no more of them than hold it), `senders-at` (sorted set:
+-- sender → when the last one was) and `held-senders` (hash: sender → how it is held, JSON: see read_hold).
+-- KEYS outbound, events, parked, parked-due, refused, senders, senders-at, held-senders
+-- ARGV 1 me   2 when the latest call began that the provider accepted, ms since 1970 (0: none is known)
+--      3 refused messages that hold their sender   4 for how long, ms;
+--      for each: entry, delivery count, id, gen, call, verdict (sent | failed | retry | refused), delay ms,
+--      free (1: spends no attempt), sender, payload of the outcome
+-- → for each: OK | {PARKED or FAILED, 1 where it holds the sender} (of a refused one) | LATE (a success of an entry that
+--   was no longer mine: recorded all the same) | LOST (nothing written) | an error (its entry is still there)
 local function settle(keys, args)
-  local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], group = 'dispatchers', me = args[1],
-    now = now_ms(), gone = {}, ended = {} }
+  local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], refused = keys[5], senders = keys[6],
+    senders_at = keys[7], held = keys[8], group = 'dispatchers', me = args[1], accepted = tonumber(args[2]),
+    hold_at = tonumber(args[3]), hold_ms = tonumber(args[4]), now = now_ms(), gone = {}, ended = {} }
+  t.troubled = redis.call('EXISTS', t.refused, t.senders, t.held) > 0
+  if t.accepted > t.now then t.accepted = 0 end -- of a clock that was ahead: it says nothing
   local verdicts = {}
-  for first = 2, #args, 9 do
-    verdicts[#verdicts + 1] = for_one(settle_one, t, unpack(args, first, first + 8))
+  for first = 5, #args, 10 do
+    verdicts[#verdicts + 1] = for_one(settle_one, t, unpack(args, first, first + 9))
   end
   if t.ended[1] then
     redis.pcall('XACK', t.outbound, t.group, unpack(t.ended))
     redis.call('XDEL', t.outbound, unpack(t.ended))
+  end
+  return verdicts
+end
+
+-- One entry of admit. t: what the call knows.
+local function admit_one(t, e, count, id, gen, sender)
+  local token = id .. ':' .. gen
+  local h = read_hold(t.held, sender, t.now, t.hold_ms, t.lease_ms)
+  if not h then return 'GO' end
+  local m, o = find_entry(t.outbound, t.group, e, id, gen)
+  if not m or (o and not owned_by(o, t.me, count)) then return 'LOST' end
+  local free = h.lease <= t.now or h.probe == token
+  if h['until'] <= t.now and free then
+    h.probe, h.lease = token, t.now + t.lease_ms
+    write_hold(t.held, sender, h)
+    return 'GO'
+  end
+  -- It comes back when the hold is over; while its probe is under way, soon. Not all at once: one of them will be called.
+  local wait = h['until'] > t.now and h['until'] - t.now or math.min(h.lease - t.now, 1000)
+  wait = wait + math.min(10 * h.waiting, 300000)
+  h.waiting, m.wait = h.waiting + 1, int(wait)
+  write_hold(t.held, sender, h)
+  redis.call('HSET', t.parked, token, cjson.encode(m))
+  redis.call('ZADD', t.due, int(t.now + wait), token)
+  redis.pcall('XACK', t.outbound, t.group, e)
+  redis.call('XDEL', t.outbound, e)
+  return { 'LATER', wait }
+end
+
+-- admit: entries whose senders may be held, before they are called. One that may not go is put among the parked until the
+-- hold is over: nothing has happened to it, so nothing is spent and nothing recorded. Once it is over, one of them is the
+-- probe; only what that comes to lets the others go. Fenced as settle.
+-- KEYS outbound, parked, parked-due, held-senders
+-- ARGV 1 me   2 hold ms   3 a probe's lease ms; for each: entry, delivery count, id, gen, sender
+-- → for each: GO | {LATER, ms} | LOST (nothing written) | an error
+local function admit(keys, args)
+  local t = { outbound = keys[1], parked = keys[2], due = keys[3], held = keys[4], group = 'dispatchers', me = args[1],
+    hold_ms = tonumber(args[2]), lease_ms = tonumber(args[3]), now = now_ms() }
+  local verdicts = {}
+  for first = 4, #args, 5 do
+    verdicts[#verdicts + 1] = for_one(admit_one, t, unpack(args, first, first + 4))
   end
   return verdicts
 end
@@ -564,20 +692,47 @@ local function replay_keep(keys, args)
 end
 
 -- The breaker of one provider, for the whole fleet: a hash with mode (auto | open | closed, an operator's), state
--- (closed | open | half-open), reason, epoch, fails, ok, until, paused, transitions, left (when it was last closed), and a
--- field `lease:<n>` a probe.
-local function breaker(key)
+-- (closed | open | half-open), reason, cause (`held` from when held senders opened it until it closes), epoch, fails, ok,
+-- until, paused, cut (for how many ms a pause was asked for that was not believed), accepted (when the latest call began
+-- that the provider accepted), transitions, left (when it was last closed), a field `lease:<n>` a probe, and a field `held:<sender>` for each sender that
+-- became held since any last had a success.
+-- most: how many ms a wait may be from now: open, pause, lease. What is longer, a clock was wrong or a setting has changed:
+-- it is cut, and written back, lest it is cut for ever.
+local function breaker(key, now, most)
   local b = to_map(redis.call('HGETALL', key))
   b.mode, b.state, b.epoch = b.mode or 'auto', b.state or 'closed', tonumber(b.epoch) or 0
-  for _, name in ipairs({ 'fails', 'ok', 'until', 'paused' }) do b[name] = tonumber(b[name]) or 0 end
+  for _, name in ipairs({ 'fails', 'ok', 'until', 'paused', 'accepted' }) do b[name] = tonumber(b[name]) or 0 end
+  local function believe(field, latest, otherwise)
+    if (tonumber(b[field]) or 0) <= latest then return end
+    b[field] = otherwise or latest
+    redis.call('HSET', key, field, int(b[field]))
+  end
+  if b.paused > now + most.pause and not b.cut then
+    b.cut = int(b.paused - now)
+    redis.call('HSET', key, 'cut', b.cut)
+  end
+  believe('until', now + most.open)
+  believe('paused', now + most.pause)
+  believe('accepted', now, 0) -- nobody knows when that was
+  for field in pairs(b) do
+    if string.sub(field, 1, 6) == 'lease:' then believe(field, now + most.lease) end
+  end
   return b
+end
+
+local function drop_fields(key, b, prefix)
+  for field in pairs(b) do
+    if string.sub(field, 1, #prefix) == prefix then
+      redis.call('HDEL', key, field)
+      b[field] = nil
+    end
+  end
 end
 
 -- Every change of state is here. A new state is a new epoch: what began before says nothing about it.
 local function move(key, b, now, state, until_ms, reason)
-  for field in pairs(b) do
-    if string.sub(field, 1, 6) == 'lease:' then redis.call('HDEL', key, field) end
-  end
+  drop_fields(key, b, 'lease:')
+  if state == 'closed' then redis.call('HDEL', key, 'cause', 'cut') end
   local from = b.state
   if from == 'closed' then redis.call('HSET', key, 'left', int(now)) end -- since when the provider isn't simply called
   b.state, b.epoch, b.fails, b.ok, b['until'] = state, math.max(b.epoch + 1, now), 0, 0, until_ms
@@ -587,25 +742,28 @@ local function move(key, b, now, state, until_ms, reason)
   return from
 end
 
--- breaker_probe: may I call this provider? A GO lasts 100 ms from asking; a PROBE until its lease ends.
--- KEYS breaker · ARGV want, lease ms, probes
--- → {NO, ms, why, moved} | {GO, epoch, moved} | {PROBE, epoch, moved, lease …}; moved: the state left by this call, or ''
+-- breaker_probe: may I call this provider? A GO lasts 100 ms from asking; a PROBE until its lease ends. What follows a
+-- pause that was cut is one probe: the provider wants to be left alone for longer.
+-- KEYS breaker · ARGV want, lease ms, probes, open ms, longest pause ms
+-- → {NO, ms, why, moved, accepted} | {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}; moved: the
+--   state left by this call, or ''
 local function breaker_probe(keys, args)
   local key, want, lease_ms, probes = keys[1], tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
-  local now, b, moved = now_ms(), breaker(keys[1]), ''
-  if b.mode == 'open' then return { 'NO', 1000, 'opened by hand', moved } end
-  if b.paused > now then return { 'NO', b.paused - now, 'paused', moved } end
-  if b.mode == 'closed' or b.state == 'closed' then return { 'GO', int(b.epoch), moved } end
-  if b.state == 'open' then
-    if now < b['until'] then return { 'NO', b['until'] - now, 'open', moved } end
-    moved = move(key, b, now, 'half-open', 0, 'cool-down over')
-    b = breaker(key)
+  local now, moved = now_ms(), ''
+  local b = breaker(key, now, { open = tonumber(args[4]), pause = tonumber(args[5]), lease = lease_ms })
+  local accepted = int(b.accepted)
+  if b.mode == 'open' then return { 'NO', 1000, 'opened by hand', moved, accepted } end
+  if b.paused > now then return { 'NO', b.paused - now, 'paused', moved, accepted } end
+  if b.mode == 'closed' or (b.state == 'closed' and not b.cut) then return { 'GO', int(b.epoch), moved, accepted } end
+  if b.state == 'open' and now < b['until'] then return { 'NO', b['until'] - now, 'open', moved, accepted } end
+  if b.state ~= 'half-open' then
+    moved = move(key, b, now, 'half-open', 0, b.state == 'open' and 'cool-down over' or 'a pause was cut')
   end
 
   local live, soonest = 0, nil
   for field, ends in pairs(b) do
     if string.sub(field, 1, 6) == 'lease:' then
-      ends = tonumber(ends)
+      ends = tonumber(ends) or 0
       if ends <= now then
         redis.call('HDEL', key, field)
       else
@@ -614,9 +772,9 @@ local function breaker_probe(keys, args)
       end
     end
   end
-  local grant = math.min(want, probes - b.ok - live)
-  if grant <= 0 then return { 'NO', soonest and soonest - now or 50, 'half-open', moved } end
-  local reply = { 'PROBE', int(b.epoch), moved }
+  local grant = math.min(want, (b.cut and 1 or probes - b.ok) - live)
+  if grant <= 0 then return { 'NO', soonest and soonest - now or 50, 'half-open', moved, accepted } end
+  local reply = { 'PROBE', int(b.epoch), moved, accepted }
   for _ = 1, grant do
     local lease = 'lease:' .. redis.call('HINCRBY', key, 'seq', 1)
     redis.call('HSET', key, lease, int(now + lease_ms))
@@ -625,34 +783,79 @@ local function breaker_probe(keys, args)
   return reply
 end
 
--- breaker_record: what calls came to, before they are settled, at most once a call.
--- KEYS breaker · ARGV 1 epoch   2 lease or ''   3 ok | fail | trip (opens at once) | none   4 how many   5 pause ms
---      6 threshold   7 open ms   8 probes   9 reason
--- → {state, the state left by this call or '', stale (1 | 0)}
+-- A pause, as long as the provider asked for within what is believed. Returns 1 where it begins with this, else 0.
+local function pause_for(key, b, now, asked, most)
+  local kept, begins = math.min(asked, most), b.paused <= now
+  if asked > kept then redis.call('HSET', key, 'cut', int(asked)) end
+  if now + kept > b.paused then redis.call('HSET', key, 'paused', int(now + kept)) end
+  return begins and 1 or 0
+end
+
+-- A sender became held. Enough of them, none of any sender having had a success since the first, are our own fault.
+local function count_held(key, b, now, sender, most, until_ms, reason)
+  b['held:' .. sender] = int(now)
+  redis.call('HSET', key, 'held:' .. sender, int(now))
+  local held = 0
+  for field in pairs(b) do
+    if string.sub(field, 1, 5) == 'held:' then held = held + 1 end
+  end
+  if held < most then return '' end
+  local moved = move(key, b, now, 'open', until_ms, reason)
+  drop_fields(key, b, 'held:')
+  redis.call('HSET', key, 'cause', 'held')
+  return moved
+end
+
+-- breaker_record: what calls came to, before they are settled, at most once a call; but `held` after that has said so.
+-- KEYS breaker · ARGV 1 epoch   2 lease or ''   3 ok | fail | trip (opens at once) | refused | held (a sender is) | none
+--      4 how many   5 pause ms   6 threshold   7 open ms   8 probes   9 reason   10 lease ms   11 longest pause ms
+--      12 when the latest of them began that the provider accepted, ms since 1970 (0: it accepted none)
+--      13 held senders that open it   14 the sender that is held, or ''
+-- → {state, the state left by this call or '', stale (1 | 0), accepted, 1 where a pause begins}
 local function breaker_record(keys, args)
   local key, epoch, lease, result = keys[1], args[1], args[2], args[3]
-  local count, pause, threshold = tonumber(args[4]), tonumber(args[5]), tonumber(args[6])
-  local open_ms, probes, reason = tonumber(args[7]), tonumber(args[8]), args[9]
-  local now, b, moved = now_ms(), breaker(keys[1]), ''
-  if pause > 0 then redis.call('HSET', key, 'paused', int(math.max(b.paused, now + math.min(pause, LONGEST_WAIT_MS)))) end
-  if epoch ~= int(b.epoch) then return { b.state, moved, 1 } end
-  local failed = result == 'fail' or result == 'trip'
-  if b.state == 'half-open' then
-    if lease == '' or redis.call('HDEL', key, lease) == 0 then return { b.state, moved, 1 } end
-    b[lease] = nil
-    if failed then
+  local count, pause, threshold, open_ms, probes = tonumber(args[4]), tonumber(args[5]), tonumber(args[6]),
+    tonumber(args[7]), tonumber(args[8])
+  local now, moved, stale, begins = now_ms(), '', 0, 0
+  local most = { open = open_ms, lease = tonumber(args[10]), pause = tonumber(args[11]) }
+  local b, reason, accepted = breaker(key, now, most), args[9], math.min(tonumber(args[12]), now)
+  if pause > 0 then begins = pause_for(key, b, now, pause, most.pause) end
+  if accepted > 0 then
+    drop_fields(key, b, 'held:')
+    if accepted > b.accepted then redis.call('HSET', key, 'accepted', int(accepted)) end
+    b.accepted = math.max(accepted, b.accepted)
+  end
+  local failed = result == 'fail' or result == 'trip' or (result == 'refused' and b.cause == 'held')
+  if epoch ~= int(b.epoch) then
+    stale = 1
+  elseif result == 'held' and b.state ~= 'open' then
+    moved = count_held(key, b, now, args[14], tonumber(args[13]), now + open_ms, reason)
+  elseif b.state == 'half-open' then
+    if lease == '' or redis.call('HDEL', key, lease) == 0 then
+      stale = 1
+    elseif failed then
+      b[lease] = nil
       moved = move(key, b, now, 'open', now + open_ms, reason)
-    elseif result == 'ok' and redis.call('HINCRBY', key, 'ok', 1) >= probes then
-      moved = move(key, b, now, 'closed', 0, 'probes succeeded')
+    elseif result == 'ok' then
+      b[lease] = nil
+      redis.call('HDEL', key, 'cut')
+      if redis.call('HINCRBY', key, 'ok', 1) >= probes then moved = move(key, b, now, 'closed', 0, 'probes succeeded') end
     end
   elseif b.state == 'closed' then
     if result == 'ok' and b.fails > 0 then
       redis.call('HSET', key, 'fails', '0')
-    elseif result == 'trip' or (failed and redis.call('HINCRBY', key, 'fails', count) >= threshold) then
+    elseif result == 'trip' or (result == 'fail' and redis.call('HINCRBY', key, 'fails', count) >= threshold) then
       moved = move(key, b, now, 'open', now + open_ms, reason)
     end
   end
-  return { b.state, moved, 0 }
+  return { b.state, moved, stale, int(b.accepted), begins }
+end
+
+-- breaker_resume: an operator lifts a pause. KEYS breaker → what was left of it, ms
+local function breaker_resume(keys)
+  local left = math.max(0, (tonumber(redis.call('HGET', keys[1], 'paused')) or 0) - now_ms())
+  redis.call('HDEL', keys[1], 'paused', 'cut')
+  return left
 end
 
 -- breaker_mode: an operator's hand on the breaker. KEYS breaker · ARGV open | closed | auto → the mode
@@ -734,6 +937,7 @@ register('replay_ask', replay_ask, {})
 register('replay_take', replay_take, { 'allow-oom' })
 register('replay_keep', replay_keep, { 'allow-oom' })
 register('settle', settle, { 'allow-oom' })
+register('admit', admit, { 'allow-oom' })
 register('unpark', unpark, { 'allow-oom' })
 register('quarantine', quarantine, { 'allow-oom' })
 register('claim', claim, { 'allow-oom' })
@@ -744,5 +948,6 @@ register('reap', reap, { 'allow-oom' })
 register('breaker_probe', breaker_probe, { 'allow-oom' })
 register('breaker_record', breaker_record, { 'allow-oom' })
 register('breaker_mode', breaker_mode, { 'allow-oom' })
+register('breaker_resume', breaker_resume, { 'allow-oom' })
 register('count', count, { 'allow-oom' })
 register('look', look, { 'no-writes' })

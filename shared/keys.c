@@ -13,6 +13,10 @@ void partition_keys(const char *tag, struct partition_keys *out) {
     snprintf(out->events, KEY_SIZE, "events:{" TAG_FORMAT "}", tag);
     snprintf(out->parked, KEY_SIZE, "parked:{" TAG_FORMAT "}", tag);
     snprintf(out->parked_due, KEY_SIZE, "parked-due:{" TAG_FORMAT "}", tag);
+    snprintf(out->refused, KEY_SIZE, "refused:{" TAG_FORMAT "}", tag);
+    snprintf(out->senders, KEY_SIZE, "senders:{" TAG_FORMAT "}", tag);
+    snprintf(out->senders_at, KEY_SIZE, "senders-at:{" TAG_FORMAT "}", tag);
+    snprintf(out->held_senders, KEY_SIZE, "held-senders:{" TAG_FORMAT "}", tag);
 }
 
 void partition_keys_of(enum provider provider, unsigned partition, struct partition_keys *out) {

@@ -30,6 +30,11 @@ struct partition_keys {
     char events[KEY_SIZE];     // stream
     char parked[KEY_SIZE];     // hash
     char parked_due[KEY_SIZE]; // zset
+    // Of messages that their provider refused for what may be our own fault (redis/messaging.lua, settle):
+    char refused[KEY_SIZE];      // zset: when each was first
+    char senders[KEY_SIZE];      // hash: their senders, with the messages
+    char senders_at[KEY_SIZE];   // zset: when the last one of each was
+    char held_senders[KEY_SIZE]; // hash: those whose messages wait
 };
 
 // tag is "provider:partition", e.g. "email:3".

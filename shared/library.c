@@ -10,6 +10,7 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_ACCEPT] = "accept",
     [LIBRARY_LIMIT] = "limit",
     [LIBRARY_SETTLE] = "settle",
+    [LIBRARY_ADMIT] = "admit",
     [LIBRARY_UNPARK] = "unpark",
     [LIBRARY_QUARANTINE] = "quarantine",
     [LIBRARY_CLAIM] = "claim",
@@ -24,6 +25,7 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_BREAKER_PROBE] = "breaker_probe",
     [LIBRARY_BREAKER_RECORD] = "breaker_record",
     [LIBRARY_BREAKER_MODE] = "breaker_mode",
+    [LIBRARY_BREAKER_RESUME] = "breaker_resume",
     [LIBRARY_COUNT] = "count",
     [LIBRARY_LOOK] = "look",
 };

@@ -75,6 +75,10 @@ struct settings {
     int64_t breaker_error_threshold;
     int64_t breaker_open_secs;
     int64_t breaker_probes;
+    int64_t breaker_held_senders; // that open it
+    int64_t sender_hold_messages; // refused ones that hold their sender
+    int64_t sender_hold_secs;
+    int64_t provider_max_pause_secs;
     char *provider_sms_url;
     char *provider_sms_account;
     char *provider_sms_token;

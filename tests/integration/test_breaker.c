@@ -14,6 +14,8 @@
 #define PROBES 3
 #define OPEN_MS 300
 #define LEASE_MS 200
+#define PAUSE_MS 500 // the longest
+#define HELD 3
 
 static struct stack *stack;
 
@@ -30,17 +32,22 @@ static void empty(void) {
     freeReplyObject(stack_redis(stack, "FLUSHALL"));
 }
 
-// {NO, ms, why, moved} | {GO, epoch, moved} | {PROBE, epoch, moved, lease …}
+// {NO, ms, why, moved, accepted} | {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
 static redisReply *probe(int want) {
-    return stack_redis(stack, "FCALL %s 1 breaker:{x} %d %d %d", library_function(LIBRARY_BREAKER_PROBE), want,
-                       LEASE_MS, PROBES);
+    return stack_redis(stack, "FCALL %s 1 breaker:{x} %d %d %d %d %d", library_function(LIBRARY_BREAKER_PROBE), want,
+                       LEASE_MS, PROBES, OPEN_MS, PAUSE_MS);
 }
 
-// {state, moved, stale}
-static redisReply *record(const char *epoch, const char *lease, const char *result, int count, int pause_ms) {
-    return stack_redis(stack, "FCALL %s 1 breaker:{x} %s %b %s %d %d %d %d %d because",
+// {state, moved, stale, accepted, 1 where a pause begins}; accepted_ms: when such a call began, 0: none
+static redisReply *record_about(const char *epoch, const char *lease, const char *result, int count, int pause_ms,
+                                int64_t accepted_ms, const char *sender) {
+    return stack_redis(stack, "FCALL %s 1 breaker:{x} %s %b %s %d %d %d %d %d because %d %d %lld %d %s",
                        library_function(LIBRARY_BREAKER_RECORD), epoch, lease, strlen(lease), result, count, pause_ms,
-                       THRESHOLD, OPEN_MS, PROBES);
+                       THRESHOLD, OPEN_MS, PROBES, LEASE_MS, PAUSE_MS, (long long)accepted_ms, HELD, sender);
+}
+
+static redisReply *record(const char *epoch, const char *lease, const char *result, int count, int pause_ms) {
+    return record_about(epoch, lease, result, count, pause_ms, 0, "nobody");
 }
 
 // The epoch of now; owned by the caller.
@@ -119,7 +126,7 @@ END_TEST
 
 START_TEST(after_its_cool_down_it_admits_so_many_probes_and_no_more) {
     redisReply *reply = half_open();
-    ck_assert_uint_eq(reply_count(reply), 3 + PROBES);
+    ck_assert_uint_eq(reply_count(reply), 4 + PROBES);
     ck_assert_str_eq(reply_text(reply, 2), "open");
     freeReplyObject(reply);
     reply = probe(1);
@@ -133,7 +140,7 @@ END_TEST
 START_TEST(as_many_good_probes_close_it) {
     redisReply *leases = half_open();
     for (size_t i = 0; i < PROBES; i++) {
-        assert_recorded(reply_text(leases, 3 + i), "ok", 1, i + 1 < PROBES ? "half-open" : "closed");
+        assert_recorded(reply_text(leases, 4 + i), "ok", 1, i + 1 < PROBES ? "half-open" : "closed");
     }
     freeReplyObject(leases);
     assert_probe("GO");
@@ -142,8 +149,8 @@ END_TEST
 
 START_TEST(one_bad_probe_opens_it_again) {
     redisReply *leases = half_open();
-    assert_recorded(reply_text(leases, 3), "ok", 1, "half-open");
-    assert_recorded(reply_text(leases, 4), "fail", 1, "open");
+    assert_recorded(reply_text(leases, 4), "ok", 1, "half-open");
+    assert_recorded(reply_text(leases, 5), "fail", 1, "open");
     freeReplyObject(leases);
     assert_probe("NO");
 }
@@ -151,7 +158,7 @@ END_TEST
 
 START_TEST(a_probe_that_was_never_heard_of_again_frees_its_place) {
     redisReply *reply = half_open();
-    char *lease = xstrdup(reply_text(reply, 3));
+    char *lease = xstrdup(reply_text(reply, 4));
     char *then = xstrdup(reply_text(reply, 1));
     WAIT_FOR(5000, says("PROBE", &reply));
     freeReplyObject(reply);
@@ -166,8 +173,8 @@ END_TEST
 
 START_TEST(a_probe_is_counted_once) {
     redisReply *leases = half_open();
-    assert_recorded(reply_text(leases, 3), "ok", 1, "half-open");
-    redisReply *reply = record(reply_text(leases, 1), reply_text(leases, 3), "ok", 1, 0);
+    assert_recorded(reply_text(leases, 4), "ok", 1, "half-open");
+    redisReply *reply = record(reply_text(leases, 1), reply_text(leases, 4), "ok", 1, 0);
     ck_assert_int_eq(reply_int(reply, 2), 1);
     freeReplyObject(reply);
     reply = stack_redis(stack, "HGET breaker:{x} ok");
@@ -196,7 +203,7 @@ START_TEST(epochs_only_grow) {
         ck_assert_int_gt(reply_int(leases, 1), last);
         last = reply_int(leases, 1);
         for (size_t k = 0; k < PROBES; k++) {
-            assert_recorded(reply_text(leases, 3 + k), "ok", 1, k + 1 < PROBES ? "half-open" : "closed");
+            assert_recorded(reply_text(leases, 4 + k), "ok", 1, k + 1 < PROBES ? "half-open" : "closed");
         }
         freeReplyObject(leases);
     }

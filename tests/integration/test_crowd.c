@@ -99,15 +99,18 @@ START_TEST(thousands_of_calls_are_in_flight_at_once) {
     unsigned count = size_of("IN_FLIGHT", 1200);
     const char *const environment[] = {"DISPATCH_MAX_IN_FLIGHT=10000", "PROVIDER_TIMEOUT_MS=100000",
                                        "API_WORKER_CLAIM_TIMEOUT_SECS=300", NULL};
+    stack_start_with(stack, "dispatcher-1", environment);
+    char *id = send_sms_from(stack, SECOND); // until the provider has accepted one, only a handful are called
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
+    free(id);
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":60000}");
     int64_t calls = mock_count(stack, "sms-mms", "calls");
     send_many(stack, SECOND, count);
-    stack_start_with(stack, "dispatcher-1", environment);
     WAIT_FOR(30000, held_count(stack) == count && mock_count(stack, "sms-mms", "calls") - calls == count);
     printf("%u calls in flight at once, none answered before the last had come\n", count);
     stack_stop(stack, "mock-provider"); // which answers all that it holds, as it drains
-    WAIT_FOR(30000, status_count(stack, SECOND, "sent") == count);
-    ck_assert_int_eq(attempt_count(stack, SECOND, "sent"), count);
+    WAIT_FOR(30000, status_count(stack, SECOND, "sent") == count + 1);
+    ck_assert_int_eq(attempt_count(stack, SECOND, "sent"), count + 1);
 }
 END_TEST
 

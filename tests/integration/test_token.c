@@ -13,6 +13,7 @@
 #include "tests/support/stack.h"
 
 #define STREAMS "outbound:{sms-mms:0} events:{sms-mms:0} parked:{sms-mms:0} parked-due:{sms-mms:0}"
+#define REFUSALS "refused:{sms-mms:0} senders:{sms-mms:0} senders-at:{sms-mms:0} held-senders:{sms-mms:0}"
 
 static struct stack *stack;
 
@@ -48,8 +49,8 @@ static void read_all(const char *consumer) {
 
 static redisReply *settle(const char *me, const char *entry, int count, const char *id, const char *verdict,
                           int delay_ms, int free_of_charge) {
-    return stack_redis(stack, "FCALL %s 4 " STREAMS " %s %s %d %s 0 1 %s %d %d {}", library_function(LIBRARY_SETTLE),
-                       me, entry, count, id, verdict, delay_ms, free_of_charge);
+    return stack_redis(stack, "FCALL %s 8 " STREAMS " " REFUSALS " %s 0 5 30000 %s %d %s 0 1 %s %d %d s {}",
+                       library_function(LIBRARY_SETTLE), me, entry, count, id, verdict, delay_ms, free_of_charge);
 }
 
 #define ASSERT_SETTLED(word, ...)                                                                                      \
@@ -149,7 +150,7 @@ END_TEST
 
 // One call that settles several, `arguments` being all of them.
 static redisReply *settle_together(const char *arguments) {
-    char *format = xasprintf("FCALL %%s 4 " STREAMS " me %s", arguments);
+    char *format = xasprintf("FCALL %%s 8 " STREAMS " " REFUSALS " me 0 5 30000 %s", arguments);
     redisReply *reply = stack_redis(stack, format, library_function(LIBRARY_SETTLE));
     free(format);
     return reply;
@@ -170,7 +171,7 @@ START_TEST(what_one_call_settles_is_judged_one_by_one) {
     add("1-2", "b");
     add("1-3", "c");
     read_all("me");
-    assert_settled_together("1-1 1 a 0 1 sent 0 0 {} 1-2 2 b 0 1 failed 0 0 {} 1-3 1 c 0 1 retry 60000 0 {}",
+    assert_settled_together("1-1 1 a 0 1 sent 0 0 s {} 1-2 2 b 0 1 failed 0 0 s {} 1-3 1 c 0 1 retry 60000 0 s {}",
                             "OK LOST OK");
     assert_last_event("verdict", "retry");
     assert_state(1, 1, 1, 2);
@@ -183,7 +184,8 @@ START_TEST(what_cannot_be_settled_is_an_error_of_its_own) {
     add("1-3", "c");
     read_all("me");
     freeReplyObject(stack_redis(stack, "SET parked:{sms-mms:0} text"));
-    redisReply *reply = settle_together("1-1 1 a 0 1 sent 0 0 {} 1-2 1 b 0 1 retry 0 0 {} 1-3 1 c 0 1 failed 0 0 {}");
+    redisReply *reply =
+        settle_together("1-1 1 a 0 1 sent 0 0 s {} 1-2 1 b 0 1 retry 0 0 s {} 1-3 1 c 0 1 failed 0 0 s {}");
     ck_assert_str_eq(reply_text(reply, 0), "OK");
     ck_assert_msg(strncmp(reply_text(reply, 1), "ERR script: WRONGTYPE", 21) == 0, "%s", reply_text(reply, 1));
     ck_assert_str_eq(reply_text(reply, 2), "OK");
@@ -198,7 +200,7 @@ END_TEST
 START_TEST(an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call) {
     add("1-1", "a");
     read_all("me");
-    assert_settled_together("1-1 9 a 0 1 sent 0 0 {} 1-1 1 a 0 1 retry 60000 0 {} 1-1 1 a 0 1 sent 0 0 {}",
+    assert_settled_together("1-1 9 a 0 1 sent 0 0 s {} 1-1 1 a 0 1 retry 60000 0 s {} 1-1 1 a 0 1 sent 0 0 s {}",
                             "LATE LOST LATE");
     assert_state(0, 0, 0, 2);
 }

@@ -2,6 +2,7 @@
 #include "tests/protocol/audit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/protocol/wire.h"
@@ -59,6 +60,28 @@ static void note_outcome(struct world *world, const struct event *event) {
     }
 }
 
+// Whether the provider has accepted a call that began after that moment of the processes' clock.
+static bool has_accepted_since(const struct ledger *ledger, int64_t ms) {
+    for (int i = 0; i < ledger->call_count; i++) {
+        if (ledger->calls[i].accepted && ledger->calls[i].begun_ms > ms) {
+            return true;
+        }
+    }
+    return ledger->call_count == MOST_CALLS; // nobody knows
+}
+
+// A refusal is final only where the provider has accepted something else since the message's first one.
+static void note_refusal(struct world *world, const struct event *event) {
+    struct token *token = ledger_token(&world->ledger, event->message, event->generation);
+    bool had_one = token->refused_ms > 0;
+    if (event->verdict == VERDICT_FAILED && !world->jumped &&
+        !(had_one && has_accepted_since(&world->ledger, token->refused_ms))) {
+        world_breach(world, AUDIT_REFUSED, "%s failed by a refusal, and the provider has accepted nothing since %s",
+                     world->ledger.messages[event->message].id, had_one ? "its first" : "that first one");
+    }
+    token->refused_ms = had_one ? token->refused_ms : world->boot_ms;
+}
+
 // Returns whether it was a late success.
 static bool note_event(struct world *world, const redisReply *entry) {
     struct event event;
@@ -78,6 +101,9 @@ static bool note_event(struct world *world, const redisReply *entry) {
     }
     if (event.kind == EVENT_OUTCOME && world->ledger.outcome_count < MOST_CALLS) {
         world->ledger.outcomes[world->ledger.outcome_count++] = event;
+    }
+    if (event.kind == EVENT_OUTCOME && event.refused) {
+        note_refusal(world, &event);
     }
     if (event.kind == EVENT_OUTCOME && !event.late) {
         note_outcome(world, &event);
@@ -120,7 +146,7 @@ static void end_late(struct world *world, struct token *token, bool found) {
 static void check_tokens(struct world *world, const redisReply *reply) {
     static bool found[MOST_MESSAGES][MOST_GENERATIONS];
     memset(found, 0, sizeof found);
-    for (size_t place = 6; place <= 7; place++) {
+    for (size_t place = 7; place <= 8; place++) {
         for (size_t i = 0; i < reply->element[place]->elements; i++) {
             check_token(world, reply->element[place]->element[i], found);
         }
@@ -151,6 +177,14 @@ static void check_spread(struct world *world, const char *stream, const redisRep
 
 // --- The breaker
 
+// A fail-over may have gone back to a state in which the others of them were recorded.
+static void check_closed(struct world *world, int64_t epoch) {
+    int good = world->good_probes_epoch == epoch ? world->good_probes : 0;
+    if (good < PROBES && !world->failed_over) {
+        world_breach(world, AUDIT_CLOSED, "it closed after %d good probes", good);
+    }
+}
+
 static void note_breaker(struct world *world, const redisReply *breaker) {
     struct seen *seen = &world->seen;
     int64_t epoch = *reply_text(breaker, 1) ? reply_int(breaker, 1) : 0;
@@ -162,6 +196,12 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
         world_breach(world, AUDIT_EPOCH, "the breaker is %s in the epoch in which it was %s", reply_text(breaker, 0),
                      seen->state);
     }
+    if (strcmp(seen->state, "half-open") == 0 && strcmp(reply_text(breaker, 0), "closed") == 0) {
+        check_closed(world, seen->epoch);
+    }
+    seen->cut = *reply_text(breaker, 5) != '\0';
+    seen->cause_held = strcmp(reply_text(breaker, 6), "held") == 0;
+    seen->told_held = (int)reply_int(breaker, 7);
     seen->epoch = epoch;
     snprintf(seen->state, sizeof seen->state, "%s", reply_text(breaker, 0));
     seen->paused_ms = *reply_text(breaker, 2) ? reply_int(breaker, 2) : 0;
@@ -178,13 +218,23 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
     seen->open = open;
 }
 
+static void note_holds(struct world *world, const redisReply *holds) {
+    struct seen *seen = &world->seen;
+    memset(seen->holds, 0, sizeof seen->holds);
+    for (size_t i = 0; i + 1 < holds->elements; i += 2) {
+        struct seen_hold *hold = &seen->holds[reply_text(holds, i)[0] - 'a'];
+        *hold = (struct seen_hold){.held = true, .until_ms = strtoll(reply_text(holds, i + 1), NULL, 10)};
+    }
+}
+
 bool audit_poll(struct world *world, const redisReply *reply) {
-    bool late = false, full = reply->elements > 6;
+    bool late = false, full = reply->elements > 7;
     int outbound = (int)reply_int(reply, 0), parked = (int)reply_int(reply, 1), due = (int)reply_int(reply, 2);
     for (size_t i = 0; i < reply->element[4]->elements; i++) {
         late = note_event(world, reply->element[4]->element[i]) || late;
     }
     note_breaker(world, reply->element[5]);
+    note_holds(world, reply->element[6]);
     world->seen.outbound = outbound;
     world->seen.parked = parked;
     world->seen.due = due;
@@ -194,8 +244,8 @@ bool audit_poll(struct world *world, const redisReply *reply) {
     }
     if (full) {
         check_tokens(world, reply);
-        check_spread(world, "outbound", reply->element[8], outbound);
-        check_spread(world, "events", reply->element[9], world->seen.events);
+        check_spread(world, "outbound", reply->element[9], outbound);
+        check_spread(world, "events", reply->element[10], world->seen.events);
     } else if (late) {
         return true;
     } else if (outbound + parked != world->ledger.live - ledger_lost(&world->ledger)) {
@@ -246,8 +296,27 @@ static void check_probes(struct world *world, const struct lease *lease) {
         live += call->probe && !call->ended && world->boot_ms - call->begun_ms < PROVIDER_MS &&
                 strcmp(call->epoch, lease->epoch) == 0;
     }
-    if (*lease->probe && live > PROBES && !world->failed_over && !world->jumped) {
+    bool excused = world->failed_over || world->jumped;
+    if (*lease->probe && live > (world->seen.cut ? 1 : PROBES) && !excused) {
         world_breach(world, AUDIT_PROBES, "%d probes are under way", live);
+    }
+    if (!*lease->probe && world->seen.cut && !world->seen.pausing && !excused) {
+        world_breach(world, AUDIT_PROBES, "a call after a pause that was cut is no probe");
+    }
+}
+
+// Of the calls that were asked for, because their sender is held, one is under way at most.
+static void check_hold(struct world *world, const struct lease *lease) {
+    int sender = lease->message % SENDERS;
+    int live = 1;
+    for (int i = 0; i < world->ledger.call_count && lease->of_a_hold; i++) {
+        const struct provider_call *call = &world->ledger.calls[i];
+        bool same = call->message == lease->message && call->generation == lease->generation;
+        live += call->of_a_hold && !call->ended && !same && call->message % SENDERS == sender &&
+                world->boot_ms - call->begun_ms < PROVIDER_MS;
+    }
+    if (live > 1 && !world->failed_over && !world->jumped) {
+        world_breach(world, AUDIT_HELD, "%d probes of sender %c are under way", live, 'a' + sender);
     }
 }
 
@@ -278,5 +347,6 @@ void audit_call(struct world *world, const struct lease *lease) {
     }
     check_breaker(world, lease);
     check_probes(world, lease);
+    check_hold(world, lease);
     check_repeat(world, lease);
 }

@@ -121,11 +121,27 @@ void dispatcher_step(struct world *world, struct dispatcher *dispatcher) {
     }
 }
 
+// As dispatcher/holds.c.
+static void look_at_holds(struct world *world, struct dispatcher *dispatcher) {
+    struct command command = command_of("HKEYS", KEY_HELD_SENDERS, NULL);
+    redisReply *reply = wire_call(world, &dispatcher->link, &command);
+    if (!dispatcher_failed(world, dispatcher, "HKEYS", reply)) {
+        memset(dispatcher->held, 0, sizeof dispatcher->held);
+        for (size_t i = 0; i < reply->elements; i++) {
+            dispatcher->held[reply_text(reply, i)[0] - 'a'] = true;
+        }
+    }
+    freeReplyObject(reply);
+}
+
 void dispatcher_tick(struct world *world, struct dispatcher *dispatcher) {
     if (dispatcher->stopped || !dispatcher->link.up) {
         return;
     }
     call_settle(world, dispatcher);
+    if (dispatcher->link.up && dispatcher->kind == REPLY_NONE) {
+        look_at_holds(world, dispatcher);
+    }
     if (world->seen.outbound > LEASES - leases_count(dispatcher, LEASE_FREE)) {
         dispatcher->more = dispatcher->claim_due = true;
     }

@@ -60,6 +60,42 @@ static void expire(struct world *world, struct lease *lease) {
     *lease->probe = '\0';
 }
 
+// Returns whether it may be called by now; else it is gone, or none of this one's any more.
+static bool admit(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
+    struct command command = command_function(LIBRARY_ADMIT, 4);
+    const char *words[] = {KEY_OUTBOUND, KEY_PARKED, KEY_DUE, KEY_HELD_SENDERS, dispatcher->link.name};
+    struct seen_hold hold = world->seen.holds[lease->message % SENDERS];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        command_text(&command, words[i]);
+    }
+    command_int(&command, HOLD_MS);
+    command_int(&command, PROBE_LEASE_MS);
+    command_text(&command, lease->entry);
+    command_int(&command, lease->count);
+    command_text(&command, world->ledger.messages[lease->message].id);
+    command_int(&command, lease->generation);
+    command_text(&command, sender_of(lease->message));
+    redisReply *reply = wire_function(world, &dispatcher->link, &command);
+    bool lost = dispatcher_failed(world, dispatcher, "admit", reply);
+    const redisReply *verdict = lost ? NULL : reply->element[0];
+    lease->admitted = verdict != NULL && strcmp(reply_text(verdict, 0), "GO") == 0;
+    lease->of_a_hold = lease->admitted && world->seen.holds[lease->message % SENDERS].held;
+    world_say(world, "%s asks whether %s may be called, entry %s, count %d: %s", dispatcher->link.name,
+              world->ledger.messages[lease->message].id, lease->entry, lease->count,
+              verdict == NULL ? "no answer" : reply_text(verdict, 0));
+    if (lease->admitted && hold.held && world->wall_ms < hold.until_ms && hold.until_ms <= world->wall_ms + HOLD_MS) {
+        world_breach(world, AUDIT_HELD, "sender %s is held, and its message may be called", sender_of(lease->message));
+    }
+    if (verdict != NULL && verdict->type == REDIS_REPLY_ARRAY && reply_int(verdict, 1) > HOLD_MS + 10000) {
+        world_breach(world, AUDIT_WAIT, "a held one waits for %lld ms", (long long)reply_int(verdict, 1));
+    }
+    if (!lease->admitted) {
+        lease->state = LEASE_FREE;
+    }
+    freeReplyObject(reply);
+    return lease->admitted;
+}
+
 static bool is_young(const struct world *world, const struct lease *lease) {
     return world->boot_ms - lease->dated_ms <= CLAIM_MS / 2 || world_has(world, SWITCH_NO_RENEWAL);
 }
@@ -74,6 +110,10 @@ void lane_call_waiting(struct world *world, struct dispatcher *dispatcher) {
             expired = true;
         } else if (!is_young(world, lease)) {
             renew(world, dispatcher, lease);
+        } else if (dispatcher->held[lease->message % SENDERS] && !lease->admitted) {
+            if (admit(world, dispatcher, lease)) {
+                lease->order = dispatcher->next_order++;
+            }
         } else if (grant_has_call(dispatcher)) {
             grant_take_probe(dispatcher, lease);
             call_begin(world, lease);

@@ -16,6 +16,11 @@ static struct command give_up_command(const struct dispatcher *dispatcher, const
     command_int(&command, OPEN_MS);
     command_int(&command, PROBES);
     command_text(&command, "");
+    command_int(&command, PROBE_LEASE_MS);
+    command_int(&command, MAX_PAUSE_MS);
+    command_int(&command, 0);
+    command_int(&command, HELD_OPEN);
+    command_text(&command, "");
     return command;
 }
 

@@ -95,12 +95,21 @@ static void take_claim(struct world *world, struct dispatcher *dispatcher, const
     }
 }
 
+static void check_wait(struct world *world, const char *why, int64_t wait_ms) {
+    int64_t most = strcmp(why, "paused") == 0 ? MAX_PAUSE_MS : strcmp(why, "open") == 0 ? OPEN_MS : PROBE_LEASE_MS;
+    if (wait_ms > most) {
+        world_breach(world, AUDIT_WAIT, "\"%s\" is to be waited for %lld ms", why, (long long)wait_ms);
+    }
+}
+
 static void take_grant(struct world *world, struct dispatcher *dispatcher, const redisReply *reply) {
     const char *verdict = reply_text(reply, 0);
     world_say(world, "%s asked the breaker: %s", dispatcher->link.name, verdict);
     grant_give_up(world, dispatcher);
     if (strcmp(verdict, "NO") == 0) {
         int64_t wait_ms = reply_int(reply, 1);
+        check_wait(world, reply_text(reply, 2), wait_ms);
+        dispatcher->accepted_ms = strtoll(reply_text(reply, 4), NULL, 10);
         wait_ms = wait_ms < SHORTEST_WAIT_MS ? SHORTEST_WAIT_MS : wait_ms > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : wait_ms;
         lane_give_back_waiting(world, dispatcher);
         dispatcher->refused_until_ms = world->boot_ms + wait_ms;
@@ -110,7 +119,8 @@ static void take_grant(struct world *world, struct dispatcher *dispatcher, const
     dispatcher->grant.asked_ms = dispatcher->asked_ms;
     dispatcher->grant.probe_count = 0;
     snprintf(dispatcher->grant.epoch, EPOCH_SIZE, "%s", reply_text(reply, 1));
-    for (size_t i = 3; i < reply->elements && dispatcher->grant.probe_count < PROBES; i++) {
+    dispatcher->accepted_ms = strtoll(reply_text(reply, 3), NULL, 10);
+    for (size_t i = 4; i < reply->elements && dispatcher->grant.probe_count < PROBES; i++) {
         snprintf(dispatcher->grant.probes[dispatcher->grant.probe_count++], PROBE_SIZE, "%s", reply_text(reply, i));
     }
 }
@@ -178,8 +188,10 @@ void lane_ask_breaker(struct world *world, struct dispatcher *dispatcher, int wa
     struct command command = command_function(LIBRARY_BREAKER_PROBE, 1);
     command_text(&command, KEY_BREAKER);
     command_int(&command, want < PROBES ? want : PROBES);
-    command_int(&command, PROVIDER_MS + 2000);
+    command_int(&command, PROBE_LEASE_MS);
     command_int(&command, PROBES);
+    command_int(&command, OPEN_MS);
+    command_int(&command, MAX_PAUSE_MS);
     ask(world, dispatcher, REPLY_GRANT, &command);
 }
 

@@ -28,6 +28,7 @@ bool event_read(const struct ledger *ledger, const redisReply *fields, struct ev
         out->call = atoi(reply_field(fields, "call"));
         out->delivery = atoi(reply_field(fields, "n"));
         out->verdict = verdict_of(reply_field(fields, "verdict"));
+        out->refused = strcmp(reply_field(fields, "p"), "refused") == 0;
         out->late = *reply_field(fields, "late") != '\0';
     }
     return out->message >= 0 && out->generation >= 0 && out->generation < MOST_GENERATIONS;

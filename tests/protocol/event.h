@@ -17,6 +17,7 @@ struct event {
     int content; // EVENT_MESSAGE
     int call, delivery;
     enum verdict verdict;
+    bool refused; // what came of a refusal
     bool late;
 };
 

@@ -289,3 +289,12 @@ void fault_health(struct world *world) {
     world->healthy = !world->healthy;
     world_say(world, "the provider is %s", world->healthy ? "well" : "ill");
 }
+
+// Of one sender, or of all: an account that the provider doesn't know.
+void fault_refusals(struct world *world) {
+    int sender = random_below(&world->random, SENDERS + 1);
+    bool *refuses = sender < SENDERS ? &world->refuses[sender] : &world->refuses_all;
+    *refuses = !*refuses;
+    world_say(world, "the provider %s %s", *refuses ? "refuses" : "takes",
+              sender < SENDERS ? sender_of(sender) : "any sender but those");
+}

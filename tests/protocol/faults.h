@@ -18,7 +18,8 @@ void fault_expire(struct world *world);
 void fault_snapshot(struct world *world);
 void fault_failover(struct world *world);
 void fault_spoil(struct world *world);
-void fault_deliver(struct world *world); // what waited in the socket of a client that had gone
-void fault_health(struct world *world);  // the provider falls ill, or recovers
+void fault_deliver(struct world *world);  // what waited in the socket of a client that had gone
+void fault_health(struct world *world);   // the provider falls ill, or recovers
+void fault_refusals(struct world *world); // the provider refuses a sender, or all; or does so no more
 
 #endif

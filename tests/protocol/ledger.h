@@ -47,6 +47,7 @@ struct token {
     bool spoiled; // its parked payload was damaged: it may fail uncalled
     bool lost;    // its parked payload is gone, and the token with it, but for its time
     int next_call;
+    int64_t refused_ms; // of the processes' clock, when its first refusal was settled; 0: none was
 };
 
 // A call of the provider.
@@ -56,6 +57,8 @@ struct provider_call {
     int64_t dated_ms; // of the lease by which it was begun
     char epoch[EPOCH_SIZE];
     bool probe;
+    bool accepted;  // by the provider
+    bool of_a_hold; // the one call that a held sender may have
     bool ended;
     bool settled; // by its dispatcher, whose entry it was
     bool excused; // a fault held it, so that it may be made once more

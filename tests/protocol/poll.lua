@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What the audit looks at after every command.
--- KEYS outbound, events, parked, parked-due, breaker · ARGV the last event seen; 1: everything, 0: what is quick
--- → {XLEN outbound, HLEN parked, ZCARD parked-due, XLEN events, the events since, {state, epoch, paused, fails, ok, live leases}
+-- KEYS outbound, events, parked, parked-due, breaker, held-senders · ARGV the last event seen; 1: everything, 0: what is quick
+-- → {XLEN outbound, HLEN parked, ZCARD parked-due, XLEN events, the events since, {state, epoch, paused, fails, ok, cut, cause,
+--    how many `held:`}, {held sender, until, …}
 --    [, {{entry, id, gen, call, spent} …} of outbound, the same of parked
 --     , {pending, undelivered, held by nobody} of outbound, the same of events]}
-local outbound, events, parked, due, breaker = unpack(KEYS)
+local outbound, events, parked, due, breaker, held = unpack(KEYS)
 
 local function token(entry, m)
   return { entry, m.id, m.gen, m.call, m.spent }
@@ -35,10 +36,19 @@ local function spread(stream, group)
   return { #pending, undelivered, nobody }
 end
 
-local state = redis.call('HMGET', breaker, 'state', 'epoch', 'paused', 'fails', 'ok')
-for i = 1, 5 do state[i] = state[i] or '' end
+local state = redis.call('HMGET', breaker, 'state', 'epoch', 'paused', 'fails', 'ok', 'cut', 'cause')
+for i = 1, 7 do state[i] = state[i] or '' end
+state[8] = 0
+for _, field in ipairs(redis.call('HKEYS', breaker)) do
+  if string.sub(field, 1, 5) == 'held:' then state[8] = state[8] + 1 end
+end
+local holds = {}
+for sender, h in pairs(to_map(redis.call('HGETALL', held))) do
+  holds[#holds + 1] = sender
+  holds[#holds + 1] = cjson.decode(h)['until']
+end
 local seen = { redis.call('XLEN', outbound), redis.call('HLEN', parked), redis.call('ZCARD', due),
-  redis.call('XLEN', events), redis.call('XRANGE', events, '(' .. ARGV[1], '+'), state }
+  redis.call('XLEN', events), redis.call('XRANGE', events, '(' .. ARGV[1], '+'), state, holds }
 if ARGV[2] == '1' then
   local waiting, resting = {}, {}
   for _, entry in ipairs(redis.call('XRANGE', outbound, '-', '+')) do
@@ -53,7 +63,7 @@ if ARGV[2] == '1' then
     end
     resting[#resting + 1] = token('', m)
   end
-  seen[7], seen[8] = waiting, resting
-  seen[9], seen[10] = spread(outbound, 'dispatchers'), spread(events, 'persisters')
+  seen[8], seen[9] = waiting, resting
+  seen[10], seen[11] = spread(outbound, 'dispatchers'), spread(events, 'persisters')
 end
 return seen

@@ -92,7 +92,7 @@ static const struct {
     {pass_much, 3},       {fault_kill, 3},     {fault_stop, 3},     {fault_continue, 5},
     {fault_destroy, 2},   {fault_delcons, 2},  {fault_flush, 1},    {fault_jump, 2},
     {fault_expire, 2},    {fault_snapshot, 4}, {fault_failover, 2}, {fault_deliver, 4},
-    {fault_health, 3},    {fault_spoil, 4},
+    {fault_health, 3},    {fault_refusals, 4}, {fault_spoil, 4},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

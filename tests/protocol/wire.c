@@ -123,12 +123,13 @@ static void run_script(struct world *world, const struct command *command) {
 // --- Polling
 
 static void send_poll(struct world *world, bool full) {
-    struct command command = script(SCRIPT_POLL, 5);
+    struct command command = script(SCRIPT_POLL, 6);
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, KEY_EVENTS);
     command_text(&command, KEY_PARKED);
     command_text(&command, KEY_DUE);
     command_text(&command, KEY_BREAKER);
+    command_text(&command, KEY_HELD_SENDERS);
     command_text(&command, world->seen.event);
     command_text(&command, full ? "1" : "0");
     command_append(&command, world->redis);

@@ -57,6 +57,11 @@ const char *fault_name(enum fault fault) {
     return names[fault];
 }
 
+const char *sender_of(int message) {
+    static const char *const names[SENDERS] = {"a", "b", "c"};
+    return names[message % SENDERS];
+}
+
 const char *audit_name(enum audit audit) {
     static const char *const names[AUDIT_COUNT] = {
         [AUDIT_NONE] = "none",
@@ -72,7 +77,12 @@ const char *audit_name(enum audit audit) {
         [AUDIT_REPEAT] = "repeated calls are explained by faults",
         [AUDIT_PAUSE] = "no call inside a pause",
         [AUDIT_OPEN] = "no call through an open breaker",
-        [AUDIT_PROBES] = "at most three live probes",
+        [AUDIT_PROBES] = "at most three live probes, after a pause that was cut one",
+        [AUDIT_CLOSED] = "it closes by so many good probes and nothing else",
+        [AUDIT_WAIT] = "no wait is believed longer than it could be",
+        [AUDIT_REFUSED] = "a refusal fails only after another success",
+        [AUDIT_HELD] = "a held sender has one probe",
+        [AUDIT_HELD_OPEN] = "held senders open it, and a success forgets them",
         [AUDIT_EPOCH] = "epochs only grow, results of another epoch don't count",
         [AUDIT_SPREAD] = "XLEN = pending + undelivered",
         [AUDIT_RECONCILE] = "reconcile replays nothing that has a token",

@@ -18,6 +18,10 @@
 #define KEY_EVENTS "events:{sms-mms:0}"
 #define KEY_PARKED "parked:{sms-mms:0}"
 #define KEY_DUE "parked-due:{sms-mms:0}"
+#define KEY_REFUSED "refused:{sms-mms:0}"
+#define KEY_SENDERS "senders:{sms-mms:0}"
+#define KEY_SENDERS_AT "senders-at:{sms-mms:0}"
+#define KEY_HELD_SENDERS "held-senders:{sms-mms:0}"
 #define KEY_BREAKER "breaker:{sms-mms}"
 #define KEY_CLOCK "clock:{sms-mms:0}"
 #define GROUP_D "dispatchers"
@@ -34,6 +38,12 @@ enum {
     THRESHOLD = 3,
     OPEN_MS = 2000,
     PROBES = 3,
+    MAX_PAUSE_MS = 2000, // API_PROVIDER_MAX_PAUSE_SECS
+    HOLD_AT = 2,         // API_SENDER_HOLD_MESSAGES
+    HOLD_MS = 3000,      // API_SENDER_HOLD_SECS
+    HELD_OPEN = 2,       // API_BREAKER_HELD_SENDERS
+    PROBE_LEASE_MS = PROVIDER_MS + 2000,
+    SENDERS = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
     LONGEST_PARKED_MS = 4000, // of a retry
@@ -71,7 +81,12 @@ enum audit {
     AUDIT_REPEAT,      // a call made twice though nothing went wrong
     AUDIT_PAUSE,       // a call inside a pause
     AUDIT_OPEN,        // a call through an open breaker
-    AUDIT_PROBES,      // more than three live probes
+    AUDIT_PROBES,      // more than three live probes, or more than one after a pause that was cut
+    AUDIT_CLOSED,      // a breaker that closed without so many good probes
+    AUDIT_WAIT,        // a wait longer than any may be
+    AUDIT_REFUSED,     // a refused message failed, and nothing else was accepted since
+    AUDIT_HELD,        // a call of a held sender that is not its one probe
+    AUDIT_HELD_OPEN,   // held senders that opened the breaker or didn't, against the rule
     AUDIT_EPOCH,       // an epoch that shrank, or a result of another epoch that counted
     AUDIT_SPREAD,      // XLEN = pending + undelivered
     AUDIT_RECONCILE,   // a replay of what had a token
@@ -128,6 +143,13 @@ struct seen {
     char event[ENTRY_SIZE];            // the last one
     char state[16];
     int64_t epoch, paused_ms;
+    bool cut;        // a pause was
+    bool cause_held; // held senders opened it
+    int told_held;   // fields `held:`
+    struct seen_hold {
+        bool held;
+        int64_t until_ms;
+    } holds[SENDERS];
     char counts[48]; // state, failures and successes, to see whether they change
     bool pausing, open;
     int64_t pausing_since_ms, open_since_ms; // of the processes' clock
@@ -154,6 +176,7 @@ enum result {
     RESULT_TIMEOUT,
     RESULT_ERROR,
     RESULT_CREDENTIALS,
+    RESULT_REFUSED,
     RESULT_REJECTED,
     RESULT_EXPIRED
 };
@@ -169,8 +192,11 @@ struct lease {
     int record; // of the call, in the ledger; -1: none
     enum result result;
     int pause_ms;
-    bool recorded;
-    bool hit; // a fault has taken the entry from it, unnoticed
+    int64_t called_ms; // of Redis's clock
+    bool admitted, recorded;
+    bool of_a_hold; // it was admitted as its sender's one probe
+    bool holds;     // settling it made its sender held
+    bool hit;       // a fault has taken the entry from it, unnoticed
 };
 
 enum grant_kind { GRANT_NONE, GRANT_GO, GRANT_PROBE };
@@ -192,6 +218,8 @@ struct dispatcher {
     } grant;
     struct lease leases[LEASES];
     int next_order;
+    int64_t accepted_ms;
+    bool held[SENDERS]; // as dispatcher/holds.h
     // A reply that Redis has given and the process hasn't looked at.
     enum lane_reply kind;
     redisReply *reply;
@@ -255,6 +283,10 @@ struct world {
     bool alone;                              // one of each survives the faults
     int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
     bool healthy;                            // the provider
+    bool refuses_all;                        // it doesn't know our account
+    bool refuses[SENDERS];                   // nor that sender
+    int64_t good_probes_epoch;
+    int good_probes; // that were recorded in that epoch
     bool failed_over, orphans, jumped;
     bool spoiled;               // a parked payload was lost, which reconcile takes for a lost token
     bool astray;                // something parked lost its time, or its payload: the two needn't be as many
@@ -286,6 +318,8 @@ void world_say(struct world *world, const char *format, ...) __attribute__((form
 bool world_may(const struct world *world, enum fault fault);
 void world_inject(struct world *world, enum fault fault);
 const char *fault_name(enum fault fault);
+// What the library takes for the sender of a message, and for a sender: "a", …
+const char *sender_of(int message);
 // What an audit's breach means, in a few words.
 const char *audit_name(enum audit audit);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/mem.h"
+#include "shared/message.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
 #include "tests/support/reply.h"
@@ -26,6 +27,7 @@ void delivery_recover(struct stack *stack) {
         stack_start(stack, MOCK);
     }
     breakers_reset(stack);
+    refusals_reset(stack);
     mock_configure(stack, MOCK_WELL);
 }
 
@@ -65,6 +67,14 @@ int64_t breaker_number(struct stack *stack, const char *provider, const char *fi
 void breakers_reset(struct stack *stack) {
     freeReplyObject(stack_redis(stack, "DEL breaker:{sms-mms}"));
     freeReplyObject(stack_redis(stack, "DEL breaker:{email}"));
+}
+
+void refusals_reset(struct stack *stack) {
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        const char *provider = provider_name((enum provider)i);
+        freeReplyObject(stack_redis(stack, "DEL refused:{%s:0} senders:{%s:0} senders-at:{%s:0} held-senders:{%s:0}",
+                                    provider, provider, provider, provider));
+    }
 }
 
 char *send_sms_from(struct stack *stack, unsigned sender) {

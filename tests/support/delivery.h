@@ -12,7 +12,7 @@
 #define MOCK_WELL "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0}"
 
 // To be called before each test of a suite that starts its own dispatchers: as stack_recover; stops those that an
-// earlier one has left, sees that the mock runs and behaves, and forgets the breakers.
+// earlier one has left, sees that the mock runs and behaves, and forgets the breakers and the refusals.
 void delivery_recover(struct stack *stack);
 
 // PUTs the mock's configuration through ingest-1, and returns once "mock-provider" goes by it.
@@ -26,6 +26,8 @@ bool breaker_is(struct stack *stack, const char *provider, const char *state);
 int64_t breaker_number(struct stack *stack, const char *provider, const char *field);
 // As if nobody had ever touched them.
 void breakers_reset(struct stack *stack);
+// As if no message had ever been refused, and no sender held.
+void refusals_reset(struct stack *stack);
 
 // An SMS from +1555<sender, 7 digits>; its id, owned by the caller.
 char *send_sms_from(struct stack *stack, unsigned sender);

@@ -14,8 +14,12 @@
 
 Suite *suite_dispatcher_breaker(void);
 
-static const struct settings settings = {
-    .provider_timeout_ms = 1000, .breaker_error_threshold = 2, .breaker_open_secs = 60, .breaker_probes = 3};
+static const struct settings settings = {.provider_timeout_ms = 1000,
+                                         .breaker_error_threshold = 2,
+                                         .breaker_open_secs = 60,
+                                         .breaker_probes = 3,
+                                         .breaker_held_senders = 3,
+                                         .provider_max_pause_secs = 300};
 
 static uv_loop_t loop;
 static struct private_redis *redis;
@@ -33,6 +37,10 @@ static void on_closed(void *argument) {
     (void)argument;
 }
 
+static void on_open(void *argument) {
+    (void)argument;
+}
+
 static void setup(void) {
     uv_loop_init(&loop);
     redis = private_redis_start(NULL);
@@ -41,7 +49,8 @@ static void setup(void) {
         &loop, &(struct redis_link_options){
                    .url = private_redis_url(redis), .name = "test", .timeout_ms = 2000, .on_up = on_up});
     env.counters = counters_create(&loop, env.link);
-    breaker = breaker_create(&env, &(struct breaker_options){.provider = PROVIDER_EMAIL, .on_closed = on_closed});
+    breaker = breaker_create(
+        &env, &(struct breaker_options){.provider = PROVIDER_EMAIL, .on_closed = on_closed, .on_open = on_open});
     answers = 0;
     RUN_UNTIL(&loop, 5000, redis_link_is_up(env.link));
 }
@@ -102,7 +111,7 @@ END_TEST
 
 START_TEST(one_that_was_asked_for_just_before_the_pause_was_recorded_is_void) {
     ask();
-    breaker_record(breaker, &(struct breaker_result){"0", "", "none", "rate_limited", 1, 60000});
+    breaker_record(breaker, &(struct breaker_result){"0", "", "none", "rate_limited", 1, 60000, 0, NULL});
     RUN_UNTIL(&loop, 5000, answers == 1);
     ck_assert_int_eq(granted.kind, GRANT_NONE);
     ck_assert_int_eq(answer(), GRANT_NONE); // the pause
@@ -112,7 +121,7 @@ END_TEST
 
 START_TEST(failures_open_it_for_all_and_a_lost_reply_grants_nothing) {
     ck_assert_int_eq(answer(), GRANT_GO);
-    breaker_record(breaker, &(struct breaker_result){granted.epoch, "", "fail", "server_error", 2, 0});
+    breaker_record(breaker, &(struct breaker_result){granted.epoch, "", "fail", "server_error", 2, 0, 0, NULL});
     breaker_forget_go(breaker);
     ck_assert_int_eq(answer(), GRANT_NONE);
     private_redis_freeze(redis);

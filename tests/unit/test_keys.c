@@ -15,6 +15,10 @@ START_TEST(all_keys_of_a_partition_carry_its_hash_tag) {
     ck_assert_str_eq(keys.events, "events:{sms-mms:0}");
     ck_assert_str_eq(keys.parked, "parked:{sms-mms:0}");
     ck_assert_str_eq(keys.parked_due, "parked-due:{sms-mms:0}");
+    ck_assert_str_eq(keys.refused, "refused:{sms-mms:0}");
+    ck_assert_str_eq(keys.senders, "senders:{sms-mms:0}");
+    ck_assert_str_eq(keys.senders_at, "senders-at:{sms-mms:0}");
+    ck_assert_str_eq(keys.held_senders, "held-senders:{sms-mms:0}");
 }
 END_TEST
 
@@ -26,6 +30,7 @@ START_TEST(a_tag_too_long_to_be_ours_is_cut) {
     partition_keys(tag, &keys);
     ck_assert_uint_lt(strlen(keys.parked_due), KEY_SIZE);
     ck_assert_int_eq(keys.parked_due[strlen(keys.parked_due) - 1], '}');
+    ck_assert_int_eq(keys.held_senders[strlen(keys.held_senders) - 1], '}');
 }
 END_TEST
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+//
+// Before a message of a held sender is called, Redis is asked for it (redis/messaging.lua, admit): it may go, as that
+// sender's one probe, or Redis has put it among the parked.
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/fcall.h"
+#include "dispatcher/lane_private.h"
+#include "dispatcher/lease_log.h"
+#include "shared/log.h"
+#include "shared/mem.h"
+
+enum { PROBE_MARGIN_MS = 2000 }; // what a probe's lease lasts beyond the provider's time-out
+
+// A call of admit: leases in the order of its replies.
+struct admission {
+    struct lane *lane;
+    struct lease_queue leases;
+    size_t count;
+};
+
+static void drop_all(struct admission *admission) {
+    struct lease *lease;
+    while ((lease = lease_queue_take(&admission->leases))) { // what is ours still is claimed again
+        lane_drop(lease);
+    }
+}
+
+static void take_go(struct lane *lane, struct lease *lease) {
+    if (lane->stopping) {
+        lane_give_back(lease);
+        return;
+    }
+    lease->admitted = true;
+    lane_wait(lane, lease);
+}
+
+// GO | {LATER, ms} | LOST | an error
+static void take_verdict(struct lane *lane, struct lease *lease, const redisReply *verdict) {
+    if (verdict->type == REDIS_REPLY_ARRAY && verdict->elements == 2) {
+        lease_log(LOG_DEBUG, "dispatch_held", lease, "its sender is held: it waits, uncalled");
+        parked_expect(lane->parked, verdict->element[1]->integer);
+        lane_drop(lease);
+    } else if (verdict->type == REDIS_REPLY_ERROR) {
+        lease_log(LOG_ERROR, "admit_failed", lease, verdict->str);
+        lane_drop(lease);
+    } else if (verdict->str && strcmp(verdict->str, "GO") == 0) {
+        take_go(lane, lease);
+    } else {
+        lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
+        lane_drop(lease);
+    }
+}
+
+static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+    struct admission *admission = argument;
+    struct lane *lane = admission->lane;
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements == admission->count) {
+        for (size_t i = 0; i < reply->elements; i++) {
+            take_verdict(lane, lease_queue_take(&admission->leases), reply->element[i]);
+        }
+    } else if (result != REDIS_LINK_LOST) {
+        log_error("admit_failed", "%s: %s", lane->keys.tag, reply->str ? reply->str : "the reply has another shape");
+    }
+    drop_all(admission);
+    free(admission);
+    lane_go_on(lane);
+}
+
+void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
+    const struct settings *settings = lane->env->settings;
+    struct admission *admission = xcalloc(1, sizeof *admission);
+    struct fcall *fcall = fcall_new(LIBRARY_ADMIT, 4);
+    admission->lane = lane;
+    fcall_text(fcall, lane->keys.outbound);
+    fcall_text(fcall, lane->keys.parked);
+    fcall_text(fcall, lane->keys.parked_due);
+    fcall_text(fcall, lane->keys.held_senders);
+    fcall_text(fcall, lane->env->me);
+    fcall_int(fcall, settings->sender_hold_secs * 1000);
+    fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN_MS);
+    for (struct lease *lease; (lease = lease_queue_take(leases)); admission->count++) {
+        lease->state = LEASE_ASKING;
+        fcall_text(fcall, lease->entry.id);
+        fcall_int(fcall, lease->count);
+        fcall_text(fcall, lease->entry.message_id);
+        fcall_int(fcall, lease->entry.generation);
+        fcall_text(fcall, lease->entry.message.sender);
+        lease_queue_put(&admission->leases, lease);
+    }
+    if (fcall_send(fcall, lane->env->link, on_reply, admission) != 0) {
+        drop_all(admission);
+        free(admission);
+    }
+}
