@@ -3,12 +3,16 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ingest/request.h"
 #include "ingest/request_log.h"
 #include "ingest/resources.h"
 #include "shared/counters.h"
 #include "shared/json.h"
+
+// Bytes of an answer that libmicrohttpd gets a copy of, so that the memory in which answers are put together stays.
+enum { MOST_COPIED = 32 * 1024 };
 
 static const char json_type[] = "application/json";
 
@@ -67,15 +71,28 @@ static void add_common_headers(struct ingest_request *request) {
     }
 }
 
-void answer_content(struct ingest_request *request, unsigned status, const char *content_type, const char *body,
-                    size_t length) {
+void answer_content(struct ingest_request *request, unsigned status, const char *content_type, struct buf *body) {
+    if (!http_hold(request->http, body->length)) {
+        answer_crowded(request);
+        return;
+    }
     add_common_headers(request);
     ingest_request_log(request, status);
-    http_reply(request->http, status, content_type, body, length);
+    if (body->length > MOST_COPIED) {
+        http_reply_taking(request->http, status, content_type, body);
+    } else {
+        http_reply(request->http, status, content_type, body->data, body->length);
+    }
 }
 
-void answer_json(struct ingest_request *request, unsigned status, const struct buf *json) {
-    answer_content(request, status, json_type, json->data, json->length);
+void answer_constant(struct ingest_request *request, const char *content_type, const char *body) {
+    add_common_headers(request);
+    ingest_request_log(request, 200);
+    http_reply_constant(request->http, 200, content_type, body, strlen(body));
+}
+
+void answer_json(struct ingest_request *request, unsigned status, struct buf *json) {
+    answer_content(request, status, json_type, json);
 }
 
 static void begin_stream(struct ingest_request *request) {
@@ -153,6 +170,10 @@ void answer_unavailable(struct ingest_request *request, const char *message, int
         buf_puts(json, ",\"details\":{\"ambiguous\":true}");
     }
     end_error(request, API_SERVICE_UNAVAILABLE, json);
+}
+
+void answer_crowded(struct ingest_request *request) {
+    answer_unavailable(request, "too much waits for clients that read slowly", 1, false);
 }
 
 void answer_limited(struct ingest_request *request, const char *whose, const char *of_what) {

@@ -31,9 +31,12 @@ enum api_error {
     API_SERVICE_UNAVAILABLE,
 };
 
-void answer_json(struct ingest_request *request, unsigned status, const struct buf *json);
-void answer_content(struct ingest_request *request, unsigned status, const char *content_type, const char *body,
-                    size_t length);
+// The body's memory is taken where it is large. Where the budget of bytes held for clients hasn't room for it, the
+// answer is answer_crowded's.
+void answer_json(struct ingest_request *request, unsigned status, struct buf *json);
+void answer_content(struct ingest_request *request, unsigned status, const char *content_type, struct buf *body);
+// 200 with a text that stays as long as the process.
+void answer_constant(struct ingest_request *request, const char *content_type, const char *body);
 
 // 200 with a body that goes on until http_stream_end (http_server.h); not to be stored by anybody.
 void answer_stream(struct ingest_request *request, const char *content_type, size_t most_unsent);
@@ -51,6 +54,8 @@ void answer_and_close(struct ingest_request *request, enum api_error error, cons
 void answer_bad_field(struct ingest_request *request, const char *field, const char *reason);
 // 503. ambiguous: the send may have been written all the same.
 void answer_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs, bool ambiguous);
+// 503: the budget has no room for the answer.
+void answer_crowded(struct ingest_request *request);
 // 429 by request->window; whose is "sender" or "address", of what: "" or what is counted, as in "sends".
 void answer_limited(struct ingest_request *request, const char *whose, const char *of_what);
 // 401; challenge is the value of WWW-Authenticate.

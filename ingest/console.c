@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/console.h"
 
-#include <string.h>
-
 #include "ingest/answer.h"
 #include "ingest/request.h"
 
@@ -13,7 +11,7 @@ extern const char ingest_console_console_js[];
 // Asked for anew each time, so that the three always fit together.
 static void show(struct ingest_request *request, const char *content_type, const char *text) {
     http_add_header(request->http, "Cache-Control", "no-cache");
-    answer_content(request, 200, content_type, text, strlen(text));
+    answer_constant(request, content_type, text);
 }
 
 void console_page(struct ingest_request *request) {

@@ -31,6 +31,7 @@
 #include "ingest/request_log.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
+#include "shared/http_budget.h"
 #include "shared/keys.h"
 #include "shared/log.h"
 
@@ -378,7 +379,7 @@ static void write_state(struct event_hub *hub, const struct pipeline *pipeline) 
     struct flow flow;
     flow_judge_here(hub->with, pipeline, NULL, &flow);
     buf_puts(&hub->state, "event: pipeline\ndata: ");
-    metrics_write_json(&hub->state, pipeline, &flow);
+    metrics_write_json(&hub->state, pipeline, &flow, http_budget_used(hub->with->budget));
     buf_puts(&hub->state, "\n\n");
     flow_free(&flow);
 }

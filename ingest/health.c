@@ -11,7 +11,7 @@
 
 void health_alive(struct ingest_request *request) {
     static const char body[] = "{\"status\":\"healthy\"}";
-    answer_content(request, 200, "application/json", body, sizeof body - 1);
+    answer_constant(request, "application/json", body);
 }
 
 // Without Redis nothing can be accepted, and another ingest may have its own. What stands behind Redis stands for all

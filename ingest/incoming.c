@@ -6,6 +6,7 @@
 #include "ingest/accept.h"
 #include "ingest/answer.h"
 #include "ingest/idempotency.h"
+#include "ingest/limits.h"
 #include "ingest/payload.h"
 #include "ingest/request.h"
 #include "ingest/request_log.h"
@@ -125,7 +126,11 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
     if (kind == PAYLOAD_MOCK_INBOUND) {
         ingest_request_log_mock(request, "mock_inbound");
     }
-    accept_message(request, &message, &identity);
+    if (http_hold(request->http, length)) { // for what goes to Redis
+        accept_message(request, &message, &identity);
+    } else if (!limit_comes_first(request)) {
+        answer_crowded(request);
+    }
     message_free(&message);
 }
 

@@ -16,6 +16,7 @@
 #include "ingest/flow_check.h"
 #include "ingest/readiness.h"
 #include "ingest/worker.h"
+#include "shared/http_budget.h"
 #include "shared/http_peers.h"
 #include "shared/http_server.h"
 #include "shared/log.h"
@@ -34,6 +35,7 @@ struct ingest {
     struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     struct http_peers *peers;
+    struct http_budget *budget;
     atomic_int event_clients; // that GET /api/events serves now
     uv_loop_t loop;
     struct process process;
@@ -91,6 +93,9 @@ static void check_settings(struct ingest *ingest) {
     }
     if (ingest->settings.drain_notice_ms >= ingest->settings.drain_timeout_secs * 1000) {
         refuse_setting("DRAIN_NOTICE_MS", "must be shorter than DRAIN_TIMEOUT_SECS");
+    }
+    if (ingest->settings.max_client_bytes < 8 * ingest->settings.max_body_bytes) { // one address's quarter, twice
+        refuse_setting("MAX_CLIENT_BYTES", "must be at least 8 times API_MAX_BODY_BYTES");
     }
     check_public_url(ingest->settings.webhook_public_url);
     read_keys(ingest);
@@ -164,6 +169,7 @@ static void create_workers(struct ingest *ingest) {
         .readiness = ingest->readiness,
         .event_clients = &ingest->event_clients,
         .peers = ingest->peers,
+        .budget = ingest->budget,
         .connections = (most_connections(ingest) + ingest->count - 1) / ingest->count,
         .ended = &ingest->worker_ended,
     };
@@ -287,6 +293,7 @@ int main(int argc, char **argv) {
     ingest.workers = xcalloc(ingest.count, sizeof(struct ingest_worker *));
     ingest.readiness = readiness_create(ingest.count);
     ingest.peers = http_peers_create((unsigned)ingest.settings.max_connections_per_ip);
+    ingest.budget = http_budget_create((size_t)ingest.settings.max_client_bytes);
     create_workers(&ingest);
     begin_watch(&ingest);
     start_workers(&ingest);
@@ -297,6 +304,7 @@ int main(int argc, char **argv) {
     free(ingest.workers);
     readiness_free(ingest.readiness);
     http_peers_destroy(ingest.peers);
+    http_budget_destroy(ingest.budget);
     client_address_rules_free(ingest.trusted_proxies);
     api_keys_free(ingest.keys);
     settings_free(&ingest.settings);

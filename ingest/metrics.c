@@ -10,6 +10,7 @@
 #include "ingest/resources.h"
 #include "shared/clock.h"
 #include "shared/counters.h"
+#include "shared/http_budget.h"
 #include "shared/json.h"
 
 enum format { FORMAT_NONE, FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS };
@@ -45,7 +46,8 @@ static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
 }
 
 // The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
-void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow) {
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow,
+                        size_t client_bytes) {
     const struct counter_values *values = &pipeline->counters;
     buf_putc(out, '{');
     json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
@@ -54,6 +56,7 @@ void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const 
     }
     json_write_member_int(out, "worker_latency_avg_us", average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
     json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
+    json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
     pipeline_write_members(pipeline, out);
     flow_write_member(flow, out);
     buf_putc(out, '}');
@@ -61,18 +64,19 @@ void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const 
 
 static void answer_values(struct ingest_request *request, const struct pipeline *pipeline, const struct flow *flow) {
     enum format format = choose_format(http_header(request->http, "Accept"));
+    size_t client_bytes = http_budget_used(request->with->budget);
     struct buf *out = &request->with->answer;
     buf_clear(out);
     if (format == FORMAT_JSON) {
-        metrics_write_json(out, pipeline, flow);
+        metrics_write_json(out, pipeline, flow, client_bytes);
         answer_json(request, 200, out);
         return;
     }
-    metrics_text_write(pipeline, flow, format == FORMAT_OPENMETRICS, out);
+    metrics_text_write(pipeline, flow, client_bytes, format == FORMAT_OPENMETRICS, out);
     answer_content(request, 200,
                    format == FORMAT_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                                                 : "text/plain; version=0.0.4; charset=utf-8",
-                   out->data, out->length);
+                   out);
 }
 
 static void on_read(void *argument, struct pipeline *pipeline, const char *why) {

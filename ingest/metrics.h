@@ -2,6 +2,8 @@
 #ifndef INGEST_METRICS_H
 #define INGEST_METRICS_H
 
+#include <stddef.h>
+
 #include "ingest/flow.h"
 #include "ingest/pipeline.h"
 #include "shared/buf.h"
@@ -11,7 +13,7 @@ struct ingest_request;
 // GET /metrics: the fleet-wide counters, histograms and gauges, as JSON or, where Accept prefers it, as Prometheus or
 // OpenMetrics text.
 void metrics_show(struct ingest_request *request);
-// The JSON of it. Appends.
-void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow);
+// The JSON of it. Appends. client_bytes: what this process holds for its clients.
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow, size_t client_bytes);
 
 #endif

@@ -217,7 +217,14 @@ static void write_troubles(const struct flow *flow, struct buf *out) {
     }
 }
 
-void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, bool openmetrics, struct buf *out) {
+static void write_client_bytes(size_t client_bytes, struct buf *out) {
+    write_head(out, "client_held_bytes", "", "gauge",
+               "Bodies and unsent answers that the ingest which answers holds for its clients");
+    buf_printf(out, PREFIX "client_held_bytes %zu\n", client_bytes);
+}
+
+void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, size_t client_bytes, bool openmetrics,
+                        struct buf *out) {
     const char *suffix = openmetrics ? "" : "_total";
     write_counters(pipeline, suffix, out);
     write_provider_counters(pipeline, suffix, out);
@@ -227,6 +234,7 @@ void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow
     write_breaker_states(pipeline, out);
     write_breaker_waits(pipeline, out);
     write_rest(pipeline, out);
+    write_client_bytes(client_bytes, out);
     write_troubles(flow, out);
     if (openmetrics) {
         buf_puts(out, "# EOF\n");

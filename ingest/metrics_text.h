@@ -10,6 +10,7 @@
 
 // The metrics in Prometheus's text format, or, with openmetrics, in that of OpenMetrics 1.0, which describes a counter
 // under its name without _total and ends with a mark. Times are seconds, sizes bytes. Appends.
-void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, bool openmetrics, struct buf *out);
+void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow, size_t client_bytes, bool openmetrics,
+                        struct buf *out);
 
 #endif

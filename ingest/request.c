@@ -94,6 +94,7 @@ static void find_client(struct ingest_request *request) {
     }
     client_address_find(request->with->trusted_proxies, http_peer(request->http), list->length > 0 ? list->data : NULL,
                         http_header(request->http, "X-Real-IP"), request->client);
+    http_set_client(request->http, request->client);
 }
 
 static bool has_flag(const struct ingest_request *request, enum route_flag flag) {
@@ -174,10 +175,13 @@ static bool check_framing(struct ingest_request *request) {
 }
 
 static bool check_time(struct ingest_request *request) {
-    if (request->body != HTTP_BODY_LATE) {
+    if (request->body == HTTP_BODY_LATE) {
+        answer_and_close(request, API_REQUEST_TIMEOUT, "the request was not complete in time");
+    } else if (request->body == HTTP_BODY_CROWDED_OUT) {
+        answer_and_close(request, API_REQUEST_TIMEOUT, "the request was not complete when others needed its place");
+    } else {
         return true;
     }
-    answer_and_close(request, API_REQUEST_TIMEOUT, "the request was not complete in time");
     return false;
 }
 

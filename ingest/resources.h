@@ -14,6 +14,7 @@ struct acceptor;
 struct api_keys;
 struct event_hub;
 struct client_address_rules;
+struct http_budget;
 struct ingest_request;
 struct limiter;
 struct lookout;
@@ -22,7 +23,7 @@ struct readiness;
 struct replicas;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the two const members, keys, which has a lock, and readiness and event_clients, which are atomic.
+// the two const members, keys and budget, which have a lock, and readiness and event_clients, which are atomic.
 struct ingest_resources {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
@@ -37,6 +38,7 @@ struct ingest_resources {
     struct counters *counters;
     struct event_hub *hub;
     atomic_int *event_clients;   // of all threads
+    struct http_budget *budget;  // of all threads
     struct ingest_request *live; // requests that http_server has not let go of yet
     struct ingest_request *idle; // memory of finished ones, for the next
     struct buf answer;           // an answer's body while it is put together; used within one callback

@@ -203,6 +203,7 @@ static struct http_server *serve(struct ingest_worker *worker, const struct inge
         .max_connections = shared->connections,
         .peers = shared->peers,
         .is_exempt = is_exempt,
+        .budget = shared->budget,
         .max_body = (size_t)worker->with.settings->max_body_bytes,
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
@@ -222,6 +223,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.keys = shared->keys;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
+    worker->with.budget = shared->budget;
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);

@@ -11,6 +11,7 @@
 #include "shared/settings.h"
 
 struct api_keys;
+struct http_budget;
 struct http_peers;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
@@ -23,8 +24,9 @@ struct ingest_shared {
     struct readiness *readiness;
     atomic_int *event_clients;
     struct http_peers *peers; // how many connections each address holds, over all workers
-    unsigned connections;     // that each may hold at once
-    uv_async_t *ended;        // sent, from a worker's thread, once that has served its last request
+    struct http_budget *budget;
+    unsigned connections; // that each may hold at once
+    uv_async_t *ended;    // sent, from a worker's thread, once that has served its last request
 };
 
 // number counts from 0. listen_socket is owned by the worker from here on.

@@ -31,6 +31,14 @@ void buf_reserve(struct buf *buf, size_t more) {
     reserve(buf, more);
 }
 
+void buf_reserve_exactly(struct buf *buf, size_t more) {
+    if (more >= buf->room - buf->length) {
+        size_t room = more < SIZE_MAX - buf->length ? buf->length + more + 1 : SIZE_MAX;
+        buf->data = xrealloc(buf->data, room);
+        buf->room = room;
+    }
+}
+
 void buf_append(struct buf *buf, const void *bytes, size_t length) {
     reserve(buf, length);
     if (length > 0) {

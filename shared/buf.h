@@ -22,6 +22,8 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
 void buf_vprintf(struct buf *buf, const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 // Makes room for at least `more` further bytes and the NUL, so that a caller can write at data + length.
 void buf_reserve(struct buf *buf, size_t more);
+// The same, and no more than that, where the length to come is known.
+void buf_reserve_exactly(struct buf *buf, size_t more);
 // Empties it and keeps its memory.
 void buf_clear(struct buf *buf);
 void buf_free(struct buf *buf);

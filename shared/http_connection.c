@@ -57,6 +57,16 @@ void http_connection_enter(struct http_connection *connection, enum http_stage s
     }
 }
 
+// Whether the log may be told of a limit again: who reaches it does so thousands of times.
+static bool may_warn(struct http_server *server) {
+    int64_t now = now_ms(server);
+    if (server->warned_ms != 0 && now - server->warned_ms < WARN_EVERY_MS) {
+        return false;
+    }
+    server->warned_ms = now;
+    return true;
+}
+
 // ---- Deadlines
 
 static void end(struct http_connection *connection) {
@@ -66,7 +76,7 @@ static void end(struct http_connection *connection) {
 
 static void end_late(struct http_connection *connection) {
     if (connection->stage == HTTP_STAGE_BODY && connection->request) {
-        http_exchange_late(connection->request);
+        http_exchange_give_up(connection->request, HTTP_BODY_LATE);
     }
     end(connection);
 }
@@ -88,6 +98,21 @@ static void sweep_stage(struct http_server *server, enum http_stage stage) {
 void http_connections_sweep(struct http_server *server) {
     for (int stage = 0; stage < HTTP_STAGES; stage++) {
         sweep_stage(server, (enum http_stage)stage);
+    }
+}
+
+void http_connections_crowd_out(struct http_server *server) {
+    struct http_claim *claim;
+    unsigned count = 0;
+    while ((claim = http_claimant_next(server->options.budget, &server->claimant)) != NULL) {
+        struct http_request *request = claim->owner;
+        struct http_connection *connection = request->place;
+        http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
+        end(connection);
+        count++;
+    }
+    if (count > 0 && may_warn(server)) {
+        log_warn("budget_full", "bodies that have been coming for longest make way for others");
     }
 }
 
@@ -130,16 +155,6 @@ static void forget_target(struct http_connection *place) {
 }
 
 // ---- Coming and going
-
-// Whether the log may be told of a limit again: who reaches it does so thousands of times.
-static bool may_warn(struct http_server *server) {
-    int64_t now = now_ms(server);
-    if (server->warned_ms != 0 && now - server->warned_ms < WARN_EVERY_MS) {
-        return false;
-    }
-    server->warned_ms = now;
-    return true;
-}
 
 static bool is_counted(const struct http_server *server, const struct sockaddr *address, struct in6_addr *network) {
     const struct http_server_options *options = &server->options;

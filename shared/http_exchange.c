@@ -9,7 +9,7 @@
 //     in the first call, and the connection closes;
 //   - a chunked body that turns out too large is read away up to twice max_body and answered at its end; beyond that
 //     the answer is written to the socket past the library, and the connection closed;
-//   - so is the answer to a request that has not come whole in time.
+//   - so is the answer to a request that has not come whole in time, or whose body has to make way.
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +165,11 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
     request->method = method;
     request->started_us = clock_monotonic_us();
     http_request_read_peer(request);
+    request->claim = (struct http_claim){.budget = server->options.budget,
+                                         .claimant = &server->claimant,
+                                         .network = request->place->network,
+                                         .since_us = request->started_us,
+                                         .owner = request};
     request->next = server->first;
     request->back = &server->first;
     if (server->first) {
@@ -192,6 +197,7 @@ static struct framing look_at_head(const struct http_request *request) {
 static enum MHD_Result begin(struct http_request *request, const char *version) {
     const struct http_server_options *options = &request->server->options;
     struct framing framing = look_at_head(request);
+    request->declared = framing.declared;
     http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
     bool is_understood = take_host(request, &framing) && !has_hidden_words(request, version);
@@ -220,9 +226,45 @@ static enum MHD_Result cut_short(struct http_request *request) {
     return MHD_NO;
 }
 
-void http_exchange_late(struct http_request *request) {
-    request->state = HTTP_BODY_LATE;
+void http_exchange_give_up(struct http_request *request, enum http_body_state why) {
+    if (request->answered) {
+        return;
+    }
+    request->state = why;
+    http_exchange_drop(&request->claim);
+    http_claim_release(&request->claim);
     (void)cut_short(request);
+}
+
+void http_exchange_drop(struct http_claim *claim) {
+    struct http_request *request = claim->owner;
+    buf_free(&request->body);
+}
+
+// Doubles, but not beyond the length that was declared.
+static bool make_room(struct http_request *request, size_t more) {
+    struct buf *body = &request->body;
+    size_t needed = body->length + more + 1;
+    if (needed <= body->room) {
+        return true;
+    }
+    size_t room = needed > 2 * body->room ? needed : 2 * body->room;
+    if (request->declared >= needed - 1 && request->declared < room) {
+        room = (size_t)request->declared + 1;
+    }
+    if (!http_claim_grow(&request->claim, room)) {
+        return false;
+    }
+    buf_reserve_exactly(body, room - body->length - 1);
+    return true;
+}
+
+static bool keep(struct http_request *request, const char *data, size_t size) {
+    bool kept = make_room(request, size);
+    if (kept) {
+        buf_append(&request->body, data, size);
+    }
+    return kept;
 }
 
 static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *size) {
@@ -231,12 +273,14 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
     if (request->state == HTTP_BODY_OK && request->received > max_body) {
         request->state = HTTP_BODY_TOO_LARGE;
         buf_free(&request->body);
+        http_claim_release(&request->claim);
     }
     if (request->received > 2 * (uint64_t)max_body) {
         return cut_short(request);
     }
-    if (request->state == HTTP_BODY_OK && !request->answered) {
-        buf_append(&request->body, data, *size);
+    if (request->state == HTTP_BODY_OK && !request->answered && !keep(request, data, *size)) {
+        http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
+        return MHD_NO;
     }
     *size = 0;
     return MHD_YES;
@@ -245,6 +289,11 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
 static enum MHD_Result complete(struct http_request *request) {
     if (request->aborted) {
         return MHD_NO;
+    }
+    if (!http_claim_keep(&request->claim)) {
+        http_claim_release(&request->claim);
+        buf_free(&request->body);
+        request->state = HTTP_BODY_CROWDED_OUT;
     }
     if (!request->asked) {
         ask(request);
@@ -293,6 +342,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     buf_free(&request->body);
     buf_free(&request->headers);
     buf_free(&request->stream.unsent);
+    http_claim_release(&request->claim);
     free(request->target);
     free(request);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/http_peers.h"
 
-#include <stdint.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -16,7 +16,7 @@ struct peer {
     struct peer *next;
 };
 
-// The one thing that ingest's threads lock: twice a connection, never a request.
+// Locked twice a connection, never for a request.
 struct http_peers {
     uv_mutex_t lock;
     unsigned most;
@@ -61,13 +61,26 @@ bool http_peers_network(const struct sockaddr *address, struct in6_addr *out) {
     return true;
 }
 
-// Where the network's peer hangs, or would; called with the lock held.
-static struct peer **find(struct http_peers *peers, const struct in6_addr *network) {
+bool http_peers_parse(const char *address, struct in6_addr *out) {
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1) {
+        return http_peers_network((const struct sockaddr *)&v4, out);
+    }
+    return inet_pton(AF_INET6, address, &v6.sin6_addr) == 1 && http_peers_network((const struct sockaddr *)&v6, out);
+}
+
+uint64_t http_peers_hash(uint64_t seed, const struct in6_addr *network) {
     uint64_t halves[2];
     memcpy(halves, network->s6_addr, sizeof halves);
-    uint64_t hash = (halves[0] ^ peers->seed) * 0x9e3779b97f4a7c15U;
+    uint64_t hash = (halves[0] ^ seed) * 0x9e3779b97f4a7c15U;
     hash = (hash ^ (hash >> 32) ^ halves[1]) * 0x9e3779b97f4a7c15U;
-    struct peer **at = &peers->buckets[(hash >> 40) % BUCKETS];
+    return hash >> 40;
+}
+
+// Where the network's peer hangs, or would; called with the lock held.
+static struct peer **find(struct http_peers *peers, const struct in6_addr *network) {
+    struct peer **at = &peers->buckets[http_peers_hash(peers->seed, network) % BUCKETS];
     while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
     }

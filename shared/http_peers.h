@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "shared/mem.h"
@@ -19,6 +20,10 @@ void http_peers_destroy(struct http_peers *peers);
 
 // What an address is counted under; an IPv4 one as ::ffff:a.b.c.d. False where it is of another family.
 bool http_peers_network(const struct sockaddr *address, struct in6_addr *out) MUST_CHECK;
+// The same for a numeric address; false where it is none.
+bool http_peers_parse(const char *address, struct in6_addr *out) MUST_CHECK;
+// A hash for a table of networks.
+uint64_t http_peers_hash(uint64_t seed, const struct in6_addr *network);
 // Whether that network holds as many connections as it may. Threads that ask at once may each be told that there is
 // room for the same one, so it can be exceeded by the number of threads less one.
 bool http_peers_is_full(struct http_peers *peers, const struct in6_addr *network);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "shared/buf.h"
+#include "shared/http_budget.h"
 #include "shared/http_host.h"
 #include "shared/http_server.h"
 
@@ -62,6 +63,8 @@ struct http_server {
     uv_timer_t timer;  // the daemon's next time-out
     uv_idle_t resumed; // runs the daemon before the next poll, because a request was resumed
     uv_timer_t sweep;  // looks for connections past their deadline, while there are any
+    uv_async_t crowd;  // a body of ours makes way
+    struct http_claimant claimant;
     struct http_connections stages[HTTP_STAGES];
     unsigned connections;
     int64_t warned_ms; // of uv_now: when the log was last told that a limit was reached
@@ -93,6 +96,8 @@ struct http_request {
     char *target;                  // keep_target; else NULL
     struct http_host host;
     struct buf body;
+    uint64_t declared; // its length; 0: unknown, or none
+    struct http_claim claim;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;
     bool asked;     // on_request has been called
@@ -116,8 +121,10 @@ enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connectio
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,
                              enum MHD_RequestTerminationCode how);
 
-// Ends a request that has not come whole in time: asks its owner for the answer, which goes past the library.
-void http_exchange_late(struct http_request *request);
+// Ends a request that has not come whole, for that reason: asks its owner for the answer, which goes past the library.
+void http_exchange_give_up(struct http_request *request, enum http_body_state why);
+// The budget's: the body makes way.
+void http_exchange_drop(struct http_claim *claim);
 
 // http_connection.c: libmicrohttpd's callbacks; cls is the server.
 enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *address, socklen_t length);
@@ -129,6 +136,8 @@ struct http_connection *http_connection_of(struct MHD_Connection *connection);
 void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms);
 // Ends those that are past their deadline.
 void http_connections_sweep(struct http_server *server);
+// Ends those whose bodies have had to make way.
+void http_connections_crowd_out(struct http_server *server);
 
 // http_request.c. Writes an address without port; IPv4-mapped IPv6 as IPv4. "" when it is of another family.
 void http_format_address(const struct sockaddr *address, char out[INET6_ADDRSTRLEN]);

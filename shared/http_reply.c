@@ -74,14 +74,20 @@ void http_reply_add_headers(const struct http_request *request, struct MHD_Respo
     each_added(request, add_to_response, response);
 }
 
+struct answer_body {
+    const char *bytes;
+    size_t length;
+    enum MHD_ResponseMemoryMode mode;
+};
+
 static struct MHD_Response *make_response(const struct http_request *request, const char *content_type,
-                                          const char *body, size_t length, bool close) {
+                                          const struct answer_body *body, bool close) {
     // libmicrohttpd 0.9.75 takes void * even where it only copies.
     union {
         const char *in;
         void *out;
-    } bytes = {.in = body};
-    struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes.out, MHD_RESPMEM_MUST_COPY);
+    } bytes = {.in = body->bytes};
+    struct MHD_Response *response = MHD_create_response_from_buffer(body->length, bytes.out, body->mode);
     if (!response) {
         return NULL;
     }
@@ -103,31 +109,56 @@ void http_reply_is_ready(struct http_request *request, unsigned status, struct M
     }
 }
 
-static void answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
-                   size_t length, bool close) {
+// What the body took of the budget is the answer's from here on.
+static void account(struct http_request *request, const struct answer_body *body) {
+    request->answer_bytes = body->length;
+    if (request->claim.budget) {
+        buf_free(&request->body);
+        http_claim_force(&request->claim, body->mode == MHD_RESPMEM_PERSISTENT ? 0 : body->length);
+    }
+}
+
+static void answer(struct http_request *request, unsigned status, const char *content_type,
+                   const struct answer_body *body, bool close) {
     if (request->answered) {
         log_error("http_answered_twice", "a second answer (%u) to %s %s was dropped", status, request->method,
                   request->path);
         return;
     }
     struct MHD_Response *response = NULL;
-    request->answer_bytes = length;
     if (request->cut_short) {
-        send_past_daemon(request, status, content_type, body, length);
+        send_past_daemon(request, status, content_type, body->bytes, body->length);
     } else {
-        response = make_response(request, content_type, body, length, close);
+        response = make_response(request, content_type, body, close);
     }
+    account(request, body);
     http_reply_is_ready(request, status, response);
 }
 
 void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,
                 size_t length) {
-    answer(request, status, content_type, body, length, false);
+    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, false);
+}
+
+void http_reply_taking(struct http_request *request, unsigned status, const char *content_type, struct buf *body) {
+    if (request->answered || request->cut_short) { // the library won't take it
+        http_reply(request, status, content_type, body->data, body->length);
+        buf_free(body);
+        return;
+    }
+    char *bytes = xrealloc(body->data, body->length > 0 ? body->length : 1);
+    answer(request, status, content_type, &(struct answer_body){bytes, body->length, MHD_RESPMEM_MUST_FREE}, false);
+    *body = (struct buf){0};
+}
+
+void http_reply_constant(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                         size_t length) {
+    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_PERSISTENT}, false);
 }
 
 void http_reply_and_close(struct http_request *request, unsigned status, const char *content_type, const char *body,
                           size_t length) {
-    answer(request, status, content_type, body, length, true);
+    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, true);
 }
 
 // The slowest client that an answer waits for: so many bytes in a millisecond, on average.

@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "shared/http_peers.h"
 #include "shared/http_private.h"
 
 const char *http_method(const struct http_request *request) {
@@ -79,6 +80,22 @@ const char *http_query(const struct http_request *request, const char *name, uns
 const char *http_body(const struct http_request *request, size_t *length) {
     *length = request->body.length;
     return request->body.data ? request->body.data : "";
+}
+
+void http_set_client(struct http_request *request, const char *address) {
+    struct in6_addr network;
+    if (http_peers_parse(address, &network)) {
+        request->claim.network = network;
+    }
+}
+
+bool http_hold(struct http_request *request, size_t bytes) {
+    return http_claim_hold(&request->claim, request->body.room + bytes);
+}
+
+size_t http_room(struct http_request *request) {
+    size_t room = http_claim_room(&request->claim);
+    return room > request->body.room ? room - request->body.room : 0;
 }
 
 const char *http_peer(const struct http_request *request) {

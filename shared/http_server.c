@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -68,6 +69,19 @@ static void on_sweep(uv_timer_t *timer) {
     server->in_daemon = true; // what it calls may want to stop the daemon
     http_connections_sweep(server);
     leave_daemon(server);
+}
+
+static void on_crowd(uv_async_t *crowd) {
+    struct http_server *server = crowd->data;
+    server->in_daemon = true;
+    http_connections_crowd_out(server);
+    leave_daemon(server);
+}
+
+static void wake_for_crowd(struct http_claimant *claimant) {
+    struct http_server *server =
+        (struct http_server *)(void *)((char *)claimant - offsetof(struct http_server, claimant));
+    uv_async_send(&server->crowd);
 }
 
 // A deadline is kept to a tenth.
@@ -140,8 +154,10 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     uv_timer_init(loop, &server->timer);
     uv_idle_init(loop, &server->resumed);
     uv_timer_init(loop, &server->sweep);
-    server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server;
-    server->open_handles = 4;
+    uv_async_init(loop, &server->crowd, on_crowd);
+    server->claimant = (struct http_claimant){.drop = http_exchange_drop, .wake = wake_for_crowd};
+    server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server->crowd.data = server;
+    server->open_handles = 5;
     if (!options->held) {
         http_server_begin(server);
     }
@@ -200,6 +216,7 @@ static void stop(struct http_server *server) {
     uv_close((uv_handle_t *)&server->timer, on_closed);
     uv_close((uv_handle_t *)&server->resumed, on_closed);
     uv_close((uv_handle_t *)&server->sweep, on_closed);
+    uv_close((uv_handle_t *)&server->crowd, on_closed);
 }
 
 void http_server_destroy(struct http_server *server) {

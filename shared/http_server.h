@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "shared/buf.h"
 #include "shared/http_host.h"
 #include "shared/mem.h"
 
@@ -17,6 +18,7 @@
 // replies in either, or later (the connection is suspended meanwhile); exactly once. on_done is the end of it:
 // the owner lets go of what it hung on the request.
 
+struct http_budget;
 struct http_peers;
 struct http_server;
 struct http_request;
@@ -32,6 +34,8 @@ enum http_body_state {
     HTTP_BODY_MALFORMED,
     // Not complete within request_timeout_ms: answer 408 within on_request. The connection is closed.
     HTTP_BODY_LATE,
+    // It had to make way for others (http_budget.h): answer 408 within on_request. The connection is closed.
+    HTTP_BODY_CROWDED_OUT,
 };
 
 struct http_server_options {
@@ -42,6 +46,8 @@ struct http_server_options {
     struct http_peers *peers;
     // Whether a peer's connections are not counted, because it speaks for many clients. May be NULL: all are counted.
     bool (*is_exempt)(void *argument, const char *peer);
+    // Bytes held for clients over all servers that are given it; NULL: they aren't counted.
+    struct http_budget *budget;
     size_t max_body; // bytes
     // What is due within so long, whatever trickles in: a request's head, from the connection's begin or the end of the
     // answer before; its body, from the end of its head. A connection on which nothing moves is closed as well.
@@ -90,10 +96,18 @@ void http_each_header(const struct http_request *request, void (*each)(void *, c
                       void *argument);
 // A query parameter, percent-decoded, or NULL; `count` (may be NULL) gets how often it was given.
 const char *http_query(const struct http_request *request, const char *name, unsigned *count);
-// The body; valid from on_request to on_done. NUL-terminated (the NUL is not counted).
+// The body; valid from on_request until it is answered. NUL-terminated (the NUL is not counted).
 const char *http_body(const struct http_request *request, size_t *length);
 // The peer's numeric address without port; an IPv4-mapped IPv6 address is shown as IPv4.
 const char *http_peer(const struct http_request *request);
+// Whose the request is, a numeric address, where that isn't the peer; within on_headers only.
+void http_set_client(struct http_request *request, const char *address);
+// Takes so many bytes of the budget besides the body, for what is made of it or is to be the answer. False: there
+// aren't as many, and nothing has changed. An answer is counted by its length, whether there is room or not, until the
+// client has it; the body no longer, then.
+bool http_hold(struct http_request *request, size_t bytes) MUST_CHECK;
+// How many there are now.
+size_t http_room(struct http_request *request);
 int64_t http_started_us(const struct http_request *request); // clock_monotonic_us at its first byte's handling
 void http_set_context(struct http_request *request, void *context);
 void *http_context(const struct http_request *request);
@@ -103,6 +117,11 @@ void http_add_header(struct http_request *request, const char *name, const char 
 // Answers. body is copied. May be called inside on_headers and on_request, or later from the server's own loop.
 void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,
                 size_t length);
+// The same without a copy: body's memory is taken, and it is empty then.
+void http_reply_taking(struct http_request *request, unsigned status, const char *content_type, struct buf *body);
+// The same of bytes that stay as long as the process.
+void http_reply_constant(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                         size_t length);
 // Answers and closes the connection after it.
 void http_reply_and_close(struct http_request *request, unsigned status, const char *content_type, const char *body,
                           size_t length);

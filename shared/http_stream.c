@@ -12,6 +12,18 @@
 
 enum { BLOCK_BYTES = 16 * 1024, KERNEL_BYTES = 64 * 1024 };
 
+// All is sent. What one that was slow for a while had needed isn't kept for it.
+static void clear(struct http_request *request) {
+    struct buf *unsent = &request->stream.unsent;
+    if (unsent->room > HTTP_FREE_BYTES) {
+        buf_free(unsent);
+    } else {
+        buf_clear(unsent);
+    }
+    http_claim_release(&request->claim);
+    request->stream.sent = 0;
+}
+
 static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
     struct http_request *request = cls;
     struct http_stream *stream = &request->stream;
@@ -25,8 +37,7 @@ static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
         memcpy(out, stream->unsent.data + stream->sent, piece);
         stream->sent += piece;
         if (stream->sent == stream->unsent.length) {
-            buf_clear(&stream->unsent);
-            stream->sent = 0;
+            clear(request);
         }
         return (ssize_t)piece;
     }
@@ -102,6 +113,10 @@ int http_stream_write(struct http_request *request, const char *bytes, size_t le
         return -1;
     }
     compact(stream);
+    if (!http_claim_hold(&request->claim, 2 * (stream->unsent.length + length))) { // its memory grows by doubling
+        http_stream_break(request);
+        return -1;
+    }
     buf_append(&stream->unsent, bytes, length);
     go_on(request);
     return 0;
@@ -118,6 +133,7 @@ void http_stream_break(struct http_request *request) {
     }
     request->stream.broken = true;
     buf_free(&request->stream.unsent);
+    http_claim_release(&request->claim);
     request->stream.sent = 0;
     (void)shutdown(socket_of(request), SHUT_RDWR);
     go_on(request);

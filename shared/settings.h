@@ -29,6 +29,7 @@ struct settings {
     int64_t ingest_threads; // 0: one a core
     int64_t max_connections;
     int64_t max_connections_per_ip;
+    int64_t max_client_bytes;
     int64_t request_timeout_ms;
     int64_t max_body_bytes;
     int64_t max_attachments;

@@ -90,6 +90,10 @@ const struct setting settings_table[] = {
            FOR_INGEST, "Connections of one client address at once, an IPv6 /64 counting as one; not of TRUSTED_PROXIES"),
     NUMBER("REQUEST_TIMEOUT_MS", "request_timeout_ms", request_timeout_ms, "10000", 100, 10 * MINUTE_MS,
            "milliseconds", FOR_INGEST | FOR_MOCK, "Time within which a request's head must be complete, and then its body"),
+    NUMBER("MAX_CLIENT_BYTES", "max_client_bytes", max_client_bytes, "134217728", 1 << 20, INT64_C(1) << 40, "bytes",
+           FOR_INGEST,
+           "What ingest holds for its clients in bodies and unsent answers, one address at most a quarter; at least "
+           "8 x API_MAX_BODY_BYTES"),
     TEXT("TRUSTED_PROXIES", "trusted_proxies", 0, trusted_proxies, "127.0.0.0/8,::1",
          "addresses and CIDR blocks joined by commas", FOR_INGEST,
          "Peers whose X-Forwarded-For and X-Real-IP are believed"),
