@@ -47,7 +47,7 @@ struct event_client {
     struct ingest_request *request;
     char last[ID_SIZE]; // of the entries it was given; "": where the feed ends when it is located
     bool in_step, is_dropped;
-    bool resumes; // came with Last-Event-ID, and what follows that was not asked for yet
+    bool resumes; // what follows `last` is to be asked for
     struct event_client *previous, *next;
 };
 
@@ -258,6 +258,12 @@ static void start(struct event_client *client) {
     }
 }
 
+static void start_all(struct event_hub *hub) {
+    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+        start(client);
+    }
+}
+
 static void take_end(struct event_hub *hub, const char *end) {
     bool known = hub->position[0] != '\0';
     hub->doubtful |= known && is_after(hub->position, end);
@@ -284,9 +290,7 @@ static void on_located(void *argument, enum redis_result result, const redisRepl
     bool found = reply->elements > 0 && is_entry(reply->element[0]);
     take_end(hub, found ? reply->element[0]->element[0]->str : START);
     hub->step = HUB_READING;
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
-        start(client);
-    }
+    start_all(hub);
     read_on(hub);
 }
 
@@ -305,7 +309,8 @@ static void go_on(struct event_hub *hub) {
     }
     if (hub->step == HUB_IDLE) {
         locate(hub);
-    } else {
+    } else if (hub->step == HUB_READING) {
+        start_all(hub);
         read_on(hub);
     }
 }
@@ -349,7 +354,7 @@ static void on_missed(void *argument, enum redis_result result, const redisReply
     }
     struct event_client *client = request->events;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
-        http_stream_end(request->http); // it comes again, with the id that it has
+        client->resumes = true; // with the next tick
         return;
     }
     if (!has_place(client, reply)) {
@@ -367,7 +372,7 @@ static void on_missed(void *argument, enum redis_result result, const redisReply
 static void catch_up(struct event_client *client) {
     const char *argv[] = {"XRANGE", KEY_FEED, client->last, "+", "COUNT", MOST_TEXT};
     if (redis_link_call(client->hub->with->redis, on_missed, client->request, 6, argv, NULL) != 0) {
-        http_stream_end(client->request->http);
+        client->resumes = true; // with the next tick
         return;
     }
     ingest_request_expect_reply(client->request);
@@ -523,9 +528,6 @@ void events_show(struct ingest_request *request) {
     request->events = join(hub, request, last);
     answer_stream(request, type, (size_t)request->with->settings->events_max_unsent_bytes);
     give(request->events, welcome, sizeof welcome - 1);
-    if (hub->step == HUB_READING) {
-        start(request->events);
-    }
     go_on(hub);
     show_state(request->events);
     if (!uv_is_active((uv_handle_t *)&hub->tick)) {
