@@ -124,14 +124,20 @@ static void on_later(uv_timer_t *timer) {
     }
 }
 
+// Not at once: the replies behind this one may have arrived with it, and would be lost. `retry` is idle now.
+void redis_link_fail_soon(struct redis_link *link, const char *why) {
+    if (link->state == REDIS_LINK_UP && !link->reconnect_why) {
+        link->reconnect_why = xstrdup(why);
+        uv_timer_start(&link->retry, on_later, 0, 0);
+    }
+}
+
 static void on_reply(void *owner, redis_link_reply done, void *argument, const redisReply *reply) {
     struct redis_link *link = owner;
     bool reconnect = reply->type == REDIS_REPLY_ERROR && asks_for_reconnect(reply->str);
     enum redis_result result = classify(link, reply);
-    if (reconnect && link->state == REDIS_LINK_UP && !link->reconnect_why) {
-        // Not at once: the replies behind this one may have arrived with it, and would be lost. `retry` is idle now.
-        link->reconnect_why = xstrdup(reply->str);
-        uv_timer_start(&link->retry, on_later, 0, 0);
+    if (reconnect) {
+        redis_link_fail_soon(link, reply->str);
     }
     if (done) {
         done(argument, result, reply);

@@ -40,6 +40,7 @@ struct redis_link {
     char *complaint;             // the last trouble that was logged, so that each is logged once; NULL after an up
     char *reconnect_why;         // an error reply asked for it: done once what has arrived is handed on; else NULL
     bool library_queued;         // a FUNCTION LOAD is under way
+    bool library_forbidden;      // its user may not load it
     bool info_waits, time_waits; // a probe is under way
     unsigned probes;
     uint64_t generation;
@@ -52,6 +53,8 @@ struct redis_link {
 
 // Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
 void redis_link_fail(struct redis_link *link, const char *why);
+// The same once what has arrived is handed on: for a reply's own callback.
+void redis_link_fail_soon(struct redis_link *link, const char *why);
 // Sends a command whatever the state; done gets the link as its argument.
 void redis_link_send(struct redis_link *link, redis_link_reply done, int argc, const char **argv);
 // The last reply of the setup has come.
@@ -59,6 +62,8 @@ void redis_link_ready(struct redis_link *link);
 
 // Sends everything that comes before the link is up, as one pipeline; ends in redis_link_ready or redis_link_fail.
 void redis_setup_start(struct redis_link *link);
+// Why a Redis whose INFO says so takes no writes, a static sentence; NULL: it does, as far as INFO has it.
+const char *redis_setup_judge_role(const redisReply *info);
 // Queues FUNCTION LOAD of the library, unless one is under way.
 void redis_setup_load_library(struct redis_link *link);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What an idle link asks: every second how full Redis is, every ten what time it has. It finds a dead connection, too:
-// without calls there would be nothing to be late.
+// What an idle link asks: every second how full Redis is and whether it is still a master, every ten what time it has.
+// It finds a dead connection, too: without calls there would be nothing to be late.
 #include "shared/redis_link_private.h"
 
 #include <stdio.h>
@@ -58,8 +58,13 @@ static void on_memory(void *argument, enum redis_result result, const redisReply
         return;
     }
     link->info_waits = false;
-    if (result == REDIS_LINK_OK) {
-        redis_probe_take_memory(link, reply);
+    if (result != REDIS_LINK_OK) {
+        return;
+    }
+    redis_probe_take_memory(link, reply);
+    const char *trouble = redis_setup_judge_role(reply); // a master may have become a replica meanwhile
+    if (trouble) {
+        redis_link_fail_soon(link, trouble);
     }
 }
 
@@ -76,11 +81,11 @@ static void on_time(void *argument, enum redis_result result, const redisReply *
 
 static void on_probe(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
-    const char *memory[] = {"INFO", "memory"};
+    const char *memory[] = {"INFO", "memory", "replication"};
     const char *time[] = {"TIME"};
     if (!link->info_waits) { // behind a blocking read it may wait for longer than a second
         link->info_waits = true;
-        redis_link_send(link, on_memory, 2, memory);
+        redis_link_send(link, on_memory, 3, memory);
     }
     if (++link->probes % PROBES_PER_TIME == 0 && !link->time_waits) {
         link->time_waits = true;

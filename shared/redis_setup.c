@@ -14,6 +14,8 @@
 #include "shared/library.h"
 #include "shared/log.h"
 
+enum { ALL_SLOTS = 16384 }; // of a cluster
+
 static bool is_error(const redisReply *reply, const char *code) {
     return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
 }
@@ -40,6 +42,55 @@ static bool refused_without_password(struct redis_link *link, const redisReply *
     }
     fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)", reply);
     return true;
+}
+
+// ---- Whether it is a Redis that takes what we write
+
+static bool says(const redisReply *info, const char *line) {
+    return info->type == REDIS_REPLY_STRING && strstr(info->str, line) != NULL;
+}
+
+// Where there is no such line: fallback.
+static long number_of(const redisReply *info, const char *name, long fallback) {
+    const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, name) : NULL;
+    return at ? strtol(at + strlen(name), NULL, 10) : fallback;
+}
+
+const char *redis_setup_judge_role(const redisReply *info) {
+    if (says(info, "redis_mode:sentinel")) {
+        return "this is a Sentinel and no Redis: REDIS_URL must name the master itself";
+    }
+    if (says(info, "\nrole:slave")) {
+        return "this Redis is a replica, which takes no writes of ours: REDIS_URL must name its master";
+    }
+    return NULL;
+}
+
+static void on_role(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST || refused_without_password(link, reply)) {
+        return;
+    }
+    const char *trouble = redis_setup_judge_role(reply);
+    if (trouble) {
+        redis_link_fail(link, trouble);
+    }
+}
+
+// Elsewhere than in a cluster Redis answers with an error.
+static void on_cluster(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result != REDIS_LINK_OK) {
+        return;
+    }
+    long masters = number_of(reply, "cluster_size:", 1), slots = number_of(reply, "cluster_slots_assigned:", ALL_SLOTS);
+    if (masters > 1 || slots < ALL_SLOTS) {
+        char *why = xasprintf("this Redis is one of a cluster's %ld masters, by which %ld of %d slots are served: one "
+                              "that serves all is needed",
+                              masters, slots, ALL_SLOTS);
+        redis_link_fail(link, why);
+        free(why);
+    }
 }
 
 static void on_auth(void *argument, enum redis_result result, const redisReply *reply) {
@@ -76,6 +127,14 @@ static void on_time(void *argument, enum redis_result result, const redisReply *
     }
 }
 
+// Where it may be loaded, it is by now, or memory is short.
+static void on_library_asked(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_NO_LIBRARY && link->library_forbidden) {
+        fail_with(link, "the function library isn't there, and this user may not load it (redis/users.acl)", reply);
+    }
+}
+
 static void on_library(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST) {
@@ -91,6 +150,7 @@ static void on_library(void *argument, enum redis_result result, const redisRepl
     }
     // A user that may not load it relies on whoever did.
     if (is_error(reply, "NOPERM")) {
+        link->library_forbidden = true;
         return;
     }
     if (strstr(reply->str, "unknown command")) {
@@ -189,16 +249,21 @@ static void send_name(struct redis_link *link) {
 }
 
 void redis_setup_start(struct redis_link *link) {
-    const char *time[] = {"TIME"};
+    const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication"}, *cluster[] = {"CLUSTER", "INFO"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
     const char *info[] = {"INFO", "server", "memory", "cluster"};
-    link->takes_all_slots = false; // until it says so
+    const char *count[] = {"FCALL", library_function(LIBRARY_COUNT), "0"}; // which counts nothing
+    link->takes_all_slots = false;                                         // until it says so
+    link->library_forbidden = false;
     link->server[0] = '\0';
     send_auth(link);
+    redis_link_send(link, on_role, 3, role);
     send_select(link);
     send_name(link);
+    redis_link_send(link, on_cluster, 2, cluster);
     redis_link_send(link, on_time, 1, time);
     redis_setup_load_library(link);
+    redis_link_send(link, on_library_asked, 3, count);
     redis_link_send(link, on_config, 5, config);
     redis_link_send(link, on_last, 4, info);
 }

@@ -8,6 +8,7 @@
 #include "shared/clock.h"
 #include "shared/library.h"
 #include "tests/support/fake_server.h"
+#include "tests/support/port.h"
 #include "tests/support/private_redis.h"
 #include "tests/support/wait.h"
 
@@ -318,6 +319,61 @@ START_TEST(a_full_redis_does_not_keep_it_down) {
 }
 END_TEST
 
+static void expect_trouble(struct subject *subject, const char *part) {
+    RUN_UNTIL(&loop, 5000, redis_link_trouble(subject->link) != NULL);
+    ck_assert_msg(strstr(redis_link_trouble(subject->link), part) != NULL, "%s", redis_link_trouble(subject->link));
+}
+
+START_TEST(a_master_that_becomes_a_replica_is_left_and_taken_again_when_it_is_one) {
+    struct subject subject = {0};
+    open_up(&subject, private_redis_url(redis));
+    ck_assert_ptr_null(redis_link_trouble(subject.link));
+    private_redis_do(redis, "REPLICAOF 127.0.0.1 1");
+    expect_trouble(&subject, "is a replica");
+    run_for(&loop, 300);
+    ck_assert_int_eq(subject.ups, 1);
+    private_redis_do(redis, "REPLICAOF NO ONE");
+    RUN_UNTIL(&loop, 10000, subject.ups == 2);
+    close_link(&subject);
+}
+END_TEST
+
+START_TEST(a_replica_that_can_be_written_to_is_none_of_ours_either) {
+    struct subject subject = {0};
+    private_redis_do(redis, "CONFIG SET replica-read-only no");
+    private_redis_do(redis, "REPLICAOF 127.0.0.1 1");
+    open_link(&subject, private_redis_url(redis));
+    expect_trouble(&subject, "is a replica");
+    close_link(&subject);
+}
+END_TEST
+
+START_TEST(one_master_of_a_cluster_that_lacks_slots_is_refused) {
+    struct subject subject = {0};
+    char port[8];
+    snprintf(port, sizeof port, "%u", (unsigned)free_port());
+    struct private_redis *node =
+        private_redis_start((const char *const[]){"--cluster-enabled", "yes", "--cluster-port", port, NULL});
+    open_link(&subject, private_redis_url(node));
+    expect_trouble(&subject, "by which 0 of 16384 slots are served");
+    close_link(&subject);
+    private_redis_destroy(node);
+}
+END_TEST
+
+START_TEST(without_the_library_and_the_right_to_load_it_it_stays_down) {
+    struct subject subject = {0};
+    char url[96];
+    snprintf(url, sizeof url, "redis://poor:x@127.0.0.1:%u", (unsigned)private_redis_port(redis));
+    private_redis_do(redis, "ACL SETUSER poor on >x ~* &* +@all -function");
+    open_link(&subject, url);
+    expect_trouble(&subject, "may not load it");
+    private_redis_do(redis, "ACL SETUSER poor +function");
+    RUN_UNTIL(&loop, 10000, subject.ups == 1);
+    close_link(&subject);
+}
+END_TEST
+
 START_TEST(a_password_is_needed_where_redis_has_one) {
     struct subject without = {0}, wrong = {0}, right = {0}, named = {0};
     char url[96];
@@ -524,6 +580,10 @@ Suite *suite_redis_link(void) {
     tcase_add_test(tcase, an_error_reply_is_handed_on);
     tcase_add_test(tcase, a_readonly_reply_is_handed_on_and_makes_it_reconnect);
     tcase_add_test(tcase, a_full_redis_does_not_keep_it_down);
+    tcase_add_test(tcase, a_master_that_becomes_a_replica_is_left_and_taken_again_when_it_is_one);
+    tcase_add_test(tcase, a_replica_that_can_be_written_to_is_none_of_ours_either);
+    tcase_add_test(tcase, one_master_of_a_cluster_that_lacks_slots_is_refused);
+    tcase_add_test(tcase, without_the_library_and_the_right_to_load_it_it_stays_down);
     tcase_add_test(tcase, a_password_is_needed_where_redis_has_one);
     tcase_add_test(tcase, destroying_it_gives_every_call_its_lost_at_once);
     tcase_add_test(tcase, it_can_be_destroyed_in_a_reply);
