@@ -8,13 +8,13 @@ usage() {
 Usage: bin/install-deps.sh [--check] GROUP…
 
 Installs what is missing of the groups' packages on Debian and Ubuntu, and says what; as an ordinary user it asks sudo.
-Elsewhere it names what is missing. The packages' own services (Redis, Postgres, PgBouncer, Prometheus, Docker) are neither
-started nor switched on, and services that were there before are left alone.
+Elsewhere it names what is missing. The packages' own services (Redis, Postgres, PgBouncer, nginx, HAProxy, Prometheus,
+Docker) are neither started nor switched on, and services that were there before are left alone.
 
   build      compiler, libraries        redis      Redis's server
   run        curl, jq, redis-cli, psql  postgres   Postgres's server
-  test       Check and PgBouncer, for   ci         what .ci/run needs besides
-             `make test`
+  test       Check, PgBouncer, nginx,   ci         what .ci/run needs besides
+             HAProxy, for `make test`
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
   compose    Docker, docker-compose     bench      wrk, for `make bench`
   fuzz       clang with libFuzzer, for `make fuzz`
@@ -48,6 +48,8 @@ postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
 test     pgbouncer             command pgbouncer
+test     nginx-light           command nginx
+test     haproxy               command haproxy
 monitoring prometheus          command promtool
 browser  chromium              command chromium
 browser  chromium-driver       command chromedriver
@@ -151,6 +153,8 @@ install_missing() {
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
   case " ${missing[*]} " in *' pgbouncer '*) services=${services:+$services | }'pgbouncer*' ;; esac
+  case " ${missing[*]} " in *' nginx-light '*) services=${services:+$services | }'nginx*' ;; esac
+  case " ${missing[*]} " in *' haproxy '*) services=${services:+$services | }'haproxy*' ;; esac
   case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
   case " ${missing[*]} " in *' docker.io '*) services=${services:+$services | }'docker*' ;; esac
   if [[ $services == *docker* ]] && ! command -v containerd >/dev/null; then services+=' | containerd*'; fi
@@ -163,6 +167,8 @@ install_missing() {
   fi
   case $services in *redis*) keep_off redis-server ;; esac
   case $services in *pgbouncer*) keep_off pgbouncer ;; esac
+  case $services in *nginx*) keep_off nginx ;; esac
+  case $services in *haproxy*) keep_off haproxy ;; esac
   case $services in *prometheus*) keep_off prometheus ;; esac
   case $services in *docker*) keep_off docker ;; esac
   case $services in *containerd*) keep_off containerd ;; esac

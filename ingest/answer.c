@@ -64,7 +64,8 @@ static void add_common_headers(struct ingest_request *request) {
     http_add_header(request->http, "Content-Security-Policy",
                     has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
     http_add_header(request->http, "X-Request-Id", request->id);
-    if (has_flag(request, ROUTE_SEND) && request->access == ACCESS_GRANTED) {
+    origin_add_headers(request);
+    if (has_flag(request, ROUTE_SEND) && request->origin == ORIGIN_ADMITTED && request->access == ACCESS_GRANTED) {
         add_number(request, "RateLimit-Limit", request->window.limit);
         add_number(request, "RateLimit-Remaining", request->window.left);
         add_number(request, "RateLimit-Reset", request->window.reset_secs);
@@ -198,6 +199,16 @@ void answer_forbidden(struct ingest_request *request, const char *scope) {
     struct buf *json = begin_error(request, API_FORBIDDEN, message);
     buf_puts(json, ",\"details\":{");
     json_write_member(json, "scope", scope);
+    buf_putc(json, '}');
+    end_error(request, API_FORBIDDEN, json);
+}
+
+void answer_foreign(struct ingest_request *request, const char *name, const char *value, const char *setting,
+                    const char *message) {
+    struct buf *json = begin_error(request, API_FORBIDDEN, message);
+    buf_puts(json, ",\"details\":{");
+    json_write_member(json, name, value);
+    json_write_member(json, "setting", setting);
     buf_putc(json, '}');
     end_error(request, API_FORBIDDEN, json);
 }

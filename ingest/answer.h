@@ -62,6 +62,9 @@ void answer_limited(struct ingest_request *request, const char *whose, const cha
 void answer_unauthorized(struct ingest_request *request, const char *challenge, const char *message);
 // 403: the key is not good for scope, which the answer names.
 void answer_forbidden(struct ingest_request *request, const char *scope);
+// 403: the host or origin (`name`) of that value (may be NULL) isn't one that `setting` lists.
+void answer_foreign(struct ingest_request *request, const char *name, const char *value, const char *setting,
+                    const char *message);
 // 500; what happened is in the log.
 void answer_internal_error(struct ingest_request *request);
 

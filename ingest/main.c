@@ -14,6 +14,7 @@
 #include "ingest/api_keys.h"
 #include "ingest/client_address.h"
 #include "ingest/flow_check.h"
+#include "ingest/origin_rules.h"
 #include "ingest/readiness.h"
 #include "ingest/worker.h"
 #include "shared/http_budget.h"
@@ -32,6 +33,7 @@
 struct ingest {
     struct settings settings;
     struct client_address_rules *trusted_proxies;
+    struct origin_rules *origins;
     struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     struct http_peers *peers;
@@ -52,12 +54,12 @@ static _Noreturn void refuse_setting(const char *name, const char *reason) {
 
 // "https://host/path" → its part before a '/' at the end. Neither user nor query has a place in what Twilio calls.
 static void check_public_url(char *url) {
-    const char *host = strstr(url, "://");
     bool known = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
     if (*url == '\0') {
         return;
     }
-    if (!known || strcspn(host + 3, "/") == 0 || strpbrk(url, "@?# ") != NULL) {
+    struct http_host named;
+    if (!known || strpbrk(url, "@?# ") != NULL || http_host_of_target(url, &named) <= 0) {
         refuse_setting("WEBHOOK_PUBLIC_URL", "must be http:// or https://, a host and perhaps a path, nothing more");
     }
     size_t length = strlen(url);
@@ -98,6 +100,11 @@ static void check_settings(struct ingest *ingest) {
         refuse_setting("MAX_CLIENT_BYTES", "must be at least 8 times API_MAX_BODY_BYTES");
     }
     check_public_url(ingest->settings.webhook_public_url);
+    const char *setting;
+    ingest->origins = origin_rules_create(&ingest->settings, &setting, &reason);
+    if (ingest->origins == NULL) {
+        refuse_setting(setting, reason);
+    }
     read_keys(ingest);
 }
 
@@ -165,6 +172,7 @@ static void create_workers(struct ingest *ingest) {
     const struct ingest_shared shared = {
         .settings = settings,
         .trusted_proxies = ingest->trusted_proxies,
+        .origins = ingest->origins,
         .keys = ingest->keys,
         .readiness = ingest->readiness,
         .event_clients = &ingest->event_clients,
@@ -306,6 +314,7 @@ int main(int argc, char **argv) {
     http_peers_destroy(ingest.peers);
     http_budget_destroy(ingest.budget);
     client_address_rules_free(ingest.trusted_proxies);
+    origin_rules_free(ingest.origins);
     api_keys_free(ingest.keys);
     settings_free(&ingest.settings);
     return status;

@@ -112,6 +112,10 @@ void ingest_request_on_headers(void *argument, struct http_request *http) {
     if (request->found != ROUTE_FOUND) {
         return;
     }
+    origin_read_headers(request);
+    if (request->origin != ORIGIN_ADMITTED) {
+        return;
+    }
     access_read_headers(request);
     if (request->access == ACCESS_GRANTED && has_flag(request, ROUTE_BODY)) {
         limit_begin(request); // a reply travels while the body arrives
@@ -154,6 +158,9 @@ void ingest_request_on_done(void *argument, struct http_request *http) {
 static bool check_route(struct ingest_request *request) {
     if (request->found == ROUTE_FOUND) {
         return true;
+    }
+    if (origin_answer_options(request)) {
+        return false;
     }
     if (request->found == ROUTE_UNKNOWN) {
         answer_error(request, API_NOT_FOUND, "no such resource");
@@ -248,8 +255,8 @@ static bool check_accept(struct ingest_request *request) {
 }
 
 static bool (*const checks[])(struct ingest_request *) = {
-    check_framing, check_time,       check_route, check_end,    access_check,
-    check_limit,   check_media_type, check_size,  check_accept,
+    check_framing, check_time,  check_route,      check_end,  origin_check,
+    access_check,  check_limit, check_media_type, check_size, check_accept,
 };
 
 // A body that http_server doesn't gather is answered at once, whatever the limit will say.

@@ -10,6 +10,7 @@
 #include "ingest/api_keys.h"
 #include "ingest/client_address.h"
 #include "ingest/limits.h"
+#include "ingest/origin.h"
 #include "ingest/paging.h"
 #include "ingest/replay_wish.h"
 #include "ingest/routes.h"
@@ -32,6 +33,7 @@ struct ingest_request {
     char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
     char client[CLIENT_ADDRESS_SIZE];
 
+    enum origin_verdict origin;
     enum access access;
     uint8_t signature[SIGNATURE_ID_SIZE]; // of a webhook that is_signed
     bool is_signed;

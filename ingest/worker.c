@@ -220,6 +220,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     struct ingest_worker *worker = xcalloc(1, sizeof *worker);
     worker->with.settings = shared->settings;
     worker->with.trusted_proxies = shared->trusted_proxies;
+    worker->with.origins = shared->origins;
     worker->with.keys = shared->keys;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;

@@ -13,6 +13,7 @@
 struct api_keys;
 struct http_budget;
 struct http_peers;
+struct origin_rules;
 struct readiness;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
@@ -20,6 +21,7 @@ struct ingest_worker; // one thread with all that it needs; workers share nothin
 struct ingest_shared {
     const struct settings *settings;
     const struct client_address_rules *trusted_proxies;
+    const struct origin_rules *origins;
     struct api_keys *keys; // NULL: none are configured
     struct readiness *readiness;
     atomic_int *event_clients;

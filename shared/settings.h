@@ -44,6 +44,8 @@ struct settings {
     char *webhook_secrets[PROVIDER_COUNT][WEBHOOK_SECRETS]; // "": none
     int64_t webhook_tolerance_secs;
     char *webhook_public_url; // "": not known
+    char *allowed_hosts;
+    char *cors_allowed_origins;
     int64_t events_max_clients;
     int64_t events_max_unsent_bytes; // a client of GET /api/events
     int64_t events_heartbeat_secs;

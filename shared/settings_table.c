@@ -109,6 +109,12 @@ const struct setting settings_table[] = {
            1000000000, "", FOR_INGEST, "Requests that write, per client address and minute"),
     NUMBER("API_RATE_LIMIT_PER_SENDER_PER_MIN", "rate_limit_per_sender_per_min", rate_limit_per_sender_per_min, "60",
            1, 1000000000, "", FOR_INGEST, "Sends, per sender and minute"),
+    TEXT("ALLOWED_HOSTS", "allowed_hosts", 0, allowed_hosts, "", "host names joined by commas", FOR_INGEST,
+         "Names under which /api is reached; needed where no key is asked for, beside addresses, localhost and names "
+         "without a dot"),
+    TEXT("CORS_ALLOWED_ORIGINS", "cors_allowed_origins", 0, cors_allowed_origins, "",
+         "origins joined by commas, as https://example.com", FOR_INGEST,
+         "Other origins whose pages may call this one; unset: none"),
     TEXT("API_KEYS", "keys", SETTING_SECRET, api_keys, "", "name:scope[+scope]:sha256hex, joined by commas", FOR_INGEST,
          "Keys that /api asks for, but for the webhooks; unset, and no API_KEYS_FILE: it asks for none"),
     TEXT("API_KEYS_FILE", "keys_file", 0, api_keys_file, "", "a path", FOR_INGEST,
