@@ -69,7 +69,7 @@ static bool may_warn(struct http_server *server) {
 
 // ---- Deadlines
 
-static void end(struct http_connection *connection) {
+void http_connection_end(struct http_connection *connection) {
     http_connection_enter(connection, HTTP_STAGE_FREE, 0);
     (void)shutdown(connection->fd, SHUT_RDWR);
 }
@@ -78,7 +78,7 @@ static void end_late(struct http_connection *connection) {
     if (connection->stage == HTTP_STAGE_BODY && connection->request) {
         http_exchange_give_up(connection->request, HTTP_BODY_LATE);
     }
-    end(connection);
+    http_connection_end(connection);
 }
 
 // The deadlines of answers depend on their lengths; the other lists are in the order of theirs.
@@ -108,7 +108,7 @@ void http_connections_crowd_out(struct http_server *server) {
         struct http_request *request = claim->owner;
         struct http_connection *connection = request->place;
         http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
-        end(connection);
+        http_connection_end(connection);
         count++;
     }
     if (count > 0 && may_warn(server)) {
@@ -191,7 +191,7 @@ static void make_way(struct http_server *server) {
         log_warn("connections_full", "%u connections: those that wait longest for a request make way",
                  server->connections);
     }
-    end(oldest);
+    http_connection_end(oldest);
 }
 
 static struct http_connection *come(struct http_server *server, struct MHD_Connection *mhd) {
@@ -199,6 +199,7 @@ static struct http_connection *come(struct http_server *server, struct MHD_Conne
     connection->server = server;
     connection->stage = HTTP_STAGE_FREE;
     connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    http_wire_open(connection);
     const struct sockaddr *address = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     connection->is_counted = is_counted(server, address, &connection->network);
     if (connection->is_counted) {
@@ -226,6 +227,7 @@ static void go(struct http_connection *connection) {
         http_server_sweep(server, false);
     }
     forget_target(connection);
+    http_wire_close(connection);
     free(connection);
 }
 
@@ -248,8 +250,6 @@ void *http_connection_note_target(void *cls, const char *target, struct MHD_Conn
     struct http_connection *place = http_connection_of(connection);
     (void)cls;
     forget_target(place);
-    place->target = target;
-    place->target_length = target ? strlen(target) : 0;
     const char *path = note_form(place, target ? target : "");
     if (place->server->options.keep_target) {
         place->kept_target = xasprintf("%s%s", place->form == HTTP_FORM_ABSOLUTE && *path != '/' ? "/" : "", path);

@@ -10,102 +10,19 @@
 //   - a chunked body that turns out too large is read away up to twice max_body and answered at its end; beyond that
 //     the answer is written to the socket past the library, and the connection closed;
 //   - so is the answer to a request that has not come whole in time, or whose body has to make way.
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "shared/clock.h"
 #include "shared/http_private.h"
 
 enum { DRAIN_BYTES = 64 * 1024 }; // a body up to this size is read away for the sake of the connection
 
-// What the head says of the request's bounds.
+// What the head says of the request's bounds; it has been judged before (http_head.c).
 struct framing {
-    unsigned lengths, encodings, hosts;
     bool chunked;
-    bool bad_name;
-    bool hides; // bytes that the library's strings don't show
-    // The head as it lies in the library's buffer, and where the value before ended in it; NULL: there was none.
-    const char *begin, *end, *value_end;
     uint64_t declared; // Content-Length
-    const char *host;  // NULL: none
 };
-
-// RFC 9110, 5.6.2: what a header's name is made of.
-static bool is_name(const char *name) {
-    const char *at = name;
-    while (isalnum((unsigned char)*at) || (*at != '\0' && strchr("!#$%&'*+-.^_`|~", *at))) {
-        at++;
-    }
-    return *at == '\0' && at > name;
-}
-
-static bool is_in_head(const struct framing *framing, const char *text) {
-    return text >= framing->begin && text < framing->end;
-}
-
-// The library's strings end at a NUL, and a header that goes on behind one goes on unseen; but the next header's name
-// then lies farther away than a line's end. A folded header (RFC 9112, 5.2, lets a server refuse it) libmicrohttpd
-// 0.9.75 puts together anew, elsewhere and wrongly: what was folded ends up in the name.
-static void look_behind(struct framing *framing, const char *name, const char *value) {
-    if (!is_in_head(framing, name) || !is_in_head(framing, value)) {
-        framing->hides = true;
-        return;
-    }
-    if (framing->value_end) {
-        framing->hides |= name - framing->value_end != 1 && name - framing->value_end != 2;
-    }
-    framing->value_end = value + strlen(value);
-}
-
-// Behind the last header there are two line ends.
-static bool hides_behind_last(const struct framing *framing) {
-    return framing->value_end && (framing->end - framing->value_end < 2 || framing->end - framing->value_end > 4);
-}
-
-static void look_at_header(void *argument, const char *name, const char *value) {
-    struct framing *framing = argument;
-    look_behind(framing, name, value);
-    if (!is_name(name)) { // "Content-Length : 3" is another reader's Content-Length
-        framing->bad_name = true;
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-        framing->lengths++;
-        framing->declared = strtoull(value, NULL, 10); // the library has refused what is no number
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        framing->encodings++;
-        framing->chunked = strcasecmp(value, "chunked") == 0;
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) {
-        framing->hosts++;
-        framing->host = value;
-    }
-}
-
-// Whether a word of the request line goes on behind a NUL, where the library's string of it ends: then the next word
-// isn't where it should be. Several blanks are one to the library, and those behind the target belong to it.
-static bool has_hidden_words(const struct http_request *request, const char *version) {
-    const struct http_connection *place = request->place;
-    const char *at = request->method + strlen(request->method) + 1;
-    while (at < place->target && *at == ' ') {
-        at++;
-    }
-    return at != place->target || version != place->target + place->target_length + 1;
-}
-
-// RFC 9112, 3.2, 5 and 6: whatever could be understood in two ways must not be understood in one.
-static bool is_ambiguous(const struct framing *framing, const char *version) {
-    bool http_1_1 = strcmp(version, MHD_HTTP_VERSION_1_1) == 0;
-    if (framing->bad_name || framing->hides || hides_behind_last(framing)) {
-        return true;
-    }
-    if (framing->hosts > 1 || (framing->hosts == 0 && http_1_1)) {
-        return true;
-    }
-    if (framing->encodings > 0) {
-        return framing->encodings > 1 || framing->lengths > 0 || !framing->chunked || !http_1_1;
-    }
-    return framing->lengths > 1;
-}
 
 // What the library took for the path of an absolute target is that target, decoded.
 static void take_path(struct http_request *request) {
@@ -115,11 +32,21 @@ static void take_path(struct http_request *request) {
     }
 }
 
+// Without the blanks behind it, which libmicrohttpd 0.9.75 leaves there.
+static size_t length_of_value(const char *value) {
+    size_t length = strlen(value);
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t')) {
+        length--;
+    }
+    return length;
+}
+
 // Notes whom the request is for. An absolute target outranks the header (RFC 9112, 3.2.2), which must be well-formed
 // all the same. Returns whether the target and the header are.
-static bool take_host(struct http_request *request, const struct framing *framing) {
+static bool take_host(struct http_request *request) {
     const struct http_connection *place = request->place;
-    if (framing->host && !http_host_parse(framing->host, strlen(framing->host), &request->host)) {
+    const char *host = http_header(request, MHD_HTTP_HEADER_HOST);
+    if (host && !http_host_parse(host, length_of_value(host), &request->host)) {
         request->host = (struct http_host){0};
         return false;
     }
@@ -137,11 +64,11 @@ static bool take_host(struct http_request *request, const struct framing *framin
     return false;
 }
 
-static enum http_body_state judge(const struct framing *framing, const char *version, size_t max_body) {
-    if (is_ambiguous(framing, version)) {
+static enum http_body_state judge(struct http_request *request, const struct framing *framing) {
+    if (!http_wire_has_seen(request->place) || !take_host(request)) {
         return HTTP_BODY_MALFORMED;
     }
-    return framing->declared > max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
+    return framing->declared > request->server->options.max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
 }
 
 static void ask(struct http_request *request) {
@@ -187,21 +114,20 @@ static bool answer_now(const struct http_request *request, const struct framing 
 }
 
 static struct framing look_at_head(const struct http_request *request) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    struct framing framing = {.begin = request->method, .end = request->method + (info ? info->header_size : 0)};
-    http_each_header(request, look_at_header, &framing);
-    return framing;
+    const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (struct framing){
+        .chunked = http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL,
+        .declared = length ? strtoull(length, NULL, 10) : 0,
+    };
 }
 
-static enum MHD_Result begin(struct http_request *request, const char *version) {
+static enum MHD_Result begin(struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     struct framing framing = look_at_head(request);
     request->declared = framing.declared;
     http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
-    bool is_understood = take_host(request, &framing) && !has_hidden_words(request, version);
-    request->state = is_understood ? judge(&framing, version, options->max_body) : HTTP_BODY_MALFORMED;
+    request->state = judge(request, &framing);
     if (options->on_headers) {
         options->on_headers(options->argument, request);
     }
@@ -309,9 +235,10 @@ static enum MHD_Result complete(struct http_request *request) {
 
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot) {
+    (void)version;
     if (!*slot) {
         *slot = new_request(cls, connection, url, method);
-        return begin(*slot, version);
+        return begin(*slot);
     }
     return *size > 0 ? take_body(*slot, data, size) : complete(*slot);
 }

@@ -11,11 +11,13 @@
 
 #include "shared/buf.h"
 #include "shared/http_budget.h"
+#include "shared/http_framing.h"
 #include "shared/http_host.h"
 #include "shared/http_server.h"
 
-// What http_server.c (the daemon on the loop), http_connection.c (deadlines and limits of connections), http_exchange.c
-// (the course of one request), http_request.c (what can be asked of it) and http_reply.c (its answer) share.
+// What http_server.c (the daemon on the loop), http_wire.c (what it reads), http_connection.c (deadlines and limits of
+// connections), http_exchange.c (the course of one request), http_request.c (what can be asked of it) and http_reply.c
+// (its answer) share.
 
 // What a connection is doing, as far as it has a deadline.
 enum http_stage {
@@ -41,8 +43,13 @@ struct http_connection {
     enum http_stage stage;
     int64_t due_ms; // of uv_now
     int fd;
-    const char *target; // of the request line as it came, and its length; while that is being parsed
-    size_t target_length;
+    struct http_framing framing;          // of what it sends
+    struct buf judged;                    // of that, what the library has had no room for yet
+    size_t handed_over;                   // of those bytes, which it has
+    uint64_t begun;                       // requests that the library has begun
+    struct http_connection *next_refused; // while is_refused
+    bool is_refused;                      // it sent what can't be served, which is to be answered: in server->refused
+    bool is_deaf;                         // that has been answered: what it still sends is dropped
     enum http_form form;
     struct http_host *named; // HTTP_FORM_ABSOLUTE: by the target; else NULL
     size_t path_at;          // where the path begins in the decoded target
@@ -66,6 +73,9 @@ struct http_server {
     uv_async_t crowd;  // a body of ours makes way
     struct http_claimant claimant;
     struct http_connections stages[HTTP_STAGES];
+    struct http_connection **sockets; // by their descriptors
+    size_t socket_room;
+    struct http_connection *refused; // those with something to be refused
     unsigned connections;
     int64_t warned_ms; // of uv_now: when the log was last told that a limit was reached
     int open_handles;
@@ -126,6 +136,15 @@ void http_exchange_give_up(struct http_request *request, enum http_body_state wh
 // The budget's: the body makes way.
 void http_exchange_drop(struct http_claim *claim);
 
+// http_wire.c. Runs the daemon, and judges what it reads meanwhile.
+void http_wire_run(struct http_server *server);
+// Answers what was refused, where its turn has come.
+void http_wire_settle(struct http_server *server);
+void http_wire_open(struct http_connection *connection);
+void http_wire_close(struct http_connection *connection);
+// Whether the request that the library begins now has been judged; to be asked once each.
+bool http_wire_has_seen(struct http_connection *connection) MUST_CHECK;
+
 // http_connection.c: libmicrohttpd's callbacks; cls is the server.
 enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *address, socklen_t length);
 void http_connection_notify(void *cls, struct MHD_Connection *connection, void **slot,
@@ -134,6 +153,8 @@ void *http_connection_note_target(void *cls, const char *target, struct MHD_Conn
 struct http_connection *http_connection_of(struct MHD_Connection *connection);
 // The one place where a connection's stage changes; most_ms from now is its deadline there.
 void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms);
+// Shuts it down; the library closes it.
+void http_connection_end(struct http_connection *connection);
 // Ends those that are past their deadline.
 void http_connections_sweep(struct http_server *server);
 // Ends those whose bodies have had to make way.
@@ -150,6 +171,8 @@ enum MHD_Result http_reply_queue(struct http_request *request);
 // Adds what http_add_header gathered.
 void http_reply_add_headers(const struct http_request *request, struct MHD_Response *response,
                             const char *content_type);
+// Answers what is no request past the library, as far as that goes without waiting, and sends no more.
+void http_reply_refusal(int fd, const struct http_refusal *refusal);
 // The answer is there: it is queued as soon as libmicrohttpd asks. Takes ownership of response.
 void http_reply_is_ready(struct http_request *request, unsigned status, struct MHD_Response *response);
 

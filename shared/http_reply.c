@@ -36,33 +36,46 @@ static void add_to_text(void *argument, const char *name, const char *value) {
     buf_printf(argument, "%s: %s\r\n", name, value);
 }
 
-// Writes the answer to the socket as far as it goes without waiting, and reads away what the client has sent so far,
-// because closing a socket with unread bytes resets it, which may overtake the answer.
-static void send_past_daemon(struct http_request *request, unsigned status, const char *content_type, const char *body,
-                             size_t length) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct buf text = {0};
-    char unread[4096];
+// The first lines of an answer that closes its connection.
+static void begin_text(struct buf *text, unsigned status, const char *content_type, size_t length) {
     char date[64];
     time_t now = time(NULL);
     struct tm utc;
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
-    buf_printf(&text, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
+    buf_printf(text, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
                MHD_get_reason_phrase_for(status), date, length);
     if (content_type) {
-        add_to_text(&text, "Content-Type", content_type);
+        add_to_text(text, "Content-Type", content_type);
     }
+}
+
+// Writes the answer to the socket as far as it goes without waiting, and reads away what the client has sent so far,
+// because closing a socket with unread bytes resets it, which may overtake the answer.
+static void send_past_daemon(struct http_request *request, unsigned status, const char *content_type, const char *body,
+                             size_t length) {
+    int fd = request->place->fd;
+    struct buf text = {0};
+    char unread[4096];
+    begin_text(&text, status, content_type, length);
     each_added(request, add_to_text, &text);
     buf_puts(&text, "\r\n");
     buf_append(&text, body, length);
-    if (info && send(info->connect_fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
-        shutdown(info->connect_fd, SHUT_WR);
+    if (send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+        shutdown(fd, SHUT_WR);
         int left = 64; // times: the body may be long
-        while (left > 0 && recv(info->connect_fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {
+        while (left > 0 && recvfrom(fd, unread, sizeof unread, MSG_DONTWAIT, NULL, NULL) > 0) {
             left--;
         }
     }
+    buf_free(&text);
+}
+
+void http_reply_refusal(int fd, const struct http_refusal *refusal) {
+    struct buf text = {0};
+    begin_text(&text, refusal->status, "text/plain", strlen(refusal->why) + 1);
+    buf_printf(&text, "\r\n%s\n", refusal->why);
+    (void)!send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
     buf_free(&text);
 }
 

@@ -60,7 +60,8 @@ static void run(struct http_server *server) {
         return;
     }
     server->in_daemon = true;
-    MHD_run(server->daemon);
+    http_wire_run(server);
+    http_wire_settle(server);
     leave_daemon(server);
 }
 
@@ -117,8 +118,9 @@ void http_server_run_soon(struct http_server *server) {
 }
 
 // The memory of one connection: a request's line and headers, pieces of its body, the answer's headers. The library's
-// own choice, 32 KB, is cleared before each request, and 10,000 idle connections keep it.
-enum { CONNECTION_BYTES = 8 * 1024 };
+// own choice, 32 KB, is cleared before each request, and 10,000 idle connections keep it. What the largest head leaves
+// is for pieces of a body and for the answer's headers.
+enum { CONNECTION_BYTES = HTTP_HEAD_MOST + 2 * 1024 };
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, const struct http_server_options *options) {
     unsigned timeout_secs = (unsigned)((options->request_timeout_ms + 999) / 1000);
@@ -190,6 +192,7 @@ size_t http_server_pending(const struct http_server *server) {
 static void on_closed(uv_handle_t *handle) {
     struct http_server *server = handle->data;
     if (--server->open_handles == 0) {
+        free(server->sockets);
         free(server);
     }
 }
@@ -209,7 +212,7 @@ static void abort_requests(struct http_server *server) {
 static void stop(struct http_server *server) {
     server->in_daemon = true;
     abort_requests(server);
-    MHD_run(server->daemon);
+    http_wire_run(server);
     uv_poll_stop(&server->poll); // before its descriptor is closed
     MHD_stop_daemon(server->daemon);
     uv_close((uv_handle_t *)&server->poll, on_closed);

@@ -28,9 +28,9 @@ enum http_body_state {
     // Over max_body: told at once where the length is declared, else once what came has been drained, up to twice
     // max_body. Answer within on_request. The connection is closed.
     HTTP_BODY_TOO_LARGE,
-    // A head that two readers could understand in two ways (two Content-Length headers, Content-Length and chunked, an
-    // unknown Transfer-Encoding, a header's name that is none, …), or whose target or Host is malformed: answer 400
-    // within on_request. The connection is closed.
+    // The target or the Host header is malformed, or the body is no chunked one though it says so: answer 400 within
+    // on_request. The connection is closed. (A head that is none never gets here: it is answered with 400, 413, 414,
+    // 431 or 505 and its connection closed.)
     HTTP_BODY_MALFORMED,
     // Not complete within request_timeout_ms: answer 408 within on_request. The connection is closed.
     HTTP_BODY_LATE,

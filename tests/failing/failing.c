@@ -135,6 +135,10 @@ FAILING(ssize_t, read, (int fd, void *bytes, size_t size), (fd, bytes, size), EC
 FAILING(ssize_t, __read_chk, (int fd, void *bytes, size_t size, size_t room), (fd, bytes, size, room), ECONNRESET)
 FAILING(ssize_t, readv, (int fd, const struct iovec *pieces, int number), (fd, pieces, number), ECONNRESET)
 FAILING(ssize_t, recv, (int fd, void *bytes, size_t size, int flags), (fd, bytes, size, flags), ECONNRESET)
+// A program with recv's name for itself reads by this.
+FAILING(ssize_t, recvfrom,
+        (int fd, void *restrict bytes, size_t size, int flags, __SOCKADDR_ARG address, socklen_t *restrict length),
+        (fd, bytes, size, flags, address, length), ECONNRESET)
 FAILING(ssize_t, __recv_chk, (int fd, void *bytes, size_t size, size_t room, int flags), (fd, bytes, size, room, flags),
         ECONNRESET)
 FAILING(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size), EPIPE)

@@ -2,9 +2,9 @@
 #include "tests/fuzz/targets.h"
 
 const struct fuzz_target fuzz_targets[] = {
-    {"payload", fuzz_payload}, {"address", fuzz_address}, {"link", fuzz_link},
-    {"snippet", fuzz_snippet}, {"headers", fuzz_headers}, {"settings", fuzz_settings},
-    {"entry", fuzz_entry},     {"answer", fuzz_answer},   {"host", fuzz_host},
+    {"payload", fuzz_payload}, {"address", fuzz_address},   {"link", fuzz_link},   {"snippet", fuzz_snippet},
+    {"headers", fuzz_headers}, {"settings", fuzz_settings}, {"entry", fuzz_entry}, {"answer", fuzz_answer},
+    {"host", fuzz_host},       {"framing", fuzz_framing},
 };
 
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof *fuzz_targets;

@@ -27,6 +27,7 @@ void fuzz_settings(const uint8_t *data, size_t size);
 void fuzz_entry(const uint8_t *data, size_t size);
 void fuzz_answer(const uint8_t *data, size_t size);
 void fuzz_host(const uint8_t *data, size_t size);
+void fuzz_framing(const uint8_t *data, size_t size);
 
 // A promise that no input may break.
 #define FUZZ_ASSERT(condition)                                                                                         \

@@ -330,10 +330,8 @@ static void assert_odd(const struct odd *odd) {
     printf("  %-34s %.*s\n", odd->what, (int)strcspn(got.data, "\r\n"), got.data);
     ck_assert_msg(strncmp(got.data, odd->answer, strlen(odd->answer)) == 0, "%s was answered:\n%s", odd->what,
                   got.data);
-    // One answer, though libmicrohttpd 0.9.75 says the head of its own 400 twice.
     const char *second = got.length > 0 ? strstr(got.data + 1, "HTTP/1.") : NULL;
-    ck_assert_msg(second == NULL || strncmp(second, got.data, strcspn(got.data, "\r")) == 0,
-                  "%s was answered twice:\n%s", odd->what, got.data);
+    ck_assert_msg(second == NULL, "%s was answered twice:\n%s", odd->what, got.data);
     close(fd);
     buf_free(&got);
 }

@@ -505,11 +505,9 @@ START_TEST(a_framing_with_two_meanings_is_malformed) {
         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
-        seen.state = HTTP_BODY_OK;
         expect_and_close(requests[i], 0, "HTTP/1.1 400 ");
-        ck_assert_int_eq(seen.state, HTTP_BODY_MALFORMED);
-        ck_assert_str_eq(seen.path, "/a");
     }
+    ck_assert_int_eq(seen.headers, 0);
 }
 END_TEST
 
@@ -721,19 +719,19 @@ START_TEST(what_hides_behind_a_nul_is_refused) {
         {target, sizeof target - 1}, {method, sizeof method - 1}, {header, sizeof header - 1}, {last, sizeof last - 1}};
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         struct client client;
-        seen.state = HTTP_BODY_OK;
         client_open(&client);
         buf_append(&client.unsent, requests[i].bytes, requests[i].length);
         RUN_UNTIL(&loop, 5000, client_closed(&client));
-        ck_assert_int_eq(seen.state, HTTP_BODY_MALFORMED);
+        ck_assert(client_got(&client, "HTTP/1.1 400 "));
         client_close(&client);
     }
+    ck_assert_int_eq(seen.headers, 0);
 }
 END_TEST
 
 START_TEST(a_head_may_be_written_in_many_ways) {
     static const char *const heads[] = {
-        "GET   /a?q=%20x&r=y  HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a?q=%20x&r=y HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /a HTTP/1.1\nHost: h\nX: y\n\n",
         "GET /a HTTP/1.1\r\nHost:h\r\nX:\t y\t \r\nEmpty:\r\nBlank:  \r\n\r\n",
         "\r\nGET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b; c=\"d\"; e\r\nAccept: */*\r\n\r\n",
