@@ -257,10 +257,13 @@ function ourSide({ id, participant_a: a, participant_b: b }) {
   return busy(b) > busy(a) ? b : a;
 }
 
+// An address as it is written to. In a participant both angles are encoded, in capitals that nothing else has there.
+const plain = (participant) => participant.replaceAll('%3C', '<').replaceAll('%3E', '>');
+
 // The other side first: that's who one writes to.
 function partiesOf(conversation) {
   const { participant_a: a, participant_b: b } = conversation;
-  return ourSide(conversation) === a ? [b, a] : [a, b];
+  return (ourSide(conversation) === a ? [b, a] : [a, b]).map(plain);
 }
 
 const MOST_PREVIEWS = 15; // of the conversations at the top of the list
@@ -465,7 +468,7 @@ async function readThread() {
 // As far as it takes to tell the two sides of a conversation apart.
 function normalized(address) {
   const bare = address.replace(/^.*<(.+)>$/, '$1').trim();
-  return bare.includes('@') ? bare.toLowerCase().replace(/\+[^@]*@/, '@') : bare.replace(/[^\d+]/g, '');
+  return bare.includes('@') ? bare.toLowerCase().replace(/\+[^@]*@/, '@').replaceAll('<', '%3C').replaceAll('>', '%3E') : bare.replace(/[^\d+]/g, '');
 }
 
 function drawHead() {

@@ -242,14 +242,37 @@ START_TEST(a_dead_letter_is_shown_with_its_reason_and_replayed) {
 }
 END_TEST
 
+// Another port is another origin. A page there sends what needs no leave: no body, no header of its own.
+START_TEST(a_page_of_another_origin_replays_nothing) {
+    int64_t before = stack_sql(stack, "SELECT max(id) FROM dead_letters");
+    free(send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(OURS, REFUSED, "not for others to replay")));
+    WAIT_FOR(30000, stack_sql(stack, "SELECT max(id) FROM dead_letters WHERE replayed_at IS NULL") > before);
+    int64_t letter = stack_sql(stack, "SELECT max(id) FROM dead_letters WHERE replayed_at IS NULL");
+    char *page = xasprintf("http://127.0.0.1:%u/mock/stats", stack_port(stack, "mock-provider"));
+    char *script =
+        xasprintf("window.tried = 0;"
+                  "for (const which of ['%lld/replay', 'replay'])"
+                  "  fetch(`http://127.0.0.1:%u/api/dead-letters/${which}`, {method: 'POST', mode: 'no-cors'})"
+                  "    .finally(() => { window.tried++; });",
+                  (long long)letter, stack_port(stack, "ingest-1"));
+    browser_go(browser, page);
+    cJSON_Delete(browser_run(browser, script));
+    WAIT_FOR(30000, browser_is(browser, "window.tried === 2"));
+    *strstr(page, "/mock") = '\0';
+    ck_assert_int_eq(stack_log_about(stack, "ingest-1", "origin_refused", page), 2);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE id = %lld AND replayed_at IS NOT NULL",
+                               (long long)letter),
+                     0);
+    free(browser_complaints(browser)); // of the 403s
+    free(script);
+    free(page);
+}
+END_TEST
+
 START_TEST(a_service_that_goes_away_is_said_and_found_again) {
     stack_kill(stack, "ingest-1");
     WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'off'"));
-    browser_click(browser, "#new-message");
-    browser_type(browser, ".compose-new [name=from]", OURS);
-    browser_type(browser, ".compose-new [name=to]", THEIRS);
-    browser_type(browser, ".compose-new [name=body]", "into the void");
-    browser_click(browser, ".compose-new button.primary");
+    write_new(OURS, THEIRS, "into the void");
     WAIT_FOR(30000, reads(".compose-new .error", "can’t be reached"));
     stack_start(stack, "ingest-1");
     WAIT_FOR(30000, browser_is(browser, "document.querySelector('#live').dataset.state === 'on'"));
@@ -395,6 +418,7 @@ Suite *suite_console(void) {
     tcase_add_test(tests, the_sliders_never_ask_for_more_than_everything);
     tcase_add_test(tests, the_four_processes_and_what_waits_between_them_are_shown);
     tcase_add_test(tests, a_dead_letter_is_shown_with_its_reason_and_replayed);
+    tcase_add_test(tests, a_page_of_another_origin_replays_nothing);
     tcase_add_test(tests, where_a_key_is_asked_for_it_is_kept_in_memory_only_and_sent);
     tcase_add_test(tests, the_browser_had_nothing_to_complain_about);
     tcase_add_test(tests, a_refusal_is_said_plainly_and_loses_nothing);

@@ -105,6 +105,20 @@ START_TEST(no_page_of_another_origin_writes_by_any_route) {
 }
 END_TEST
 
+// The only types that a form can send; JSON in such a one is not taken, whoever sends it.
+START_TEST(no_route_takes_json_in_a_forms_type) {
+    static const char *const types[] = {TEXT_PLAIN, "Content-Type: application/x-www-form-urlencoded",
+                                        "Content-Type: multipart/form-data; boundary=x", "Content-Type:"};
+    for (size_t i = 0; i < WRITES; i++) {
+        for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+            struct headers headers = {{types[k]}};
+            long status = status_of("ingest-1", writes[i].method, writes[i].path, "{}", headers);
+            ck_assert_msg(status == 415, "%s: %ld", writes[i].path, status);
+        }
+    }
+}
+END_TEST
+
 // A dead letter that a foreign page may not replay, and everybody else may.
 START_TEST(a_dead_letter_is_replayed_by_its_own_page_and_by_whoever_is_no_browser) {
     char *own = own_origin("ingest-1");
@@ -389,6 +403,7 @@ Suite *suite_origin(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, no_page_of_another_origin_writes_by_any_route);
+    tcase_add_test(tests, no_route_takes_json_in_a_forms_type);
     tcase_add_test(tests, a_dead_letter_is_replayed_by_its_own_page_and_by_whoever_is_no_browser);
     tcase_add_test(tests, a_page_behind_a_proxy_is_known_by_what_the_proxy_passes_on);
     tcase_add_test(tests, a_refusal_says_what_to_set);
