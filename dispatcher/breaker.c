@@ -29,6 +29,9 @@ struct breaker {
     struct grant go;    // the last GO; GRANT_NONE: none is to be used again
     uint64_t forgotten; // how often it was forgotten: a GO that was asked for before is not to be used either
     int64_t accepted_ms;
+    // A sender that is held, of whom the breaker is to be told again; NULL: none.
+    char *held_sender;
+    char held_epoch[BREAKER_EPOCH_SIZE];
 };
 
 struct question {
@@ -212,7 +215,23 @@ struct recording {
     struct breaker *breaker;
     char *reason;
     int64_t pause_ms;
+    char *sender; // or NULL
+    char epoch[BREAKER_EPOCH_SIZE];
 };
+
+static void recording_free(struct recording *recording) {
+    free(recording->reason);
+    free(recording->sender);
+    free(recording);
+}
+
+// Takes the sender over.
+static void keep_held(struct breaker *breaker, struct recording *recording) {
+    free(breaker->held_sender);
+    breaker->held_sender = recording->sender;
+    recording->sender = NULL;
+    copy_text(breaker->held_epoch, sizeof breaker->held_epoch, recording->epoch);
+}
 
 static void log_pause(struct breaker *breaker, int64_t asked_ms) {
     int64_t longest_ms = breaker->env->settings->provider_max_pause_secs * 1000;
@@ -230,11 +249,14 @@ static void log_pause(struct breaker *breaker, int64_t asked_ms) {
     log_end(line);
 }
 
-static void read_recorded(struct breaker *breaker, const struct recording *recording, const redisReply *reply) {
+static void read_recorded(struct breaker *breaker, struct recording *recording, const redisReply *reply) {
     const char *from = text_at(reply, 1), *to = text_at(reply, 0);
     breaker->accepted_ms = number_at(reply, 3);
     if (number_at(reply, 4) > 0) {
         log_pause(breaker, recording->pause_ms);
+    }
+    if (number_at(reply, 5) > 0 && recording->sender) {
+        keep_held(breaker, recording);
     }
     if (*from == '\0') {
         return;
@@ -249,7 +271,7 @@ static void read_recorded(struct breaker *breaker, const struct recording *recor
     }
 }
 
-// {state, the state left by this call or '', stale, accepted, 1 where a pause begins}
+// {state, the state left by this call or '', stale, accepted, 1 where a pause begins, 1 where it's too soon to judge}
 static void on_recorded(void *argument, enum redis_result result, const redisReply *reply) {
     struct recording *recording = argument;
     struct breaker *breaker = recording->breaker;
@@ -258,15 +280,16 @@ static void on_recorded(void *argument, enum redis_result result, const redisRep
     } else if (result == REDIS_LINK_ERROR) {
         log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
     }
-    free(recording->reason);
-    free(recording);
+    recording_free(recording);
 }
 
 // A record that can't be sent or whose reply is lost is not repeated: counted twice would be worse than not at all.
 void breaker_record(struct breaker *breaker, const struct breaker_result *result) {
     const struct settings *settings = breaker->env->settings;
     struct recording *recording = xmalloc(sizeof *recording);
-    *recording = (struct recording){breaker, xstrdup(result->reason), result->pause_ms};
+    *recording = (struct recording){breaker, xstrdup(result->reason), result->pause_ms,
+                                    result->sender ? xstrdup(result->sender) : NULL, ""};
+    copy_text(recording->epoch, sizeof recording->epoch, result->epoch);
     struct fcall *fcall = fcall_new(LIBRARY_BREAKER_RECORD, 1);
     fcall_text(fcall, breaker_key(breaker->options.provider));
     fcall_text(fcall, result->epoch);
@@ -287,9 +310,25 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     }
     if (fcall_send(fcall, breaker->env->link, on_recorded, recording) != 0) {
-        free(recording->reason);
-        free(recording);
+        recording_free(recording);
     }
+}
+
+void breaker_tick(struct breaker *breaker) {
+    char *sender = breaker->held_sender;
+    if (!sender || !redis_link_is_up(breaker->env->link)) {
+        return;
+    }
+    breaker->held_sender = NULL;
+    breaker_record(breaker, &(struct breaker_result){
+                                .epoch = breaker->held_epoch,
+                                .probe = "",
+                                .result = "held",
+                                .reason = "held_senders",
+                                .count = 1,
+                                .sender = sender,
+                            });
+    free(sender);
 }
 
 int64_t breaker_accepted_ms(const struct breaker *breaker) {
@@ -309,5 +348,6 @@ struct breaker *breaker_create(const struct dispatch_env *env, const struct brea
 }
 
 void breaker_destroy(struct breaker *breaker) {
+    free(breaker->held_sender);
     free(breaker);
 }

@@ -71,6 +71,8 @@ struct breaker_result {
     const char *sender; // with "held": who is, by what was settled; else NULL
 };
 void breaker_record(struct breaker *breaker, const struct breaker_result *result);
+// Every second: says again that senders are held, where it was too soon to judge by that.
+void breaker_tick(struct breaker *breaker);
 // When the latest call of the whole fleet began that the provider accepted, as far as this process was told: ms since
 // 1970 on Redis's clock; 0: none is known.
 int64_t breaker_accepted_ms(const struct breaker *breaker);

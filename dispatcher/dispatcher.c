@@ -138,6 +138,9 @@ static void on_tick(uv_timer_t *timer) {
     if (redis_link_is_up(dispatcher->env.link)) {
         settler_retry(dispatcher->settler);
     }
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        breaker_tick(dispatcher->outlets[i]->breaker);
+    }
     lanes_tick(dispatcher->lanes);
 }
 

@@ -74,6 +74,14 @@ static int64_t backoff_of(const struct settings *settings, const struct retry_ca
     return backoff_full_jitter_ms(attempt, settings->worker_backoff_base_ms, settings->worker_backoff_cap_ms);
 }
 
+// What is refused while nothing is accepted is tried as seldom as a held sender's: a wrong account is put right by
+// people.
+static int64_t patience_ms(const struct settings *settings, const struct retry_case *this_case) {
+    int64_t half_ms = settings->sender_hold_secs * 1000 / 2;
+    bool doubted = this_case->outcome->class == OUTCOME_REFUSED && this_case->unproven;
+    return doubted ? half_ms + backoff_full_jitter_ms(0, half_ms, half_ms) : 0;
+}
+
 // Of the message's deadline: waiting beyond it would only put off its failure.
 static int64_t time_left_ms(const struct settings *settings, int64_t age_ms) {
     int64_t left = settings->message_deadline_secs * 1000 - age_ms;
@@ -107,6 +115,7 @@ struct retry_decision retry_decide(const struct settings *settings, const struct
     if (rule->wait == WAIT_BACKOFF) {
         decision.delay_ms = at_least(backoff_of(settings, this_case, decision.free),
                                      at_most(this_case->outcome->retry_after_ms, longest_pause_ms));
+        decision.delay_ms = at_least(decision.delay_ms, patience_ms(settings, this_case));
     }
     decision.delay_ms = at_most(decision.delay_ms, time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;

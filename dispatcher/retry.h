@@ -17,6 +17,7 @@ struct retry_case {
     int64_t call;   // the number of the call, from 1
     int64_t age_ms; // since this generation of the message began
     bool probe;     // the call was a half-open breaker's probe
+    bool unproven;  // the provider has accepted nothing since it last refused something: it may be our own fault
 };
 
 struct retry_decision {

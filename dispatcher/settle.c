@@ -167,7 +167,7 @@ static void hold_sender(struct settler *settler, const struct lease *lease) {
                                     });
 }
 
-// {PARKED or FAILED, 1 where it holds the sender}: what settle has made of a refusal.
+// {PARKED or FAILED, 1: it holds the sender, 2: which is held, or 0}: what settle has made of a refusal.
 static void take_judgement(struct settler *settler, struct lease *lease, const redisReply *reply) {
     if (strcmp(reply->element[0]->str, "FAILED") == 0) {
         lease->decision.verdict = "failed";
@@ -176,8 +176,10 @@ static void take_judgement(struct settler *settler, struct lease *lease, const r
         lease->decision.verdict = "retry";
     }
     log_outcome(lease);
-    if (reply->element[1]->integer > 0) {
+    if (reply->element[1]->integer == 1) {
         hold_sender(settler, lease);
+    } else if (reply->element[1]->integer > 0) {
+        lane_hold_sender(lease);
     }
     settler->on_settled(lease);
 }
@@ -336,6 +338,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
                                                  .call = lease->entry.call,
                                                  .age_ms = redis_link_now_ms(settler->env->link) - lease->entry.at_ms,
                                                  .probe = *lease->probe != '\0',
+                                                 .unproven = !outlet->proven,
                                              });
     if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
         breaker_forget_go(outlet->breaker); // at once: the record is still to come

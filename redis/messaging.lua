@@ -24,6 +24,7 @@ local FORMAT = '1'
 local HOUR_MS = 3600000
 local DAY_MS = 24 * HOUR_MS
 local LONGEST_WAIT_MS = 72 * HOUR_MS
+local HELD_FOR_MS = 2000 -- so long senders must have been held, and nobody had a success, before they open the breaker
 local STRAYS_A_LOOK = 20 -- their payloads come along
 
 local function now_ms()
@@ -250,7 +251,8 @@ local function forget_sender(t, sender)
   redis.call('HDEL', t.held, sender)
 end
 
--- A message of this sender was refused: once more, or for the first time. Returns whether that holds the sender.
+-- A message of this sender was refused: once more, or for the first time. Returns 1 where that holds the sender, 2 where
+-- it was held already, else 0.
 local function note_refusal(t, sender, token)
   local tokens, h = read_json(t.senders, sender) or {}, read_hold(t.held, sender, t.now, t.hold_ms, 0)
   local known = false
@@ -263,9 +265,10 @@ local function note_refusal(t, sender, token)
   for _, old in ipairs(redis.call('ZRANGEBYSCORE', t.senders_at, '-inf', int(t.now - LONGEST_WAIT_MS), 'LIMIT', 0, 10)) do
     forget_sender(t, old)
   end
-  if #tokens < t.hold_at or (h and h.probe ~= token) then return false end -- or it was called before the hold began
+  if h and h.probe ~= token then return 2 end -- it was called before the hold began
+  if #tokens < t.hold_at then return 0 end
   write_hold(t.held, sender, { ['until'] = t.now + t.hold_ms, probe = '', lease = 0, waiting = 0 })
-  return true
+  return 1
 end
 
 -- What any outcome means for its sender: a success frees it; the probe of one that is held has ended.
@@ -279,8 +282,8 @@ local function note_outcome(t, sender, token, verdict)
 end
 
 -- A refusal (402, 403, 404, 405, 410) may be the message's own fault or ours: it is the message's where the provider has
--- accepted something else since its first such answer, and then it is final. Returns the verdict, and whether the sender
--- is held by it.
+-- accepted something else since its first such answer, and then it is final. Returns the verdict, and how the sender is
+-- held, as note_refusal.
 local function judge_refusal(t, sender, token)
   local first = tonumber(redis.call('ZSCORE', t.refused, token))
   if not first or first > t.now then -- a time ahead is of a clock that was wrong
@@ -316,10 +319,10 @@ local function settle_one(t, e, count, id, gen, number, verdict, delay, free, se
     return 'LATE'
   end
 
-  local reply, held = 'OK', false
+  local reply, held = 'OK', 0
   if verdict == 'refused' then
     verdict, held = judge_refusal(t, sender, token)
-    reply, t.troubled = { verdict == 'failed' and 'FAILED' or 'PARKED', held and 1 or 0 }, true
+    reply, t.troubled = { verdict == 'failed' and 'FAILED' or 'PARKED', held }, true
   elseif t.troubled then
     note_outcome(t, sender, token, verdict)
   end
@@ -348,7 +351,7 @@ end
 --      3 refused messages that hold their sender   4 for how long, ms;
 --      for each: entry, delivery count, id, gen, call, verdict (sent | failed | retry | refused), delay ms,
 --      free (1: spends no attempt), sender, payload of the outcome
--- → for each: OK | {PARKED or FAILED, 1 where it holds the sender} (of a refused one) | LATE (a success of an entry that
+-- → for each: OK | {PARKED or FAILED, 1: it holds the sender, 2: which is held, or 0} (of a refused one) | LATE (a success of an entry that
 --   was no longer mine: recorded all the same) | LOST (nothing written) | an error (its entry is still there)
 local function settle(keys, args)
   local t = { outbound = keys[1], events = keys[2], parked = keys[3], due = keys[4], refused = keys[5], senders = keys[6],
@@ -716,6 +719,7 @@ local function breaker(key, now, most)
   believe('accepted', now, 0) -- nobody knows when that was
   for field in pairs(b) do
     if string.sub(field, 1, 6) == 'lease:' then believe(field, now + most.lease) end
+    if string.sub(field, 1, 5) == 'held:' then believe(field, now) end
   end
   return b
 end
@@ -791,19 +795,24 @@ local function pause_for(key, b, now, asked, most)
   return begins and 1 or 0
 end
 
--- A sender became held. Enough of them, none of any sender having had a success since the first, are our own fault.
+-- A sender became held, or still is. Enough of them, none of any sender having had a success since the first, are our own
+-- fault. Where senders who are refused send at the same moment all are held at once: what is sent beside them needs a
+-- while to show that the provider works. Returns the state left by this, or '', and whether it is too soon to say.
 local function count_held(key, b, now, sender, most, until_ms, reason)
-  b['held:' .. sender] = int(now)
-  redis.call('HSET', key, 'held:' .. sender, int(now))
-  local held = 0
-  for field in pairs(b) do
-    if string.sub(field, 1, 5) == 'held:' then held = held + 1 end
+  if not b['held:' .. sender] then
+    b['held:' .. sender] = int(now)
+    redis.call('HSET', key, 'held:' .. sender, int(now))
   end
-  if held < most then return '' end
+  local held, first = 0, now
+  for field, since in pairs(b) do
+    if string.sub(field, 1, 5) == 'held:' then held, first = held + 1, math.min(first, tonumber(since) or 0) end
+  end
+  if held < most then return '', 0 end
+  if now - first < HELD_FOR_MS then return '', 1 end
   local moved = move(key, b, now, 'open', until_ms, reason)
   drop_fields(key, b, 'held:')
   redis.call('HSET', key, 'cause', 'held')
-  return moved
+  return moved, 0
 end
 
 -- breaker_record: what calls came to, before they are settled, at most once a call; but `held` after that has said so.
@@ -811,12 +820,13 @@ end
 --      4 how many   5 pause ms   6 threshold   7 open ms   8 probes   9 reason   10 lease ms   11 longest pause ms
 --      12 when the latest of them began that the provider accepted, ms since 1970 (0: it accepted none)
 --      13 held senders that open it   14 the sender that is held, or ''
--- → {state, the state left by this call or '', stale (1 | 0), accepted, 1 where a pause begins}
+-- → {state, the state left by this call or '', stale (1 | 0), accepted, 1 where a pause begins, 1 where enough senders are
+--   held, but it is too soon to say: it should be told so again}
 local function breaker_record(keys, args)
   local key, epoch, lease, result = keys[1], args[1], args[2], args[3]
   local count, pause, threshold, open_ms, probes = tonumber(args[4]), tonumber(args[5]), tonumber(args[6]),
     tonumber(args[7]), tonumber(args[8])
-  local now, moved, stale, begins = now_ms(), '', 0, 0
+  local now, moved, stale, begins, soon = now_ms(), '', 0, 0, 0
   local most = { open = open_ms, lease = tonumber(args[10]), pause = tonumber(args[11]) }
   local b, reason, accepted = breaker(key, now, most), args[9], math.min(tonumber(args[12]), now)
   if pause > 0 then begins = pause_for(key, b, now, pause, most.pause) end
@@ -829,7 +839,7 @@ local function breaker_record(keys, args)
   if epoch ~= int(b.epoch) then
     stale = 1
   elseif result == 'held' and b.state ~= 'open' then
-    moved = count_held(key, b, now, args[14], tonumber(args[13]), now + open_ms, reason)
+    moved, soon = count_held(key, b, now, args[14], tonumber(args[13]), now + open_ms, reason)
   elseif b.state == 'half-open' then
     if lease == '' or redis.call('HDEL', key, lease) == 0 then
       stale = 1
@@ -848,7 +858,7 @@ local function breaker_record(keys, args)
       moved = move(key, b, now, 'open', now + open_ms, reason)
     end
   end
-  return { b.state, moved, stale, int(b.accepted), begins }
+  return { b.state, moved, stale, int(b.accepted), begins, soon }
 end
 
 -- breaker_resume: an operator lifts a pause. KEYS breaker → what was left of it, ms

@@ -27,6 +27,7 @@ bool dispatcher_is_idle(const struct dispatcher *dispatcher);
 // call.c: the provider is called; calls end, and are settled (dispatcher/settle.c)
 void call_begin(struct world *world, struct lease *lease);
 void call_end(struct world *world, struct dispatcher *dispatcher);
+void call_tell_again(struct world *world, struct dispatcher *dispatcher);
 void call_settle(struct world *world, struct dispatcher *dispatcher); // what is finished
 
 // persister.c, as persister/reader.c and persister/writer.c

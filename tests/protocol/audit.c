@@ -201,6 +201,9 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
     }
     seen->cut = *reply_text(breaker, 5) != '\0';
     seen->cause_held = strcmp(reply_text(breaker, 6), "held") == 0;
+    if (seen->told_held == 0) {
+        seen->told_since_ms = world->boot_ms;
+    }
     seen->told_held = (int)reply_int(breaker, 7);
     seen->epoch = epoch;
     snprintf(seen->state, sizeof seen->state, "%s", reply_text(breaker, 0));

@@ -153,24 +153,56 @@ static void check_recorded(struct world *world, const struct lease *lease, const
     }
 }
 
-// The sender of what was settled is held by that.
-static void record_held(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
+// Since when the first of the held ones is, and whether that is long enough, is known but for jumps of the clock.
+static void check_held_told(struct world *world, int before, int64_t since_ms, const redisReply *reply) {
+    bool opened = *reply_text(reply, 1) != '\0', stale = reply_int(reply, 2) != 0;
+    bool is_open = strcmp(reply_text(reply, 0), "open") == 0;
+    bool long_enough = world->boot_ms - since_ms >= HELD_FOR_MS || world->jumped || world->failed_over;
+    if (opened && (before + 1 < HELD_OPEN || !world->seen.cause_held || !long_enough)) {
+        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have opened it after %lld ms", before + 1,
+                     (long long)(world->boot_ms - since_ms));
+    } else if (!opened && !stale && !is_open && world->seen.told_held >= HELD_OPEN &&
+               world->boot_ms - since_ms >= HELD_FOR_MS && !world->jumped && !world->failed_over) {
+        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have not opened it", world->seen.told_held);
+    }
+}
+
+// A sender is held by what was settled, or still is.
+static void tell_held(struct world *world, struct dispatcher *dispatcher, int message, const char *epoch) {
+    struct lease lease = {.message = message};
     int before = world->seen.told_held;
-    struct command command = record_command(lease, "held", sender_of(lease->message));
+    int64_t since_ms = before > 0 ? world->seen.told_since_ms : world->boot_ms;
+    snprintf(lease.epoch, sizeof lease.epoch, "%s", epoch);
+    struct command command = record_command(&lease, "held", sender_of(message));
     redisReply *reply = wire_function(world, &dispatcher->link, &command);
-    lease->holds = false;
     if (reply == NULL) {
         return;
     }
-    bool opened = *reply_text(reply, 1) != '\0', stale = reply_int(reply, 2) != 0;
-    world_say(world, "%s says that sender %s is held: %s", dispatcher->link.name, sender_of(lease->message),
+    world_say(world, "%s says that sender %s is held: %s", dispatcher->link.name, sender_of(message),
               reply_text(reply, 0));
-    if (opened && (before + 1 < HELD_OPEN || !world->seen.cause_held)) {
-        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have opened it", before + 1);
-    } else if (!opened && !stale && strcmp(reply_text(reply, 0), "open") != 0 && world->seen.told_held >= HELD_OPEN) {
-        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have not opened it", world->seen.told_held);
+    check_held_told(world, before, since_ms, reply);
+    if (reply_int(reply, 5) > 0) {
+        dispatcher->told = message + 1;
+        snprintf(dispatcher->told_epoch, EPOCH_SIZE, "%s", epoch);
     }
     freeReplyObject(reply);
+}
+
+static void record_held(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
+    lease->holds = false;
+    tell_held(world, dispatcher, lease->message, lease->epoch);
+}
+
+// As breaker_tick.
+void call_tell_again(struct world *world, struct dispatcher *dispatcher) {
+    int message = dispatcher->told - 1;
+    char epoch[EPOCH_SIZE];
+    if (message < 0 || !dispatcher->link.up) {
+        return;
+    }
+    snprintf(epoch, sizeof epoch, "%s", dispatcher->told_epoch);
+    dispatcher->told = 0;
+    tell_held(world, dispatcher, message, epoch);
 }
 
 static void record(struct world *world, struct dispatcher *dispatcher, struct lease *lease) {
@@ -241,7 +273,7 @@ static void take_verdict(struct world *world, struct dispatcher *dispatcher, str
               decided, verdict);
     if (reply->type == REDIS_REPLY_ARRAY && reply_int(reply, 1) > 0) {
         dispatcher->held[lease->message % SENDERS] = true;
-        lease->holds = true;
+        lease->holds = reply_int(reply, 1) == 1;
     }
     if (lease->record >= 0 && (strcmp(verdict, "OK") == 0 || reply->type == REDIS_REPLY_ARRAY)) {
         world->ledger.calls[lease->record].settled = true;

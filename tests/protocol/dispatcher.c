@@ -139,6 +139,9 @@ void dispatcher_tick(struct world *world, struct dispatcher *dispatcher) {
         return;
     }
     call_settle(world, dispatcher);
+    if (dispatcher->kind == REPLY_NONE) {
+        call_tell_again(world, dispatcher);
+    }
     if (dispatcher->link.up && dispatcher->kind == REPLY_NONE) {
         look_at_holds(world, dispatcher);
     }

@@ -42,6 +42,7 @@ enum {
     HOLD_AT = 2,         // API_SENDER_HOLD_MESSAGES
     HOLD_MS = 3000,      // API_SENDER_HOLD_SECS
     HELD_OPEN = 2,       // API_BREAKER_HELD_SENDERS
+    HELD_FOR_MS = 2000,  // as redis/messaging.lua has it
     PROBE_LEASE_MS = PROVIDER_MS + 2000,
     SENDERS = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
@@ -143,9 +144,10 @@ struct seen {
     char event[ENTRY_SIZE];            // the last one
     char state[16];
     int64_t epoch, paused_ms;
-    bool cut;        // a pause was
-    bool cause_held; // held senders opened it
-    int told_held;   // fields `held:`
+    bool cut;              // a pause was
+    bool cause_held;       // held senders opened it
+    int told_held;         // fields `held:`
+    int64_t told_since_ms; // of the processes' clock, the first of them
     struct seen_hold {
         bool held;
         int64_t until_ms;
@@ -220,6 +222,8 @@ struct dispatcher {
     int next_order;
     int64_t accepted_ms;
     bool held[SENDERS]; // as dispatcher/holds.h
+    int told;           // a message whose sender the breaker is to be told of again, plus 1; 0: none
+    char told_epoch[EPOCH_SIZE];
     // A reply that Redis has given and the process hasn't looked at.
     enum lane_reply kind;
     redisReply *reply;

@@ -24,7 +24,7 @@ static const struct settings settings = {
 static struct retry_decision decide(enum outcome_class class, int64_t retry_after_ms, int64_t spent, int64_t age_ms,
                                     bool probe) {
     struct outcome outcome = {.class = class, .retry_after_ms = retry_after_ms};
-    return retry_decide(&settings, &(struct retry_case){&outcome, spent, spent + 1, age_ms, probe});
+    return retry_decide(&settings, &(struct retry_case){&outcome, spent, spent + 1, age_ms, probe, false});
 }
 
 static struct retry_decision decide_first(enum outcome_class class) {
@@ -137,6 +137,19 @@ START_TEST(a_503_that_says_when_to_come_back_is_heard_as_far_as_a_pause_may_last
 }
 END_TEST
 
+START_TEST(what_is_refused_while_nothing_is_accepted_is_tried_seldom) {
+    struct outcome outcome = {.class = OUTCOME_REFUSED, .retry_after_ms = -1};
+    struct settings patient = settings;
+    patient.sender_hold_secs = 30;
+    for (int i = 0; i < 100; i++) {
+        int64_t delay_ms = retry_decide(&patient, &(struct retry_case){&outcome, 0, 1, 0, false, true}).delay_ms;
+        ck_assert_int_ge(delay_ms, 15000);
+        ck_assert_int_le(delay_ms, 30000);
+        ck_assert_int_le(retry_decide(&patient, &(struct retry_case){&outcome, 0, 1, 0, false, false}).delay_ms, 500);
+    }
+}
+END_TEST
+
 // Else one message that always fails would open the breaker for all.
 START_TEST(only_a_first_call_that_fails_counts_for_the_breaker_but_any_probe_does) {
     static const enum outcome_class classes[] = {OUTCOME_TIMEOUT, OUTCOME_CONNECTION_FAILED, OUTCOME_SERVER_ERROR};
@@ -167,7 +180,8 @@ START_TEST(by_the_defaults_a_message_that_always_fails_outlives_an_outage_of_8_h
         struct outcome outcome = {.class = OUTCOME_SERVER_ERROR, .retry_after_ms = -1};
         int64_t age_ms = 0, spent = 0;
         struct retry_decision decision;
-        while (decision = retry_decide(&defaults, &(struct retry_case){&outcome, spent, spent + 1, age_ms, false}),
+        while (decision =
+                   retry_decide(&defaults, &(struct retry_case){&outcome, spent, spent + 1, age_ms, false, false}),
                strcmp(decision.verdict, "retry") == 0) {
             age_ms += decision.delay_ms;
             spent++;
@@ -201,6 +215,7 @@ Suite *suite_dispatcher_retry(void) {
     tcase_add_test(tests, too_many_requests_waits_and_pauses_as_long_as_asked);
     tcase_add_test(tests, what_was_refused_for_longer_than_a_pause_may_be_waits_a_little_beyond_it);
     tcase_add_test(tests, a_503_that_says_when_to_come_back_is_heard_as_far_as_a_pause_may_last);
+    tcase_add_test(tests, what_is_refused_while_nothing_is_accepted_is_tried_seldom);
     tcase_add_test(tests, only_a_first_call_that_fails_counts_for_the_breaker_but_any_probe_does);
     tcase_add_test(tests, by_the_defaults_a_message_that_always_fails_outlives_an_outage_of_8_hours);
     tcase_add_test(tests, nothing_waits_beyond_its_deadline);
