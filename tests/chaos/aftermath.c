@@ -15,7 +15,7 @@
 
 enum {
     SETTLE_MS = 120000,
-    HOSTILE_SETTLE_MS = 300000, // a provider that is paused most of the time, and a sender whose messages go one by one
+    NUDGE_MS = 1000,
     MOST_LIMITER_MS = 2 * 60000,
     EXPIRE_MS = IDEMPOTENCY_SECS * 1000 + 15000,
 };
@@ -55,15 +55,18 @@ static void print_rest(struct world *world) {
     }
 }
 
-int64_t aftermath_settle(struct world *world, bool hostile, struct report *report) {
-    int64_t began_ms = clock_unix_ms();
-    int most_ms = hostile ? HOSTILE_SETTLE_MS : SETTLE_MS;
-    int64_t deadline = deadline_in(most_ms);
+int64_t aftermath_settle(struct world *world, void (*nudge)(void *argument), void *argument, struct report *report) {
+    int64_t began_ms = clock_unix_ms(), nudged_ms = began_ms;
+    int64_t deadline = deadline_in(SETTLE_MS);
     bool settled;
     while (!(settled = stack_is_drained(world->stack) && nothing_pending(world)) && deadline_pause(deadline)) {
+        if (nudge != NULL && clock_unix_ms() >= nudged_ms + NUDGE_MS) {
+            nudge(argument);
+            nudged_ms = clock_unix_ms();
+        }
     }
     if (!settled) {
-        report_breach(report, "not settled", NULL, "something is left after %d ms", deadline_scaled(most_ms));
+        report_breach(report, "not settled", NULL, "something is left after %d ms", deadline_scaled(SETTLE_MS));
         print_rest(world);
     }
     return clock_unix_ms() - began_ms;

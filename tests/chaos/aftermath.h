@@ -2,7 +2,6 @@
 #ifndef TESTS_CHAOS_AFTERMATH_H
 #define TESTS_CHAOS_AFTERMATH_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "tests/chaos/report.h"
@@ -13,9 +12,9 @@
 
 // Redis's memory in use, bytes, after it has given back what it can.
 int64_t aftermath_memory(struct world *world);
-// Waits until all is settled; a breach when that takes too long. hostile: the provider is. Returns how long it took,
-// ms.
-int64_t aftermath_settle(struct world *world, bool hostile, struct report *report);
+// Waits until all is settled; a breach when that takes too long. nudge, which may be NULL, is called once a second
+// meanwhile. Returns how long it took, ms.
+int64_t aftermath_settle(struct world *world, void (*nudge)(void *argument), void *argument, struct report *report);
 // Looks at what may be left, and waits until what Idempotency-Keys left has gone. Limiter keys live for two minutes,
 // so theirs is cut short once it was seen that each has an end.
 void aftermath_expire(struct world *world, struct report *report);

@@ -14,7 +14,7 @@
 #define FIRST_MS INT64_C(1730469600000) // 2024-11-01T14:00:00Z
 #define BEGIN "chaos "
 
-enum { PHONES = 200, OUR_PHONES = 20, MAILS = 150, KEYED_PERCENT = 60, MOST_WORDS = 12, REFUSED_PERCENT = 1 };
+enum { PHONES = 200, OUR_PHONES = 20, MAILS = 150, KEYED_PERCENT = 60, MOST_WORDS = 12, REFUSED_PERCENT = 2 };
 
 struct kind {
     int percent; // of the load

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shared/clock.h"
 #include "shared/mem.h"
@@ -168,7 +169,8 @@ static void *run(void *argument) {
     return NULL;
 }
 
-struct load *load_begin(const struct options *options, struct ledger *ledger, const uint16_t *ports, int port_count) {
+static struct load *create(const struct options *options, struct ledger *ledger, const uint16_t *ports,
+                           int port_count) {
     struct load *load = xcalloc(1, sizeof *load);
     load->options = *options;
     load->ledger = ledger;
@@ -177,6 +179,11 @@ struct load *load_begin(const struct options *options, struct ledger *ledger, co
         load->ports[i] = ports[i];
         snprintf(load->names[i], sizeof load->names[i], "ingest-%d", i + 1);
     }
+    return load;
+}
+
+struct load *load_begin(const struct options *options, struct ledger *ledger, const uint16_t *ports, int port_count) {
+    struct load *load = create(options, ledger, ports, port_count);
     load->began_ms = clock_monotonic_us() / 1000;
     for (size_t i = 0; i < THREADS; i++) {
         ck_assert_int_eq(pthread_create(&load->threads[i], NULL, run, load), 0);
@@ -190,4 +197,22 @@ void load_end(struct load *load) {
         pthread_join(load->threads[i], NULL);
     }
     free(load);
+}
+
+static bool is_good_mail(const struct options *options, uint32_t number) {
+    struct content content;
+    content_make(options, number, &content);
+    return !content.is_webhook && !content.is_refused && strcmp(content.type, "email") == 0;
+}
+
+void load_post_mail(const struct options *options, struct ledger *ledger, uint16_t port) {
+    struct poster poster = {.load = create(options, ledger, &port, 1), .client = client_create()};
+    uint32_t number = ledger_count(ledger);
+    while (!is_good_mail(options, number)) {
+        number++;
+    }
+    post_until_accepted(&poster, number);
+    client_destroy(poster.client);
+    buf_free(&poster.body);
+    free(poster.load);
 }

@@ -20,4 +20,7 @@ struct load *load_begin(const struct options *options, struct ledger *ledger, co
 // No further messages; waits until those under way have been answered.
 void load_end(struct load *load);
 
+// One more mail, of a sender whom nobody refuses, once the load has ended. Returns once it is accepted.
+void load_post_mail(const struct options *options, struct ledger *ledger, uint16_t port);
+
 #endif

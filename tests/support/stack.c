@@ -213,8 +213,36 @@ void stack_launch(struct stack *stack, const char *name, const char *const *envi
     }
 }
 
+// Which start of the mock has written what is configured; owned by the caller.
+static char *config_owner(struct stack *stack) {
+    redisReply *reply = stack_redis(stack, "HGET mock:config owner");
+    char *owner = xstrdup(reply != NULL && reply->type == REDIS_REPLY_STRING ? reply->str : "");
+    freeReplyObject(reply);
+    return owner;
+}
+
+static bool has_new_owner(struct stack *stack, const char *former) {
+    char *owner = config_owner(stack);
+    bool is_new = owner[0] != '\0' && strcmp(owner, former) != 0;
+    free(owner);
+    return is_new;
+}
+
+// The mock begins by writing its settings over what was configured, maybe after it has begun to serve: what a test
+// configures before that would be lost.
+static void start_mock(struct stack *stack, const char *const *environment) {
+    char *former = config_owner(stack);
+    stack_launch(stack, MOCK, environment);
+    WAIT_FOR(START_MS, !stack_is_running(stack, MOCK) || has_new_owner(stack, former));
+    free(former);
+}
+
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
-    stack_launch(stack, name, environment);
+    if (strcmp(name, MOCK) == 0 && stack_is_running(stack, REDIS)) {
+        start_mock(stack, environment);
+    } else {
+        stack_launch(stack, name, environment);
+    }
     struct member *member = must_find(stack, name);
     if (member->port != 0 && !is_server(name)) {
         WAIT_FOR(START_MS, serves_or_ended(stack, member));
