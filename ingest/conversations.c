@@ -35,7 +35,7 @@ static void write_item(struct ingest_request *request, struct buf *json, const P
     shown_time_write(json, "last_activity_at", ingest_reader_int(rows, row, LAST_ACTIVITY_US));
 }
 
-static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, write_item};
+static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, -1, NULL, write_item};
 
 static void on_rows(struct ingest_request *request, const PGresult *rows) {
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
@@ -127,6 +127,7 @@ void conversations_list(struct ingest_request *request) {
         read_filter(request->http, &filter, &error) != 0) {
         answer_bad_field(request, error.parameter, error.reason);
     } else {
+        list_begin(request);
         run(request, &filter);
     }
     free(filter.participant);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/dead_letters.h"
 
+#include <stdio.h>
+
 #include "ingest/answer.h"
 #include "ingest/dead_letter_filter.h"
 #include "ingest/list.h"
@@ -13,7 +15,7 @@
 #include "shared/json.h"
 
 // The columns of ingest/sql/dead_letter*.sql.
-enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD };
+enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD, BYTES };
 
 static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     if (PQgetisnull(rows, row, REPLAYED_US)) {
@@ -37,7 +39,9 @@ static void write_item(struct ingest_request *request, struct buf *json, const P
     buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
 }
 
-static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, write_item};
+static void run(struct ingest_request *request);
+
+static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, BYTES, run, write_item};
 
 static void on_page(struct ingest_request *request, const PGresult *rows) {
     list_answer(request, &shape, rows, PQntuples(rows), PAGING_NOT_COUNTED);
@@ -58,12 +62,14 @@ static int read_filter(const struct http_request *http, struct dead_letter_filte
     return 0;
 }
 
-static void run(struct ingest_request *request, const struct dead_letter_filter *filter) {
+static void run_filtered(struct ingest_request *request, const struct dead_letter_filter *filter) {
     struct list_position at;
+    char bytes[LIST_NUMBER_SIZE];
     list_position_newest_first(&request->paging, &at);
-    const char *values[7] = {at.time, at.id, filter->since, at.limit, at.offset};
+    snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
+    const char *values[8] = {at.time, at.id, filter->since, at.limit, at.offset, bytes};
     enum reader_statement statement = READ_DEAD_LETTERS;
-    int count = 5;
+    int count = 6;
     if (filter->provider != NULL) {
         values[count++] = filter->provider;
         statement = READ_DEAD_LETTERS_OF_PROVIDER;
@@ -75,14 +81,23 @@ static void run(struct ingest_request *request, const struct dead_letter_filter 
     ingest_reader_run(request, statement, count, values, on_page);
 }
 
-void dead_letters_list(struct ingest_request *request) {
+static void run(struct ingest_request *request) {
     struct dead_letter_filter filter;
     struct paging_error error;
-    if (paging_read(request->http, CURSOR_DEAD_LETTER, &request->paging, &error) != 0 ||
-        read_filter(request->http, &filter, &error) != 0) {
+    if (read_filter(request->http, &filter, &error) != 0) {
         answer_bad_field(request, error.parameter, error.reason);
     } else {
-        run(request, &filter);
+        run_filtered(request, &filter);
+    }
+}
+
+void dead_letters_list(struct ingest_request *request) {
+    struct paging_error error;
+    if (paging_read(request->http, CURSOR_DEAD_LETTER, &request->paging, &error) != 0) {
+        answer_bad_field(request, error.parameter, error.reason);
+    } else {
+        list_begin(request);
+        run(request);
     }
 }
 

@@ -35,7 +35,8 @@ enum {
     ATTACHMENTS,
     TOTAL,               // of a thread
     ACCEPTED_US = TOTAL, // of one message
-    PERSISTED_US,
+    BYTES,               // of a thread
+    PERSISTED_US = BYTES,
     PROVIDER_MESSAGE_ID,
     TIMELINE,
 };
@@ -64,7 +65,9 @@ static void write_message(struct ingest_request *request, struct buf *json, cons
     shown_time_write(json, "timestamp", ingest_reader_int(rows, row, OCCURRED_US));
 }
 
-static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, write_message};
+static void run_thread(struct ingest_request *request);
+
+static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, BYTES, run_thread, write_message};
 
 static void on_thread(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
@@ -78,7 +81,8 @@ static void on_thread(struct ingest_request *request, const PGresult *rows) {
 static void run_thread(struct ingest_request *request) {
     const struct paging *paging = &request->paging;
     struct uuid after = {{0}};
-    char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE];
+    char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE],
+         bytes[NUMBER_SIZE];
     if (paging->has_cursor) {
         cursor_format_time(paging->cursor.time_us, time);
         after = paging->cursor.id.uuid;
@@ -86,8 +90,9 @@ static void run_thread(struct ingest_request *request) {
     uuid_format(&after, id);
     snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
     snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
-    const char *values[] = {request->match.parameter, time, id, limit, offset};
-    ingest_reader_run(request, READ_MESSAGES_OF_CONVERSATION, 5, values, on_thread);
+    snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
+    const char *values[] = {request->match.parameter, time, id, limit, offset, bytes};
+    ingest_reader_run(request, READ_MESSAGES_OF_CONVERSATION, 6, values, on_thread);
 }
 
 void messages_list(struct ingest_request *request) {
@@ -97,6 +102,7 @@ void messages_list(struct ingest_request *request) {
     } else if (paging_read(request->http, CURSOR_MESSAGE, &request->paging, &error) != 0) {
         answer_bad_field(request, error.parameter, error.reason);
     } else {
+        list_begin(request);
         run_thread(request);
     }
 }

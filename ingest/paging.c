@@ -7,7 +7,6 @@
 #include "shared/http_server.h"
 #include "shared/json.h"
 
-#define MAX_PAGE_SIZE 50
 #define MAX_DEPTH 10000      // page × page size, for Postgres steps over each row that is skipped
 #define MAX_NUMBER INT32_MAX // a greater number is taken as this one
 
@@ -39,15 +38,16 @@ static int parse_page(const char *text, struct paging *out, struct paging_error 
 
 int paging_parse(const char *page, const char *page_size, const char *cursor, enum cursor_kind kind, struct paging *out,
                  struct paging_error *error) {
-    *out = (struct paging){.page = 1, .page_size = MAX_PAGE_SIZE};
+    *out = (struct paging){.page = 1, .page_size = PAGING_MOST_ITEMS};
     if (page_size != NULL) {
         if (!parse_number(page_size, &out->page_size)) {
             return refuse(error, "pageSize", "must be a number from 0");
         }
-        if (out->page_size == 0 || out->page_size > MAX_PAGE_SIZE) {
-            out->page_size = MAX_PAGE_SIZE;
+        if (out->page_size == 0 || out->page_size > PAGING_MOST_ITEMS) {
+            out->page_size = PAGING_MOST_ITEMS;
         }
     }
+    out->is_numbered = page != NULL;
     if (cursor == NULL) {
         return page == NULL ? 0 : parse_page(page, out, error);
     }

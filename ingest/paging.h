@@ -13,9 +13,12 @@ struct http_request;
 
 // The parameters page, pageSize (or page_size) and cursor of a list, and the "meta" of its answer.
 
+#define PAGING_MOST_ITEMS 50
+
 struct paging {
     int64_t page; // from 1
     int64_t page_size;
+    bool is_numbered; // `page` was asked for by its number
     bool has_cursor;
     struct cursor cursor;
 };

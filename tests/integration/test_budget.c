@@ -37,7 +37,8 @@ enum {
 
 static struct stack *stack;
 static struct bystander *bystander; // an ordinary client; NULL: there is none now
-static char *thread;                // the path of a thread of MAILS large ones
+static int64_t conversation;        // with MAILS large ones
+static char *thread;                // the path of its messages
 
 static const char *const environment[] = {"MAX_CLIENT_BYTES=33554432",
                                           "INGEST_THREADS=2",
@@ -227,6 +228,175 @@ START_TEST(thousands_of_unfinished_bodies_of_one_address_get_a_quarter) {
 }
 END_TEST
 
+// ---- Answers
+
+// A thread of large mails.
+static void fill_thread(void) {
+    char *large = xcalloc(MAIL_BYTES + 1, 1);
+    memset(large, 'x', MAIL_BYTES);
+    for (int i = 0; i < MAILS; i++) {
+        char *id = xasprintf("<mail-%d@example.com>", i);
+        free(send_accepted(stack, "ingest-1", PATH_EMAIL_WEBHOOK,
+                           payload_email_webhook("many@example.com", "us@example.com", id, large)));
+        free(id);
+    }
+    free(large);
+    WAIT_FOR(60000,
+             stack_sql(stack, "SELECT message_count FROM conversations WHERE participant_a = 'many@example.com'") ==
+                 MAILS);
+    conversation = stack_sql(stack, "SELECT id FROM conversations WHERE participant_a = 'many@example.com'");
+    thread = xasprintf("/api/conversations/%" PRId64 "/messages", conversation);
+}
+
+static struct answer *get(const char *ingest, const char *path, const char *parameters) {
+    char *whole = xasprintf("%s%s", path, parameters);
+    struct answer *answer = stack_call(stack, ingest, "GET", whole, NULL, NULL);
+    free(whole);
+    return answer;
+}
+
+static int items_of(const struct answer *answer) {
+    return cJSON_GetArraySize(answer_at(answer, "items"));
+}
+
+// Readers that ask and read nothing.
+static int *ask_and_not_read(const char *ingest, const char *parameters, unsigned addresses) {
+    char *asked = xasprintf("GET %s%s HTTP/1.1\r\nHost: h\r\n\r\n", thread, parameters);
+    int *fds = xcalloc(READERS, sizeof *fds);
+    for (unsigned i = 0; i < READERS; i++) {
+        char from[16];
+        snprintf(from, sizeof from, "127.0.2.%u", 1 + i % addresses);
+        fds[i] = socket_open(stack_port(stack, ingest), from);
+        ck_assert_int_eq(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)), 0);
+        ck_assert(socket_say(fds[i], asked, strlen(asked)));
+    }
+    free(asked);
+    return fds;
+}
+
+// Of all that were answered, how many with that status.
+static unsigned count_status(const int *fds, const char *status) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < READERS; i++) {
+        char line[16] = "";
+        ssize_t got = recv(fds[i], line, sizeof "HTTP/1.1 200" - 1, MSG_PEEK | MSG_DONTWAIT);
+        count += got == (ssize_t)sizeof "HTTP/1.1 200" - 1 && strcmp(line + sizeof "HTTP/1.1 " - 1, status) == 0;
+    }
+    return count;
+}
+
+static void close_readers(int *fds) {
+    for (unsigned i = 0; i < READERS; i++) {
+        close(fds[i]);
+    }
+    free(fds);
+}
+
+// Each message once, in its order, however short the pages are; returns how many pages it took.
+static int walk(const char *ingest) {
+    char parameters[128] = "";
+    int seen = 0, pages = 0;
+    do {
+        struct answer *answer = get(ingest, thread, parameters);
+        ck_assert_int_eq(answer->status, 200);
+        int items = items_of(answer);
+        ck_assert_int_gt(items, 0);
+        for (int i = 0; i < items; i++, seen++) {
+            char of_body[32], of_id[32];
+            snprintf(of_body, sizeof of_body, "items.%d.body", i);
+            snprintf(of_id, sizeof of_id, "items.%d.id", i);
+            ck_assert_uint_eq(strlen(answer_text(answer, of_body)), MAIL_BYTES);
+            char *id = stack_sql_text(stack,
+                                      "SELECT id FROM messages WHERE conversation_id = %" PRId64
+                                      " ORDER BY occurred_at, id OFFSET %d LIMIT 1",
+                                      conversation, seen);
+            ck_assert_str_eq(answer_text(answer, of_id), id);
+            free(id);
+        }
+        ck_assert_int_eq((int)answer_number(answer, "meta.total"), MAILS);
+        snprintf(parameters, sizeof parameters, "?cursor=%s", answer_text(answer, "meta.next_cursor"));
+        answer_free(answer);
+        pages++;
+    } while (strcmp(parameters, "?cursor=") != 0 && pages <= MAILS);
+    ck_assert_int_eq(seen, MAILS);
+    return pages;
+}
+
+static void assert_readers_are_bounded(unsigned addresses, const char *what) {
+    begin();
+    int *fds = ask_and_not_read("ingest-1", "", addresses);
+    WAIT_FOR(60000, count_status(fds, "200") + count_status(fds, "503") == READERS);
+    int pages = walk("ingest-1");
+    printf("  %-34s %u x 200, %u x 503; a walk beside them took %d pages\n", what, count_status(fds, "200"),
+           count_status(fds, "503"), pages);
+    ck_assert_uint_gt(count_status(fds, "200"), 0);
+    ck_assert_int_gt(pages, 1);
+    close_readers(fds);
+    finish(what);
+}
+
+START_TEST(readers_by_cursor_who_do_not_read_get_shorter_pages_and_hinder_nobody) {
+    fill_thread();
+    assert_readers_are_bounded(1, "80 readers of one address");
+    assert_readers_are_bounded(READERS, "80 readers of 80 addresses");
+}
+END_TEST
+
+START_TEST(a_page_by_its_number_is_whole_or_503) {
+    stack_start_with(stack, "ingest-2", (const char *const[]){"MAX_CLIENT_BYTES=134217728", NULL});
+    struct answer *answer = get("ingest-2", thread, "?page=1");
+    ck_assert_int_eq(answer->status, 200);
+    ck_assert_int_eq(items_of(answer), MAILS);
+    answer_free(answer);
+    answer = get("ingest-2", thread, ""); // while there is room, no page is shorter
+    ck_assert_int_eq(items_of(answer), MAILS);
+    answer_free(answer);
+    int *fds = ask_and_not_read("ingest-2", "?page=1", 1);
+    WAIT_FOR(60000, count_status(fds, "200") + count_status(fds, "503") == READERS);
+    ck_assert_uint_ge(count_status(fds, "200"), 1);
+    ck_assert_uint_le(count_status(fds, "200"), 2); // what a quarter holds
+    answer = get("ingest-2", thread, "?page=1");    // of another address
+    ck_assert_int_eq(answer->status, 200);
+    ck_assert_int_eq(items_of(answer), MAILS);
+    answer_free(answer);
+    close_readers(fds);
+    stack_stop(stack, "ingest-2");
+    answer = get("ingest-1", thread, "?page=1"); // more than its quarter ever is
+    ck_assert_int_eq(answer->status, 503);
+    ck_assert_int_ge(answer_header_number(answer, "Retry-After"), 1);
+    answer_free(answer);
+}
+END_TEST
+
+START_TEST(dead_letters_with_large_payloads_are_walked_in_shorter_pages) {
+    char parameters[128] = "";
+    int seen = 0, pages = 0;
+    (void)stack_sql(
+        stack,
+        "WITH made AS (INSERT INTO dead_letters (stage, generation, provider, reason, attempts, failed_at, entry)"
+        " SELECT 'persist', 0, 'email', 'poison', 1, now() - i * interval '1 second',"
+        " '{\"n\":' || i || ',\"filled\":\"' || repeat('x', 250000) || '\"}'"
+        " FROM generate_series(0, 59) AS i RETURNING 1) SELECT count(*) FROM made");
+    do {
+        struct answer *answer = get("ingest-1", "/api/dead-letters", parameters);
+        ck_assert_int_eq(answer->status, 200);
+        int items = items_of(answer);
+        ck_assert_int_gt(items, 0);
+        for (int i = 0; i < items; i++, seen++) {
+            char at[32];
+            snprintf(at, sizeof at, "items.%d.payload.n", i);
+            ck_assert_int_eq((int)answer_number(answer, at), seen);
+        }
+        snprintf(parameters, sizeof parameters, "?cursor=%s", answer_text(answer, "meta.next_cursor"));
+        answer_free(answer);
+        pages++;
+    } while (strcmp(parameters, "?cursor=") != 0 && pages <= 60);
+    ck_assert_int_eq(seen, 60);
+    ck_assert_int_gt(pages, 2);
+    WAIT_FOR(10000, held_bytes() == 0);
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -241,6 +411,9 @@ Suite *suite_budget(void) {
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, thousands_of_unfinished_bodies_of_many_addresses_make_way_the_oldest_first);
     tcase_add_test(tests, thousands_of_unfinished_bodies_of_one_address_get_a_quarter);
+    tcase_add_test(tests, readers_by_cursor_who_do_not_read_get_shorter_pages_and_hinder_nobody);
+    tcase_add_test(tests, a_page_by_its_number_is_whole_or_503);
+    tcase_add_test(tests, dead_letters_with_large_payloads_are_walked_in_shorter_pages);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;
