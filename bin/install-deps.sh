@@ -48,7 +48,7 @@ postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
 test     pgbouncer             command pgbouncer
-test     nginx-light           command nginx
+test     nginx                 command nginx
 test     haproxy               command haproxy
 monitoring prometheus          command promtool
 browser  chromium              command chromium
@@ -153,7 +153,7 @@ install_missing() {
   case " ${missing[*]} " in *' redis-server '*) services='redis*' ;; esac
   case " ${missing[*]} " in *' postgresql '*) services=${services:+$services | }'postgresql*' ;; esac
   case " ${missing[*]} " in *' pgbouncer '*) services=${services:+$services | }'pgbouncer*' ;; esac
-  case " ${missing[*]} " in *' nginx-light '*) services=${services:+$services | }'nginx*' ;; esac
+  case " ${missing[*]} " in *' nginx '*) services=${services:+$services | }'nginx*' ;; esac
   case " ${missing[*]} " in *' haproxy '*) services=${services:+$services | }'haproxy*' ;; esac
   case " ${missing[*]} " in *' prometheus '*) services=${services:+$services | }'prometheus*' ;; esac
   case " ${missing[*]} " in *' docker.io '*) services=${services:+$services | }'docker*' ;; esac

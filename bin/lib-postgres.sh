@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 # The private Postgres. Sourced after bin/lib-process.sh and bin/lib-memory.sh.
 #
-# Postgres refuses to run as root, so root's runs as the user `postgres` that Debian's package brings. That user can't
-# pass a folder that only root may enter (RUN_DIR itself lets that user through), and Postgres opens its data by the full path whatever its working folder
-# is. So where the data folder in RUN_DIR can't be entered, the data lies below /var/lib/messaging-service, in a folder
-# named after RUN_DIR, and RUN_DIR/postgres is a link to it.
+# Postgres refuses to run as root, so root's runs as the user `postgres` that Debian's package brings. RUN_DIR lets that
+# user through, but a folder above it that only root may enter doesn't, and Postgres opens its data by the full path
+# whatever its working folder is. So where the data folder in RUN_DIR can't be entered, the data lies below
+# /var/lib/messaging-service, in a folder named after RUN_DIR, and RUN_DIR/postgres is a link to it.
 #
 # It listens on loopback only, without a Unix socket (whose path may hold 107 bytes only). The role messaging_user owns
 # its database and is no superuser: its password is public, and a superuser may run commands as us. Nor may it make roles,

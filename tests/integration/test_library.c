@@ -364,6 +364,15 @@ START_TEST(a_signature_is_remembered_of_what_was_accepted_alone_and_not_while_me
 }
 END_TEST
 
+START_TEST(a_webhook_is_accepted_though_its_signature_cannot_be_remembered) {
+    const struct sending webhook = {.kind = "received", .signature = "0123456789"};
+    freeReplyObject(stack_redis(stack, "SET signed:{t:0}:%lld:3031 x", (long long)(now_ms() / DAY_MS)));
+    ASSERT_VERDICT(accept(webhook), "OK");
+    ASSERT_VERDICT(accept(webhook), "OK");
+    assert_lengths(0, 2);
+}
+END_TEST
+
 // A day of a hundred webhooks a second would be 8.6 million of them.
 START_TEST(a_signature_costs_few_bytes) {
     char name[64];
@@ -455,6 +464,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, a_call_that_comes_after_its_deadline_does_nothing);
     tcase_add_test(tests, a_signature_that_was_accepted_is_seen_for_a_day);
     tcase_add_test(tests, a_signature_is_remembered_of_what_was_accepted_alone_and_not_while_memory_is_short);
+    tcase_add_test(tests, a_webhook_is_accepted_though_its_signature_cannot_be_remembered);
     tcase_add_test(tests, a_signature_costs_few_bytes);
     tcase_add_test(tests, messages_of_one_call_are_counted_one_by_one);
     tcase_add_test(tests, a_repeat_in_the_call_of_the_first_is_a_repeat);

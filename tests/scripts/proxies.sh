@@ -42,7 +42,8 @@ write_nginx_conf() {
 starts_nginx() {
   [ -n "$(readme_location)" ]
   write_nginx_conf
-  spawn nginx "$TLS_PORT" "$folder/nginx.log" nginx -p "$folder" -c "$folder/nginx.conf"
+  spawn nginx "$TLS_PORT" "$folder/nginx.log" \
+    "$(PATH=$PATH:/usr/sbin command -v nginx)" -p "$folder" -c "$folder/nginx.conf"
   wait_for 10 port_listens "$RENAMED_TLS_PORT"
 }
 
