@@ -89,7 +89,7 @@ $(addprefix $(BUILD)/lib,$(addsuffix .a,$(PROGRAMS))): $(BUILD)/lib%.a: \
     $$(call objects,$$(call without_main,$$($$*_SOURCES))) $$(call embedded,$$*) $(SOURCES)
 	@rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-tests: $(addprefix $(BUILD)/tests/,$(TESTS)) $(BUILD)/tests/failing.so ## Build the tests' programs
+tests: $(addprefix $(BUILD)/tests/,$(TESTS)) $(BUILD)/tests/failing.so $(BUILD)/tests/clock.so ## Build the tests' programs
 
 $(BUILD)/tests/unit: $(call objects,$(unit_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
@@ -124,10 +124,12 @@ $(BENCH_TOOLS:tests/bench/programs/%.c=$(BUILD)/bench/%): $(BUILD)/bench/%: $(BU
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
-# What a test preloads into a program, to let an allocation or a call on a socket fail.
-$(BUILD)/tests/failing.so: tests/failing/failing.c tests/failing/control.h $(FLAGS)
+# What a test preloads into a program: to let an allocation or a call on a socket fail; to give it another time of day.
+$(BUILD)/tests/failing.so: tests/failing/failing.c tests/failing/control.h
+$(BUILD)/tests/clock.so: tests/clock/clock.c
+$(BUILD)/tests/%.so: $(FLAGS)
 	@mkdir -p $(@D)
-	$(call quietly,CC   $@) $(CC) $(CFLAGS) $(filter-out -fPIE -D_FORTIFY_SOURCE=% -fsanitize%,$(OURFLAGS)) -fPIC -shared -o $@ $< -ldl
+	$(call quietly,CC   $@) $(CC) $(CFLAGS) $(filter-out -fPIE -D_FORTIFY_SOURCE=% -fsanitize%,$(OURFLAGS)) -fPIC -shared -o $@ $(filter %.c,$^) -ldl
 
 # FUZZ=1: with clang's coverage in every object, as `make fuzz` builds it.
 $(BUILD)/tests/fuzz: $(BUILD)/obj/tests/fuzz/fuzz.o $(call objects,$(fuzz_SOURCES)) $(PROGRAMS:%=$(BUILD)/lib%.a) $(SHARED) $(SOURCES)

@@ -82,12 +82,22 @@ connect() {
 
 unfinished() { database -v seconds="$seconds" -f bin/sql/unfinished.sql; }
 
+# Redis names the partitions in use; each process renews what it serves every second.
+names_partitions() { [ "$(redis --raw EXISTS partitions)" = 1 ]; }
+
+# Those that hold something, whoever has forgotten them.
+partitions_by_keys() {
+  local kind
+  for kind in outbound parked events; do
+    redis --scan --pattern "$kind:{*:*}" | sed -n "s/^$kind:{\\(.*\\)}\$/\\1/p"
+  done
+}
+
 # read_tags: sets tags to the partitions in use. Where there are none, looking for tokens would find none either.
 read_tags() {
-  local said
-  said=$(redis --raw SMEMBERS partitions)
-  mapfile -t tags <<<"$said"
-  [ -n "$said" ] || die "Redis knows no partition in use: start ingest first"
+  wait_for 5 names_partitions ||
+    die "Redis names no partition in use, and no process does: bin/start.sh starts what serves them"
+  mapfile -t tags < <({ redis --raw SMEMBERS partitions && partitions_by_keys; } | sort -u)
 }
 
 # ids SCRIPT KEY START: the message ids that a script of redis/ finds, page by page.

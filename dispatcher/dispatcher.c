@@ -35,7 +35,6 @@ struct dispatcher {
     struct outlet *outlets[PROVIDER_COUNT];
     struct settler *settler;
     struct lanes *lanes;
-    struct heartbeat *heartbeat;
     uv_timer_t tick;
     uv_idle_t finish; // runs at the end of the turn in which the last thing was done
     int open_handles;
@@ -64,7 +63,7 @@ static void let_go(struct dispatcher *dispatcher) {
         return;
     }
     change_state(dispatcher, DISPATCHER_FINISHED);
-    heartbeat_destroy(dispatcher->heartbeat);
+    heartbeat_destroy(dispatcher->env.heartbeat);
     counters_destroy(dispatcher->env.counters);
     redis_link_destroy(dispatcher->env.link);
     lanes_destroy(dispatcher->lanes);
@@ -94,7 +93,7 @@ static void on_pong(void *argument, enum redis_result result, const redisReply *
 static void flush(struct dispatcher *dispatcher) {
     const char *argv[] = {"PING"};
     change_state(dispatcher, DISPATCHER_FLUSHING);
-    heartbeat_stop(dispatcher->heartbeat);
+    heartbeat_stop(dispatcher->env.heartbeat);
     counters_flush(dispatcher->env.counters);
     if (redis_link_call(dispatcher->env.link, on_pong, dispatcher, 1, argv, NULL) != 0) {
         uv_idle_start(&dispatcher->finish, on_finish);
@@ -203,7 +202,7 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};
     env->link = open_link(dispatcher);
     env->counters = counters_create(loop, env->link);
-    dispatcher->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);
+    env->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);
     size_t cap = calls_that_fit(settings);
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         dispatcher->outlets[i] = outlet_create(env, (enum provider)i, cap);

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "shared/counters.h"
+#include "shared/heartbeat.h"
 #include "shared/redis_link.h"
 #include "shared/settings.h"
 
@@ -14,6 +15,7 @@ struct dispatch_env {
     const struct settings *settings;
     struct redis_link *link; // everything but the watches goes over it, so that acks follow reads on one connection
     struct counters *counters;
+    struct heartbeat *heartbeat;
     const char *me; // the consumer's name: the stable instance id
 };
 

@@ -3,6 +3,7 @@
 // What becomes of the entries that a lane holds: called, renewed first where their lease is half over, or given back.
 #include <stdio.h>
 
+#include "dispatcher/age.h"
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
@@ -154,6 +155,14 @@ static void begin(struct lease *lease) {
     lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
 }
 
+// A replay is called once at least: its id tells nothing about when it began, and a clock may be wrong.
+static bool is_expired(const struct lease *lease) {
+    const struct dispatch_env *env = lease->lane->env;
+    bool replay_begins = lease->entry.generation > 0 && lease->entry.call == 1;
+    int64_t age_ms = entry_age_ms(&lease->entry, redis_link_now_ms(env->link), clock_unix_ms());
+    return !replay_begins && retry_is_expired(env->settings, age_ms);
+}
+
 static void expire(struct lease *lease) {
     lease->outcome.class = OUTCOME_EXPIRED;
     lease->outcome.started_ms = clock_unix_ms();
@@ -166,12 +175,11 @@ static bool must_ask(const struct lease *lease) {
 }
 
 void lane_call_waiting(struct lane *lane) {
-    const struct settings *settings = lane->env->settings;
     struct lease *lease;
     struct lease_queue held = {0};
     size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
     while (count-- > 0 && (lease = take_waiting(lane))) {
-        if (retry_is_expired(settings, redis_link_now_ms(lane->env->link) - lease->entry.at_ms)) {
+        if (is_expired(lease)) {
             expire(lease);
         } else if (!is_young(lease)) {
             renew(lease);

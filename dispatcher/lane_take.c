@@ -288,15 +288,15 @@ static void add_known(void *argument, struct lease *lease) {
     fcall_text(argument, lease->entry.id);
 }
 
-// Nobody steals before it has been connected without a gap for as long as a lease lasts: while Redis is away, idle time
-// runs on.
+// Nobody steals before it has been connected without a gap, and Redis's clock without a jump, for as long as a lease
+// lasts: idle time runs on while Redis is away, and jumps with its clock.
 void lane_claim(struct lane *lane) {
     int64_t lease_ms = lane->env->settings->worker_claim_timeout_secs * 1000;
     struct fcall *fcall = fcall_new(LIBRARY_CLAIM, 1);
     fcall_text(fcall, lane->keys.outbound);
     fcall_text(fcall, GROUP_DISPATCHERS);
     fcall_text(fcall, lane->env->me);
-    fcall_int(fcall, redis_link_up_ms(lane->env->link) >= lease_ms);
+    fcall_int(fcall, redis_link_steady_ms(lane->env->link) >= lease_ms ? redis_link_now_ms(lane->env->link) : 0);
     fcall_int(fcall, lease_ms);
     fcall_int(fcall, (int64_t)reserve(lane));
     lease_table_each(lane->leases, add_known, fcall);

@@ -71,6 +71,7 @@ static void serve(struct lanes *lanes, const char *tag) {
     lanes->all = xrealloc(lanes->all, (lanes->count + 1) * sizeof(struct lane *));
     lanes->all[lanes->count++] = lane;
     outlet_add_lane(outlet, lane);
+    heartbeat_serve(lanes->env->heartbeat, tag);
     if (redis_link_is_up(lanes->env->link)) {
         lane_up(lane);
     }

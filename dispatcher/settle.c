@@ -13,11 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dispatcher/age.h"
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane.h"
 #include "dispatcher/lease_log.h"
 #include "dispatcher/outlet.h"
 #include "dispatcher/retry.h"
+#include "shared/clock.h"
 #include "shared/log.h"
 #include "shared/mem.h"
 
@@ -42,13 +44,16 @@ static bool was_called(const struct lease *lease) {
     return lease->outcome.class != OUTCOME_UNREADABLE && lease->outcome.class != OUTCOME_EXPIRED;
 }
 
+static int64_t age_ms(const struct dispatch_env *env, const struct lease *lease) {
+    return entry_age_ms(&lease->entry, redis_link_now_ms(env->link), clock_unix_ms());
+}
+
 static void count(const struct dispatch_env *env, const struct lease *lease) {
     enum provider provider = lane_outlet(lease->lane)->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
     if (lease->outcome.class == OUTCOME_SENT) {
-        counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT,
-                         (redis_link_now_ms(env->link) - lease->entry.at_ms) * 1000);
+        counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT, age_ms(env, lease) * 1000);
     }
     if (lease->decision.counter != COUNTER_COUNT) {
         counters_add_for(env->counters, lease->decision.counter, provider);
@@ -331,15 +336,14 @@ static void on_end_of_turn(uv_idle_t *idle) {
 
 void settler_take(struct settler *settler, struct lease *lease) {
     struct outlet *outlet = lane_outlet(lease->lane);
-    lease->decision =
-        retry_decide(settler->env->settings, &(struct retry_case){
-                                                 .outcome = &lease->outcome,
-                                                 .spent = lease->entry.spent,
-                                                 .call = lease->entry.call,
-                                                 .age_ms = redis_link_now_ms(settler->env->link) - lease->entry.at_ms,
-                                                 .probe = *lease->probe != '\0',
-                                                 .unproven = !outlet->proven,
-                                             });
+    lease->decision = retry_decide(settler->env->settings, &(struct retry_case){
+                                                               .outcome = &lease->outcome,
+                                                               .spent = lease->entry.spent,
+                                                               .call = lease->entry.call,
+                                                               .age_ms = age_ms(settler->env, lease),
+                                                               .probe = *lease->probe != '\0',
+                                                               .unproven = !outlet->proven,
+                                                           });
     if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
         breaker_forget_go(outlet->breaker); // at once: the record is still to come
     }

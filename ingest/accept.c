@@ -23,6 +23,7 @@
 #include "ingest/request.h"
 #include "ingest/resources.h"
 #include "shared/clock.h"
+#include "shared/heartbeat.h"
 #include "shared/log.h"
 #include "shared/redis_link.h"
 #include "shared/settings.h"
@@ -78,6 +79,12 @@ static void announce(struct acceptor *acceptor) {
 
 void acceptor_on_up(struct acceptor *acceptor) {
     announce(acceptor);
+}
+
+void acceptor_serve(const struct acceptor *acceptor, struct heartbeat *heartbeat) {
+    for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
+        heartbeat_serve(heartbeat, acceptor->keys[i].tag);
+    }
 }
 
 void acceptor_on_down(struct acceptor *acceptor) {
@@ -150,6 +157,7 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     } else if (strcmp(verdict, "FULL") == 0) {
         answer_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
     } else {
+        redis_link_doubt_time(request->with->redis); // its clock may have been set
         answer_unavailable(request, "Redis was too late", RETRY_SOON_SECS, false);
     }
 }

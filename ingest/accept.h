@@ -12,6 +12,7 @@
 #include "shared/message.h"
 
 struct acceptor; // one thread's way into the streams
+struct heartbeat;
 struct ingest_request;
 struct ingest_resources;
 
@@ -21,6 +22,8 @@ void acceptor_destroy(struct acceptor *acceptor);
 // The Redis link came up: makes the partitions known, before which nothing is accepted.
 void acceptor_on_up(struct acceptor *acceptor);
 void acceptor_on_down(struct acceptor *acceptor);
+// Tells the heartbeat which partitions those are.
+void acceptor_serve(const struct acceptor *acceptor, struct heartbeat *heartbeat);
 
 // The keys of the partition that a message belongs to. Owned by the acceptor.
 const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message);

@@ -246,6 +246,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     if (number == 0) { // once a process is enough
         worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
         heartbeat_watch(worker->heartbeat, on_beat, worker);
+        acceptor_serve(worker->with.acceptor, worker->heartbeat);
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);

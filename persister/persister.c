@@ -230,7 +230,8 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                           .on_change = on_read,
                                           .on_stolen = on_stolen,
                                           .argument = persister};
-    persister->streams = event_streams_create(loop, persister->control, &reader, (unsigned)settings->stream_partitions);
+    persister->streams = event_streams_create(loop, persister->control, persister->heartbeat, &reader,
+                                              (unsigned)settings->stream_partitions);
 }
 
 struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, void (*on_finished)(void *),

@@ -236,7 +236,8 @@ static void on_claimed(void *argument, enum redis_result result, const redisRepl
 }
 
 static int claim(struct event_reader *reader) {
-    char idle[24], most[24];
+    char now[24], idle[24], most[24];
+    snprintf(now, sizeof now, "%lld", reader->steal ? (long long)redis_link_now_ms(reader->link) : 0);
     snprintf(idle, sizeof idle, "%lld", (long long)reader->options.claim_timeout_ms);
     snprintf(most, sizeof most, "%zu", how_many(reader));
     const char *argv[] = {"FCALL",
@@ -245,7 +246,7 @@ static int claim(struct event_reader *reader) {
                           reader->keys.events,
                           GROUP_PERSISTERS,
                           reader->consumer,
-                          reader->steal ? "1" : "0",
+                          now,
                           idle,
                           most};
     return redis_link_call(reader->link, on_claimed, reader, 9, argv, NULL);
@@ -318,12 +319,13 @@ static void on_down(void *argument) {
     }
 }
 
-// Nobody steals before it has been connected without a gap for T: while Redis is away, idle time runs on.
+// Nobody steals before it has been connected without a gap, and Redis's clock without a jump, for T: idle time runs on
+// while Redis is away, and jumps with its clock.
 static void on_tick(uv_timer_t *timer) {
     struct event_reader *reader = timer->data;
     reader->paused = false;
     log_newer(reader);
-    if (clock_boot_ms() >= reader->steal_at && redis_link_up_ms(reader->link) >= reader->options.claim_timeout_ms) {
+    if (clock_boot_ms() >= reader->steal_at && redis_link_steady_ms(reader->link) >= reader->options.claim_timeout_ms) {
         reader->claim_due = reader->steal = true;
         reader->steal_at = clock_boot_ms() + reader->options.claim_timeout_ms / 4;
     }

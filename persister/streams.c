@@ -20,6 +20,7 @@ struct event_streams {
     uv_timer_t timer;
     uv_loop_t *loop;
     struct redis_link *link;
+    struct heartbeat *heartbeat;
     struct event_reader_options options;
     struct event_reader **readers;
     size_t count;
@@ -44,6 +45,7 @@ static void serve(struct event_streams *streams, const char *tag) {
     options.tag = tag;
     streams->readers = xrealloc(streams->readers, (streams->count + 1) * sizeof *streams->readers);
     streams->readers[streams->count++] = event_reader_create(streams->loop, &options);
+    heartbeat_serve(streams->heartbeat, tag);
     log_info("stream_served", "events:{%s}", tag);
 }
 
@@ -102,11 +104,12 @@ static void on_timer(uv_timer_t *timer) {
     }
 }
 
-struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link,
+struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link, struct heartbeat *heartbeat,
                                            const struct event_reader_options *reader, unsigned partitions) {
     struct event_streams *streams = xcalloc(1, sizeof *streams);
     streams->loop = loop;
     streams->link = link;
+    streams->heartbeat = heartbeat;
     streams->options = *reader;
     streams->timer.data = streams;
     uv_timer_init(loop, &streams->timer);

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "persister/reader.h"
+#include "shared/heartbeat.h"
 #include "shared/redis_link.h"
 
 // All `events` streams there are, each with its reader: those of the partitions that any process ever used (a Redis set
@@ -13,9 +14,10 @@
 
 struct event_streams;
 
-// link: asked for the set every 5 s; outlives the streams. reader: what every reader gets, but for its tag.
+// link: asked for the set every 5 s; outlives the streams. heartbeat: told what is served. reader: what every reader
+// gets, but for its tag.
 // partitions: those of each provider that are served from the start.
-struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link,
+struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link, struct heartbeat *heartbeat,
                                            const struct event_reader_options *reader, unsigned partitions);
 // Asks for the set now: the link has come up.
 void event_streams_refresh(struct event_streams *streams);

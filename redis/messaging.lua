@@ -25,6 +25,7 @@ local HOUR_MS = 3600000
 local DAY_MS = 24 * HOUR_MS
 local LONGEST_WAIT_MS = 72 * HOUR_MS
 local HELD_FOR_MS = 2000 -- so long senders must have been held, and nobody had a success, before they open the breaker
+local CLOCKS_APART_MS = 2000 -- at most, a caller's idea of the time and ours
 local STRAYS_A_LOOK = 20 -- their payloads come along
 
 local function now_ms()
@@ -75,7 +76,7 @@ local function windows(now, width, limits)
   if #keys == 0 then return found end
   local counts = redis.call('MGET', unpack(keys))
   for i, prefix in ipairs(prefixes) do
-    local this, last = tonumber(counts[2 * i - 1] or 0), tonumber(counts[2 * i] or 0)
+    local this, last = tonumber(counts[2 * i - 1]) or 0, tonumber(counts[2 * i]) or 0
     found[prefix] = window(keys[2 * i - 1], now, width, limits[prefix], this, last)
   end
   return found
@@ -145,6 +146,15 @@ local function remember_signature(t, signature)
   end
 end
 
+-- What is remembered under an idempotency key. It is remembered for no longer than it could have been from now on, whatever
+-- clock set its end. (Users whose permissions are of an older release can't see that.)
+local function recall(key, ttl)
+  local seen = redis.call('GET', key)
+  local left = seen and redis.pcall('PTTL', key)
+  if type(left) == 'number' and left > tonumber(ttl) then redis.pcall('PEXPIRE', key, ttl) end
+  return seen
+end
+
 -- One message of accept. t: what the call knows so far; w, address: the windows it counts against, or nil.
 local function accept_one(t, w, address, idempotency, kind, id, token, payload, ttl, signature)
   local left, reset = w and w.free or 0, w and wait_seconds(w) or 0
@@ -156,7 +166,7 @@ local function accept_one(t, w, address, idempotency, kind, id, token, payload, 
   if signature ~= '' and is_seen(t, signature) then return { 'SEEN', left, reset } end
   local remembered = ttl ~= '0'
   if remembered then
-    local seen = redis.call('GET', idempotency)
+    local seen = recall(idempotency, ttl)
     if seen then
       if string.sub(seen, 17) ~= string.sub(token, 17) then return { 'REUSED', left, reset } end
       remember_signature(t, signature)
@@ -513,13 +523,22 @@ local function keeps_newer(consumer)
   return format and tonumber(format) > tonumber(FORMAT)
 end
 
+-- What was delivered by a clock that was ahead would not be idle before that time comes: it counts from now. Of such an
+-- entry XPENDING says 0, as of one that is delivered this very moment, to which nothing happens here.
+local function count_idle_from_now(stream, group, pending)
+  for _, p in ipairs(pending) do
+    if p[3] == 0 then redis.call('XCLAIM', stream, group, p[2], 0, p[1], 'JUSTID') end
+  end
+end
+
 -- claim: entries that were delivered before and are mine to work on now: what others gave back, what I held before I
 -- lost touch, and, with steal, what others have held for too long or nobody holds though it was delivered.
--- KEYS stream · ARGV group, me, steal (1 | 0), idle ms, most, entries known to me …
+-- steal: Redis's time as the caller knows it, for where its clock was just set, idle times say nothing; 0: it may not.
+-- KEYS stream · ARGV group, me, steal, idle ms, most, entries known to me …
 -- → {{entry, delivery count, {field, value, …}}, …}, at most `most`
 local function claim(keys, args)
   local stream, group, me = keys[1], args[1], args[2]
-  local steal, idle, most = args[3] == '1', args[4], tonumber(args[5])
+  local steal, idle, most = math.abs(now_ms() - args[3]) <= CLOCKS_APART_MS, args[4], tonumber(args[5])
   local known, taken = {}, {}
   for i = 6, #args do known[args[i]] = true end
 
@@ -547,6 +566,7 @@ local function claim(keys, args)
     for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
       local name = to_map(c).name
       if name ~= me and not keeps_newer(name) then
+        count_idle_from_now(stream, group, redis.call('XPENDING', stream, group, '-', '+', most + #args - 5, name))
         take_all(redis.call('XPENDING', stream, group, 'IDLE', idle, '-', '+', most + #args - 5, name))
       end
     end
@@ -634,7 +654,7 @@ local function replay(keys, args)
   local id, gen, payload, cap = args[1], args[2], args[3], tonumber(args[4])
   local recorded, ttl, token, at = args[5] == '1', tonumber(args[6]), args[7], int(now_ms())
   if ttl > 0 then
-    local seen = redis.call('GET', idempotency)
+    local seen = recall(idempotency, ttl)
     if seen then return string.sub(seen, 17) == string.sub(token, 17) and 'REPLAY' or 'REUSED' end
   end
   if recorded or redis.call('EXISTS', guard) == 1 then return 'ALREADY' end
@@ -656,7 +676,7 @@ end
 local function replay_ask(keys, args)
   local jobs, idempotency, token, ttl, matched = keys[1], keys[2], args[1], tonumber(args[2]), args[4]
   if ttl > 0 then
-    local seen = redis.call('GET', idempotency)
+    local seen = recall(idempotency, ttl)
     if seen then
       if string.sub(seen, 17, 32) ~= string.sub(token, 17) then return { 'REUSED' } end
       return { 'REPLAY', string.sub(seen, 33) }
@@ -676,8 +696,12 @@ local function replay_take(keys, args)
   local job = redis.call('XRANGE', jobs, '-', '+', 'COUNT', 1)[1]
   if not job then return { 'NONE' } end
   local r = to_map(redis.call('HGETALL', running))
-  if r.owner and r.owner ~= me and tonumber(r['until']) > now then return { 'BUSY' } end
-  if r.job ~= job[1] then r = { after = '0', replayed = '0', skipped = '0' } end
+  local left_ms = (tonumber(r['until']) or 0) - now
+  if r.owner and r.owner ~= me and left_ms > 0 and left_ms <= tonumber(args[2]) then return { 'BUSY' } end
+  if r.job ~= job[1] then r = {} end
+  for _, name in ipairs({ 'after', 'replayed', 'skipped' }) do
+    if not string.match(r[name] or '', '^%d+$') then r[name] = '0' end
+  end
   redis.call('HSET', running, 'job', job[1], 'owner', me, 'until', int(now + args[2]), 'after', r.after,
     'replayed', r.replayed, 'skipped', r.skipped)
   return { 'JOB', job[1], r.after, r.replayed, r.skipped, job[2] }
@@ -889,8 +913,9 @@ local function count(keys, args)
   for i = 1, #args, 2 do
     local field, amount = args[i], args[i + 1]
     if string.sub(field, -7) ~= '_max_us' then
-      redis.call('HINCRBY', keys[1], field, amount)
-    elseif tonumber(amount) > tonumber(redis.call('HGET', keys[1], field) or '0') then
+      local sum = redis.pcall('HINCRBY', keys[1], field, amount)
+      if type(sum) == 'table' and sum.err then redis.call('HSET', keys[1], field, amount) end -- it was no number
+    elseif tonumber(amount) > (tonumber(redis.call('HGET', keys[1], field)) or 0) then
       redis.call('HSET', keys[1], field, amount)
     end
   end

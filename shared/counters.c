@@ -9,6 +9,7 @@
 
 #include "shared/keys.h"
 #include "shared/library.h"
+#include "shared/log.h"
 #include "shared/mem.h"
 
 enum { FLUSH_MS = 200 };
@@ -28,6 +29,7 @@ struct counters {
     uv_timer_t timer;
     struct redis_link *link;
     bool destroyed, closed;
+    bool complained;  // of a refusal that lasts
     size_t in_flight; // sent and not yet answered
     uint64_t gathered[FIELD_COUNT];
 };
@@ -90,7 +92,10 @@ static void free_when_done(struct counters *counters) {
 static void on_added(void *argument, enum redis_result result, const redisReply *reply) {
     struct addition *addition = argument;
     struct counters *counters = addition->counters;
-    (void)reply;
+    if (result == REDIS_LINK_ERROR && !counters->complained) {
+        log_warn("metrics_refused", "%s: %s", KEY_METRICS, reply->str);
+    }
+    counters->complained = result == REDIS_LINK_ERROR;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
         for (unsigned field = 0; field < FIELD_COUNT; field++) {
             gather(counters, field, addition->amount[field]);

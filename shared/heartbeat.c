@@ -28,7 +28,9 @@ struct heartbeat {
     char *member;
     char *trouble_key;
     struct trouble troubles[HEARTBEAT_TROUBLES];
-    bool told;                                            // that key may be there
+    bool told;   // that key may be there
+    char **tags; // of the partitions that it serves
+    size_t tag_count;
     void (*on_beat)(void *argument, const char *refusal); // may be NULL
     void *argument;
     unsigned awaited; // answers to beats
@@ -37,6 +39,10 @@ struct heartbeat {
 
 static void free_once_done(struct heartbeat *heartbeat) {
     if (heartbeat->closed && heartbeat->awaited == 0) {
+        for (size_t i = 0; i < heartbeat->tag_count; i++) {
+            free(heartbeat->tags[i]);
+        }
+        free(heartbeat->tags);
         free(heartbeat->member);
         free(heartbeat->trouble_key);
         free(heartbeat);
@@ -97,6 +103,31 @@ void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char
     tell(heartbeat);
 }
 
+// ---- What it serves
+
+void heartbeat_serve(struct heartbeat *heartbeat, const char *tag) {
+    for (size_t i = 0; i < heartbeat->tag_count; i++) {
+        if (strcmp(heartbeat->tags[i], tag) == 0) {
+            return;
+        }
+    }
+    heartbeat->tags = xrealloc(heartbeat->tags, (heartbeat->tag_count + 1) * sizeof *heartbeat->tags);
+    heartbeat->tags[heartbeat->tag_count++] = xstrdup(tag);
+}
+
+static void renew_partitions(const struct heartbeat *heartbeat) {
+    const char **add = xcalloc(heartbeat->tag_count + 2, sizeof *add);
+    add[0] = "SADD";
+    add[1] = KEY_PARTITIONS;
+    for (size_t i = 0; i < heartbeat->tag_count; i++) {
+        add[i + 2] = heartbeat->tags[i];
+    }
+    if (heartbeat->tag_count > 0) {
+        (void)!redis_link_call(heartbeat->link, NULL, NULL, (int)heartbeat->tag_count + 2, add, NULL);
+    }
+    free(add);
+}
+
 // ---- The beat
 
 static void on_beaten(void *argument, enum redis_result result, const redisReply *reply) {
@@ -114,17 +145,29 @@ void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument
     heartbeat->argument = argument;
 }
 
-static void on_timer(uv_timer_t *timer) {
-    struct heartbeat *heartbeat = timer->data;
+// Who was heard of in the future was heard by a clock that was wrong: it would look alive for as long. Whoever lives
+// says so again.
+static void beat(struct heartbeat *heartbeat) {
     int64_t now = redis_link_now_ms(heartbeat->link);
-    char at[NUMBER_SIZE], forgotten[NUMBER_SIZE];
+    char at[NUMBER_SIZE], forgotten[NUMBER_SIZE], unbelievable[NUMBER_SIZE];
     snprintf(at, sizeof at, "%" PRId64, now);
     snprintf(forgotten, sizeof forgotten, "%" PRId64, now - FORGET_MS);
-    const char *add[] = {"ZADD", KEY_PROCESSES, at, heartbeat->member};
+    snprintf(unbelievable, sizeof unbelievable, "%" PRId64, now + HEARTBEAT_ALIVE_MS);
     const char *forget[] = {"ZREMRANGEBYSCORE", KEY_PROCESSES, "-inf", forgotten};
+    const char *disbelieve[] = {"ZREMRANGEBYSCORE", KEY_PROCESSES, unbelievable, "+inf"};
+    const char *add[] = {"ZADD", KEY_PROCESSES, at, heartbeat->member};
+    (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
+    (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, disbelieve, NULL);
     if (redis_link_call(heartbeat->link, on_beaten, heartbeat, 4, add, NULL) == 0) {
         heartbeat->awaited++;
-        (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
+    }
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct heartbeat *heartbeat = timer->data;
+    if (redis_link_is_up(heartbeat->link)) {
+        beat(heartbeat);
+        renew_partitions(heartbeat);
     }
     tell(heartbeat);
 }

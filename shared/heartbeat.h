@@ -9,6 +9,9 @@
 // Says every second in Redis that this process lives: in the sorted set `processes`, member "program:instance", score
 // the time in ms since 1970. Whoever was silent for HEARTBEAT_ALIVE_MS counts as gone.
 //
+// The partitions that this process serves go with it, into the set `partitions`: who lost that set (FLUSHALL, an
+// eviction) has it again within a second.
+//
 // What troubles a process goes with it: `trouble:program:instance` is a JSON array of {"code","since_ms","text"},
 // written with each beat, and gone HEARTBEAT_ALIVE_MS after the last one.
 
@@ -23,6 +26,8 @@ struct heartbeat;
 struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program, const char *instance);
 // Tells after each beat whether Redis took it: refusal is its error, or NULL; a beat that was lost tells nothing.
 void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument, const char *refusal), void *argument);
+// This process serves a partition, "provider:partition", from now on. Told once or more often.
+void heartbeat_serve(struct heartbeat *heartbeat, const char *tag);
 // A trouble of this process: a word of ingest/flow.c's table for machines, a sentence for people. It stands, with the
 // time at which it was first told of, until the same code comes with NULL. Told at once where Redis is there, and again
 // with each beat. What goes beyond HEARTBEAT_TROUBLES codes is dropped; a code has fewer than HEARTBEAT_CODE_SIZE

@@ -260,8 +260,19 @@ int64_t redis_link_up_ms(const struct redis_link *link) {
     return link->state == REDIS_LINK_UP ? clock_boot_ms() - link->up_since_ms : 0;
 }
 
+int64_t redis_link_steady_ms(const struct redis_link *link) {
+    int64_t up_ms = redis_link_up_ms(link), steady_ms = clock_boot_ms() - link->clock_set_ms;
+    return up_ms < steady_ms ? up_ms : steady_ms;
+}
+
 int64_t redis_link_now_ms(const struct redis_link *link) {
     return clock_monotonic_us() / 1000 + link->clock_offset_ms;
+}
+
+void redis_link_doubt_time(struct redis_link *link) {
+    if (link->state == REDIS_LINK_UP) {
+        redis_probe_time(link);
+    }
 }
 
 const char *redis_link_server(const struct redis_link *link) {

@@ -53,8 +53,12 @@ const char *redis_link_trouble(const struct redis_link *link);
 uint64_t redis_link_generation(const struct redis_link *link);
 // For how long it has been up without a gap, ms; 0 when down.
 int64_t redis_link_up_ms(const struct redis_link *link);
-// Redis's clock now, in ms since 1970, by this link's last known offset (TIME at connect and every 10 s).
+// The same, and without Redis's clock having been set: idle times tell nothing that is older.
+int64_t redis_link_steady_ms(const struct redis_link *link);
+// Redis's clock now, in ms since 1970, by this link's last known offset (TIME at connect and every second).
 int64_t redis_link_now_ms(const struct redis_link *link);
+// Redis seems to have another time than that: it is asked at once.
+void redis_link_doubt_time(struct redis_link *link);
 // The last INFO reading (every second): used_memory / maxmemory in percent; 0 when maxmemory is 0 or not yet known.
 int redis_link_memory_pct(const struct redis_link *link);
 // The run id of the server that it is, or was last, connected to; "" where that isn't known. Owned by the link.

@@ -42,10 +42,10 @@ struct redis_link {
     bool library_queued;         // a FUNCTION LOAD is under way
     bool library_forbidden;      // its user may not load it
     bool info_waits, time_waits; // a probe is under way
-    unsigned probes;
     uint64_t generation;
     int64_t up_since_ms;     // clock_boot_ms
     int64_t clock_offset_ms; // Redis's time since 1970 less our monotonic clock
+    int64_t clock_set_ms;    // clock_boot_ms when that was last seen to have changed by much
     int memory_pct;
     char server[REDIS_SERVER_SIZE]; // its run id
     bool takes_all_slots;           // Redis said that it is no cluster
@@ -69,6 +69,8 @@ void redis_setup_load_library(struct redis_link *link);
 
 void redis_probe_start(struct redis_link *link);
 void redis_probe_stop(struct redis_link *link);
+// Asks for TIME, unless that is under way. Only while UP.
+void redis_probe_time(struct redis_link *link);
 // Takes the replies of TIME and INFO memory.
 void redis_probe_take_time(struct redis_link *link, const redisReply *reply);
 void redis_probe_take_memory(struct redis_link *link, const redisReply *reply);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What an idle link asks: every second how full Redis is and whether it is still a master, every ten what time it has.
-// It finds a dead connection, too: without calls there would be nothing to be late.
+// What an idle link asks every second: how full Redis is, whether it is still a master, and what time it has, for its
+// clock may be set. It finds a dead connection, too: without calls there would be nothing to be late.
 #include "shared/redis_link_private.h"
 
 #include <stdio.h>
@@ -10,7 +10,10 @@
 
 #include "shared/clock.h"
 
-enum { PROBE_MS = 1000, PROBES_PER_TIME = 10 };
+enum {
+    PROBE_MS = 1000,
+    CLOCK_SET_MS = 1000, // what a reply that is late, or a clock that drifts, doesn't make
+};
 
 void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !reply->element[0]->str ||
@@ -19,7 +22,11 @@ void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
     }
     int64_t redis_ms =
         strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    link->clock_offset_ms = redis_ms - clock_monotonic_us() / 1000;
+    int64_t offset_ms = redis_ms - clock_monotonic_us() / 1000;
+    if (llabs(offset_ms - link->clock_offset_ms) >= CLOCK_SET_MS) {
+        link->clock_set_ms = clock_boot_ms();
+    }
+    link->clock_offset_ms = offset_ms;
 }
 
 // The number behind "\n<field>:" of an INFO reply, 0 when it isn't there.
@@ -79,22 +86,25 @@ static void on_time(void *argument, enum redis_result result, const redisReply *
     }
 }
 
-static void on_probe(uv_timer_t *timer) {
-    struct redis_link *link = timer->data;
-    const char *memory[] = {"INFO", "memory", "replication"};
+void redis_probe_time(struct redis_link *link) {
     const char *time[] = {"TIME"};
-    if (!link->info_waits) { // behind a blocking read it may wait for longer than a second
-        link->info_waits = true;
-        redis_link_send(link, on_memory, 3, memory);
-    }
-    if (++link->probes % PROBES_PER_TIME == 0 && !link->time_waits) {
+    if (!link->time_waits) {
         link->time_waits = true;
         redis_link_send(link, on_time, 1, time);
     }
 }
 
+static void on_probe(uv_timer_t *timer) {
+    struct redis_link *link = timer->data;
+    const char *memory[] = {"INFO", "memory", "replication"};
+    if (!link->info_waits) { // behind a blocking read it may wait for longer than a second
+        link->info_waits = true;
+        redis_link_send(link, on_memory, 3, memory);
+    }
+    redis_probe_time(link);
+}
+
 void redis_probe_start(struct redis_link *link) {
-    link->probes = 0;
     uv_timer_start(&link->probe, on_probe, PROBE_MS, PROBE_MS);
 }
 

@@ -76,6 +76,14 @@ struct uuid uuid_v8(const char *name_space, const char *name) {
     return uuid;
 }
 
+bool uuid_v7_time(const struct uuid *uuid, int64_t *out_ms) {
+    *out_ms = 0;
+    for (int i = 0; i < 6; i++) {
+        *out_ms = *out_ms << 8 | uuid->bytes[i];
+    }
+    return uuid->bytes[6] >> 4 == 7;
+}
+
 void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_SIZE]) {
     static const char digits[] = "0123456789abcdef";
     char *at = out;

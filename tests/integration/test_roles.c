@@ -296,7 +296,7 @@ static const struct {
     {"dispatcher", "DEL outbound:{email:0}"},
     {"dispatcher", "XTRIM outbound:{email:0} MAXLEN 0"},
     {"dispatcher", "XGROUP DESTROY outbound:{email:0} dispatchers"},
-    {"dispatcher", "SADD partitions x"},
+    {"dispatcher", "SREM partitions x"},
     {"dispatcher", "GET idem:{email:0}:x"},
     {"dispatcher", "SET rate:ip:{127.0.0.1}:1 1"},
     {"dispatcher", "HSET mock:config error_pct 100"},

@@ -60,9 +60,16 @@ static redisReply *settle(const char *me, const char *entry, int count, const ch
         freeReplyObject(said);                                                                                         \
     } while (0)
 
+static int64_t redis_ms(void) {
+    redisReply *reply = stack_redis(stack, "TIME");
+    int64_t now_ms = reply_int(reply, 0) * 1000 + reply_int(reply, 1) / 1000;
+    freeReplyObject(reply);
+    return now_ms;
+}
+
 static redisReply *claim(const char *me, int steal, int idle_ms, int most, const char *known) {
-    return stack_redis(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers %s %d %d %d %s",
-                       library_function(LIBRARY_CLAIM), me, steal, idle_ms, most, known);
+    return stack_redis(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers %s %lld %d %d %s",
+                       library_function(LIBRARY_CLAIM), me, steal ? (long long)redis_ms() : 0, idle_ms, most, known);
 }
 
 static void assert_state(int outbound, int pending, int parked, int events) {
@@ -337,13 +344,6 @@ static int64_t score_of(const char *token) {
     int64_t score = strtoll(reply_text(reply, 0), NULL, 10);
     freeReplyObject(reply);
     return score;
-}
-
-static int64_t redis_ms(void) {
-    redisReply *reply = stack_redis(stack, "TIME");
-    int64_t now_ms = reply_int(reply, 0) * 1000 + reply_int(reply, 1) / 1000;
-    freeReplyObject(reply);
-    return now_ms;
 }
 
 START_TEST(a_wait_that_is_longer_than_any_could_be_begins_anew) {

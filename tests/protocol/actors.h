@@ -24,6 +24,7 @@ void dispatcher_catch_up(struct world *world, struct dispatcher *dispatcher);
 // What it holds may be called once more by another: a fault came between.
 void dispatcher_hit(struct world *world, struct dispatcher *dispatcher);
 bool dispatcher_is_idle(const struct dispatcher *dispatcher);
+int64_t lease_age_ms(const struct world *world, const struct lease *lease); // dispatcher/age.c
 // call.c: the provider is called; calls end, and are settled (dispatcher/settle.c)
 void call_begin(struct world *world, struct lease *lease);
 void call_end(struct world *world, struct dispatcher *dispatcher);

@@ -79,7 +79,7 @@ static struct decision decide(struct world *world, const struct lease *lease) {
                 lease->result == RESULT_CREDENTIALS || (strcmp(decision.breaker, "fail") == 0 && lease->call == 1);
     decision.breaker = says ? decision.breaker : "none";
     bool last = !decision.free && lease->spent + 1 >= MOST_SPENT;
-    if (waits && (last || world->wall_ms - lease->at_ms >= DEADLINE_MS)) {
+    if (waits && (last || lease_age_ms(world, lease) >= DEADLINE_MS)) {
         decision.verdict = "failed";
     } else if (waits) {
         int pause_ms = lease->pause_ms > MAX_PAUSE_MS ? MAX_PAUSE_MS + 500 : lease->pause_ms;

@@ -105,7 +105,8 @@ void lane_call_waiting(struct world *world, struct dispatcher *dispatcher) {
     bool expired = false;
     for (struct lease *lease;
          count-- > 0 && dispatcher->link.up && (lease = leases_first_waiting(dispatcher)) != NULL;) {
-        if (world->wall_ms - lease->at_ms >= DEADLINE_MS) {
+        bool replay_begins = lease->generation > 0 && lease->call == 1;
+        if (!replay_begins && lease_age_ms(world, lease) >= DEADLINE_MS) {
             expire(world, lease);
             expired = true;
         } else if (!is_young(world, lease)) {

@@ -52,3 +52,12 @@ void dispatcher_hit(struct world *world, struct dispatcher *dispatcher) {
 bool dispatcher_is_idle(const struct dispatcher *dispatcher) {
     return leases_count(dispatcher, LEASE_FREE) == LEASES && dispatcher->kind == REPLY_NONE;
 }
+
+int64_t lease_age_ms(const struct world *world, const struct lease *lease) {
+    int64_t by_redis = world->wall_ms - lease->at_ms;
+    int64_t by_id = world->boot_ms - world->ledger.messages[lease->message].made_ms;
+    if (by_redis < 0) {
+        return lease->generation == 0 ? by_id : 0;
+    }
+    return by_id < by_redis ? by_id : by_redis;
+}

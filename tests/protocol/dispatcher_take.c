@@ -211,7 +211,7 @@ void lane_claim(struct world *world, struct dispatcher *dispatcher) {
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, GROUP_D);
     command_text(&command, dispatcher->link.name);
-    command_int(&command, steal);
+    command_int(&command, steal ? world->wall_ms : 0);
     command_int(&command, early ? 0 : CLAIM_MS * IDLE_SCALE);
     command_int(&command, room(dispatcher));
     for (int i = 0; i < LEASES; i++) {

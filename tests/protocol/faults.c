@@ -8,7 +8,9 @@
 #include "tests/protocol/actors.h"
 #include "tests/protocol/wire.h"
 
-enum { JUMP_SHORT_MS = 20 * 1000, JUMP_LONG_MS = 100 * 3600 * 1000 };
+enum { JUMP_SHORT_MS = 20 * 1000 };
+
+#define JUMP_LONG_MS (400LL * 24 * 3600 * 1000)
 
 static void hit_all(struct world *world) {
     for (int i = 0; i < ACTORS; i++) {
@@ -104,11 +106,11 @@ void fault_flush(struct world *world) {
 
 void fault_jump(struct world *world) {
     int64_t by_ms = random_within(&world->random, -JUMP_SHORT_MS, JUMP_SHORT_MS);
-    bool is_long = random_chance(&world->random, 5);
+    bool is_long = random_chance(&world->random, 30);
     if (!world_may(world, FAULT_JUMP)) {
         return;
     }
-    by_ms = is_long ? JUMP_LONG_MS : by_ms;
+    by_ms = is_long ? (by_ms < 0 ? -JUMP_LONG_MS : JUMP_LONG_MS) : by_ms;
     world_inject(world, FAULT_JUMP);
     world_say(world, "Redis's clock jumps by %" PRId64 " ms", by_ms);
     world->jumped = true;

@@ -135,6 +135,14 @@ static void send(struct world *world, struct sending *sending) {
 
 // ---- What comes in. Each returns an index into the ledger, or -1.
 
+static int note(struct world *world, bool webhook, int key, int content) {
+    int index = ledger_add(&world->ledger, webhook, key, content);
+    if (index >= 0) {
+        world->ledger.messages[index].made_ms = world->boot_ms;
+    }
+    return index;
+}
+
 static int add_key(struct ledger *ledger) {
     if (ledger->key_count == MOST_KEYS) {
         return -1;
@@ -149,7 +157,7 @@ static int new_send(struct world *world) {
         return -1;
     }
     int key = random_chance(&world->random, 60) ? add_key(ledger) : -1;
-    return ledger_add(ledger, false, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content);
+    return note(world, false, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content);
 }
 
 static int repeat(struct world *world) {
@@ -158,12 +166,12 @@ static int repeat(struct world *world) {
         return -1;
     }
     int key = random_below(&world->random, ledger->key_count);
-    return ledger_add(ledger, false, key, ledger->keys[key].content);
+    return note(world, false, key, ledger->keys[key].content);
 }
 
 static int new_webhook(struct world *world) {
     struct ledger *ledger = &world->ledger;
-    return ledger->message_count < MOST_FIRST ? ledger_add(ledger, true, -1, 2000 + ledger->message_count) : -1;
+    return ledger->message_count < MOST_FIRST ? note(world, true, -1, 2000 + ledger->message_count) : -1;
 }
 
 static int redelivery(struct world *world) {

@@ -26,6 +26,7 @@ struct message {
     bool webhook;
     int key;          // its Idempotency-Key, or -1
     int content;      // what its payload says
+    int64_t made_ms;  // its id, by the processes' clock
     bool promised;    // its sender got a 202
     int promised_at;  // at which step
     bool possible;    // its sender was left in the dark: it may have been accepted

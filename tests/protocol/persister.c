@@ -102,7 +102,7 @@ static void claim(struct world *world, struct persister *persister) {
     command_text(&command, KEY_EVENTS);
     command_text(&command, GROUP_P);
     command_text(&command, persister->link.name);
-    command_int(&command, persister->steal);
+    command_int(&command, persister->steal ? world->wall_ms : 0);
     command_int(&command, CLAIM_MS * IDLE_SCALE);
     command_int(&command, MOST_AT_ONCE);
     redisReply *reply = wire_call(world, &persister->link, &command);

@@ -19,6 +19,7 @@ const struct plant plants[] = {
      "local done, m = true, cjson.decode(packed)", SWITCH_NONE},
     {"unpark drops what it can't read", "    give_up_parked(t, token, packed, why)", "", SWITCH_NONE},
     {"unpark finds nothing that has no time", "cursor = find_strays(t, cursor)", "", SWITCH_NONE},
+    {"unpark believes any wait", "shortened = shorten_waits(t, longest_ms, most)", "", SWITCH_NONE},
     {"claim without what is mine from before",
      "take_all(redis.call('XPENDING', stream, group, '-', '+', most + #args - 5, me))", "", SWITCH_NONE},
     {"claim without what nobody holds", "if not known[entry[1]] and not o then", "if false then", SWITCH_NONE},

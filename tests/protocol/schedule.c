@@ -81,6 +81,13 @@ static void pass_much(struct world *world) {
     pass(world, random_within(&world->random, CLAIM_MS / 2, 3 * CLAIM_MS / 2));
 }
 
+// Now and then what waits is past its deadline.
+static void pass_days(struct world *world) {
+    if (random_chance(&world->random, 15)) {
+        pass(world, DEADLINE_MS + CLAIM_MS);
+    }
+}
+
 static const struct {
     void (*take)(struct world *world);
     int weight; // how often among the others
@@ -92,7 +99,7 @@ static const struct {
     {pass_much, 3},       {fault_kill, 3},     {fault_stop, 3},     {fault_continue, 5},
     {fault_destroy, 2},   {fault_delcons, 2},  {fault_flush, 1},    {fault_jump, 2},
     {fault_expire, 2},    {fault_snapshot, 4}, {fault_failover, 2}, {fault_deliver, 4},
-    {fault_health, 3},    {fault_refusals, 4}, {fault_spoil, 4},
+    {fault_health, 3},    {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

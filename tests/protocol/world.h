@@ -47,7 +47,7 @@ enum {
     SENDERS = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
-    LONGEST_PARKED_MS = 4000, // of a retry
+    LONGEST_PARKED_MS = 5000, // of a retry or a hold
     TTL_MS = 7200 * 1000,
 };
 

@@ -88,11 +88,18 @@ replays_emails() {
   wait_for 20 has_status "$(id_of email)" sent
 }
 
-# An empty Redis would make every message look lost, and those of a partition that is not named.
-refuses_without_partitions() {
-  redis RENAME partitions kept-partitions
-  fails_saying 'start ingest first' bin/reconcile.sh --older-than 0
-  redis RENAME kept-partitions partitions
+# The set alone is lost while all run: it is there again, and what a partition holds that nobody names counts as well.
+finds_partitions_again() {
+  redis DEL partitions
+  prints '0 of them without a token' bin/reconcile.sh --older-than 0
+  wait_for 5 has_partitions
+}
+has_partitions() { [ "$(redis --raw SCARD partitions)" = 2 ]; }
+unnamed_partition_counts() {
+  redis RENAME 'outbound:{sms-mms:0}' 'outbound:{sms-mms:7}'
+  prints '0 of them without a token' bin/reconcile.sh --older-than 0 --dry-run
+  redis DEL 'outbound:{sms-mms:0}'
+  redis RENAME 'outbound:{sms-mms:7}' 'outbound:{sms-mms:0}'
 }
 
 # Without a persister nobody can know what Postgres doesn't hold yet.
@@ -107,12 +114,24 @@ waits_for_persisters() {
   RECONCILE_DRAIN_SECS=1 fails_saying 'does a persister run?' bin/reconcile.sh --older-than 0
 }
 
+# An empty Redis that nobody serves would make every message look lost.
+refuses_without_partitions() {
+  local program
+  for program in ingest dispatcher; do
+    kill -KILL "$(pid_of "$program")"
+    wait_for 5 is_stopped "$program"
+  done
+  redis DEL partitions
+  fails_saying 'bin/start.sh starts what serves them' bin/reconcile.sh --older-than 0
+}
+
 it 'starts' bin/start.sh
 it 'parks a message whose provider fails' parks_one
 it 'keeps messages waiting while the breaker is held open' queues_two
 it 'finds nothing that has lost its token' prints '0 of them without a token' bin/reconcile.sh --older-than 0
 it 'leaves alone what is younger than asked for' prints '0 unfinished for more than 3600 s' bin/reconcile.sh --older-than 3600
-it 'refuses to look where no partition is known' refuses_without_partitions
+it 'finds the partitions again where the set of them was lost' finds_partitions_again
+it 'counts what a partition holds that nobody names' unnamed_partition_counts
 it 'loses a parked message and a waiting one' loses_tokens
 it 'only says so with --dry-run' dry_run_changes_nothing
 it 'replays both' replays_both
@@ -123,5 +142,6 @@ it 'has nothing to do then' has_nothing_left
 it 'loses emails of senders whose addresses are written unlike what they are known by' queues_emails
 it 'replays them under the senders that they had' replays_emails
 it 'replays nothing as long as events are not recorded' waits_for_persisters
+it 'refuses to look where nobody names a partition' refuses_without_partitions
 it 'stops' bin/stop.sh
 finish

@@ -38,6 +38,7 @@ struct member {
 struct stack {
     char *folder;
     const char *const *environment;
+    const char *const *redis_environment;
     struct member members[MAX_MEMBERS];
     size_t member_count;
     const char *allowed[MAX_ALLOWED + 1];
@@ -103,12 +104,19 @@ static void start_redis(struct stack *stack, struct member *member, const char *
     for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
         argv[6 + i] = extra[i];
     }
-    member->child = child_start(
-        &(struct child_options){.name = REDIS, .folder = stack->folder, .argv = argv, .death_signal = SIGKILL});
+    member->child = child_start(&(struct child_options){.name = REDIS,
+                                                        .folder = stack->folder,
+                                                        .argv = argv,
+                                                        .environment = stack->redis_environment,
+                                                        .death_signal = SIGKILL});
     WAIT_FOR(START_MS, !child_is_running(member->child) || stack_redis_int(stack, "DBSIZE") >= 0);
     free(data);
     free(port);
     free(configuration);
+}
+
+void stack_redis_environment(struct stack *stack, const char *const *environment) {
+    stack->redis_environment = environment;
 }
 
 static void start_postgres(struct stack *stack, struct member *member, const char *const *settings) {

@@ -57,6 +57,9 @@ pid_t stack_pid(struct stack *stack, const char *name);
 // Where everything is: logs, Postgres's data in postgres/, Redis's in redis/. Owned by the stack.
 const char *stack_folder(const struct stack *stack);
 
+// Redis has this environment from its next start on; owned by the caller.
+void stack_redis_environment(struct stack *stack, const char *const *environment);
+
 // The port of "ingest-<n>", "mock-provider", "redis", "postgres" or "pooler".
 uint16_t stack_port(struct stack *stack, const char *name);
 // How many lines of that program's log are of that event.

@@ -119,6 +119,16 @@ START_TEST(an_id_in_capitals_is_the_same_id) {
 }
 END_TEST
 
+START_TEST(a_send_id_tells_when_it_was_made_and_others_do_not) {
+    int64_t before_ms = clock_unix_ms(), made_ms;
+    struct uuid send = uuid_v7(), webhook = uuid_v8("sms", "1");
+    ck_assert(uuid_v7_time(&send, &made_ms));
+    ck_assert_int_ge(made_ms, before_ms);
+    ck_assert_int_le(made_ms, clock_unix_ms() + 1);
+    ck_assert(!uuid_v7_time(&webhook, &made_ms));
+}
+END_TEST
+
 static const char *const bad[] = {
     "",
     "1",
@@ -152,6 +162,7 @@ Suite *suite_uuid(void) {
     tcase_add_test(tests, a_webhook_id_tells_provider_and_message_apart);
     tcase_add_test(tests, an_id_reads_back_as_it_was_written);
     tcase_add_test(tests, an_id_in_capitals_is_the_same_id);
+    tcase_add_test(tests, a_send_id_tells_when_it_was_made_and_others_do_not);
     tcase_add_loop_test(tests, what_is_no_id_is_refused, 0, sizeof bad / sizeof *bad);
     suite_add_tcase(suite, tests);
     return suite;
