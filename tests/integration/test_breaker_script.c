@@ -152,6 +152,40 @@ START_TEST(status_shows_a_pause_and_what_the_probes_came_to) {
 }
 END_TEST
 
+START_TEST(status_shows_who_is_held_and_a_pause_that_was_cut) {
+    freeReplyObject(stack_redis(stack, "HSET breaker:{email} paused 9999999999999 cut 86400000"));
+    freeReplyObject(stack_redis(stack, "HSET held-senders:{email:0} a@x.com {} b@x.com {}"));
+    assert_prints((const char *const[]){"; 86400 s were asked for, so one probe follows",
+                                        "held         2 of the senders: ", "a@x.com", "held         no sender", NULL});
+}
+END_TEST
+
+static void assert_says(const char *text, const char *command) {
+    char *output;
+    ck_assert_msg(script(command, SMS, &output) == 0, "%s", output);
+    ck_assert_msg(strstr(output, text) != NULL, "'%s' is not in: %s", text, output);
+    free(output);
+}
+
+START_TEST(a_pause_that_was_asked_for_is_lifted_by_hand) {
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":86400}");
+    stack_start(stack, "dispatcher-1");
+    free(send_sms_from(stack, next_sender));
+    WAIT_FOR(10000, breaker_number(stack, SMS, "paused") > redis_now_ms(stack));
+    mock_configure(stack, MOCK_WELL);
+    char *id = send_sms_from(stack, next_sender);
+    assert_says("bin/breaker.sh resume sms-mms lifts that", "close");
+    assert_says("is now: auto", "auto");
+    int64_t calls = mock_count(stack, SMS, "calls");
+    assert_calls_stop();
+    assert_says("the pause of sms-mms is lifted; 29", "resume");
+    WAIT_FOR(3000, message_is(stack, id, "sent"));
+    ck_assert_int_eq(mock_count(stack, SMS, "calls"), calls + 1);
+    assert_says("sms-mms was not paused", "resume");
+    free(id);
+}
+END_TEST
+
 START_TEST(what_is_wrong_is_said) {
     static const char nobody[] = "redis://127.0.0.1:1";
     struct private_redis *bare = private_redis_start(NULL);
@@ -185,6 +219,8 @@ Suite *suite_breaker_script(void) {
     tcase_add_test(tests, a_breaker_opened_by_hand_stops_calls_within_a_second_until_it_is_automatic_again);
     tcase_add_test(tests, a_breaker_closed_by_hand_lets_calls_through_until_it_is_automatic_again);
     tcase_add_test(tests, status_shows_a_pause_and_what_the_probes_came_to);
+    tcase_add_test(tests, status_shows_who_is_held_and_a_pause_that_was_cut);
+    tcase_add_test(tests, a_pause_that_was_asked_for_is_lifted_by_hand);
     tcase_add_test(tests, what_is_wrong_is_said);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
