@@ -241,6 +241,7 @@ static void reap(struct lane *lane) {
 
 void lane_tick(struct lane *lane) {
     const char *argv[] = {"XLEN", lane->keys.outbound};
+    lane_log_newer(lane);
     if (lane->stopping || !is_up(lane)) {
         return;
     }

@@ -22,8 +22,6 @@ enum lane_step {
     LANE_REFUSED,  // may not go on before the timer fires
 };
 
-enum { LANE_MOST_NEWER = 32 };
-
 struct lane {
     const struct dispatch_env *env;
     struct lane_options options; // tag is not kept: see keys
@@ -46,10 +44,10 @@ struct lane {
     struct lease_table *leases;
     struct lease_queue waiting; // read or claimed, to be called
     size_t waiting_count;
-    size_t reserved;                            // of the outlet's room, by the read or claim under way
-    int64_t asked_ms;                           // clock_boot_ms when that was sent
-    char newer[LANE_MOST_NEWER][ENTRY_ID_SIZE]; // entries of a newer release that were given back, a ring
-    size_t newer_next;
+    size_t reserved;            // of the outlet's room, by the read or claim under way
+    int64_t asked_ms;           // clock_boot_ms when that was sent
+    size_t newer;               // entries of a newer format since the last log line
+    char newest[ENTRY_ID_SIZE]; // the last of them
     unsigned ticks;
 };
 
@@ -67,6 +65,8 @@ void lane_drop(struct lease *lease);
 // lane_take.c
 void lane_read(struct lane *lane);
 void lane_claim(struct lane *lane);
+// Every second: says how many entries of a newer format were given back.
+void lane_log_newer(struct lane *lane);
 
 // lane_call.c
 // Calls what waits, as far as the grant goes, and gives back the rest.

@@ -124,17 +124,29 @@ static void hold(struct lane *lane, struct entry *entry, int64_t count, const ch
     }
 }
 
-// An entry of a newer release is given back for one that can read it, and not claimed again by this process, as long as
-// it can remember.
+// An entry of a newer release is given back for one that can read it, from which alone it will be claimed.
 static void hand_on(struct lane *lane, struct entry *entry, int64_t count) {
-    log_about(LOG_WARN, "entry_newer", lane, entry->id, "it is of a newer release: given back");
-    snprintf(lane->newer[lane->newer_next], ENTRY_ID_SIZE, "%s", entry->id);
-    lane->newer_next = (lane->newer_next + 1) % LANE_MOST_NEWER;
+    lane->newer++;
+    snprintf(lane->newest, sizeof lane->newest, "%s", entry->id);
     struct lease *lease = lease_table_add(lane->leases, entry);
     lease->lane = lane;
     lease->count = count;
     outlet_hold(lane->options.outlet, 1);
     lane_give_back(lease);
+}
+
+void lane_log_newer(struct lane *lane) {
+    if (lane->newer == 0) {
+        return;
+    }
+    struct log_line *line = log_begin(LOG_WARN, "entries_newer");
+    log_str(line, "stream", lane->keys.outbound);
+    log_str(line, "entry", lane->newest);
+    log_int(line, "entries", (int64_t)lane->newer);
+    log_str(line, "provider", provider_name(lane->options.outlet->provider));
+    log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
+    log_end(line);
+    lane->newer = 0;
 }
 
 // Returns whether it is one to be worked on here.
@@ -300,11 +312,6 @@ void lane_claim(struct lane *lane) {
     fcall_int(fcall, lease_ms);
     fcall_int(fcall, (int64_t)reserve(lane));
     lease_table_each(lane->leases, add_known, fcall);
-    for (size_t i = 0; i < LANE_MOST_NEWER; i++) {
-        if (lane->newer[i][0]) {
-            fcall_text(fcall, lane->newer[i]);
-        }
-    }
     lane_change_step(lane, LANE_CLAIMING);
     if (fcall_send(fcall, lane->env->link, on_claimed, lane) != 0) {
         lane_change_step(lane, LANE_READY);

@@ -337,6 +337,38 @@ START_TEST(a_lost_group_and_library_heal_under_load) {
 }
 END_TEST
 
+static int64_t claims(void) {
+    redisReply *reply = stack_redis(stack, "INFO commandstats");
+    const char *at = strstr(reply_text(reply, 0), "cmdstat_xclaim:calls=");
+    int64_t count = at != NULL ? strtoll(at + strlen("cmdstat_xclaim:calls="), NULL, 10) : 0;
+    freeReplyObject(reply);
+    return count;
+}
+
+// A newer release was here, and went back.
+START_TEST(thousands_of_entries_of_a_newer_format_keep_nothing_waiting_and_are_put_aside_once) {
+    enum { NEWER = 3000, SECONDS = 3 };
+    int lines = stack_log_count(stack, "dispatcher-1", "entries_newer");
+    freeReplyObject(stack_redis(
+        stack, "EVAL %s 1 outbound:{sms-mms:0} %d",
+        "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'v', '99', 'x', 'y') end", NEWER));
+    send_many(stack, next_sender, 20); // behind them
+    int64_t began_ms = redis_now_ms(stack);
+    stack_start(stack, "dispatcher-1");
+    WAIT_FOR(10000, count_of("sent") == 20);
+    WAIT_FOR(5000, held_count(stack) == 0);
+    int64_t before = claims(), then_ms = redis_now_ms(stack);
+    WAIT_FOR(5000 + SECONDS * 1000, redis_now_ms(stack) - then_ms >= SECONDS * 1000);
+    ck_assert_int_eq(claims() - before, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), NEWER);
+    int64_t seconds = (redis_now_ms(stack) - began_ms) / 1000;
+    ck_assert_int_ge(stack_log_count(stack, "dispatcher-1", "entries_newer") - lines, 1);
+    ck_assert_int_le(stack_log_count(stack, "dispatcher-1", "entries_newer") - lines, seconds + 1);
+    stack_stop(stack, "dispatcher-1");
+    freeReplyObject(stack_redis(stack, "DEL outbound:{sms-mms:0}"));
+}
+END_TEST
+
 START_TEST(a_drain_finishes_the_calls_in_flight) {
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
     stack_start(stack, "dispatcher-1");
@@ -375,6 +407,7 @@ Suite *suite_dispatcher(void) {
     tcase_add_test(tests, a_failure_that_comes_late_is_logged_and_ignored);
     tcase_add_test(tests, what_cannot_be_settled_does_not_hold_up_what_can);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
+    tcase_add_test(tests, thousands_of_entries_of_a_newer_format_keep_nothing_waiting_and_are_put_aside_once);
     tcase_add_test(tests, a_drain_finishes_the_calls_in_flight);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
