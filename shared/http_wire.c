@@ -148,8 +148,13 @@ bool http_wire_has_seen(struct http_connection *connection) {
 // ---- Answering what was refused
 
 static void answer(struct http_connection *connection) {
-    char unread[4096];
-    log_debug("http_refused", "%u: %s", connection->framing.refusal.status, connection->framing.refusal.why);
+    char unread[4096], peer[INET6_ADDRSTRLEN];
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    (void)getpeername(connection->fd, (struct sockaddr *)&address, &length);
+    http_format_address((const struct sockaddr *)&address, peer);
+    log_debug("http_refused", "%u to %s: %s", connection->framing.refusal.status, peer,
+              connection->framing.refusal.why);
     http_reply_refusal(connection->fd, &connection->framing.refusal);
     (void)read_away(connection->fd, unread, sizeof unread);
     http_connection_enter(connection, HTTP_STAGE_SENT, LINGER_MS);

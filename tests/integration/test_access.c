@@ -535,6 +535,26 @@ START_TEST(a_webhook_signed_as_twilio_does_is_taken) {
 }
 END_TEST
 
+// What a proxy passes on with an absolute target was signed for its path and query all the same.
+START_TEST(a_webhook_signed_as_twilio_does_is_taken_by_an_absolute_target) {
+    char *sms = payload_sms_webhook(THEIRS, OURS, "twilio-2", "by an absolute target"), digest[HEX_SIZE];
+    sha256(sms, digest);
+    char *target = xasprintf(PATH_SMS_WEBHOOK "?account=a%%20b&bodySHA256=%s", digest);
+    char *signature = twilio_signature(SECRET, target, "");
+    char *request =
+        xasprintf("POST http://elsewhere:81%s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n%s\r\n"
+                  "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                  target, signature, strlen(sms), sms);
+    char *text = client_raw(stack_port(stack, "ingest-3"), request, strlen(request), 5000);
+    ck_assert_msg(strncmp(text, "HTTP/1.1 202", 12) == 0, "%s", text);
+    free(text);
+    free(request);
+    free(signature);
+    free(target);
+    free(sms);
+}
+END_TEST
+
 // This service's webhooks take JSON alone: a form that is signed rightly comes as far as to be told so.
 START_TEST(a_form_signed_as_twilio_does_is_believed_and_then_refused_for_its_type) {
     const char *form = "To=%2B12016661234&From=%2B18045551234&Body=Hi+there";
@@ -683,6 +703,7 @@ Suite *suite_access(void) {
     tcase_add_test(tests, a_signature_older_or_newer_than_five_minutes_is_refused);
     tcase_add_test(tests, a_repeated_webhook_is_answered_as_a_redelivery_and_stored_once);
     tcase_add_test(tests, a_webhook_signed_as_twilio_does_is_taken);
+    tcase_add_test(tests, a_webhook_signed_as_twilio_does_is_taken_by_an_absolute_target);
     tcase_add_test(tests, a_form_signed_as_twilio_does_is_believed_and_then_refused_for_its_type);
     tcase_add_test(tests, a_signed_webhook_does_not_count_against_its_address);
     tcase_add_test(tests, a_captured_webhook_counts_against_whoever_repeats_it_and_is_stored_once);
