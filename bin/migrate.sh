@@ -88,6 +88,20 @@ run_psql() {
 
 # --- Pieces of the script
 
+# Texts of all languages must fit: in another encoding the persister never gets anywhere, while sends are accepted.
+script_encoding() {
+  cat <<'SQL'
+DO $$
+BEGIN
+  IF current_setting('server_encoding') <> 'UTF8' THEN
+    RAISE EXCEPTION 'the database % has the encoding %, not UTF8: make another one (CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0)',
+      current_database(), current_setting('server_encoding');
+  END IF;
+END
+$$;
+SQL
+}
+
 # The lock (waits for another run), the table of what is applied, and what the files are.
 script_head() {
   local name
@@ -133,6 +147,7 @@ SQL
 
 script_up() {
   local name version
+  script_encoding
   script_head
   script_check
   say '\set applied 0'
@@ -218,10 +233,10 @@ main() {
   check_files
   choose_database
   case $command in
-  up) run_psql < <(script_up) ;;
-  down) run_psql < <(script_down "${2:-1}") ;;
-  status) run_psql < <(script_status) ;;
-  seed) run_psql < <(script_seed) ;;
+  up) run_psql <<<"$(script_up)" ;;
+  down) run_psql <<<"$(script_down "${2:-1}")" ;;
+  status) run_psql <<<"$(script_status)" ;;
+  seed) run_psql <<<"$(script_seed)" ;;
   esac
 }
 

@@ -74,6 +74,7 @@ struct pg_link {
     size_t statements_ready;
     uint64_t nonce; // of the connection, in its statements' names: another session has none of such a name
     struct pg_session_check *check; // while it runs
+    int unseen;                     // such checks in a row that saw nothing
     bool checks;                    // is the second connection of such a check: tells nobody, has no set-up
 };
 

@@ -7,9 +7,9 @@
 // have a backend each, and keep them; else the second one gets the first one's, which lay idle, or the first one gets
 // another, or has to wait for one.
 //
-// Where the second connection gets no backend in time, nothing is known, and the link goes on: the pool may have just
-// the room that the service needs. What the persister writes is checked besides (persister/sql/batch.sql, step 0), and
-// ingest's statements have names of their own in each session.
+// Where the second connection gets no backend in time, nothing is known. After a few tries the link goes on all the
+// same: the pool may have just the room that the service needs. What the persister writes is checked besides
+// (persister/sql/batch.sql, step 0), and ingest's statements have names of their own in each session.
 #include <stdlib.h>
 
 #include "shared/log.h"
@@ -22,7 +22,12 @@
     "refused: connections share a session, so the pooler in between is in transaction or statement mode; it must be "  \
     "in session mode (PgBouncer: pool_mode = session)"
 
+#define NO_ROOM                                                                                                        \
+    "the pooler in between has no room for a second connection, to see whether it is in session mode: give its pool "  \
+    "one more than the service needs"
+
 enum {
+    TRIES = 3,      // before it goes on without knowing
     ASK_MS = 1000,  // a backend of one's own answers at once
     HOLD_MS = 3000, // until others that look have had their second connections' backends
     ROUNDS = 3,
@@ -56,7 +61,13 @@ void pg_session_check_cancel(struct pg_link *link) {
     pg_link_destroy(check->other);
 }
 
+static void refuse(struct pg_link *link) {
+    link->unseen = 0;
+    pg_link_fail(link, REFUSED);
+}
+
 static void pass(struct pg_link *link, bool certain) {
+    link->unseen = 0;
     log_info("postgres_pooler", "%s: a pooler is in between, %s", link->name,
              certain ? "in session mode" : "in which mode could not be seen");
     pg_session_check_cancel(link);
@@ -65,10 +76,13 @@ static void pass(struct pg_link *link, bool certain) {
 
 static void on_check_late(uv_timer_t *timer) {
     struct pg_session_check *check = timer->data;
+    struct pg_link *link = check->link;
     if (check->asking) {
-        pg_link_fail(check->link, REFUSED);
+        refuse(link);
+    } else if (++link->unseen < TRIES) {
+        pg_link_fail(link, NO_ROOM);
     } else {
-        pass(check->link, false);
+        pass(link, false);
     }
 }
 
@@ -100,7 +114,7 @@ static void on_asked_again(void *argument, enum pg_outcome outcome, const PGresu
     }
     wait_for(check, false);
     if (backend_of(outcome, result) != check->backend) {
-        pg_link_fail(link, REFUSED);
+        refuse(link);
     } else if (pg_link_script(check->other, LET_GO, on_other_let_go, check) != 0) {
         pass(link, false);
     }
@@ -112,7 +126,7 @@ static void on_other_held(void *argument, enum pg_outcome outcome, const PGresul
         return;
     }
     if (backend_of(outcome, result) == check->backend) {
-        pg_link_fail(check->link, REFUSED);
+        refuse(check->link);
     } else {
         wait_for(check, true);
         pg_job_script(check->link, ASK, true, on_asked_again, check->link);

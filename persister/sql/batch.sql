@@ -1,3 +1,5 @@
+-- ASCII only, here and in staging.sql: a server of another encoding must be able to read it, to say what it lacks.
+--
 -- What is staged becomes rows, in one statement and so one transaction: no client stands between its locks.
 --
 -- It is a function of the session, made at each connect, because PL/pgSQL keeps the plans of its statements: to plan
@@ -39,7 +41,7 @@ WHERE s.kind = 'message'
   AND NOT EXISTS (SELECT FROM messages m WHERE m.id = s.message_id)
 ORDER BY s.message_id, s.position;
 
--- 2. Their conversations: the known ones are locked, in the order of their keys …
+-- 2. Their conversations: the known ones are locked, in the order of their keys ...
 INSERT INTO touched (conversation_id, key, channel, participant_a, participant_b, created, added, latest)
 SELECT c.id, c.key, c.channel, c.participant_a, c.participant_b, false, f.added, f.latest
 FROM (
@@ -49,7 +51,7 @@ CROSS JOIN LATERAL (
   SELECT * FROM conversations c WHERE c.key = f.key FOR NO KEY UPDATE
 ) c;
 
--- … and the missing ones are made, in the same order, complete with their counts.
+-- ... and the missing ones are made, in the same order, complete with their counts.
 WITH made AS (
   INSERT INTO conversations (key, channel, participant_a, participant_b, message_count, last_activity_at)
   SELECT f.key, min(s.channel), min(s.participant_a), min(s.participant_b), count(*), max(f.occurred_at)

@@ -2,11 +2,13 @@
 // A pooler between the programs and Postgres: promise 14, whatever session a statement reaches.
 
 #include <check.h>
+#include <libpq-fe.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/mem.h"
+#include "tests/support/child.h"
 #include "tests/support/load.h"
 #include "tests/support/port.h"
 #include "tests/support/private_pooler.h"
@@ -45,6 +47,8 @@ static void launch(const char *name) {
     stack_launch(stack, name, behind);
 }
 
+#define ENDLESS 1000000 // until load_stop
+
 static struct load *begin_load(unsigned count) {
     next_sender += 100;
     return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
@@ -52,6 +56,7 @@ static struct load *begin_load(unsigned count) {
                                              .count = count,
                                              .senders = 20,
                                              .first = next_sender,
+                                             .repeats = 100,
                                              .pause_ms = 2});
 }
 
@@ -63,6 +68,10 @@ static int64_t stored(void) {
 // A program's lines of that event with that text.
 static int log_lines(const char *name, const char *event, const char *text) {
     return stack_log_about(stack, name, event, text);
+}
+
+static bool is_refused(const char *name) {
+    return log_lines(name, "postgres_down", "must be in session mode") > 0;
 }
 
 static void reload(const char *const *settings) {
@@ -83,17 +92,18 @@ static bool answers(const char *id) {
 
 // What was accepted is in the tables or waits in the stream, from which it only moves to the tables.
 static void assert_none_is_lost(struct load *load) {
+    unsigned accepted = load_accepted(load);
     int64_t waiting = stack_redis_int(stack, "XLEN events:{sms-mms:0}");
-    ck_assert_int_ge(waiting + stored(), load_accepted(load));
+    ck_assert_int_ge(waiting + stored(), accepted);
 }
 
 // What was accepted is in the tables, each once, and can be read.
-static void assert_all_stored(struct load *load, unsigned expected) {
+static void assert_all_stored(struct load *load) {
     struct load_result *result = load_finish(load);
-    ck_assert_uint_eq(result->accepted, expected);
+    unsigned expected = result->accepted;
     WAIT_FOR(15000, stored() == expected);
     WAIT_FOR(15000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
-    for (unsigned i = 0; i < result->accepted; i += 7) {
+    for (unsigned i = 0; i < expected; i += 1 + expected / 50) {
         ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM deliveries WHERE message_id = '%s'", result->ids[i]),
                          1);
         WAIT_FOR(10000, answers(result->ids[i]));
@@ -111,7 +121,7 @@ START_TEST(in_session_mode_two_persisters_and_the_reads_work_through_it) {
     while (load_accepted(load) < 300) {
         ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/api/conversations", NULL), 200);
     }
-    assert_all_stored(load, 400);
+    assert_all_stored(load);
     ck_assert_int_ge(pooler_clients(pooler_port, "persister-"), 2);
     ck_assert_int_gt(log_lines("persister-1", "postgres_pooler", "in session mode"), 0);
     stack_stop(stack, "persister-1");
@@ -126,15 +136,15 @@ START_TEST(in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost) 
     launch("ingest-2");
     struct load *load = begin_load(200);
     WAIT_FOR(10000, load_accepted(load) == 200);
-    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "must be in session mode") > 0);
-    WAIT_FOR(10000, log_lines("persister-2", "postgres_down", "must be in session mode") > 0);
-    WAIT_FOR(10000, log_lines("ingest-2", "postgres_down", "must be in session mode") > 0);
+    WAIT_FOR(20000, is_refused("persister-1"));
+    WAIT_FOR(20000, is_refused("persister-2"));
+    WAIT_FOR(20000, is_refused("ingest-2"));
     ck_assert_int_eq(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), 200);
     ck_assert_int_eq(stored(), 0);
     ck_assert_int_eq(stack_status(stack, "ingest-2", "GET", "/api/conversations", NULL), 503);
     ck_assert_int_le(log_lines("persister-1", "postgres_down", "must be in session mode"), 2); // once each link
     reload(session_mode);
-    assert_all_stored(load, 200);
+    assert_all_stored(load);
     WAIT_FOR(10000, stack_status(stack, "ingest-2", "GET", "/api/conversations", NULL) == 200);
     stack_stop(stack, "persister-1");
     stack_stop(stack, "persister-2");
@@ -142,24 +152,115 @@ START_TEST(in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost) 
 }
 END_TEST
 
+// A persister's session, as its connection is set up.
+struct session {
+    PGconn *link;
+    char *token;
+};
+
+static void run(struct session *session, const char *sql) {
+    PGresult *result = PQexec(session->link, sql);
+    ExecStatusType status = PQresultStatus(result);
+    ck_assert_msg(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s", PQerrorMessage(session->link));
+    PQclear(result);
+}
+
+static struct session open_session(void) {
+    static const char *const files[] = {"staging", "batch", "session"};
+    char *url = postgres_url(stack_port(stack, "postgres"));
+    struct session session = {.link = PQconnectdb(url)};
+    PGresult *result = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = xasprintf("%s/persister/sql/%s.sql", getenv("PROJECT_ROOT"), files[i]);
+        char *sql = read_whole_file(path);
+        PQclear(result);
+        result = PQexec(session.link, sql);
+        free(sql);
+        free(path);
+    }
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(session.link));
+    session.token = xstrdup(PQgetvalue(result, 0, 0));
+    PQclear(result);
+    free(url);
+    return session;
+}
+
+static void close_session(struct session *session) {
+    PQfinish(session->link);
+    free(session->token);
+}
+
+// A `replayed` event, marked.
+static void stage(struct session *session, const char *id, int mark) {
+    char *sql =
+        xasprintf("INSERT INTO pg_temp.staging (position, slot, kind, message_id, generation, happened_at, mark) "
+                  "VALUES (0, 0, 'replayed', '%s', 1, now(), %d)",
+                  id, mark);
+    run(session, sql);
+    free(sql);
+}
+
+// Asks `in` to store what `of` is meant to hold; the SQLSTATE, "" for success.
+static void assert_store(struct session *in, const struct session *of, int rows, int marks, const char *expected) {
+    char *sql = xasprintf("SELECT * FROM pg_temp.store_batch('%s', %d, %d)", of->token, rows, marks);
+    PGresult *result = PQexec(in->link, sql);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    ck_assert_str_eq(state != NULL ? state : "", expected);
+    if (state == NULL) {
+        ck_assert_str_eq(PQgetvalue(result, 0, PQfnumber(result, "session_token")), in->token);
+        ck_assert_int_eq(atoi(PQgetvalue(result, 0, PQfnumber(result, "entries"))), rows);
+        ck_assert_int_eq(atoi(PQgetvalue(result, 0, PQfnumber(result, "marks"))), marks);
+    }
+    PQclear(result);
+    free(sql);
+}
+
+START_TEST(a_batch_is_stored_by_the_session_that_has_its_rows_and_by_no_other) {
+    static const char one[] = "018f3c5e-0000-7000-8000-0000000000a1", other[] = "018f3c5e-0000-7000-8000-0000000000a2";
+    struct session a = open_session(), b = open_session();
+    stage(&a, one, 7);
+    assert_store(&b, &a, 1, 7, "MS002"); // whose staging table is empty
+    assert_store(&b, &b, 1, 7, "MS002");
+    stage(&b, other, 9);
+    assert_store(&b, &a, 1, 7, "MS002"); // which holds another batch, of this persister or another
+    assert_store(&b, &b, 1, 7, "MS002");
+    assert_store(&a, &b, 1, 7, "MS002"); // the right rows, but not the session that was set up
+    stage(&a, one, 7);
+    assert_store(&a, &a, 1, 7, "MS002"); // twice
+    assert_store(&a, &a, 1, 14, "MS002");
+    run(&a, "DELETE FROM pg_temp.staging");
+    assert_store(&a, &a, 1, 7, "MS002"); // no more
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM replays WHERE message_id IN ('%s', '%s')", one, other), 0);
+    stage(&a, one, 7);
+    assert_store(&a, &a, 1, 7, "");
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM replays WHERE message_id = '%s'", one), 1);
+    close_session(&a);
+    close_session(&b);
+}
+END_TEST
+
+// A session with other rows, or none, or without so much as the function. The reads put another one in its place.
+static bool has_met_another(const char *name) {
+    (void)stack_status(stack, "ingest-1", "GET", "/api/conversations", NULL);
+    return log_lines(name, "postgres_down", "not the rows that were copied") > 0 ||
+           log_lines(name, "postgres_down", "does not exist") > 0;
+}
+
 // It is seen at connect only; what happens later the batch itself must see.
 START_TEST(what_turns_to_transaction_mode_under_load_loses_nothing) {
     reload(session_mode);
-    launch("persister-1");
-    launch("persister-2");
-    struct load *load = begin_load(1500);
+    launch("persister-3");
+    launch("persister-4");
+    struct load *load = begin_load(ENDLESS);
     WAIT_FOR(10000, stored() > 0);
     reload(transaction_mode);
-    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "not the rows that were copied") +
-                            log_lines("persister-2", "postgres_down", "not the rows that were copied") >
-                        0);
-    WAIT_FOR(20000, load_accepted(load) == 1500);
-    WAIT_FOR(10000, log_lines("persister-1", "postgres_down", "must be in session mode") > 0);
+    WAIT_FOR(20000, has_met_another("persister-3") || has_met_another("persister-4"));
+    load_stop(load);
     assert_none_is_lost(load);
     reload(session_mode);
-    assert_all_stored(load, 1500);
-    stack_stop(stack, "persister-1");
-    stack_stop(stack, "persister-2");
+    assert_all_stored(load);
+    stack_stop(stack, "persister-3");
+    stack_stop(stack, "persister-4");
 }
 END_TEST
 
@@ -176,6 +277,7 @@ Suite *suite_pooler(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_test(tests, in_session_mode_two_persisters_and_the_reads_work_through_it);
     tcase_add_test(tests, in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost);
+    tcase_add_test(tests, a_batch_is_stored_by_the_session_that_has_its_rows_and_by_no_other);
     tcase_add_test(tests, what_turns_to_transaction_mode_under_load_loses_nothing);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);

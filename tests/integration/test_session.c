@@ -4,10 +4,12 @@
 
 #include <check.h>
 #include <libpq-fe.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/mem.h"
+#include "tests/support/child.h"
 #include "tests/support/events.h"
 #include "tests/support/load.h"
 #include "tests/support/reply.h"
@@ -46,6 +48,8 @@ static void set_server(const char *sql) {
     as_superuser("SELECT pg_reload_conf()");
 }
 
+#define ENDLESS 1000000 // until load_stop
+
 static struct load *begin_load(unsigned count) {
     next_sender += 100;
     return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
@@ -79,28 +83,30 @@ static bool is_troubled(const char *text) {
 }
 
 START_TEST(a_server_that_turns_read_only_is_let_go_and_taken_again) {
-    struct load *load = begin_load(800);
+    struct load *load = begin_load(ENDLESS);
     WAIT_FOR(10000, stored() > 50);
     set_server("ALTER SYSTEM SET default_transaction_read_only = on");
     WAIT_FOR(10000, is_troubled("this server is read-only"));
-    ck_assert_int_ge(stack_log_about(stack, "persister-1", "postgres_down", "in a read-only transaction"), 1);
-    WAIT_FOR(10000, load_accepted(load) == 800);
-    ck_assert_int_gt(stack_redis_int(stack, "XLEN events:{sms-mms:0}"), 0);
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") > 50);
     set_server("ALTER SYSTEM RESET default_transaction_read_only");
+    ck_assert_int_ge(stack_log_about(stack, "persister-1", "postgres_down", "in a read-only transaction"), 1);
+    load_stop(load);
     assert_all_stored(load);
     WAIT_FOR(5000, !is_troubled("read-only"));
 }
 END_TEST
 
 START_TEST(a_session_whose_tables_are_gone_is_replaced) {
-    struct load *load = begin_load(600);
+    struct load *load = begin_load(ENDLESS);
     for (int i = 1; i <= 3; i++) {
-        WAIT_FOR(10000, load_accepted(load) > (unsigned)i * 100);
+        int64_t before = stored();
+        WAIT_FOR(10000, stored() > before);
         as_superuser("DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relname = 'staging' AND "
                      "relpersistence = 't' LOOP EXECUTE 'DROP TABLE ' || t; END LOOP; END $$");
+        WAIT_FOR(10000, stack_log_about(stack, "persister-1", "postgres_down", "does not exist") == i);
     }
+    load_stop(load);
     assert_all_stored(load);
-    ck_assert_int_ge(stack_log_about(stack, "persister-1", "postgres_down", "does not exist"), 1);
 }
 END_TEST
 
@@ -175,6 +181,49 @@ START_TEST(what_the_role_brings_along_changes_nothing) {
 }
 END_TEST
 
+// Runs a command to its end, which must be a failure; returns what it wrote, owned by the caller.
+static char *failure_of(const char *name, const char *const *argv, const char *const *environment) {
+    char *log = xasprintf("%s/%s.log", stack_folder(stack), name);
+    struct child *child = child_start(&(struct child_options){.name = name,
+                                                              .folder = stack_folder(stack),
+                                                              .argv = argv,
+                                                              .environment = environment,
+                                                              .death_signal = SIGKILL});
+    ck_assert_int_gt(child_wait(child, 20000), 0);
+    child_destroy(child);
+    char *text = read_whole_file(log);
+    free(log);
+    return text;
+}
+
+START_TEST(a_database_of_another_encoding_is_refused_by_the_migration_and_by_the_persister) {
+    static const char *const encodings[] = {"LATIN1", "SQL_ASCII"};
+    char *script = xasprintf("%s/bin/migrate.sh", getenv("PROJECT_ROOT"));
+    const char *const migrate[] = {script, "up", NULL};
+    for (size_t i = 0; i < 2; i++) {
+        char *create =
+            xasprintf("CREATE DATABASE old_%s OWNER messaging_user ENCODING '%s' LOCALE 'C' TEMPLATE template0",
+                      encodings[i], encodings[i]);
+        char *url = xasprintf("DATABASE_URL=postgres://messaging_user@127.0.0.1:%u/old_%s",
+                              stack_port(stack, "postgres"), i == 0 ? "latin1" : "sql_ascii");
+        char *why = xasprintf("has the encoding %s, not UTF8", encodings[i]);
+        const char *const environment[] = {url, NULL};
+        as_superuser(create);
+        char *said = failure_of(encodings[i], migrate, environment);
+        const char *line = strstr(said, why);
+        ck_assert_msg(line != NULL && strchr(line, '\n')[1] == '\0', "%s", said); // it is the last line
+        stack_launch(stack, "persister-9", environment);
+        WAIT_FOR(10000, stack_log_about(stack, "persister-9", "postgres_down", why) > 0);
+        stack_stop(stack, "persister-9");
+        free(said);
+        free(why);
+        free(url);
+        free(create);
+    }
+    free(script);
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -191,6 +240,7 @@ Suite *suite_session(void) {
     tcase_add_test(tests, a_statement_older_than_a_migration_is_prepared_anew);
     tcase_add_test(tests, a_right_that_is_missing_is_told_and_waited_for);
     tcase_add_test(tests, what_the_role_brings_along_changes_nothing);
+    tcase_add_test(tests, a_database_of_another_encoding_is_refused_by_the_migration_and_by_the_persister);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;
