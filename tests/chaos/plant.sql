@@ -32,5 +32,14 @@ DELETE FROM dead_letters WHERE stage = 'persist';
 INSERT INTO dead_letters (stage, generation, provider, reason, attempts, failed_at, stream, entry_id, entry)
 VALUES ('persist', 0, 'email', 'none', 0, now(), 'events:{email:0}', '1-1', '[]');
 
+-- A pause, and a call within it; a minute from now no injection explains it.
+INSERT INTO dispatch_attempts (message_id, generation, call, delivery, provider, outcome, http_status, latency_us, started_at,
+  late)
+SELECT a.message_id, a.generation, max(a.call) + n, 1, min(a.provider), (ARRAY['rate_limited', 'sent'])[n], 429, 30000,
+  now() + interval '1 minute' + n * interval '1 second', false
+FROM dispatch_attempts a, generate_series(1, 2) n
+WHERE a.message_id = (SELECT id FROM victims WHERE n = 8)
+GROUP BY a.message_id, a.generation, n;
+
 -- Whose calls are to be hidden, and repeated.
 SELECT (SELECT id FROM victims WHERE n = 6) || ' ' || (SELECT id FROM victims WHERE n = 7);
