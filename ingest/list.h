@@ -17,8 +17,8 @@ struct list_shape {
     enum cursor_kind kind;
     int id_column;   // a number, or a message's UUID, by kind
     int time_column; // microseconds since 1970; the list is ordered by it, then by the id
-    // Bytes of what an item holds that may be large; -1: nothing may. It comes for the first rows that have at most
-    // request->most_bytes together.
+    // Bytes of what an item holds that may be large; -1: nothing may. It comes where it has at most
+    // request->most_bytes.
     int bytes_column;
     void (*run)(struct ingest_request *request); // runs the statement, for request->most_bytes
     // Appends an item's members, without its braces.

@@ -88,7 +88,7 @@ static void run_thread(struct ingest_request *request) {
         after = paging->cursor.id.uuid;
     }
     uuid_format(&after, id);
-    snprintf(limit, sizeof limit, "%" PRId64, paging->page_size + 1);
+    snprintf(limit, sizeof limit, "%" PRId64, paging->rows);
     snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
     snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
     const char *values[] = {request->match.parameter, time, id, limit, offset, bytes};

@@ -47,6 +47,7 @@ int paging_parse(const char *page, const char *page_size, const char *cursor, en
             out->page_size = PAGING_MOST_ITEMS;
         }
     }
+    out->rows = out->page_size + 1;
     out->is_numbered = page != NULL;
     if (cursor == NULL) {
         return page == NULL ? 0 : parse_page(page, out, error);

@@ -18,6 +18,7 @@ struct http_request;
 struct paging {
     int64_t page; // from 1
     int64_t page_size;
+    int64_t rows;     // to fetch; at first one more than the page has
     bool is_numbered; // `page` was asked for by its number
     bool has_cursor;
     struct cursor cursor;

@@ -59,7 +59,9 @@ struct ingest_request {
 
     // of a read (reader.c)
     struct paging paging;
-    size_t most_bytes;       // that its rows may bring (list.c)
+    size_t most_bytes;       // that each of its rows may bring (list.c)
+    size_t row_bytes;        // that all of them bring
+    int fetched;             // rows that there were at first
     size_t held;             // of the budget, for those; 0: it wasn't asked for more than a page may bring at first
     struct replay_wish wish; // of a replay of many (replay_many.c)
     int64_t matched;         // by it

@@ -26,6 +26,7 @@
 #define BLOCK_MS 500                 // how long a drain may have to wait for an idle reader
 #define TICK_MS 1000                 // how often a reader that met an error tries again
 #define READ_BYTES (8 * 1024 * 1024) // what one read should bring at most
+#define MOST_AT_ONCE 128             // entries of a read: small ones don't tell what comes behind them
 #define FIRST_MEAN (64 * 1024)       // bytes an entry, before any was seen: the first read is a small one
 
 struct event_reader {
@@ -176,7 +177,8 @@ static void on_read(void *argument, enum redis_result result, const redisReply *
 // How many entries to ask for, so that their bytes stay bounded too.
 static size_t how_many(const struct event_reader *reader) {
     size_t fit = READ_BYTES / (reader->mean + 1);
-    return fit < 1 ? 1 : fit > reader->options.max_entries ? reader->options.max_entries : fit;
+    size_t most = reader->options.max_entries < MOST_AT_ONCE ? reader->options.max_entries : MOST_AT_ONCE;
+    return fit < 1 ? 1 : fit > most ? most : fit;
 }
 
 static int read_new(struct event_reader *reader) {

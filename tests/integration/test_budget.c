@@ -68,15 +68,19 @@ static void recover(void) {
 
 // ---- What is measured
 
-// VmRSS or VmHWM of ingest, in MiB.
-static int64_t memory_mib(const char *field) {
-    char *path = xasprintf("/proc/%d/status", (int)stack_pid(stack, "ingest-1")), *text = read_whole_file(path);
+// VmRSS or VmHWM of a program, in MiB.
+static int64_t memory_of(const char *program, const char *field) {
+    char *path = xasprintf("/proc/%d/status", (int)stack_pid(stack, program)), *text = read_whole_file(path);
     const char *at = text != NULL ? strstr(text, field) : NULL;
     ck_assert(at != NULL);
     int64_t mib = strtoll(at + strlen(field) + 1, NULL, 10) / 1024;
     free(text);
     free(path);
     return mib;
+}
+
+static int64_t memory_mib(const char *field) {
+    return memory_of("ingest-1", field);
 }
 
 // From here on VmHWM is of what comes.
@@ -397,6 +401,31 @@ START_TEST(dead_letters_with_large_payloads_are_walked_in_shorter_pages) {
 }
 END_TEST
 
+// ---- The persister
+
+// By the small ones it can't know what comes behind them.
+START_TEST(a_persister_that_comes_back_to_large_mails_behind_small_ones_reads_a_few_at_a_time) {
+    enum { SMALL = 300, LARGE = 400, MOST_MIB = 200 };
+    char *large = xcalloc(MAIL_BYTES + 1, 1);
+    memset(large, 'x', MAIL_BYTES);
+    stack_stop(stack, "persister-1");
+    for (int i = 0; i < SMALL + LARGE; i++) {
+        char *id = xasprintf("<behind-%d@example.com>", i);
+        free(send_accepted(
+            stack, "ingest-1", PATH_EMAIL_WEBHOOK,
+            payload_email_webhook("behind@example.com", "us@example.com", id, i < SMALL ? "small" : large)));
+        free(id);
+    }
+    stack_start(stack, "persister-1");
+    WAIT_FOR(120000, stack_sql(stack, "SELECT message_count FROM conversations WHERE participant_a = "
+                                      "'behind@example.com'") == SMALL + LARGE);
+    int64_t peak = memory_of("persister-1", "VmHWM:");
+    printf("  %-34s peak %" PRId64 " MiB of the persister\n", "400 large mails behind 300 small", peak);
+    ck_assert_int_lt(peak, MOST_MIB);
+    free(large);
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -414,6 +443,7 @@ Suite *suite_budget(void) {
     tcase_add_test(tests, readers_by_cursor_who_do_not_read_get_shorter_pages_and_hinder_nobody);
     tcase_add_test(tests, a_page_by_its_number_is_whole_or_503);
     tcase_add_test(tests, dead_letters_with_large_payloads_are_walked_in_shorter_pages);
+    tcase_add_test(tests, a_persister_that_comes_back_to_large_mails_behind_small_ones_reads_a_few_at_a_time);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

@@ -196,16 +196,16 @@ static const struct {
     {"conversations.sql", {"infinity", "9223372036854775807", "51", "0"}},
     {"conversations_of_channel.sql", {"infinity", "9223372036854775807", "51", "0", "sms"}},
     {"conversations_of_participant.sql", {"infinity", "9223372036854775807", "51", "0", "sms", "+18045551234"}},
-    {"dead_letters.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "262144"}},
-    {"dead_letters_of_class.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "262144", "rejected"}},
-    {"dead_letters_of_provider.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "262144", "sms-mms"}},
+    {"dead_letters.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "32768"}},
+    {"dead_letters_of_class.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "32768", "rejected"}},
+    {"dead_letters_of_provider.sql", {"infinity", "9223372036854775807", "-infinity", "51", "0", "32768", "sms-mms"}},
     {"dead_letters_of_provider_and_class.sql",
-     {"infinity", "9223372036854775807", "-infinity", "51", "0", "262144", "sms-mms", "rejected"}},
+     {"infinity", "9223372036854775807", "-infinity", "51", "0", "32768", "sms-mms", "rejected"}},
     {"dead_letters_open.sql", {NULL, NULL, "infinity"}},
     {"dead_letters_open.sql", {"email", NULL, "infinity"}},
     {"dead_letters_open.sql", {NULL, "timeout", "infinity"}},
     {"dead_letters_open.sql", {"email", "timeout", "infinity"}},
-    {"messages_of_conversation.sql", {"1", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0", "262144"}},
+    {"messages_of_conversation.sql", {"1", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0", "32768"}},
 };
 
 enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_UUID = 2950, OID_TIMESTAMPTZ = 1184 };
