@@ -15,17 +15,26 @@
 # is for what this reasoning forgot. `make check-protocol` plays these steps among everything else.
 #
 # A replay is guarded by message and generation: a second run, or one beside it, replays nothing twice.
+#
+# --restored is for the other store: a Postgres that is older than Redis has lost messages for good, but their idempotency
+# keys still answer for them. Here too the order matters: the keys, then what is in `events`, then what Postgres holds. A
+# message that is in neither place was in neither when its key was seen, for it goes from the one only to the other.
 set -euo pipefail
 
 usage() {
   cat <<'END'
 Usage: bin/reconcile.sh [--dry-run] [--older-than SECONDS]
+       bin/reconcile.sh [--dry-run] --restored=DUMP_TIME
 
 Sends again what Redis lost in a fail-over: messages that Postgres holds as unfinished and that wait nowhere in Redis.
 Needs running persisters; it may run while everything else does, and again.
 
   --dry-run     says which messages those are, and changes nothing
   --older-than  only messages that nothing has happened to for so long (5)
+  --restored    after a restore of Postgres, or a fail-over to a replica that was behind: forgets the idempotency keys of
+                messages accepted since DUMP_TIME that are neither recorded nor still in `events`, and lists their ids, so
+                that a repeat of such a send, and a provider's redelivery, is accepted as new. DUMP_TIME is when the
+                dump began, as 2024-11-01T14:00:00Z or in seconds since 1970; too early does no harm
 
 It waits up to RECONCILE_DRAIN_SECS (60) for the events to be recorded. Redis is REDIS_URL's and the database
 DATABASE_URL's, else the private ones. Exit status 0: done, also when nothing was lost.
@@ -49,6 +58,18 @@ page=1000
 drain_secs=${RECONCILE_DRAIN_SECS:-60}
 dry_run=no
 seconds=5
+restored='' # ms since 1970
+
+# parse_time TEXT: prints it in ms since 1970.
+parse_time() {
+  local seconds=$1 zoned='^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$'
+  if [[ $1 =~ $zoned ]]; then seconds=$(date -u -d "$1" +%s 2>/dev/null) || seconds=''; fi
+  [[ $seconds =~ ^[0-9]{1,11}$ ]] ||
+    die "--restored takes when the dump began, as 2024-11-01T14:00:00Z or in seconds since 1970, not '$1'"
+  seconds=$((10#$seconds))
+  [ "$seconds" -le "$(date +%s)" ] || die "--restored: $1 is still to come"
+  printf '%s000\n' "$seconds"
+}
 
 parse_arguments() {
   while [ $# -gt 0 ]; do
@@ -58,6 +79,11 @@ parse_arguments() {
     --older-than)
       seconds=${2:-}
       [[ $seconds =~ ^[0-9]{1,9}$ ]] || die "--older-than takes seconds, not '$seconds'"
+      shift
+      ;;
+    --restored=*) restored=$(parse_time "${1#*=}") ;;
+    --restored)
+      restored=$(parse_time "${2:-}")
       shift
       ;;
     *) die "unknown argument '$1'; see bin/reconcile.sh --help" ;;
@@ -100,11 +126,11 @@ read_tags() {
   mapfile -t tags < <({ redis --raw SMEMBERS partitions && partitions_by_keys; } | sort -u)
 }
 
-# ids SCRIPT KEY START: the message ids that a script of redis/ finds, page by page.
+# ids SCRIPT KEY START [ARGUMENT]: the message ids that a script of redis/ finds, page by page.
 ids() {
   local at=$3 lines
   while [ -n "$at" ]; do
-    mapfile -t lines < <(redis --raw --eval "$1" "$2" , "$at" "$page")
+    mapfile -t lines < <(redis --raw --eval "$1" ${2:+"$2"} , "$at" "$page" "${@:4}")
     [ "${#lines[@]}" -gt 0 ] || die "Redis doesn't answer $1"
     at=${lines[0]}
     printf '%s\n' "${lines[@]:1}"
@@ -152,6 +178,39 @@ find_lost() {
     comm -23 - "$folder/tokens" >"$folder/lost"
 }
 
+# --- After a restore
+
+# find_forgotten: leaves "id key" of the keys whose messages are nowhere, sorted, in the file `forgotten`.
+find_forgotten() {
+  local tag
+  ids redis/idempotency_ids.lua '' 0 "$restored" | sed '/^$/d' | sort >"$folder/keys"
+  for tag in "${tags[@]}"; do ids redis/tokens_of_outbound.lua "events:{$tag}" -; done | sort -u >"$folder/events"
+  cut -d ' ' -f 1 "$folder/keys" | sort -u | comm -23 - "$folder/events" >"$folder/asked"
+  database -f bin/sql/recorded.sql <"$folder/asked" >"$folder/recorded"
+  comm -23 "$folder/asked" "$folder/recorded" >"$folder/gone"
+  join "$folder/keys" "$folder/gone" >"$folder/forgotten"
+}
+
+forget() {
+  local ids keys count=0 said
+  while mapfile -t -n 500 ids <&3 && [ "${#ids[@]}" -gt 0 ]; do
+    keys=("${ids[@]#* }")
+    said=$(redis --raw --eval redis/idempotency_forget.lua "${keys[@]}" , "${ids[@]%% *}")
+    [[ $said =~ ^[0-9]+$ ]] || die "the keys can't be forgotten: ${said:-no answer}"
+    count=$((count + said))
+  done 3<"$folder/forgotten"
+  say "forgot $count idempotency keys"
+}
+
+forget_lost() {
+  find_forgotten
+  tokens >"$folder/tokens"
+  comm -23 "$folder/gone" "$folder/tokens" | sed 's/.*/message & is not recorded/'
+  comm -12 "$folder/gone" "$folder/tokens" | sed 's/.*/message & is not recorded, but waits to be sent: a repeat is sent besides/'
+  say "$(wc -l <"$folder/keys") keys looked at, $(wc -l <"$folder/gone") messages not recorded"
+  if [ "$dry_run" = no ]; then forget; fi
+}
+
 # --- Replaying
 
 load_library() {
@@ -190,6 +249,10 @@ main() {
   load_settings
   connect
   read_tags
+  if [ -n "$restored" ]; then
+    forget_lost
+    return
+  fi
   find_lost
   say "$(wc -l <"$folder/rows") unfinished for more than $seconds s, $(wc -l <"$folder/lost") of them without a token"
   if [ "$dry_run" = yes ]; then

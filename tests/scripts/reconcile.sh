@@ -125,6 +125,62 @@ refuses_without_partitions() {
   fails_saying 'bin/start.sh starts what serves them' bin/reconcile.sh --older-than 0
 }
 
+# A Postgres that is older than Redis: what was accepted since the dump is gone, but for what still waits to be recorded.
+is_readable() { get "/api/messages/$(id_of "$1")"; }
+is_unknown() { [ "$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PORT/api/messages/$(id_of "$1")")" = 404 ]; }
+# accept_under KEY FILE: sends under an Idempotency-Key.
+accept_under() {
+  curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
+    -H "Idempotency-Key: $1" -d "{\"from\":\"+12016661235\",\"to\":\"+18045551234\",\"type\":\"sms\",\"body\":\"$1\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
+    sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$2"
+}
+receive() {
+  post POST /api/webhooks/sms '{"from":"+18045551234","to":"+12016661235","type":"sms","messaging_provider_id":"restored-1","body":"x","attachments":null,"timestamp":"2024-11-01T14:00:00Z"}' |
+    sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$1"
+}
+url=postgres://messaging_user:messaging_password@127.0.0.1:$LOCAL_POSTGRES_PORT/messaging_service
+dump_time() { cat -- "$folder/dump_time"; }
+dumps() {
+  accept_under before before && wait_for 10 is_readable before
+  date -u +%Y-%m-%dT%H:%M:%SZ >"$folder/dump_time"
+  pg_dump --no-owner --clean --if-exists --format=custom --file="$folder/dump" "$url"
+}
+goes_on() {
+  accept_under after after && wait_for 10 is_readable after
+  receive received && wait_for 10 is_readable received
+}
+restores() {
+  kill -KILL "$(pid_of persister)" && wait_for 5 is_stopped persister
+  accept_under waiting unrecorded
+  pg_restore --no-owner --clean --if-exists --single-transaction --dbname="$url" "$folder/dump"
+  wait_for 10 is_unknown after && is_unknown received && wait_for 10 is_readable before
+}
+refuses_bad_times() {
+  for time in yesterday 2024-13-01T00:00:00Z '' 2999-01-01T00:00:00Z; do
+    fails_saying '--restored' bin/reconcile.sh --restored="$time" || return
+    [ "$(bin/reconcile.sh --restored="$time" 2>&1 | wc -l)" = 1 ] || return
+  done
+}
+lists_what_is_gone() {
+  prints "message $(id_of after) is not recorded" bin/reconcile.sh --dry-run --restored="$(dump_time)" &&
+    prints "message $(id_of received) is not recorded" bin/reconcile.sh --dry-run --restored="$(dump_time)" &&
+    prints ' 2 messages not recorded' bin/reconcile.sh --dry-run --restored="$(dump_time)"
+}
+is_same() { [ "$(id_of "$1")" = "$(id_of "$2")" ]; }
+forgets_what_is_gone() {
+  accept_under after after-again && is_same after after-again
+  prints 'forgot 2 idempotency keys' bin/reconcile.sh --restored="$(dump_time)"
+  prints ' 0 messages not recorded' bin/reconcile.sh --restored="$(dump_time)"
+}
+takes_repeats() {
+  bin/start.sh
+  accept_under after after-again && ! is_same after after-again && wait_for 10 is_readable after-again
+  receive received-again && is_same received received-again && wait_for 10 is_readable received
+  wait_for 10 is_readable unrecorded
+  accept_under before before-again && is_same before before-again
+  accept_under waiting unrecorded-again && is_same unrecorded unrecorded-again
+}
+
 it 'starts' bin/start.sh
 it 'parks a message whose provider fails' parks_one
 it 'keeps messages waiting while the breaker is held open' queues_two
@@ -141,6 +197,13 @@ it 'has kept the body byte for byte' body_is_the_same
 it 'has nothing to do then' has_nothing_left
 it 'loses emails of senders whose addresses are written unlike what they are known by' queues_emails
 it 'replays them under the senders that they had' replays_emails
+it 'dumps the database while all runs' dumps
+it 'takes more after the dump' goes_on
+it 'restores the dump: what came later is gone' restores
+it 'says what a time of a dump is' refuses_bad_times
+it 'lists what is gone, and not what still waits to be recorded' lists_what_is_gone
+it 'forgets the keys of what is gone, once' forgets_what_is_gone
+it 'takes repeats of what is gone as new, and of all else as repeats' takes_repeats
 it 'replays nothing as long as events are not recorded' waits_for_persisters
 it 'refuses to look where nobody names a partition' refuses_without_partitions
 it 'stops' bin/stop.sh
