@@ -36,6 +36,7 @@ here=$(dirname -- "${BASH_SOURCE[0]}")
 . bin/lib-postgres.sh
 
 stuck=() # reasons, each one line
+notes=() # what is worth a word and keeps nothing from flowing
 readonly none=-
 
 # ask COMMAND…: a command's answer as JSON; null where Redis refuses it (no such key or group yet).
@@ -65,14 +66,15 @@ checker() {
 # judge: fills stuck. A judgement that can't be had is no good one.
 judge() {
   local program status=0 lines
-  stuck=()
+  stuck=() notes=()
   if ! program=$(checker); then
     stuck=('nobody can tell: there is no program build/ingest (make build) and none in PATH')
     return
   fi
   lines=$(REDIS_URL=$REDIS_URL DATABASE_URL=$DATABASE_URL STATUS_MAX_AGE_SECS=$STATUS_MAX_AGE_SECS \
     "$program" --check-flow 2>"$errors") || status=$?
-  if [ -n "$lines" ]; then mapfile -t stuck <<<"$lines"; fi
+  mapfile -t stuck < <(grep -v '^note: ' <<<"$lines" | grep .)
+  mapfile -t notes < <(sed -n 's/^note: //p' <<<"$lines")
   if [ "$status" != 0 ] && [ ${#stuck[@]} = 0 ]; then
     stuck=("nobody can tell: $program --check-flow ended with status $status: $(tail -n 1 -- "$errors")")
   fi
@@ -170,6 +172,7 @@ show() {
   fi
   database
   printf '\n'
+  if [ ${#notes[@]} != 0 ]; then printf 'Note: %s\n' "${notes[@]}"; fi
   if [ ${#stuck[@]} = 0 ]; then
     say 'Nothing is stuck.'
   else

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What bin/status.sh shows of Postgres; each row is two columns. Nothing here counts the rows of a large table.
+SET statement_timeout = '3s'; -- a screen that waits for somebody's lock shows nothing
 SELECT 'conversations', coalesce(sum(conversations), 0)::text FROM totals
 UNION ALL
 SELECT 'messages', coalesce(sum(messages), 0)::text FROM totals

@@ -19,29 +19,35 @@ enum {
 
 static const struct {
     const char *name, *help;
-    bool of_provider;
+    bool of_provider, is_note;
 } codes[FLOW_CODE_COUNT] = {
-    [FLOW_REDIS_UNREADABLE] = {"redis_unreadable", "Redis is away or refuses to be read, so nobody knows", false},
-    [FLOW_REDIS_WRITES] = {"redis_writes", "Redis can't write to its disk, or refuses to write", false},
-    [FLOW_REDIS_MEMORY] = {"redis_memory", "Redis's memory is so full that sends are refused", false},
+    [FLOW_REDIS_UNREADABLE] = {"redis_unreadable", "Redis is away or refuses to be read, so nobody knows", false,
+                               false},
+    [FLOW_REDIS_WRITES] = {"redis_writes", "Redis can't write to its disk, or refuses to write", false, false},
+    [FLOW_REDIS_MEMORY] = {"redis_memory", "Redis's memory is so full that sends are refused", false, false},
     [FLOW_PARTITIONS_MISSING] = {"partitions_missing", "The set of partitions is lost, so nobody knows what waits",
                                  false},
-    [FLOW_NO_INGEST] = {"no_ingest", "No ingest lives", false},
-    [FLOW_BACKLOG_FULL] = {"backlog_full", "So much waits that sends are refused", true},
-    [FLOW_WAIT_FAILING] = {"wait_failing", "Redis's replicas don't have what they should, so sends are refused", false},
-    [FLOW_NO_DISPATCHER] = {"no_dispatcher", "No dispatcher lives", false},
-    [FLOW_BREAKER_OPEN] = {"breaker_open", "The provider isn't called: its breaker is open or half-open", true},
-    [FLOW_PAUSED] = {"paused", "The provider isn't called: a 429 has asked for a pause", true},
-    [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", "Messages wait to be sent for too long", true},
-    [FLOW_RETRIES_OVERDUE] = {"retries_overdue", "Retries are due for too long", true},
-    [FLOW_NO_PERSISTER] = {"no_persister", "No persister lives", false},
-    [FLOW_POSTGRES_AWAY] = {"postgres_away", "Ingest has no connection to Postgres", false},
-    [FLOW_POSTGRES_REFUSED] = {"postgres_refused", "A persister can't work with the Postgres that it is given", false},
-    [FLOW_PERSISTER_REPEATS] = {"persister_repeats", "A persister repeats a batch that Postgres refuses", false},
-    [FLOW_EVENTS_STUCK] = {"events_stuck", "Events wait to be stored for too long", true},
-    [FLOW_NEWER_FORMAT] = {"newer_format", "Entries of a newer release wait that this one can't read", true},
-    [FLOW_REPLAYS_STUCK] = {"replays_stuck", "A replay of many dead letters doesn't go on", false},
-    [FLOW_OTHER] = {"other", "A process reports what this release has no word for", false},
+    [FLOW_NO_INGEST] = {"no_ingest", "No ingest lives", false, false},
+    [FLOW_BACKLOG_FULL] = {"backlog_full", "So much waits that sends are refused", true, false},
+    [FLOW_WAIT_FAILING] = {"wait_failing", "Redis's replicas don't have what they should, so sends are refused", false,
+                           false},
+    [FLOW_NO_DISPATCHER] = {"no_dispatcher", "No dispatcher lives", false, false},
+    [FLOW_BREAKER_OPEN] = {"breaker_open", "The provider isn't called: its breaker is open or half-open", true, false},
+    [FLOW_PAUSED] = {"paused", "The provider isn't called: a 429 has asked for a pause", true, false},
+    [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", "Messages wait to be sent for too long", true, false},
+    [FLOW_RETRIES_OVERDUE] = {"retries_overdue", "Retries are due for too long", true, false},
+    [FLOW_NO_PERSISTER] = {"no_persister", "No persister lives", false, false},
+    [FLOW_POSTGRES_AWAY] = {"postgres_away", "Ingest has no connection to Postgres", false, false},
+    [FLOW_POSTGRES_REFUSED] = {"postgres_refused", "A persister can't work with the Postgres that it is given", false,
+                               false},
+    [FLOW_PERSISTER_REPEATS] = {"persister_repeats", "A persister repeats a batch that Postgres refuses", false, false},
+    [FLOW_EVENTS_STUCK] = {"events_stuck", "Events wait to be stored for too long", true, false},
+    [FLOW_NEWER_FORMAT] = {"newer_format", "Entries of a newer release wait that this one can't read", true, false},
+    [FLOW_REPLAYS_STUCK] = {"replays_stuck", "A replay of many dead letters doesn't go on", false, false},
+    [FLOW_NOT_DURABLE] = {"not_durable", "Redis keeps no append-only file: what was accepted is lost with it", false,
+                          true},
+    [FLOW_SENDERS_HELD] = {"senders_held", "The provider refuses some senders, whose messages wait", true, true},
+    [FLOW_OTHER] = {"other", "A process reports what this release has no word for", false, false},
 };
 
 const char *flow_code_name(enum flow_code code) {
@@ -50,6 +56,10 @@ const char *flow_code_name(enum flow_code code) {
 
 const char *flow_code_help(enum flow_code code) {
     return codes[code].help;
+}
+
+bool flow_code_is_note(enum flow_code code) {
+    return codes[code].is_note;
 }
 
 bool flow_code_is_of_provider(enum flow_code code) {
@@ -87,6 +97,7 @@ static void add(struct flow *flow, enum flow_code code, int provider, int64_t fo
         *trouble = (struct flow_trouble){.code = code, .provider = provider, .for_ms = for_ms, .text = said->data};
         snprintf(trouble->word, sizeof trouble->word, "%s", codes[code].name);
         snprintf(trouble->place, sizeof trouble->place, "%s", place);
+        flow->notes += codes[code].is_note;
     } else {
         buf_free(said);
     }
@@ -121,6 +132,13 @@ static void judge_redis(const struct flow_view *view, struct flow *out) {
         add_plain(out, FLOW_REDIS_MEMORY, -1, "",
                   "Redis uses %" PRId64 "%% of its memory: sends are refused from REDIS_MEMORY_PCT, %" PRId64 "%%, on",
                   pipeline->memory_used * 100 / pipeline->memory_max, view->memory_pct);
+    }
+}
+
+static void note_durability(const struct pipeline *pipeline, struct flow *out) {
+    if (!pipeline->keeps_log) {
+        add_plain(out, FLOW_NOT_DURABLE, -1, "",
+                  "Redis keeps no append-only file: what it has accepted is lost with it");
     }
 }
 
@@ -201,6 +219,14 @@ static void say_long(struct buf *said, const char *key, const char *what, int64_
     buf_printf(said, " (limit: STATUS_MAX_AGE_SECS, %" PRId64 " s)", view->max_age_ms / 1000);
 }
 
+// A breaker closes by its probes, and what probes is a message: where none waits, the next one will, and nothing
+// stands.
+static bool keeps_waiting(const struct pipeline *pipeline, enum provider provider) {
+    struct pipeline_partition sum;
+    pipeline_sum(pipeline, provider, &sum);
+    return pipeline->breakers[provider].reopens_in_ms > 0 || sum.outbound.length + sum.parked > 0;
+}
+
 static void judge_breaker(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
     const struct pipeline_breaker *breaker = &pipeline->breakers[provider];
     const char *key = breaker_key(provider);
@@ -208,7 +234,8 @@ static void judge_breaker(const struct pipeline *pipeline, enum provider provide
     if (strcmp(breaker->mode, "open") == 0) {
         buf_printf(&said, "%s: an operator has opened it", key);
         add(out, FLOW_BREAKER_OPEN, (int)provider, -1, key, &said);
-    } else if (strcmp(breaker->mode, "closed") != 0 && strcmp(breaker->state, "closed") != 0) {
+    } else if (strcmp(breaker->mode, "closed") != 0 && strcmp(breaker->state, "closed") != 0 &&
+               keeps_waiting(pipeline, provider)) {
         buf_printf(&said, "%s: it has been open (%s) for ", key, breaker->reason);
         flow_write_age(breaker->open_ms > 0 ? breaker->open_ms : 0, &said);
         buf_puts(&said, strcmp(breaker->state, "half-open") == 0 ? ", probes are under way" : "");
@@ -283,6 +310,17 @@ static void judge_waiting(const struct flow_view *view, enum provider provider, 
     }
 }
 
+static void note_held(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
+    struct pipeline_partition sum;
+    struct buf said = {0};
+    pipeline_sum(pipeline, provider, &sum);
+    if (sum.held_senders > 0) {
+        buf_printf(&said, "%s refuses %" PRId64 " of our senders (HKEYS 'held-senders:{%s:…}'): their messages wait",
+                   provider_name(provider), sum.held_senders, provider_name(provider));
+        add(out, FLOW_SENDERS_HELD, (int)provider, -1, "", &said);
+    }
+}
+
 static void judge_provider(const struct flow_view *view, enum provider provider, struct flow *out) {
     const struct pipeline_partition *full = worst(view->pipeline, provider, backlog, view->max_backlog - 1);
     if (full != NULL) {
@@ -293,6 +331,7 @@ static void judge_provider(const struct flow_view *view, enum provider provider,
     }
     judge_breaker(view->pipeline, provider, out);
     judge_waiting(view, provider, out);
+    note_held(view->pipeline, provider, out);
 }
 
 static void judge_replays(const struct flow_view *view, struct flow *out) {
@@ -330,6 +369,7 @@ void flow_judge(const struct flow_view *view, struct flow *out) {
             judge_provider(view, (enum provider)provider, out);
         }
         judge_replays(view, out);
+        note_durability(view->pipeline, out);
         judge_reports(view, out);
     }
     qsort(out->troubles, out->count, sizeof *out->troubles, by_code);
@@ -356,13 +396,22 @@ static void write_trouble(const struct flow_trouble *trouble, struct buf *out) {
     json_write_member(out, "text", trouble->text);
 }
 
-void flow_write_member(const struct flow *flow, struct buf *out) {
-    json_write_name(out, "troubles");
+static void write_list(const struct flow *flow, const char *name, bool notes, struct buf *out) {
+    bool first = true;
+    json_write_name(out, name);
     buf_putc(out, '[');
     for (size_t i = 0; i < flow->count; i++) {
-        buf_puts(out, i == 0 ? "{" : ",{");
-        write_trouble(&flow->troubles[i], out);
-        buf_putc(out, '}');
+        if (codes[flow->troubles[i].code].is_note == notes) {
+            buf_puts(out, first ? "{" : ",{");
+            write_trouble(&flow->troubles[i], out);
+            buf_putc(out, '}');
+            first = false;
+        }
     }
     buf_putc(out, ']');
+}
+
+void flow_write_members(const struct flow *flow, struct buf *out) {
+    write_list(flow, "troubles", false, out);
+    write_list(flow, "notes", true, out);
 }

@@ -36,6 +36,8 @@ enum flow_code {
     FLOW_EVENTS_STUCK,
     FLOW_NEWER_FORMAT,
     FLOW_REPLAYS_STUCK,
+    FLOW_NOT_DURABLE,
+    FLOW_SENDERS_HELD,
     FLOW_OTHER, // what a newer release reports
     FLOW_CODE_COUNT
 };
@@ -52,6 +54,7 @@ struct flow_trouble {
 struct flow {
     struct flow_trouble *troubles; // in the order of enum flow_code; owned
     size_t count;
+    size_t notes; // of them; the rest keeps something from flowing
 };
 
 // What it judges by.
@@ -75,11 +78,13 @@ bool flow_has(const struct flow *flow, enum flow_code code, int provider);
 const char *flow_code_name(enum flow_code code);
 // One line for people.
 const char *flow_code_help(enum flow_code code);
+// Whether it keeps nothing from flowing but what it is about, and is worth a word all the same.
+bool flow_code_is_note(enum flow_code code);
 // Whether each provider has a state of its own.
 bool flow_code_is_of_provider(enum flow_code code);
 
-// Appends `"troubles":[…]`, a member of an object that is open.
-void flow_write_member(const struct flow *flow, struct buf *out);
+// Appends `"troubles":[…],"notes":[…]`, members of an object that is open.
+void flow_write_members(const struct flow *flow, struct buf *out);
 // "83 s", "3 min": for sentences. ms >= 0.
 void flow_write_age(int64_t ms, struct buf *out);
 

@@ -15,7 +15,7 @@
 
 enum {
     LOOK_MS = 20,
-    PATIENCE_MS = 3000,
+    PATIENCE_MS = 5000,
     FIRST_TROUBLE_MS = 1000, // what has told of a trouble by then is not waited for any longer
 };
 
@@ -47,8 +47,9 @@ static void on_look(uv_timer_t *timer) {
     struct check *check = timer->data;
     int64_t passed_ms = clock_boot_ms() - check->begun_ms;
     bool patient = passed_ms < FIRST_TROUBLE_MS;
+    const char *postgres_trouble = ingest_reader_trouble(check->with.reader);
     bool redis = check->read || (!patient && redis_link_trouble(check->with.redis) != NULL);
-    bool postgres = readiness_has_postgres(check->with.readiness) || !patient;
+    bool postgres = postgres_trouble == NULL || (!patient && *postgres_trouble != '\0');
     if ((redis && postgres) || passed_ms >= PATIENCE_MS) {
         uv_timer_stop(timer);
         uv_stop(&check->loop);
@@ -79,9 +80,9 @@ static int print(struct check *check) {
     const char *why = check->why != NULL ? check->why : trouble != NULL ? trouble : "it has not answered in time";
     flow_judge_here(&check->with, check->pipeline, why, &flow);
     for (size_t i = 0; i < flow.count; i++) {
-        printf("%s\n", flow.troubles[i].text);
+        printf("%s%s\n", flow_code_is_note(flow.troubles[i].code) ? FLOW_CHECK_NOTE : "", flow.troubles[i].text);
     }
-    int status = flow.count == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    int status = flow.count == flow.notes ? EXIT_SUCCESS : EXIT_FAILURE;
     flow_free(&flow);
     return fflush(stdout) == 0 && !ferror(stdout) ? status : EXIT_FAILURE;
 }

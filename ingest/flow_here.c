@@ -10,7 +10,10 @@ static const char *postgres_trouble(const struct ingest_resources *with) {
         return NULL;
     }
     const char *trouble = ingest_reader_trouble(with->reader);
-    return trouble != NULL ? trouble : "another thread has no connection";
+    if (trouble == NULL) {
+        return "another thread has no connection";
+    }
+    return *trouble != '\0' ? trouble : "it has not answered yet";
 }
 
 void flow_judge_here(struct ingest_resources *with, const struct pipeline *pipeline, const char *why,

@@ -36,13 +36,13 @@ static void answer_flow(struct ingest_request *request, const struct pipeline *p
     flow_judge_here(with, pipeline, why, &flow);
     buf_clear(json);
     buf_putc(json, '{');
-    json_write_member(json, "status", readiness_name(with, redis, flow.count == 0));
+    json_write_member(json, "status", readiness_name(with, redis, flow.count == flow.notes));
     json_write_member(json, "redis", redis ? "up" : "down");
     json_write_member(json, "postgres", readiness_has_postgres(with->readiness) ? "up" : "down");
     if (with->settings->redis_wait_replicas > 0) {
         json_write_member(json, "replicas", readiness_has_replicas(with->readiness) ? "follow" : "missing");
     }
-    flow_write_member(&flow, json);
+    flow_write_members(&flow, json);
     buf_putc(json, '}');
     flow_free(&flow);
     if (!ready) {

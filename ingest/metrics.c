@@ -58,7 +58,7 @@ void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const 
     json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
     json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
     pipeline_write_members(pipeline, out);
-    flow_write_member(flow, out);
+    flow_write_members(flow, out);
     buf_putc(out, '}');
 }
 

@@ -136,6 +136,10 @@ static double parked_oldest(const struct pipeline_partition *sum) {
     return seconds(sum->parked_oldest_ms);
 }
 
+static double held_senders(const struct pipeline_partition *sum) {
+    return (double)sum->held_senders;
+}
+
 static const struct {
     const char *name, *help;
     double (*of)(const struct pipeline_partition *sum);
@@ -145,6 +149,7 @@ static const struct {
     {"parked_overdue_seconds", "For how long the first of them has been due", parked_overdue_age},
     {"parked_oldest_age_seconds", "Age of the oldest message among the 100 of each partition that are due next",
      parked_oldest},
+    {"held_senders", "Senders whose messages wait because their provider refuses them", held_senders},
 };
 
 static void write_parked_gauges(const struct pipeline *pipeline, struct buf *out) {

@@ -19,6 +19,7 @@
 #define MOST_PARTITIONS 1024 // a set that is greater is not ours
 #define MOST_PROCESSES 256   // of which the troubles are read
 #define MOST_REPORTS 64
+#define CLOCKS_APART_MS 15000 // of two links: each asks Redis for the time every 10 s
 #define WHY_SIZE 200
 
 struct reading {
@@ -108,7 +109,7 @@ static int call(struct reading *reading, redis_link_reply taken, void *argument,
 
 // ---- Each partition
 
-enum { LOOK_NUMBERS = 18 };
+enum { LOOK_NUMBERS = 19 };
 
 static void take_look(struct pipeline_partition *partition, const redisReply *reply) {
     struct pipeline_stream *outbound = &partition->outbound, *events = &partition->events;
@@ -131,6 +132,7 @@ static void take_look(struct pipeline_partition *partition, const redisReply *re
         &partition->overdue,
         &partition->longest_overdue_ms,
         &partition->parked_oldest_ms,
+        &partition->held_senders,
     };
     for (size_t i = 0; i < LOOK_NUMBERS && i < reply->elements; i++) {
         *into[i] = reply->element[i]->integer;
@@ -148,11 +150,17 @@ static void on_look(void *argument, enum redis_result result, const redisReply *
 
 static void look_at(struct reading *reading, size_t index) {
     const struct partition_keys *keys = &reading->pipeline->partitions[index].keys;
-    const char *arguments[] = {
-        "FCALL_RO", library_function(LIBRARY_LOOK), "4", keys->outbound, keys->events, keys->parked, keys->parked_due};
+    const char *arguments[] = {"FCALL_RO",
+                               library_function(LIBRARY_LOOK),
+                               "5",
+                               keys->outbound,
+                               keys->events,
+                               keys->parked,
+                               keys->parked_due,
+                               keys->held_senders};
     struct look *look = xmalloc(sizeof *look);
     *look = (struct look){reading, index};
-    if (call(reading, on_look, look, 7, arguments) != 0) {
+    if (call(reading, on_look, look, 8, arguments) != 0) {
         free(look);
     }
 }
@@ -378,9 +386,10 @@ static void ask_breaker(struct reading *reading, enum provider provider) {
 }
 
 static void ask_all(struct reading *reading) {
-    char since[NUMBER_SIZE];
+    char since[NUMBER_SIZE], until[NUMBER_SIZE]; // what is far ahead was said by a clock that was wrong
     snprintf(since, sizeof since, "%" PRId64, reading->pipeline->now_ms - HEARTBEAT_ALIVE_MS);
-    const char *processes[] = {"ZRANGEBYSCORE", KEY_PROCESSES, since, "+inf"};
+    snprintf(until, sizeof until, "%" PRId64, reading->pipeline->now_ms + CLOCKS_APART_MS);
+    const char *processes[] = {"ZRANGEBYSCORE", KEY_PROCESSES, since, until};
     const char *counters[] = {"HGETALL", KEY_METRICS}, *info[] = {"INFO", "memory", "persistence"};
     const char *partitions[] = {"SMEMBERS", KEY_PARTITIONS};
     const char *job[] = {"XRANGE", KEY_REPLAY_JOBS, "-", "+", "COUNT", "1"};
@@ -444,6 +453,7 @@ void pipeline_sum(const struct pipeline *pipeline, enum provider provider, struc
         add_stream(&out->events, &one->events);
         out->parked += one->parked;
         out->overdue += one->overdue;
+        out->held_senders += one->held_senders;
         out->longest_overdue_ms = greater(out->longest_overdue_ms, one->longest_overdue_ms);
         out->parked_oldest_ms = greater(out->parked_oldest_ms, one->parked_oldest_ms);
     }

@@ -34,6 +34,7 @@ struct pipeline_partition {
     struct pipeline_stream outbound, events;
     int64_t parked, overdue;                      // messages that wait for a retry; of them, whose time has come
     int64_t longest_overdue_ms, parked_oldest_ms; // the latter of the 100 that are due next
+    int64_t held_senders;                         // whose messages wait, because their provider refuses them
 };
 
 #define PIPELINE_WORD_SIZE 32

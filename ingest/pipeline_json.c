@@ -46,6 +46,7 @@ static void write_provider(struct buf *out, const struct pipeline *pipeline, enu
     write_stream(out, "events", &sum.events);
     json_write_member_int(out, "parked", sum.parked);
     json_write_member_int(out, "overdue", sum.overdue);
+    json_write_member_int(out, "held_senders", sum.held_senders);
     write_age(out, "longest_overdue_ms", sum.longest_overdue_ms);
     write_age(out, "parked_oldest_ms", sum.parked_oldest_ms);
     write_breaker(out, &pipeline->breakers[provider]);

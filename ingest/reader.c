@@ -98,8 +98,7 @@ void ingest_reader_destroy(struct reader *reader) {
 }
 
 const char *ingest_reader_trouble(const struct reader *reader) {
-    const char *error = reader->up > 0 ? NULL : pg_link_last_error(reader->links[0]);
-    return error != NULL && *error == '\0' ? "it has not been connected to yet" : error;
+    return reader->up > 0 ? NULL : pg_link_last_error(reader->links[0]);
 }
 
 // The one with the shortest queue; NULL when none is up.

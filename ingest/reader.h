@@ -34,7 +34,8 @@ struct reader *ingest_reader_create(uv_loop_t *loop, const struct settings *sett
                                     struct readiness *readiness);
 void ingest_reader_destroy(struct reader *reader);
 
-// Why it has no connection, in one line without secrets; NULL where it has one. Valid until the loop's next turn.
+// Why it has no connection, in one line without secrets; "" where it has not failed yet, NULL where it has one. Valid
+// until the loop's next turn.
 const char *ingest_reader_trouble(const struct reader *reader);
 
 // Runs a statement for a request; on_rows(request, rows) answers it. Where Postgres is away, too slow or refuses, the

@@ -154,11 +154,21 @@ static void on_redis_down(void *argument) {
     acceptor_on_down(worker->with.acceptor);
 }
 
-// Memory that is short is a reason of its own: sends are refused before Redis refuses them.
+// What Redis says when it takes no writes of anybody. Memory that is short is a reason of its own: sends are refused
+// before Redis refuses them.
+static bool takes_no_writes(const char *error) {
+    static const char *const codes[] = {"MISCONF ", "READONLY ", "NOREPLICAS ", "CLUSTERDOWN "};
+    for (size_t i = 0; error != NULL && i < sizeof codes / sizeof *codes; i++) {
+        if (strncmp(error, codes[i], strlen(codes[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_beat(void *argument, const char *refusal) {
     struct ingest_worker *worker = argument;
-    bool full = refusal != NULL && strncmp(refusal, "OOM ", 4) == 0;
-    readiness_redis_refuses(worker->with.readiness, full ? NULL : refusal);
+    readiness_redis_refuses(worker->with.readiness, takes_no_writes(refusal) ? refusal : NULL);
     heartbeat_trouble(worker->heartbeat, "wait_failing",
                       readiness_has_replicas(worker->with.readiness)
                           ? NULL

@@ -941,9 +941,10 @@ local function waited(now, entered, at)
 end
 
 -- look: one partition at a glance; for ingest/pipeline.c. Ages in ms, -1 where there is nothing.
--- KEYS outbound, events, parked, parked-due
+-- KEYS outbound, events, parked, parked-due, held-senders
 -- → {length, ever added, pending, consumers, age of the first entry's message, how long that entry has been there, its
---    format where that is newer than ours, or 0; the same of events; parked, overdue, longest overdue, age of the oldest}
+--    format where that is newer than ours, or 0; the same of events; parked, overdue, longest overdue, age of the oldest;
+--    senders that are held}
 local function look(keys)
   local now, seen = now_ms(), {}
   local function age(at) return at and math.max(0, now - at) or -1 end
@@ -961,7 +962,7 @@ local function look(keys)
   local first = redis.call('ZRANGE', keys[4], 0, 0, 'WITHSCORES')
   local overdue = redis.call('ZCOUNT', keys[4], '-inf', int(now))
   for _, n in ipairs({ redis.call('HLEN', keys[3]), overdue, overdue > 0 and age(tonumber(first[2])) or -1,
-    age(oldest_parked(keys[3], keys[4])) }) do seen[#seen + 1] = n end
+    age(oldest_parked(keys[3], keys[4])), redis.call('HLEN', keys[5]) }) do seen[#seen + 1] = n end
   return seen
 end
 

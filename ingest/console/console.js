@@ -752,7 +752,7 @@ function drawPipeline() {
   const { last } = pipeline;
   if (!last || byId('view-pipeline').hidden) return;
   const store = rateOf((one) => one.worker_processed);
-  const troubles = last.troubles ?? []; // an ingest of the release before has none
+  const troubles = [...last.troubles ?? [], ...last.notes ?? []]; // an ingest of the release before has none
   byId('troubles').replaceChildren(...troubles.map((trouble) => h('li', {}, trouble.text)));
   byId('troubles').hidden = troubles.length === 0;
   byId('flow').replaceChildren(

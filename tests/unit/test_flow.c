@@ -106,31 +106,6 @@ static void newer_but_on_its_way(struct scene *scene) {
     scene->partitions[0].events = (struct pipeline_stream){.length = 1, .waited_ms = 500, .newer = 2};
 }
 
-static void (*const fine[])(struct scene *scene) = {
-    well,
-    old_message_from_a_retry,
-    parked_for_hours,
-    due_just_now,
-    long_queue_that_moves,
-    paced_by_the_second,
-    forced_closed,
-    fresh_redis,
-    mock_is_not_needed,
-    replay_that_runs,
-    newer_but_on_its_way,
-};
-
-START_TEST(what_flows_is_no_trouble) {
-    struct scene scene;
-    struct flow flow;
-    set_scene(&scene);
-    fine[_i](&scene);
-    flow_judge(&scene.view, &flow);
-    ck_assert_msg(flow.count == 0, "%s", flow.count > 0 ? flow.troubles[0].text : "");
-    flow_free(&flow);
-}
-END_TEST
-
 // ---- What is
 
 static void redis_away(struct scene *scene) {
@@ -185,6 +160,17 @@ static void open_breaker(struct scene *scene) {
     strcpy(breaker->state, "open");
     strcpy(breaker->reason, "server_error");
     breaker->open_ms = 754000;
+    scene->partitions[0].parked = 1;
+}
+
+static void open_and_idle(struct scene *scene) {
+    open_breaker(scene);
+    scene->partitions[0].parked = 0;
+}
+
+static void cooling(struct scene *scene) {
+    open_and_idle(scene);
+    scene->pipeline.breakers[PROVIDER_EMAIL].reopens_in_ms = 1;
 }
 
 static void half_open_breaker(struct scene *scene) {
@@ -234,6 +220,17 @@ static void newer_word(struct scene *scene) {
     report(scene, "moon_phase");
 }
 
+// ---- What is worth a word
+
+static void no_log(struct scene *scene) {
+    scene->pipeline.keeps_log = false;
+}
+
+static void held_senders(struct scene *scene) {
+    scene->partitions[1].held_senders = 2;
+    scene->partitions[2].held_senders = 1;
+}
+
 static const struct {
     void (*lay)(struct scene *scene);
     enum flow_code code;
@@ -255,6 +252,7 @@ static const struct {
     {open_breaker, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "breaker:{email}: it has been open (server_error) for 12 min",
      754000},
     {half_open_breaker, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "for 12 min, probes are under way", 754000},
+    {cooling, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "it has been open", 754000},
     {opened_by_hand, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "an operator has opened it", -1},
     {paused, FLOW_PAUSED, PROVIDER_SMS_MMS, "a 429 has paused the provider for another 4 min", -1},
     {outbound_stands, FLOW_OUTBOUND_STUCK, PROVIDER_SMS_MMS, "outbound:{sms-mms:1}: the oldest message has waited for",
@@ -265,6 +263,8 @@ static const struct {
     {replay_stands, FLOW_REPLAYS_STUCK, -1, "replays:{replay}: nobody has worked", 2 * 3600000},
     {persister_repeats, FLOW_PERSISTER_REPEATS, -1, "persister:p-0: 54000 in events", 90000},
     {wait_fails, FLOW_WAIT_FAILING, -1, "persister:p-0: ", 90000},
+    {no_log, FLOW_NOT_DURABLE, -1, "append-only", -1},
+    {held_senders, FLOW_SENDERS_HELD, PROVIDER_SMS_MMS, "refuses 3 of our senders", -1},
     {newer_word, FLOW_OTHER, -1, "54000", 90000},
 };
 
@@ -276,6 +276,34 @@ static const struct flow_trouble *find(const struct flow *flow, enum flow_code c
     }
     return NULL;
 }
+
+static void (*const fine[])(struct scene *scene) = {
+    well,
+    old_message_from_a_retry,
+    parked_for_hours,
+    due_just_now,
+    long_queue_that_moves,
+    paced_by_the_second,
+    forced_closed,
+    fresh_redis,
+    mock_is_not_needed,
+    replay_that_runs,
+    newer_but_on_its_way,
+    open_and_idle,
+    no_log,
+    held_senders,
+};
+
+START_TEST(what_flows_is_no_trouble) {
+    struct scene scene;
+    struct flow flow;
+    set_scene(&scene);
+    fine[_i](&scene);
+    flow_judge(&scene.view, &flow);
+    ck_assert_msg(flow.count == flow.notes, "%s", flow.count > 0 ? flow.troubles[0].text : "");
+    flow_free(&flow);
+}
+END_TEST
 
 START_TEST(what_stands_is_named) {
     struct scene scene;
@@ -289,6 +317,7 @@ START_TEST(what_stands_is_named) {
     ck_assert_int_eq(trouble->for_ms, states[_i].for_ms);
     ck_assert_msg(strstr(trouble->text, states[_i].text) != NULL, "%s", trouble->text);
     ck_assert(flow_has(&flow, states[_i].code, states[_i].provider));
+    ck_assert_uint_eq(flow.notes, flow_code_is_note(states[_i].code));
     ck_assert_uint_eq(flow.count, states[_i].code == FLOW_NEWER_FORMAT ? 2 : 1);
     flow_free(&flow);
 }
@@ -302,9 +331,9 @@ START_TEST(a_code_of_a_newer_release_keeps_its_word_and_every_code_has_a_name) {
     report(&scene, "moon_phase");
     flow_judge(&scene.view, &flow);
     buf_putc(&json, '{');
-    flow_write_member(&flow, &json);
+    flow_write_members(&flow, &json);
     ck_assert_str_eq(json.data, "{\"troubles\":[{\"code\":\"moon_phase\",\"provider\":null,\"place\":\"persister:p-0\","
-                                "\"for_ms\":90000,\"text\":\"persister:p-0: 54000 in events\"}]");
+                                "\"for_ms\":90000,\"text\":\"persister:p-0: 54000 in events\"}],\"notes\":[]");
     for (int code = 0; code < FLOW_CODE_COUNT; code++) {
         ck_assert_ptr_nonnull(flow_code_name((enum flow_code)code));
         ck_assert_ptr_nonnull(flow_code_help((enum flow_code)code));

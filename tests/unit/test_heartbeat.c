@@ -109,6 +109,27 @@ START_TEST(what_one_of_that_name_told_before_is_over_with_the_first_beat) {
 }
 END_TEST
 
+static char refused_with[64];
+static int beats;
+
+static void on_beat(void *argument, const char *refusal) {
+    ck_assert_ptr_eq(argument, &beats);
+    beats++;
+    snprintf(refused_with, sizeof refused_with, "%s", refusal == NULL ? "" : refusal);
+}
+
+START_TEST(each_beat_tells_whether_redis_took_it) {
+    beats = 0;
+    heartbeat_watch(heartbeat, on_beat, &beats);
+    RUN_UNTIL(&loop, 5000, beats == 1);
+    ck_assert_str_eq(refused_with, "");
+    private_redis_do(redis, "ACL SETUSER default -zadd");
+    RUN_UNTIL(&loop, 5000, strncmp(refused_with, "NOPERM", 6) == 0);
+    private_redis_do(redis, "ACL SETUSER default +zadd");
+    RUN_UNTIL(&loop, 5000, refused_with[0] == '\0');
+}
+END_TEST
+
 START_TEST(codes_and_texts_are_bounded) {
     char code[3 * HEARTBEAT_CODE_SIZE], text[3 * HEARTBEAT_TEXT_BYTES];
     memset(text, 'x', sizeof text - 1);
@@ -136,6 +157,7 @@ Suite *suite_heartbeat(void) {
     tcase_add_test(tests, it_keeps_the_time_at_which_it_began_whatever_its_text_becomes);
     tcase_add_test(tests, it_goes_with_its_process);
     tcase_add_test(tests, what_one_of_that_name_told_before_is_over_with_the_first_beat);
+    tcase_add_test(tests, each_beat_tells_whether_redis_took_it);
     tcase_add_test(tests, codes_and_texts_are_bounded);
     suite_add_tcase(suite, tests);
     return suite;
