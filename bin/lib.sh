@@ -119,7 +119,7 @@ load_settings() {
 }
 
 # close_run_dir: takes others' rights from what an earlier run has left in the data folder, and from the folder itself
-# where nothing else lies in it. Postgres sees to its own, whose user may have been let pass.
+# where nothing else lies in it. Postgres sees to its own; its user must be able to pass root's (lib-postgres.sh).
 close_run_dir() {
   local name ours=()
   for name in lock memory postgres redis '*.pid' '*.state' '*.log' '*.log.1' '*.err'; do ours+=(-o -name "$name"); done
@@ -127,7 +127,11 @@ close_run_dir() {
   find "$run_dir" -mindepth 1 -maxdepth 1 "${ours[@]}" ! -type l ! -name postgres -user "$EUID" \
     -exec chmod -R go-rwx -- {} +
   if [ -z "$(find "$run_dir" -mindepth 1 -maxdepth 1 ! "${ours[@]}" -print -quit)" ]; then
-    chmod g-rw,o-rwx -- "$run_dir"
+    if [ "$EUID" = 0 ] && [ -d "$run_dir/postgres" ] && [ ! -L "$run_dir/postgres" ]; then
+      chgrp postgres -- "$run_dir" && chmod 710 -- "$run_dir"
+    else
+      chmod 700 -- "$run_dir"
+    fi
   fi
 }
 

@@ -137,7 +137,7 @@ START_TEST(a_signature_is_known_however_its_header_is_written) {
     id_of("t=1700000000,v1=" BY_SECRET, both, first);
     static const char *const same[] = {
         "v1=" BY_SECRET ", t=1700000000",
-        "t=1700000000,v1=" OTHER ",v1=" BY_SECRET ",v0=x",
+        ("t=1700000000,v1=" OTHER ",v1=" BY_SECRET ",v0=x"),
         "t=1700000000,v1=" BY_PREVIOUS,
         "t=1700000000,v1=A7CC85C836005052C73552AC3DE0D17141BB77F5ACAF011CE3C139528B57940A",
     };
