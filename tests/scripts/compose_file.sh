@@ -30,8 +30,37 @@ no_more_than_that() {
   done
 }
 
+# ---- Limits of memory, by README's "Memory", in MiB
+
+default_of() { sed -n -E "s/^(# )?$1=//p" .env.example; }
+needed_by_ingest() {
+  local threads=16 connections budget
+  connections=$(default_of MAX_CONNECTIONS) budget=$(default_of MAX_CLIENT_BYTES)
+  echo $((32 + 18 * threads + 22 * connections / 1024 + budget * 5 / 4 / 1048576))
+}
+needed_by_dispatcher() { echo $((32 + 64 + $(default_of DISPATCH_MAX_IN_FLIGHT))); }
+needed_by_persister() { echo $((32 + 2 * 64 + 192)); }
+in_compose() { awk -v service="  $1:" '$0 == service {found = 1} found && /mem_limit:/ {print $2 + 0; exit}' docker-compose.yml; }
+in_unit() { sed -n -E 's/^MemoryMax=([0-9]+)G$/\1*1024/p; s/^MemoryMax=([0-9]+)M$/\1/p' deploy/systemd/messaging-"$1"*.service; }
+has_room_for() {
+  local needed
+  needed=$("needed_by_$1")
+  echo "$1 needs $needed MiB; docker-compose.yml has $(in_compose "$1"), its unit $(in_unit "$1")"
+  [ "$needed" -gt 0 ] && [ "$(in_compose "$1")" -ge "$needed" ] && [ $(($(in_unit "$1"))) -ge "$needed" ]
+}
+readme_has_the_sums() {
+  local program
+  for program in ingest dispatcher persister; do
+    grep -E "^\| \`$program\` \| 32 MiB" README.md | grep -Fq " $("needed_by_$program") MiB" || { echo "$program" && return 1; }
+  done
+}
+
 it 'passes every setting on, but those that mean nothing in a container' every_setting_is_passed_on
 it 'passes none of those' no_more_than_that
+for program in ingest dispatcher persister; do
+  it "gives $program the memory that it may need, and so does its unit" has_room_for "$program"
+done
+it 'tells in README what that is' readme_has_the_sums
 
 while read -r target command; do
   it "make $target runs $command" prints "$command" make --no-print-directory --dry-run "$target"
