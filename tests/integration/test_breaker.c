@@ -7,6 +7,7 @@
 
 #include "shared/library.h"
 #include "shared/mem.h"
+#include "tests/support/delivery.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
 
@@ -229,6 +230,142 @@ START_TEST(too_many_requests_pauses_for_the_time_asked_and_is_no_failure) {
 }
 END_TEST
 
+START_TEST(a_longer_pause_is_cut_and_one_probe_follows_it) {
+    char *now = epoch();
+    redisReply *reply = record(now, "", "none", 1, 86400000);
+    ck_assert_int_eq(reply_int(reply, 4), 1); // it begins
+    freeReplyObject(reply);
+    reply = record(now, "", "none", 1, 86400000);
+    ck_assert_int_eq(reply_int(reply, 4), 0); // it goes on
+    freeReplyObject(reply);
+    reply = probe(PROBES);
+    ck_assert_str_eq(reply_text(reply, 2), "paused");
+    ck_assert_int_le(reply_int(reply, 1), PAUSE_MS);
+    WAIT_FOR(5000, says("PROBE", &reply));
+    ck_assert_uint_eq(reply_count(reply), 4 + 1); // of PROBES that were asked for
+    ck_assert_str_eq(reply_text(reply, 2), "closed");
+    char *then = xstrdup(reply_text(reply, 1));
+    freeReplyObject(record(then, reply_text(reply, 4), "ok", 1, 0));
+    ck_assert(says("PROBE", &reply));
+    ck_assert_uint_eq(reply_count(reply), 4 + PROBES - 1); // it works: the others
+    freeReplyObject(reply);
+    free(then);
+    free(now);
+}
+END_TEST
+
+START_TEST(a_pause_can_be_lifted) {
+    char *now = epoch();
+    freeReplyObject(record(now, "", "none", 1, 86400000));
+    redisReply *reply = stack_redis(stack, "FCALL %s 1 breaker:{x}", library_function(LIBRARY_BREAKER_RESUME));
+    ck_assert_int_gt(reply->integer, 0);
+    ck_assert_int_le(reply->integer, PAUSE_MS);
+    freeReplyObject(reply);
+    assert_probe("GO");
+    free(now);
+}
+END_TEST
+
+// Redis's clock was far ahead when they were set, and is put right.
+START_TEST(no_wait_is_believed_to_be_longer_than_it_could_have_been) {
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} paused 99999999999999 accepted 99999999999999"));
+    redisReply *reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 2), "paused");
+    ck_assert_int_le(reply_int(reply, 1), PAUSE_MS);
+    ck_assert_str_eq(reply_text(reply, 4), "0"); // nobody knows when that was
+    freeReplyObject(stack_redis(stack, "FLUSHALL"));
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} state open until 99999999999999 epoch 99999999999999"));
+    WAIT_FOR(OPEN_MS + 5000, says("PROBE", &reply));
+    ck_assert_int_gt(reply_int(reply, 1), 99999999999999); // epochs only grow
+    freeReplyObject(stack_redis(stack, "FLUSHALL"));
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} state half-open lease:1 99999999999999 lease:2 99999999999999 "
+                                       "lease:3 99999999999999"));
+    ck_assert(says("NO", &reply));
+    WAIT_FOR(LEASE_MS + 5000, says("PROBE", &reply));
+    freeReplyObject(reply);
+}
+END_TEST
+
+// Tells that a sender is held. Returns the state that it is in by that.
+static bool held_makes_it(const char *sender, const char *state) {
+    char *now = epoch();
+    redisReply *reply = record_about(now, "", "held", 1, 0, 0, sender);
+    bool same = strcmp(reply_text(reply, 0), state) == 0;
+    freeReplyObject(reply);
+    free(now);
+    return same;
+}
+
+static void accept_one(void) {
+    char *now = epoch();
+    freeReplyObject(record_about(now, "", "ok", 1, 0, redis_now_ms(stack), "nobody"));
+    free(now);
+}
+
+START_TEST(held_senders_open_it_once_nobody_has_had_a_success_for_a_while) {
+    ck_assert(held_makes_it("a", "closed"));
+    ck_assert(held_makes_it("a", "closed"));
+    ck_assert(held_makes_it("b", "closed"));
+    accept_one(); // all are forgotten
+    ck_assert(held_makes_it("c", "closed"));
+    ck_assert(held_makes_it("d", "closed"));
+    int64_t began_ms = redis_now_ms(stack);
+    ck_assert(held_makes_it("e", "closed")); // too soon: others may be on their way
+    WAIT_FOR(5000, held_makes_it("e", "open"));
+    ck_assert_int_ge(redis_now_ms(stack) - began_ms, 2000 - 50);
+    redisReply *reply = stack_redis(stack, "HMGET breaker:{x} cause held:e");
+    ck_assert_str_eq(reply_text(reply, 0), "held");
+    ck_assert_str_eq(reply_text(reply, 1), "");
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_success_within_that_while_keeps_it_closed) {
+    ck_assert(held_makes_it("a", "closed"));
+    ck_assert(held_makes_it("b", "closed"));
+    ck_assert(held_makes_it("c", "closed"));
+    accept_one();
+    int64_t began_ms = redis_now_ms(stack);
+    WAIT_FOR(8000, redis_now_ms(stack) - began_ms >= 2500);
+    ck_assert(held_makes_it("c", "closed"));
+}
+END_TEST
+
+START_TEST(a_refused_probe_fails_only_where_held_senders_opened_it) {
+    redisReply *leases = half_open();
+    assert_recorded(reply_text(leases, 4), "refused", 1, "half-open"); // its lease is given back
+    ck_assert(says("PROBE", &leases));
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} cause held"));
+    assert_recorded(reply_text(leases, 4), "refused", 1, "open");
+    WAIT_FOR(5000, says("PROBE", &leases));
+    for (size_t i = 0; i < PROBES; i++) {
+        assert_recorded(reply_text(leases, 4 + i), "ok", 1, i + 1 < PROBES ? "half-open" : "closed");
+    }
+    freeReplyObject(leases);
+    ck_assert_int_eq(stack_redis_int(stack, "HEXISTS breaker:{x} cause"), 0);
+}
+END_TEST
+
+START_TEST(a_refusal_says_nothing_to_a_closed_one) {
+    for (int i = 0; i < 2 * THRESHOLD; i++) {
+        assert_recorded("", "refused", 1, "closed");
+    }
+    assert_recorded("", "fail", THRESHOLD - 1, "closed");
+    assert_recorded("", "refused", 1, "closed");
+    assert_recorded("", "fail", 1, "open"); // nor is it a success
+}
+END_TEST
+
+START_TEST(it_remembers_when_the_latest_accepted_call_began) {
+    freeReplyObject(record_about("0", "", "ok", 1, 0, 5000, "nobody"));
+    freeReplyObject(record_about("0", "", "ok", 1, 0, 4000, "nobody"));
+    freeReplyObject(record_about("77", "", "ok", 1, 0, 6000, "nobody")); // of another epoch, but true
+    redisReply *reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 3), "6000");
+    freeReplyObject(reply);
+}
+END_TEST
+
 START_TEST(an_operator_can_hold_it_open_or_closed) {
     const char *mode = library_function(LIBRARY_BREAKER_MODE);
     freeReplyObject(stack_redis(stack, "FCALL %s 1 breaker:{x} open", mode));
@@ -262,6 +399,14 @@ Suite *suite_breaker(void) {
     tcase_add_test(tests, a_call_that_began_in_another_state_says_nothing_about_this_one);
     tcase_add_test(tests, epochs_only_grow);
     tcase_add_test(tests, too_many_requests_pauses_for_the_time_asked_and_is_no_failure);
+    tcase_add_test(tests, a_longer_pause_is_cut_and_one_probe_follows_it);
+    tcase_add_test(tests, a_pause_can_be_lifted);
+    tcase_add_test(tests, no_wait_is_believed_to_be_longer_than_it_could_have_been);
+    tcase_add_test(tests, held_senders_open_it_once_nobody_has_had_a_success_for_a_while);
+    tcase_add_test(tests, a_success_within_that_while_keeps_it_closed);
+    tcase_add_test(tests, a_refused_probe_fails_only_where_held_senders_opened_it);
+    tcase_add_test(tests, a_refusal_says_nothing_to_a_closed_one);
+    tcase_add_test(tests, it_remembers_when_the_latest_accepted_call_began);
     tcase_add_test(tests, an_operator_can_hold_it_open_or_closed);
     suite_add_tcase(suite, tests);
     return suite;
