@@ -214,9 +214,10 @@ static bool periods_passed(int64_t since, int64_t periods, int64_t *calls) {
 
 START_TEST(three_dispatchers_at_half_open_make_three_probes) {
     open_breaker(3);
-    WAIT_FOR(5000, held_count(stack) == 0 && breaker_is(stack, SMS, "open"));
-    int64_t calls, since, first;
-    WAIT_FOR(5000, (since = breaker_number(stack, SMS, "transitions"), periods_passed(since, 0, &first)));
+    // What was granted before it opened has begun by the time that it was half-open once.
+    int64_t calls, since, first, opened = breaker_number(stack, SMS, "transitions");
+    WAIT_FOR(10000,
+             (since = breaker_number(stack, SMS, "transitions")) >= opened + 2 && periods_passed(since, 0, &first));
     WAIT_FOR(15000, periods_passed(since, 2, &calls));
     int64_t periods = (breaker_number(stack, SMS, "transitions") - since) / 2;
     printf("3 dispatchers, half-open %lld times: %lld calls arrived\n", (long long)periods, (long long)(calls - first));
@@ -281,9 +282,85 @@ START_TEST(a_429_is_obeyed_in_full_by_all_dispatchers_and_the_other_provider_goe
 }
 END_TEST
 
+START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message_is_the_probe_that_follows) {
+    int64_t counted = metric("sms_mms_provider_pauses");
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":86400}");
+    start_dispatchers(2, (const char *const[]){"API_PROVIDER_MAX_PAUSE_SECS=2", NULL});
+    char *first = send_sms_from(stack, next_sender);
+    WAIT_FOR(10000, breaker_number(stack, SMS, "paused") > redis_now_ms(stack));
+    int64_t began_ms = redis_now_ms(stack);
+    ck_assert_int_le(breaker_number(stack, SMS, "paused"), began_ms + 2000);
+    mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
+    send_many(stack, next_sender + 20, 20);
+    WAIT_FOR(20000, status_count(stack, next_sender, "sent") == 21);
+    printf("a 429 that asked for a day: all 21 messages were sent %lld ms later\n",
+           (long long)(redis_now_ms(stack) - began_ms));
+    char *probe =
+        stack_sql_text(stack,
+                       "SELECT a.message_id FROM dispatch_attempts AS a JOIN messages AS m ON m.id = a.message_id "
+                       "WHERE a.outcome = 'sent' AND m.from_address BETWEEN '+1555%07u' AND '+1555%07u' "
+                       "ORDER BY a.started_at LIMIT 1",
+                       next_sender, next_sender + 99);
+    ck_assert_str_ne(probe, first);
+    // Nothing else began before it had come back; a start is cut to whole milliseconds.
+    ck_assert_int_eq(
+        stack_sql(stack,
+                  "SELECT count(*) FROM dispatch_attempts AS a, dispatch_attempts AS p WHERE p.message_id = "
+                  "'%s' AND p.outcome = 'sent' AND a.outcome = 'sent' AND a.provider = 'sms-mms' AND "
+                  "a.started_at > p.started_at AND a.started_at < p.started_at - interval '2 ms' + p.latency_us * "
+                  "interval '1 "
+                  "microsecond'",
+                  probe),
+        0);
+    WAIT_FOR(2000, metric("sms_mms_provider_pauses") - counted == 1);
+    ck_assert_int_eq(stack_log_about(stack, "dispatcher-1", "mock_provider_paused", "\"asked_ms\":86400000") +
+                         stack_log_about(stack, "dispatcher-2", "mock_provider_paused", "\"asked_ms\":86400000"),
+                     1);
+    free(probe);
+    free(first);
+}
+END_TEST
+
+// --- One message that fails for long, with all times 6,000 times shorter than by default: 300 s are 50 ms, 8 hours 4.8
+// s.
+
+#define EIGHT_HOURS_MS 4800
+static const char *const scaled[] = {"API_WORKER_MAX_RETRIES=250", "API_WORKER_BACKOFF_BASE_MS=1",
+                                     "API_WORKER_BACKOFF_CAP_MS=50"};
+
+START_TEST(a_lone_message_outlives_eight_hours_of_5xx_and_opens_no_breaker) {
+    mock_configure(stack, SMS_FAILS);
+    start_dispatchers(1, (const char *const[]){scaled[0], scaled[1], scaled[2], NULL});
+    char *id = send_sms_from(stack, next_sender);
+    int64_t began_ms = redis_now_ms(stack);
+    WAIT_FOR(EIGHT_HOURS_MS + 5000, redis_now_ms(stack) - began_ms >= EIGHT_HOURS_MS);
+    ck_assert(message_is(stack, id, "retrying"));
+    int64_t failures = attempt_count(stack, next_sender, "server_error");
+    ck_assert_int_gt(failures, 25); // beyond what opens a breaker
+    ck_assert_int_eq(breaker_number(stack, SMS, "transitions"), PROBE_NONE);
+    mock_configure(stack, MOCK_WELL);
+    WAIT_FOR(10000, message_is(stack, id, "sent"));
+    printf("alone, 8 hours at 6,000 times their pace: %lld failures, then sent\n", (long long)failures);
+    free(id);
+}
+END_TEST
+
+START_TEST(with_the_breaker_opening_all_messages_outlive_eight_hours_of_5xx) {
+    mock_configure(stack, SMS_FAILS);
+    start_dispatchers(1, (const char *const[]){scaled[0], scaled[1], scaled[2], "API_BREAKER_OPEN_SECS=1", NULL});
+    send_many(stack, next_sender, 40);
+    int64_t began_ms = redis_now_ms(stack);
+    WAIT_FOR(10000, breaker_is(stack, SMS, "open"));
+    WAIT_FOR(EIGHT_HOURS_MS + 5000, redis_now_ms(stack) - began_ms >= EIGHT_HOURS_MS);
+    ck_assert_int_eq(status_count(stack, next_sender, "failed"), 0);
+    let_through(40);
+}
+END_TEST
+
 // A provider of the test's own.
 struct fake {
     const char *answer;
+    const char *fails; // what a request's body holds that is answered with 503
     unsigned requests;
 };
 
@@ -291,7 +368,8 @@ static bool on_input(void *argument, const char *input, size_t length, struct bu
     struct fake *fake = argument;
     if (length > 4 && memcmp(input, "POST", 4) == 0) { // else the rest of one
         fake->requests++;
-        buf_puts(out, fake->answer);
+        bool bad = fake->fails && memmem(input, length, fake->fails, strlen(fake->fails)) != NULL;
+        buf_puts(out, bad ? "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n" : fake->answer);
     }
     return true;
 }
@@ -311,6 +389,34 @@ static void end_fake(uv_loop_t *loop, struct fake_server *server) {
     fake_server_destroy(server);
     wait_closed(loop);
 }
+
+START_TEST(beside_good_traffic_a_message_outlives_eight_hours_of_5xx) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct fake fake = {.answer = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n"
+                                  "{\"sid\":\"SM123\"}",
+                        .fails = "%2B18045550000"};
+    struct fake_server *server =
+        fake_server_start(&loop, &(struct fake_behaviour){.on_input = on_input, .argument = &fake});
+    char *url = xasprintf("PROVIDER_SMS_URL=http://127.0.0.1:%u", fake_server_port(server));
+    start_dispatchers(1, (const char *const[]){url, scaled[0], scaled[1], scaled[2], NULL});
+    char *id = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+15559990000", "+18045550000", "text"));
+    int64_t began_ms = redis_now_ms(stack);
+    for (unsigned sent = 0; redis_now_ms(stack) - began_ms < EIGHT_HOURS_MS; sent += 5) {
+        for (unsigned i = 0; i < 5; i++) {
+            free(send_sms_from(stack, next_sender + i));
+        }
+        RUN_UNTIL(&loop, 10000, status_count(stack, next_sender, "sent") == sent + 5);
+    }
+    ck_assert(message_is(stack, id, "retrying"));
+    ck_assert_int_eq(breaker_number(stack, SMS, "transitions"), PROBE_NONE);
+    fake.fails = NULL;
+    RUN_UNTIL(&loop, 10000, message_is(stack, id, "sent"));
+    free(id);
+    free(url);
+    end_fake(&loop, server);
+}
+END_TEST
 
 START_TEST(a_400_is_called_once) {
     uv_loop_t loop;
@@ -367,6 +473,11 @@ Suite *suite_providers(void) {
     tcase_add_test(tests, three_dispatchers_at_half_open_make_three_probes);
     tcase_add_test(tests, a_dispatcher_that_is_killed_with_all_probes_does_not_wedge_the_breaker);
     tcase_add_test(tests, a_429_is_obeyed_in_full_by_all_dispatchers_and_the_other_provider_goes_on);
+    tcase_add_test(tests,
+                   a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message_is_the_probe_that_follows);
+    tcase_add_test(tests, a_lone_message_outlives_eight_hours_of_5xx_and_opens_no_breaker);
+    tcase_add_test(tests, with_the_breaker_opening_all_messages_outlive_eight_hours_of_5xx);
+    tcase_add_test(tests, beside_good_traffic_a_message_outlives_eight_hours_of_5xx);
     tcase_add_test(tests, a_400_is_called_once);
     tcase_add_test(tests, rubbish_opens_the_breaker_like_any_failure);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
