@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The values of headers and parameters that are parsed by hand: Idempotency-Key, Retry-After, Accept, Content-Type,
-// X-Forwarded-For, cursors, times, Redis URLs. Input: the value, for each of them.
+// X-Forwarded-For, Origin and Host and their lists, cursors, times, Redis URLs. Input: the value, for each of them.
 
 #include <string.h>
+#include <strings.h>
 
 #include "dispatcher/outcome.h"
 #include "ingest/client_address.h"
@@ -10,6 +11,7 @@
 #include "ingest/dead_letter_filter.h"
 #include "ingest/idempotency.h"
 #include "ingest/media_type.h"
+#include "ingest/origin_rules.h"
 #include "ingest/paging.h"
 #include "shared/redis_url.h"
 #include "shared/rfc3339.h"
@@ -49,6 +51,27 @@ static void look_at_addresses(const char *value) {
     client_address_find(rules, "127.0.0.1", NULL, value, client);
     FUZZ_ASSERT(strlen(client) > 0);
     client_address_rules_free(rules);
+}
+
+// What an origin may look like that is taken for https://app.example.com, and a host that is known without a list.
+static void look_at_origin(char *value) {
+    static char listed[] = "https://app.example.com", none[] = "";
+    const struct settings ours = {.cors_allowed_origins = listed, .allowed_hosts = none, .webhook_public_url = none};
+    const struct settings theirs = {.cors_allowed_origins = value, .allowed_hosts = value, .webhook_public_url = value};
+    const char *setting, *reason;
+    struct http_host host;
+    struct origin_rules *rules = origin_rules_create(&ours, &setting, &reason);
+    FUZZ_ASSERT(!origin_rules_lists(rules, value) || strncasecmp(value, listed, sizeof listed - 1) == 0);
+    if (http_host_parse(value, strlen(value), &host)) {
+        (void)origin_is_of(value, &host, false);
+        FUZZ_ASSERT(!origin_rules_know(rules, &host) || host.is_address || strchr(host.name, '.') == NULL ||
+                    strcmp(host.name, "localhost.") == 0);
+    }
+    origin_rules_free(rules);
+    rules = origin_rules_create(&theirs, &setting, &reason);
+    if (rules != NULL) {
+        origin_rules_free(rules);
+    }
 }
 
 static void look_at_cursor(const char *value) {
@@ -99,6 +122,7 @@ void fuzz_headers(const uint8_t *data, size_t size) {
     look_at_wait(value);
     look_at_types(value);
     look_at_addresses(value);
+    look_at_origin(value);
     look_at_cursor(value);
     look_at_time(value);
     look_at_url(value);
