@@ -26,7 +26,7 @@ static const struct {
     [FLOW_REDIS_WRITES] = {"redis_writes", "Redis can't write to its disk, or refuses to write", false, false},
     [FLOW_REDIS_MEMORY] = {"redis_memory", "Redis's memory is so full that sends are refused", false, false},
     [FLOW_PARTITIONS_MISSING] = {"partitions_missing", "The set of partitions is lost, so nobody knows what waits",
-                                 false},
+                                 false, false},
     [FLOW_NO_INGEST] = {"no_ingest", "No ingest lives", false, false},
     [FLOW_BACKLOG_FULL] = {"backlog_full", "So much waits that sends are refused", true, false},
     [FLOW_WAIT_FAILING] = {"wait_failing", "Redis's replicas don't have what they should, so sends are refused", false,
