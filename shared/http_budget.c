@@ -102,7 +102,7 @@ static void free_if_empty(struct http_budget *budget, struct http_holder *holder
 // The one place where a claim's state and bytes change.
 static void change(struct http_claim *claim, enum http_claim_state state, size_t bytes) {
     struct http_budget *budget = claim->budget;
-    struct http_holder *holder = claim->bytes > 0 || bytes > 0 ? holder_of(claim) : NULL;
+    struct http_holder *holder = holder_of(claim);
     if (claim->state == HTTP_CLAIM_UNFINISHED && state != HTTP_CLAIM_UNFINISHED) {
         take_out(&budget->unfinished, claim, of_all);
         take_out(&holder->unfinished, claim, of_holder);
@@ -110,22 +110,18 @@ static void change(struct http_claim *claim, enum http_claim_state state, size_t
         put_in(&budget->unfinished, claim, of_all);
         put_in(&holder->unfinished, claim, of_holder);
     }
-    if (holder) {
-        size_t was_kept = claim->state == HTTP_CLAIM_KEPT ? claim->bytes : 0;
-        size_t was_leaving = claim->state == HTTP_CLAIM_LEAVING ? claim->bytes : 0;
-        size_t kept = state == HTTP_CLAIM_KEPT ? bytes : 0, leaving = state == HTTP_CLAIM_LEAVING ? bytes : 0;
-        budget->used += bytes - claim->bytes; // modulo the type's size, as the others
-        holder->bytes += bytes - claim->bytes;
-        budget->kept += kept - was_kept;
-        holder->kept += kept - was_kept;
-        budget->leaving += leaving - was_leaving;
-        holder->leaving += leaving - was_leaving;
-    }
+    size_t was_kept = claim->state == HTTP_CLAIM_KEPT ? claim->bytes : 0;
+    size_t was_leaving = claim->state == HTTP_CLAIM_LEAVING ? claim->bytes : 0;
+    size_t kept = state == HTTP_CLAIM_KEPT ? bytes : 0, leaving = state == HTTP_CLAIM_LEAVING ? bytes : 0;
+    budget->used += bytes - claim->bytes; // modulo the type's size, as the others
+    holder->bytes += bytes - claim->bytes;
+    budget->kept += kept - was_kept;
+    holder->kept += kept - was_kept;
+    budget->leaving += leaving - was_leaving;
+    holder->leaving += leaving - was_leaving;
     claim->state = state;
     claim->bytes = bytes;
-    if (holder) {
-        free_if_empty(budget, holder);
-    }
+    free_if_empty(budget, holder);
 }
 
 // ---- Making way
