@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "ingest/answer.h"
+#include "ingest/former.h"
 #include "ingest/limits.h"
 #include "ingest/readiness.h"
 #include "ingest/redis_trouble.h"
@@ -78,6 +79,7 @@ static void announce(struct acceptor *acceptor) {
 }
 
 void acceptor_on_up(struct acceptor *acceptor) {
+    former_on_up(acceptor->with->former); // known before anything is accepted
     announce(acceptor);
 }
 

@@ -5,6 +5,7 @@
 
 #include "ingest/accept.h"
 #include "ingest/answer.h"
+#include "ingest/former.h"
 #include "ingest/idempotency.h"
 #include "ingest/limits.h"
 #include "ingest/payload.h"
@@ -119,6 +120,11 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
     request->is_send = message.direction == MESSAGE_OUTBOUND;
 
     struct accept_identity identity = {.keys = acceptor_keys(request->with->acceptor, &message)};
+    const struct former_wish wish = {.keys = identity.keys, .message = &message, .key = key};
+    if (key != NULL && former_ask(request, &wish)) {
+        message_free(&message);
+        return;
+    }
     identify(request, key, &message, stamped, &identity);
     if (request->is_signed && request->limit == LIMIT_NONE) {
         identity.signature = request->signature;

@@ -9,6 +9,7 @@
 
 #include "ingest/accept.h"
 #include "ingest/answer.h"
+#include "ingest/former.h"
 #include "ingest/idempotency.h"
 #include "ingest/reader.h"
 #include "ingest/redis_trouble.h"
@@ -96,8 +97,16 @@ static void replay_message(struct ingest_request *request, const PGresult *rows,
         answer_internal_error(request);
         return;
     }
-    if (accept_is_open(request)) {
-        send_replay(request, &message, ingest_reader_int(rows, 0, GENERATION) + 1, recorded);
+    int64_t generation = ingest_reader_int(rows, 0, GENERATION) + 1;
+    const struct former_wish wish = {
+        .keys = acceptor_keys(request->with->acceptor, &message),
+        .message = &message,
+        .key = http_header(request->http, "Idempotency-Key"),
+        .guarded = request->message_id,
+        .generation = generation,
+    };
+    if (!former_ask(request, &wish) && accept_is_open(request)) {
+        send_replay(request, &message, generation, recorded);
     }
     message_free(&message);
 }

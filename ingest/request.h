@@ -51,6 +51,7 @@ struct ingest_request {
     bool has_key;                    // an Idempotency-Key was given
     bool is_send;                    // the sender's limit holds
     bool call_repeated;              // after NO_LIBRARY
+    bool former_asked;               // former.c has looked elsewhere for its key
     int64_t sent_ms;                 // when its call went to Redis, monotonic
     // What the answer will be once the replicas have it, and whether it says that it is a repeat.
     void (*answer)(struct ingest_request *request, bool replayed);

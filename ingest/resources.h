@@ -13,6 +13,7 @@
 struct acceptor;
 struct api_keys;
 struct event_hub;
+struct former;
 struct client_address_rules;
 struct http_budget;
 struct ingest_request;
@@ -36,6 +37,7 @@ struct ingest_resources {
     struct lookout *lookout;
     struct reader *reader;
     struct acceptor *acceptor;
+    struct former *former;
     struct replicas *replicas; // NULL: none are waited for
     struct counters *counters;
     struct event_hub *hub;

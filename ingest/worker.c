@@ -23,6 +23,7 @@
 #include "ingest/access.h"
 #include "ingest/durability.h"
 #include "ingest/events.h"
+#include "ingest/former.h"
 #include "ingest/limits.h"
 #include "ingest/lookout.h"
 #include "ingest/reader.h"
@@ -77,6 +78,7 @@ static void close_everything(struct ingest_worker *worker) {
     ingest_request_abandon_all(&worker->with);
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
+    former_destroy(worker->with.former);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->begin, NULL);
 }
@@ -247,6 +249,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
         return NULL;
     }
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
+    worker->with.former = former_create(&worker->loop, &worker->with);
     worker->with.limiter = limiter_create(&worker->loop, &worker->with);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {

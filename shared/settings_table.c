@@ -66,7 +66,8 @@ const struct setting settings_table[] = {
     NUMBER("REDIS_MEMORY_PCT", "redis_memory_pct", redis_memory_pct, "80", 1, 100, "percent",
            FOR_INGEST | FOR_PERSISTER, "Sends are refused while Redis uses more of its maxmemory than this"),
     NUMBER("STREAM_PARTITIONS", "stream_partitions", stream_partitions, "1", 1, 256, "", FOR_INGEST,
-           "Streams for each provider; senders are spread over them"),
+           "Streams for each provider; senders are spread over them. It may be changed: repeats under a key are still known, "
+           "but two at once, to an old and a new ingest, may both pass"),
     NUMBER("STREAM_MAX_BACKLOG", "stream_max_backlog", stream_max_backlog, "1000000", 1, 1000000000, "entries",
            FOR_INGEST | FOR_WORKERS, "Sends are refused while so many wait in one partition"),
     NUMBER("FEED_MAX_LENGTH", "feed_max_length", feed_max_length, "1000", 10, 1000000, "entries",
