@@ -355,6 +355,12 @@ test-compose: ## Bring the containers up, restart them under load, take them dow
 	@bin/install-deps.sh run compose
 	@tests/compose/run.sh
 
+.PHONY: test-debian
+DEBIAN ?= bookworm trixie
+test-debian: ## README's commands on bare Debians, by debootstrap (as root): DEBIAN="bookworm trixie"
+	@bin/install-deps.sh debian
+	@tests/debian/run.sh $(DEBIAN)
+
 bench-scale: ## The speed-up of 1, 2 and 4 dispatchers at a provider that takes 50 ms
 	@bin/install-deps.sh build run redis
 	@$(MAKE) --no-print-directory build

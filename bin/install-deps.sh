@@ -18,6 +18,7 @@ Docker) are neither started nor switched on, and services that were there before
   monitoring promtool, for `make test`  browser    Chromium and its driver, for `make test-browser`
   compose    Docker, docker-compose     bench      wrk, for `make bench`
   fuzz       clang with libFuzzer, for `make fuzz`
+  debian     debootstrap, for `make test-debian`
 
   --check    installs nothing; exit status 1 when something is missing
 END
@@ -57,9 +58,11 @@ browser  fonts-inter           file /usr/share/fonts/opentype/inter/Inter-Regula
 compose  docker.io             engine -
 compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
+debian   debootstrap           command debootstrap
+debian   git                   command git
 bench    wrk                   command wrk
 fuzz     clang                 command clang
-fuzz     libclang-rt-14-dev    libfuzzer -
+fuzz     libclang-rt-dev       libfuzzer -
 ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
@@ -183,7 +186,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | bench | fuzz | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | debian | bench | fuzz | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done
