@@ -144,7 +144,7 @@ is_ready() {
 ready_or_dead() { first_dead >/dev/null || is_ready; }
 
 wait_until_ready() {
-  local dead
+  local dead troubles=''
   if wait_for 60 ready_or_dead && ! dead=$(first_dead); then return; fi
   if [ -n "${dead:-}" ]; then
     show_log "$run_dir/$dead.err"
@@ -154,7 +154,9 @@ wait_until_ready() {
   warn "the answer of $(local_url "$PORT")/readyz:"
   curl -sS --noproxy '*' --max-time 5 "$(local_url "$PORT")/readyz" >&2 || true
   for name in "${programs[@]}"; do show_log "$run_dir/$name.log"; done
-  die "not ready after 60 s"
+  flows || true
+  troubles=$(grep -v '^note: ' <<<"$troubles") || true
+  die "not ready after 60 s${troubles:+: ${troubles%%$'\n'*}}"
 }
 
 flows() { troubles=$("$build/ingest" --check-flow 2>/dev/null); }

@@ -5,7 +5,7 @@
 // keeps a session for this client or hands each transaction to whichever is free. Nothing in the protocol says so, but
 // it shows: a second connection holds a transaction open, meanwhile the first one asks again. In session mode the two
 // have a backend each, and keep them; else the second one gets the first one's, which lay idle, or the first one gets
-// another, or has to wait for one.
+// another, then or when the second one has let go, or has to wait for one.
 //
 // Where the second connection gets no backend in time, nothing is known. After a few tries the link goes on all the
 // same: the pool may have just the room that the service needs. What the persister writes is checked besides
@@ -93,16 +93,29 @@ static void wait_for(struct pg_session_check *check, bool asking) {
 
 static void on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result);
 
+// After the second one has let go: what it had lies uppermost in a pool, and would be the first one's now.
+static void on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_link *link = argument;
+    struct pg_session_check *check = link->check;
+    if (outcome == PG_LINK_LOST || !check) {
+        return;
+    }
+    wait_for(check, false);
+    if (backend_of(outcome, result) != check->backend) {
+        refuse(link);
+    } else if (++check->rounds == ROUNDS) {
+        pass(link, true);
+    } else if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
+        pass(link, false);
+    }
+}
+
 static void on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
     (void)result;
-    if (!check->link || outcome != PG_LINK_OK) {
-        return; // it is tried again when it is up again, until it is late
-    }
-    if (++check->rounds == ROUNDS) {
-        pass(check->link, true);
-    } else if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
-        pass(check->link, false);
+    if (check->link && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
+        wait_for(check, true);
+        pg_job_script(check->link, ASK, true, on_asked_after, check->link);
     }
 }
 
