@@ -114,14 +114,14 @@ static void ignore(struct world *world, struct report *report, const char *key) 
 
 void aftermath_expire(struct world *world, struct report *report) {
     unsigned limiters = each_key(world, "rate:*", report, look_at_limiter);
-    unsigned idempotency = each_key(world, "idem:*", report, look_at_idempotency);
+    unsigned idempotency = each_key(world, "idem:{*", report, look_at_idempotency);
     report_figure("limiter and idempotency keys looked at", "%u and %u", limiters, idempotency);
     if (limiters == 0) {
         report_breach(report, "nothing to look at", NULL, "there is not one limiter key, right after a load of sends");
     }
     int64_t deadline = deadline_in(EXPIRE_MS);
     bool gone;
-    while (!(gone = each_key(world, "idem:*", report, ignore) + each_key(world, "rate:*", report, ignore) == 0) &&
+    while (!(gone = each_key(world, "idem:{*", report, ignore) + each_key(world, "rate:*", report, ignore) == 0) &&
            deadline_pause(deadline)) {
     }
     if (!gone) {

