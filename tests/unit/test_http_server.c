@@ -380,6 +380,34 @@ START_TEST(a_connection_serves_many_requests_in_their_order) {
 }
 END_TEST
 
+START_TEST(what_is_refused_behind_a_request_waits_for_its_answer) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET  /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, (client_turn(&client), seen.waiting_count == 1));
+    run_for(&loop, 50);
+    ck_assert_int_eq(client_answers(&client), 0);
+    http_reply(seen.waiting[0], 200, "text/plain", "later", 5);
+    RUN_UNTIL(&loop, 5000, client_closed(&client));
+    ck_assert_int_eq(client_answers(&client), 2);
+    ck_assert(strstr(client.got.data, "later") < strstr(client.got.data, "HTTP/1.1 400 "));
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(a_client_that_goes_while_its_refusal_waits_is_let_go_of) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "GET /later HTTP/1.1\r\nHost: h\r\n\r\nGET  /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, (client_turn(&client), seen.waiting_count == 1));
+    client_close(&client);
+    run_for(&loop, 20);
+    http_reply(seen.waiting[0], 200, "text/plain", "later", 5);
+    RUN_UNTIL(&loop, 5000, seen.dones == 1);
+    ck_assert_uint_eq(http_server_pending(server), 0);
+}
+END_TEST
+
 START_TEST(a_late_answer_leaves_in_the_turn_after) {
     struct client client;
     client_open(&client);
@@ -916,6 +944,8 @@ Suite *suite_http_server(void) {
     tcase_add_test(tcase, an_escaped_nul_stays_escaped);
     tcase_add_test(tcase, a_parameter_without_value_is_empty_and_a_missing_one_is_null);
     tcase_add_test(tcase, a_connection_serves_many_requests_in_their_order);
+    tcase_add_test(tcase, what_is_refused_behind_a_request_waits_for_its_answer);
+    tcase_add_test(tcase, a_client_that_goes_while_its_refusal_waits_is_let_go_of);
     tcase_add_test(tcase, a_late_answer_leaves_in_the_turn_after);
     tcase_add_test(tcase, head_gets_no_body);
     tcase_add_test(tcase, an_early_answer_keeps_the_connection_past_a_small_body);
