@@ -4,7 +4,8 @@
 # shellcheck source=tests/scripts/support.bash
 . "$(dirname -- "$0")/support.bash"
 claim_ports
-export API_WORKER_BACKOFF_BASE_MS=60000 # a message that is parked stays so for the time of this test
+# A wait is a random part of this; how long the message stays parked is then set by hand, within it.
+export API_WORKER_BACKOFF_BASE_MS=3600000 API_WORKER_BACKOFF_CAP_MS=3600000
 
 redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
 post() { curl -fsS --noproxy '*' --max-time 5 -X "$1" "http://127.0.0.1:$PORT$2" -H 'Content-Type: application/json' -d "$3"; }
@@ -36,6 +37,7 @@ parks_one() {
   mock_errors 100
   accept 'parked, with a \"quote\" and a \\ in it' parked
   wait_for 10 has_status "$(id_of parked)" retrying
+  [ "$(redis ZADD 'parked-due:{sms-mms:0}' XX CH "$(($(date +%s%3N) + 1800000))" "$(id_of parked):0")" = 1 ]
   [ "$(redis HLEN 'parked:{sms-mms:0}')" = 1 ]
 }
 queues_two() {
