@@ -204,7 +204,7 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
     if (seen->told_held == 0) {
         seen->told_since_ms = world->boot_ms;
     }
-    seen->told_held = (int)reply_int(breaker, 7);
+    seen->told_held = (unsigned)reply_int(breaker, 7);
     seen->epoch = epoch;
     snprintf(seen->state, sizeof seen->state, "%s", reply_text(breaker, 0));
     seen->paused_ms = *reply_text(breaker, 2) ? reply_int(breaker, 2) : 0;

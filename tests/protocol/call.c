@@ -148,30 +148,31 @@ static void check_recorded(struct world *world, const struct lease *lease, const
         world_breach(world, AUDIT_HELD_OPEN, "a probe was refused, held senders had opened it, and it is %s",
                      reply_text(reply, 0));
     }
-    if (lease->result == RESULT_SENT && world->seen.told_held > 0) {
+    if (lease->result == RESULT_SENT && world->seen.told_held != 0) {
         world_breach(world, AUDIT_HELD_OPEN, "a success has not made it forget who was held");
     }
 }
 
 // Since when the first of the held ones is, and whether that is long enough, is known but for jumps of the clock.
-static void check_held_told(struct world *world, int before, int64_t since_ms, const redisReply *reply) {
+static void check_held_told(struct world *world, int held, int64_t since_ms, const redisReply *reply) {
     bool opened = *reply_text(reply, 1) != '\0', stale = reply_int(reply, 2) != 0;
     bool is_open = strcmp(reply_text(reply, 0), "open") == 0;
     bool long_enough = world->boot_ms - since_ms >= HELD_FOR_MS || world->jumped || world->failed_over;
-    if (opened && (before + 1 < HELD_OPEN || !world->seen.cause_held || !long_enough)) {
-        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have opened it after %lld ms", before + 1,
+    if (opened && (held < HELD_OPEN || !world->seen.cause_held || !long_enough)) {
+        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have opened it after %lld ms", held,
                      (long long)(world->boot_ms - since_ms));
-    } else if (!opened && !stale && !is_open && world->seen.told_held >= HELD_OPEN &&
-               world->boot_ms - since_ms >= HELD_FOR_MS && !world->jumped && !world->failed_over) {
-        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have not opened it", world->seen.told_held);
+    } else if (!opened && !stale && !is_open && held >= HELD_OPEN && world->boot_ms - since_ms >= HELD_FOR_MS &&
+               !world->jumped && !world->failed_over) {
+        world_breach(world, AUDIT_HELD_OPEN, "%d held senders have not opened it", held);
     }
 }
 
 // A sender is held by what was settled, or still is.
 static void tell_held(struct world *world, struct dispatcher *dispatcher, int message, const char *epoch) {
     struct lease lease = {.message = message};
-    int before = world->seen.told_held;
-    int64_t since_ms = before > 0 ? world->seen.told_since_ms : world->boot_ms;
+    unsigned before = world->seen.told_held;
+    int held = __builtin_popcount(before | 1u << message % SENDERS);
+    int64_t since_ms = before != 0 ? world->seen.told_since_ms : world->boot_ms;
     snprintf(lease.epoch, sizeof lease.epoch, "%s", epoch);
     struct command command = record_command(&lease, "held", sender_of(message));
     redisReply *reply = wire_function(world, &dispatcher->link, &command);
@@ -180,7 +181,7 @@ static void tell_held(struct world *world, struct dispatcher *dispatcher, int me
     }
     world_say(world, "%s says that sender %s is held: %s", dispatcher->link.name, sender_of(message),
               reply_text(reply, 0));
-    check_held_told(world, before, since_ms, reply);
+    check_held_told(world, held, since_ms, reply);
     if (reply_int(reply, 5) > 0) {
         dispatcher->told = message + 1;
         snprintf(dispatcher->told_epoch, EPOCH_SIZE, "%s", epoch);

@@ -2,7 +2,7 @@
 -- What the audit looks at after every command.
 -- KEYS outbound, events, parked, parked-due, breaker, held-senders · ARGV the last event seen; 1: everything, 0: what is quick
 -- → {XLEN outbound, HLEN parked, ZCARD parked-due, XLEN events, the events since, {state, epoch, paused, fails, ok, cut, cause,
---    how many `held:`}, {held sender, until, …}
+--    a bit for each `held:`}, {held sender, until, …}
 --    [, {{entry, id, gen, call, spent} …} of outbound, the same of parked
 --     , {pending, undelivered, held by nobody} of outbound, the same of events]}
 local outbound, events, parked, due, breaker, held = unpack(KEYS)
@@ -40,7 +40,8 @@ local state = redis.call('HMGET', breaker, 'state', 'epoch', 'paused', 'fails', 
 for i = 1, 7 do state[i] = state[i] or '' end
 state[8] = 0
 for _, field in ipairs(redis.call('HKEYS', breaker)) do
-  if string.sub(field, 1, 5) == 'held:' then state[8] = state[8] + 1 end
+  local sender = string.match(field, '^held:(%l)$')
+  if sender then state[8] = state[8] + 2 ^ (string.byte(sender) - 97) end
 end
 local holds = {}
 for sender, h in pairs(to_map(redis.call('HGETALL', held))) do

@@ -146,7 +146,7 @@ struct seen {
     int64_t epoch, paused_ms;
     bool cut;              // a pause was
     bool cause_held;       // held senders opened it
-    int told_held;         // fields `held:`
+    unsigned told_held;    // a bit for each field `held:`
     int64_t told_since_ms; // of the processes' clock, the first of them
     struct seen_hold {
         bool held;
