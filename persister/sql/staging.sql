@@ -10,6 +10,9 @@ BEGIN
   ELSIF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION 'the database has the encoding %, not UTF8: make one with ENCODING ''UTF8'' TEMPLATE template0',
       current_setting('server_encoding') USING ERRCODE = '0A000';
+  ELSIF to_regclass('messages') IS NULL THEN
+    RAISE EXCEPTION 'there is no table messages, as the search_path % has it', current_setting('search_path')
+      USING ERRCODE = '42P01';
   ELSIF to_regclass('pg_temp.staging') IS NOT NULL THEN
     RAISE EXCEPTION 'this session has served another client and was not reset: a pooler must be in session mode, with server_reset_query = DISCARD ALL'
       USING ERRCODE = '55000';
