@@ -21,9 +21,10 @@
 #include "shared/process.h"
 #include "shared/redis_link.h"
 
-#define SLOTS 16                           // rows of `totals`
-#define REPEATS_TOLD 5                     // of one batch: until then it may have been others in its way
-#define MAX_BATCH_BYTES (16 * 1024 * 1024) // of a batch in memory, beside its number of entries
+#define SLOTS 16                             // rows of `totals`
+#define LONGEST_MS (30LL * 24 * 3600 * 1000) // that an event is believed to have waited
+#define REPEATS_TOLD 5                       // of one batch: until then it may have been others in its way
+#define MAX_BATCH_BYTES (16 * 1024 * 1024)   // of a batch in memory, beside its number of entries
 
 enum persister_state { PERSISTER_RUNNING, PERSISTER_DRAINING, PERSISTER_FLUSHING, PERSISTER_FINISHED };
 
@@ -136,7 +137,10 @@ static void observe_latencies(struct persister *persister, const struct batch *b
     int64_t now_ms = redis_link_now_ms(persister->control);
     for (size_t i = first; i < first + count; i++) {
         const struct batch_entry *entry = &batch->entries[i];
-        int64_t took_us = (now_ms - strtoll(entry->id, NULL, 10)) * 1000;
+        int64_t took_ms = now_ms - strtoll(entry->id, NULL, 10), took_us = took_ms * 1000;
+        if (took_ms > LONGEST_MS) { // the clock was set meanwhile
+            continue;
+        }
         counters_observe(persister->counters, HISTOGRAM_WORKER_LATENCY, took_us);
         if (entry->what != NULL && (strcmp(entry->what, "accepted") == 0 || strcmp(entry->what, "received") == 0)) {
             counters_observe(persister->counters, HISTOGRAM_ACCEPT_TO_PERSISTED, took_us);

@@ -133,7 +133,8 @@ WHERE (excluded.outcome = 'sent', excluded.started_at, excluded.late) > (a.outco
 WITH failed AS (
   INSERT INTO dead_letters (stage, message_id, generation, provider, reason, attempts, failed_at, replayed_at)
   SELECT DISTINCT ON (s.message_id, s.generation) 'dispatch', s.message_id, s.generation, s.provider,
-    s.outcome || coalesce(': ' || s.error, ''), s.call, s.happened_at,
+    s.outcome || coalesce(': ' || s.error, ''), s.call,
+    greatest(least(s.happened_at, now()), now() - interval '7 days'), -- Redis's clock may have been wrong; 30 days are from here
     (SELECT d.updated_at FROM deliveries d WHERE d.message_id = s.message_id AND d.generation > s.generation)
   FROM staging s
   WHERE s.kind = 'outcome' AND s.verdict = 'failed'

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "shared/library.h"
 #include "shared/mem.h"
@@ -489,6 +490,36 @@ START_TEST(a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_sett
 }
 END_TEST
 
+START_TEST(a_dead_letter_of_a_clock_that_was_wrong_is_neither_of_long_ago_nor_of_years_to_come) {
+    const int64_t days[] = {-400, 400, -3};
+    char *id = events_new_id();
+    free(events_add_accepted(stack, id, "+1449", "x"));
+    for (int i = 0; i < 3; i++) {
+        int64_t at_ms = ((int64_t)time(NULL) + days[i] * 24 * 3600) * 1000;
+        char *payload =
+            xasprintf("{\"provider\":\"sms-mms\",\"outcome\":\"rejected\",\"http_status\":400,\"latency_us\":1,"
+                      "\"started_ms\":%lld}",
+                      (long long)at_ms);
+        freeReplyObject(stack_redis(stack,
+                                    "XADD events:{sms-mms:0} * v 1 k outcome id %s gen %d at %lld call 1 n 1 verdict "
+                                    "failed p %s",
+                                    id, i, (long long)at_ms, payload));
+        free(payload);
+    }
+    drain_events();
+    static const int hours[] = {7 * 24, 0, 3 * 24};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(
+            stack_sql(stack,
+                      "SELECT round(extract(epoch FROM now() - failed_at) / 3600)::bigint FROM dead_letters "
+                      "WHERE message_id = '%s' AND generation = %d",
+                      id, i),
+            hours[i]);
+    }
+    free(id);
+}
+END_TEST
+
 START_TEST(a_lost_group_and_library_heal_under_load) {
     struct load *load = begin_load(600);
     WAIT_FOR(10000, load_accepted(load) > 150);
@@ -527,6 +558,7 @@ Suite *suite_persister(void) {
     tcase_add_test(tests, redelivered_entries_change_nothing);
     tcase_add_test(tests, any_order_of_the_events_gives_the_same_status);
     tcase_add_test(tests, a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_settles_it);
+    tcase_add_test(tests, a_dead_letter_of_a_clock_that_was_wrong_is_neither_of_long_ago_nor_of_years_to_come);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
