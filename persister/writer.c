@@ -140,7 +140,9 @@ static bool narrow(struct batch_writer *writer, const PGresult *result) {
 }
 
 static void repeat(struct batch_writer *writer, const PGresult *result) {
-    writer->options.on_repeat(writer->options.argument, writer->failures + 1, error_text(writer, result));
+    char *why = result == NULL ? xstrdup(error_text(writer, NULL)) : reason_of(writer, result);
+    writer->options.on_repeat(writer->options.argument, writer->failures + 1, why);
+    free(why);
     wait_and_retry(writer);
 }
 

@@ -419,7 +419,7 @@ static const struct state {
      200},
     {fill_backlog, start_dispatcher, "backlog_full", EMAIL, "STUCK: {email:0}: 40 wait, and sends are refused", 200},
     {make_read_only, make_writable, "postgres_refused", NULL, "STUCK: persister:persister-1: ", 200},
-    {lock_a_table, unlock_it, "persister_repeats", NULL, "STUCK: persister:persister-1: ", 200},
+    {lock_a_table, unlock_it, "persister_repeats", NULL, "STUCK: persister:persister-1: 55P03: ", 200},
     {start_behind_a_pooler, stop_behind_a_pooler, "postgres_refused", NULL, "must be in session mode", 200},
     {open_breaker, let_the_mock_behave, "breaker_open", SMS,
      "STUCK: breaker:{sms-mms}: it has been open (server_error)", 200},
