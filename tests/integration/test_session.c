@@ -68,9 +68,12 @@ static int64_t stored(void) {
 
 static void assert_all_stored(struct load *load) {
     struct load_result *result = load_finish(load);
-    WAIT_FOR(15000, stored() == result->accepted);
+    ck_assert_uint_eq(result->other + result->limited, 0);
+    WAIT_FOR(15000, stored() >= result->accepted);
     WAIT_FOR(5000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
-    ck_assert_int_eq(stored(), result->accepted);
+    // Where the machine or its disk stands still for longer than REDIS_TIMEOUT_MS, some answers are 503.
+    ck_assert_int_ge(stored(), result->accepted);
+    ck_assert_int_le(stored(), result->accepted + result->ambiguous);
     load_result_free(result);
 }
 
