@@ -725,8 +725,8 @@ end
 
 -- The breaker of one provider, for the whole fleet: a hash with mode (auto | open | closed, an operator's), state
 -- (closed | open | half-open), reason, cause (`held` from when held senders opened it until it closes), epoch, fails, ok,
--- until, paused, cut (for how many ms a pause was asked for that was not believed), accepted (when the latest call began
--- that the provider accepted), transitions, left (when it was last closed), a field `lease:<n>` a probe, and a field `held:<sender>` for each sender that
+-- until, paused, paused_at (when that was set), cut (for how many ms a pause was asked for that was not believed), accepted
+-- (when the latest call began that the provider accepted), transitions, left (when it was last closed), a field `lease:<n>` a probe, and a field `held:<sender>` for each sender that
 -- became held since any last had a success.
 -- most: how many ms a wait may be from now: open, pause, lease. What is longer, a clock was wrong or a setting has changed:
 -- it is cut, and written back, lest it is cut for ever.
@@ -735,16 +735,20 @@ local function breaker(key, now, most)
   b.mode, b.state, b.epoch = b.mode or 'auto', b.state or 'closed', tonumber(b.epoch) or 0
   for _, name in ipairs({ 'fails', 'ok', 'until', 'paused', 'accepted' }) do b[name] = tonumber(b[name]) or 0 end
   local function believe(field, latest, otherwise)
-    if (tonumber(b[field]) or 0) <= latest then return end
+    if (tonumber(b[field]) or 0) <= latest then return false end
     b[field] = otherwise or latest
     redis.call('HSET', key, field, int(b[field]))
+    return true
   end
-  if b.paused > now + most.pause and not b.cut then
-    b.cut = int(b.paused - now)
+  local pause = b.paused - (tonumber(b.paused_at) or now)
+  if pause > most.pause and b.paused > now + most.pause and not b.cut then
+    b.cut = int(pause)
     redis.call('HSET', key, 'cut', b.cut)
   end
   believe('until', now + most.open)
-  believe('paused', now + most.pause)
+  if believe('paused', now + (pause > 0 and math.min(pause, most.pause) or most.pause)) then
+    redis.call('HSET', key, 'paused_at', int(now))
+  end
   believe('accepted', now, 0) -- nobody knows when that was
   for field in pairs(b) do
     if string.sub(field, 1, 6) == 'lease:' then believe(field, now + most.lease) end
@@ -820,7 +824,7 @@ end
 local function pause_for(key, b, now, asked, most)
   local kept, begins = math.min(asked, most), b.paused <= now
   if asked > kept then redis.call('HSET', key, 'cut', int(asked)) end
-  if now + kept > b.paused then redis.call('HSET', key, 'paused', int(now + kept)) end
+  if now + kept > b.paused then redis.call('HSET', key, 'paused', int(now + kept), 'paused_at', int(now)) end
   return begins and 1 or 0
 end
 
@@ -893,7 +897,7 @@ end
 -- breaker_resume: an operator lifts a pause. KEYS breaker → what was left of it, ms
 local function breaker_resume(keys)
   local left = math.max(0, (tonumber(redis.call('HGET', keys[1], 'paused')) or 0) - now_ms())
-  redis.call('HDEL', keys[1], 'paused', 'cut')
+  redis.call('HDEL', keys[1], 'paused', 'paused_at', 'cut')
   return left
 end
 

@@ -286,6 +286,22 @@ START_TEST(no_wait_is_believed_to_be_longer_than_it_could_have_been) {
 }
 END_TEST
 
+// The same of a pause whose length is known: it lasts that long from when the clock is right again, and was none too
+// long.
+START_TEST(a_pause_of_a_clock_that_was_wrong_lasts_as_long_as_it_was_asked_for) {
+    char *now = epoch();
+    freeReplyObject(record(now, "", "none", 1, 300));
+    freeReplyObject(stack_redis(stack, "HINCRBY breaker:{x} paused 900000"));
+    freeReplyObject(stack_redis(stack, "HINCRBY breaker:{x} paused_at 900000"));
+    redisReply *reply = probe(1);
+    ck_assert_str_eq(reply_text(reply, 2), "paused");
+    ck_assert_int_le(reply_int(reply, 1), 300);
+    WAIT_FOR(3000, says("GO", &reply));
+    freeReplyObject(reply);
+    free(now);
+}
+END_TEST
+
 // Tells that a sender is held. Returns the state that it is in by that.
 static bool held_makes_it(const char *sender, const char *state) {
     char *now = epoch();
@@ -402,6 +418,7 @@ Suite *suite_breaker(void) {
     tcase_add_test(tests, a_longer_pause_is_cut_and_one_probe_follows_it);
     tcase_add_test(tests, a_pause_can_be_lifted);
     tcase_add_test(tests, no_wait_is_believed_to_be_longer_than_it_could_have_been);
+    tcase_add_test(tests, a_pause_of_a_clock_that_was_wrong_lasts_as_long_as_it_was_asked_for);
     tcase_add_test(tests, held_senders_open_it_once_nobody_has_had_a_success_for_a_while);
     tcase_add_test(tests, a_success_within_that_while_keeps_it_closed);
     tcase_add_test(tests, a_refused_probe_fails_only_where_held_senders_opened_it);
