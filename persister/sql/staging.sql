@@ -28,7 +28,15 @@ SET lock_timeout = '3s';
 -- Time-outs that the role or the database brings: a batch takes what it takes, and an idle session is none too many.
 SET statement_timeout = 0;
 SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout');
-SET temp_buffers = '32MB';
+
+-- A session that a pooler hands on has had temporary tables before, after which this can't be set any more: then it is
+-- slower, and no worse.
+DO $$
+BEGIN
+  SET temp_buffers = '32MB';
+EXCEPTION WHEN invalid_parameter_value THEN NULL;
+END
+$$;
 
 -- A 202 was given and the stream entry is deleted once COMMIT has returned, so COMMIT must mean "on disk".
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';

@@ -167,23 +167,33 @@ static void run(struct session *session, const char *sql) {
     PQclear(result);
 }
 
-static struct session open_session(void) {
+static void set_up(struct session *session) {
     static const char *const files[] = {"staging", "batch", "session"};
-    char *url = postgres_url(stack_port(stack, "postgres"));
-    struct session session = {.link = PQconnectdb(url)};
     PGresult *result = NULL;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *path = xasprintf("%s/persister/sql/%s.sql", getenv("PROJECT_ROOT"), files[i]);
         char *sql = read_whole_file(path);
         PQclear(result);
-        result = PQexec(session.link, sql);
+        result = PQexec(session->link, sql);
         free(sql);
         free(path);
     }
-    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(session.link));
-    session.token = xstrdup(PQgetvalue(result, 0, 0));
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(session->link));
+    free(session->token);
+    session->token = xstrdup(PQgetvalue(result, 0, 0));
     PQclear(result);
+}
+
+static struct session connect_plainly(void) {
+    char *url = postgres_url(stack_port(stack, "postgres"));
+    struct session session = {.link = PQconnectdb(url)};
     free(url);
+    return session;
+}
+
+static struct session open_session(void) {
+    struct session session = connect_plainly();
+    set_up(&session);
     return session;
 }
 
@@ -238,6 +248,20 @@ START_TEST(a_batch_is_stored_by_the_session_that_has_its_rows_and_by_no_other) {
     ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM replays WHERE message_id = '%s'", one), 1);
     close_session(&a);
     close_session(&b);
+}
+END_TEST
+
+// Of temporary tables, as bin/migrate.sh has them, a session keeps how much memory they have.
+START_TEST(a_session_that_served_another_client_and_was_reset_serves_a_persister) {
+    struct session session = connect_plainly();
+    run(&session, "CREATE TEMPORARY TABLE another AS SELECT 1");
+    for (int i = 0; i < 2; i++) { // another client's, and another persister's
+        run(&session, "DISCARD ALL");
+        set_up(&session);
+        stage(&session, "018f3c5e-0000-7000-8000-0000000000a3", 7);
+        assert_store(&session, &session, 1, 7, "");
+    }
+    close_session(&session);
 }
 END_TEST
 
@@ -296,6 +320,7 @@ Suite *suite_pooler(void) {
     tcase_add_test(tests, in_session_mode_two_persisters_and_the_reads_work_through_it);
     tcase_add_test(tests, in_transaction_mode_it_is_refused_with_one_line_and_nothing_is_lost);
     tcase_add_test(tests, a_batch_is_stored_by_the_session_that_has_its_rows_and_by_no_other);
+    tcase_add_test(tests, a_session_that_served_another_client_and_was_reset_serves_a_persister);
     tcase_add_test(tests, what_turns_to_transaction_mode_under_load_loses_nothing);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
