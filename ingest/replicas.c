@@ -242,7 +242,7 @@ static void on_down(void *argument) {
 // ---- What acceptor and worker call
 
 bool replicas_are_missing(const struct replicas *replicas) {
-    return replicas->missing;
+    return replicas->missing || !readiness_has_replicas(replicas->with->readiness);
 }
 
 void replicas_hold(struct replicas *replicas, struct ingest_request *request) {

@@ -147,8 +147,8 @@ static void build(struct archive *archive) {
            archive->folder);
     fflush(stdout);
     run_shell("rm -rf -- \"$1\" && mkdir -p -- \"$1\" && chmod 755 -- \"$1\"", archive->folder);
-    postgres_make_template(getenv("TEST_ROOT"));
-    postgres_copy_template(getenv("TEST_ROOT"), archive->folder);
+    postgres_make_template();
+    postgres_copy_template(archive->folder);
     archive->postgres = postgres_start(archive->folder, archive->port, building);
     char *url = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", archive->port);
     PGconn *connection = connect_to(url);

@@ -3,12 +3,14 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,37 +139,67 @@ static void chown_to_postgres(const char *path) {
     }
 }
 
-void postgres_make_template(const char *root) {
+static char *template_root(void) {
+    const char *shared = getenv("TEST_TEMPLATES");
+    return xstrdup(shared != NULL && *shared != '\0' ? shared : getenv("TEST_ROOT"));
+}
+
+// Of what another suite left half-made nothing stays.
+static void make_folders(const char *root, const char *template, const char *data) {
+    const char *argv[] = {"rm", "-rf", "--", template, NULL};
+    child_run(&(struct child_options){.name = "rm", .folder = root, .argv = argv, .death_signal = SIGKILL}, START_MS);
+    ck_assert_msg(mkdir(template, 0755) == 0 && mkdir(data, 0700) == 0, "%s: %s", template, strerror(errno));
+    chown_to_postgres(data);
+}
+
+static void make_template(const char *template, const char *data) {
+    create_cluster(template, data);
+    uint16_t port = free_port();
+    struct child *postgres = postgres_start(template, port, NULL);
+    char *admin = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", port);
+    run_sql(admin, "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password'");
+    run_sql(admin, "CREATE ROLE messaging_reader NOLOGIN");
+    run_sql(admin, "CREATE ROLE messaging_persister NOLOGIN");
+    run_sql(admin, "CREATE DATABASE messaging_service OWNER messaging_user");
+    migrate(template, port);
+    child_signal(postgres, SIGINT);
+    ck_assert_int_eq(child_wait(postgres, START_MS), 0);
+    child_destroy(postgres);
+    free(admin);
+}
+
+static int lock_templates(const char *root) {
+    char *path = xasprintf("%s/postgres-template.lock", root);
+    int lock = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_msg(lock >= 0 && flock(lock, LOCK_EX) == 0, "%s: %s", path, strerror(errno));
+    free(path);
+    return lock;
+}
+
+void postgres_make_template(void) {
+    char *root = template_root();
     char *template = xasprintf("%s/postgres-template", root);
     char *ready = xasprintf("%s/ready", template);
     char *data = xasprintf("%s/postgres", template);
+    int lock = lock_templates(root);
     if (access(ready, F_OK) != 0) {
-        ck_assert_msg(mkdir(template, 0755) == 0 && mkdir(data, 0700) == 0, "%s: %s", template, strerror(errno));
-        chown_to_postgres(data);
-        create_cluster(template, data);
-        uint16_t port = free_port();
-        struct child *postgres = postgres_start(template, port, NULL);
-        char *admin = xasprintf("postgres://postgres@127.0.0.1:%u/postgres", port);
-        run_sql(admin, "CREATE ROLE messaging_user LOGIN PASSWORD 'messaging_password'");
-        run_sql(admin, "CREATE ROLE messaging_reader NOLOGIN");
-        run_sql(admin, "CREATE ROLE messaging_persister NOLOGIN");
-        run_sql(admin, "CREATE DATABASE messaging_service OWNER messaging_user");
-        migrate(template, port);
-        child_signal(postgres, SIGINT);
-        ck_assert_int_eq(child_wait(postgres, START_MS), 0);
-        child_destroy(postgres);
-        free(admin);
+        make_folders(root, template, data);
+        make_template(template, data);
         ck_assert_int_eq(mkdir(ready, 0700), 0);
     }
+    close(lock);
     free(data);
     free(ready);
     free(template);
+    free(root);
 }
 
-void postgres_copy_template(const char *root, const char *folder) {
+void postgres_copy_template(const char *folder) {
+    char *root = template_root();
     char *from = xasprintf("%s/postgres-template/postgres", root);
     const char *argv[] = {"cp", "-a", "--reflink=auto", from, folder, NULL};
     child_run(&(struct child_options){.name = "copy", .folder = folder, .argv = argv, .death_signal = SIGKILL},
               START_MS);
     free(from);
+    free(root);
 }

@@ -7,15 +7,16 @@
 #include "tests/support/child.h"
 
 // A Postgres of a suite's own: on loopback, migrated, with the user and database of the brief. initdb and the
-// migrations run once, into <root>/postgres-template, of which each suite gets a copy. It doesn't fsync: what is tested
-// is the end of processes, not of the machine; its settings say so unless they are told otherwise.
+// migrations run once, into postgres-template in the folder TEST_TEMPLATES, which several programs may share, or else
+// TEST_ROOT; each suite gets a copy. It doesn't fsync: what is tested is the end of processes, not of the machine; its
+// settings say so unless they are told otherwise.
 
 // The newest server's folder of programs, owned by the caller.
 char *postgres_programs(void);
-// Makes <root>/postgres-template unless it is there. Fails the test when it can't.
-void postgres_make_template(const char *root);
+// Makes the template unless it is there. Fails the test when it can't.
+void postgres_make_template(void);
 // Copies the template to <folder>/postgres.
-void postgres_copy_template(const char *root, const char *folder);
+void postgres_copy_template(const char *folder);
 // Starts it on that port and waits until it takes queries. settings ("name=value", NULL-terminated, may be NULL) are
 // laid over the ones said above.
 struct child *postgres_start(const char *folder, uint16_t port, const char *const *settings);

@@ -122,8 +122,8 @@ void stack_redis_environment(struct stack *stack, const char *const *environment
 static void start_postgres(struct stack *stack, struct member *member, const char *const *settings) {
     char *data = xasprintf("%s/postgres", stack->folder);
     if (access(data, F_OK) != 0) {
-        postgres_make_template(getenv("TEST_ROOT"));
-        postgres_copy_template(getenv("TEST_ROOT"), stack->folder);
+        postgres_make_template();
+        postgres_copy_template(stack->folder);
     }
     member->child = postgres_start(stack->folder, member->port, settings);
     free(data);
