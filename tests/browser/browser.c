@@ -46,19 +46,29 @@ static const char *const switches[] = {
 
 // ---- WebDriver
 
-// Returns the answer's value, or fails; takes ownership of body, which may be NULL.
-static cJSON *call(struct browser *browser, const char *method, const char *path, cJSON *body) {
+// Returns the answer's value, or fails; takes ownership of body, which may be NULL. Where stale is given, it may also
+// be about an element that the page has drawn anew since it was found: *stale is true then, and NULL returned.
+static cJSON *call_unless_stale(struct browser *browser, const char *method, const char *path, cJSON *body,
+                                bool *stale) {
     char *url = xasprintf("%s%s", browser->session != NULL ? browser->session : browser->address, path);
     char *text = body != NULL ? cJSON_PrintUnformatted(body) : NULL;
     struct answer *answer = client_call(method, url, text, NULL, deadline_scaled(CALL_MS));
-    ck_assert_msg(answer->status == 200, "%s %s %.300s: %ld %.600s", method, path, text != NULL ? text : "",
+    bool is_stale = stale != NULL && strcmp(answer_text(answer, "value.error"), "stale element reference") == 0;
+    ck_assert_msg(answer->status == 200 || is_stale, "%s %s %.300s: %ld %.600s", method, path, text != NULL ? text : "",
                   answer->status, answer->body);
-    cJSON *value = cJSON_DetachItemFromObject(answer->json, "value");
+    cJSON *value = is_stale ? NULL : cJSON_DetachItemFromObject(answer->json, "value");
+    if (stale != NULL) {
+        *stale = is_stale;
+    }
     answer_free(answer);
     cJSON_Delete(body);
     free(text);
     free(url);
     return value;
+}
+
+static cJSON *call(struct browser *browser, const char *method, const char *path, cJSON *body) {
+    return call_unless_stale(browser, method, path, body, NULL);
 }
 
 static void tell(struct browser *browser, const char *path, cJSON *body) {
@@ -221,53 +231,45 @@ static char *path_of(const cJSON *element, const char *rest) {
     return xasprintf("/element/%s%s", json_string(element, ELEMENT), rest);
 }
 
-static void tell_element(struct browser *browser, cJSON *element, const char *rest, cJSON *body) {
+// Whether the element was still the page's: one that was drawn anew since it was found has done nothing, and is looked
+// for once more. Takes ownership of element and body.
+static bool has_told(struct browser *browser, cJSON *element, const char *rest, cJSON *body) {
+    bool stale;
     char *path = path_of(element, rest);
-    tell(browser, path, body);
-    free(path);
-    cJSON_Delete(element);
-}
-
-// An element may be drawn anew between its finding and the click: then it is looked for once more.
-static bool has_clicked(struct browser *browser, const char *selector) {
-    cJSON *element = find(browser, selector);
-    char *path = path_of(element, "/click"), *url = xasprintf("%s%s", browser->session, path);
-    struct answer *answer = client_call("POST", url, "{}", NULL, deadline_scaled(CALL_MS));
-    bool stale = strcmp(answer_text(answer, "value.error"), "stale element reference") == 0;
-    ck_assert_msg(answer->status == 200 || stale, "%s: %.600s", selector, answer->body);
-    answer_free(answer);
-    free(url);
+    cJSON_Delete(call_unless_stale(browser, "POST", path, body, &stale));
     free(path);
     cJSON_Delete(element);
     return !stale;
 }
 
 void browser_click(struct browser *browser, const char *selector) {
-    WAIT_FOR(CALL_MS, has_clicked(browser, selector));
+    WAIT_FOR(CALL_MS, has_told(browser, find(browser, selector), "/click", cJSON_CreateObject()));
 }
 
 void browser_type(struct browser *browser, const char *selector, const char *text) {
-    tell_element(browser, find(browser, selector), "/value", object("text", text));
+    WAIT_FOR(CALL_MS, has_told(browser, find(browser, selector), "/value", object("text", text)));
 }
 
 void browser_press(struct browser *browser, const char *keys) {
-    tell_element(browser, call(browser, "GET", "/element/active", NULL), "/value", object("text", keys));
+    WAIT_FOR(CALL_MS, has_told(browser, call(browser, "GET", "/element/active", NULL), "/value", object("text", keys)));
 }
 
-void browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless) {
+bool browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless) {
     cJSON *body = object("using", "css selector");
     cJSON_AddStringToObject(body, "value", selector);
     cJSON *elements = call(browser, "POST", "/elements", body);
+    bool stale = false;
     *all = cJSON_GetArraySize(elements);
     *nameless = 0;
-    for (const cJSON *element = elements->child; element != NULL; element = element->next) {
+    for (const cJSON *element = elements->child; element != NULL && !stale; element = element->next) {
         char *path = path_of(element, "/computedlabel");
-        cJSON *label = call(browser, "GET", path, NULL);
+        cJSON *label = call_unless_stale(browser, "GET", path, NULL, &stale);
         *nameless += label == NULL || label->valuestring == NULL || label->valuestring[0] == '\0';
         cJSON_Delete(label);
         free(path);
     }
     cJSON_Delete(elements);
+    return !stale;
 }
 
 // ---- What comes out

@@ -41,8 +41,9 @@ void browser_press(struct browser *browser, const char *keys);
 #define KEY_HOME "\xee\x80\x91"
 #define KEY_DOWN "\xee\x80\x95"
 
-// How many elements fit the selector, and how many of them have no name that a screen reader could say.
-void browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless);
+// How many elements fit the selector, and how many of them have no name that a screen reader could say. False where the
+// page drew one of them anew meanwhile: then it tells nothing.
+bool browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless);
 
 // The warnings and errors of the browser since the last call, a line each, but for networks that came and went; owned
 // by the caller.

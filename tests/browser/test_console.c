@@ -141,15 +141,19 @@ END_TEST
 
 static const char *const every_view[] = {"#/inbox", "#/new", "#/pipeline", "#/dead-letters"};
 
+// Of the controls that are seen. The list of conversations is drawn anew when what it says changes, whenever that is.
+static bool has_counted_controls(int *all, int *nameless) {
+    cJSON_Delete(browser_run(browser, "document.querySelectorAll('button, input, select, textarea, a')"
+                                      ".forEach((one) => one.toggleAttribute('data-seen', one.checkVisibility()))"));
+    return browser_count_names(browser, "[data-seen]", all, nameless);
+}
+
 START_TEST(every_control_has_a_name_that_can_be_said) {
     for (size_t i = 0; i < sizeof every_view / sizeof *every_view; i++) {
         int all, nameless;
         open_page(every_view[i]);
         WAIT_FOR(30000, strcmp(every_view[i], "#/pipeline") != 0 || sees("#sliders input"));
-        cJSON_Delete(browser_run(browser,
-                                 "document.querySelectorAll('button, input, select, textarea, a')"
-                                 ".forEach((one) => one.toggleAttribute('data-seen', one.checkVisibility()))"));
-        browser_count_names(browser, "[data-seen]", &all, &nameless);
+        WAIT_FOR(30000, has_counted_controls(&all, &nameless));
         ck_assert_int_gt(all, 2);
         ck_assert_msg(nameless == 0, "%s: %d of %d", every_view[i], nameless, all);
     }
