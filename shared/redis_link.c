@@ -221,7 +221,7 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     link->options.url = NULL;
     link->options.name = NULL;
     link->name = xstrdup(options->name ? options->name : "");
-    link->clock_offset_ms = clock_unix_ms() - clock_monotonic_us() / 1000;
+    link->clock_offset_us = clock_unix_ms() * 1000 - clock_monotonic_us();
     link->retry.data = link->probe.data = link;
     uv_timer_init(loop, &link->retry);
     uv_timer_init(loop, &link->probe);
@@ -266,7 +266,7 @@ int64_t redis_link_steady_ms(const struct redis_link *link) {
 }
 
 int64_t redis_link_now_ms(const struct redis_link *link) {
-    return clock_monotonic_us() / 1000 + link->clock_offset_ms;
+    return (clock_monotonic_us() + link->clock_offset_us) / 1000;
 }
 
 void redis_link_doubt_time(struct redis_link *link) {

@@ -44,7 +44,8 @@ struct redis_link {
     bool info_waits, time_waits; // a probe is under way
     uint64_t generation;
     int64_t up_since_ms;     // clock_boot_ms
-    int64_t clock_offset_ms; // Redis's time since 1970 less our monotonic clock
+    int64_t clock_offset_us; // Redis's time since 1970 less our monotonic clock
+    int64_t time_asked_us;   // clock_monotonic_us when TIME was sent last
     int64_t clock_set_ms;    // clock_boot_ms when that was last seen to have changed by much
     int memory_pct;
     char server[REDIS_SERVER_SIZE]; // its run id

@@ -15,18 +15,29 @@ enum {
     CLOCK_SET_MS = 1000, // what a reply that is late, or a clock that drifts, doesn't make
 };
 
+// Redis read its clock at some time between our question and now: what is known of it stays as far as that allows, for
+// a reply that is read late would put it back by as much. One that is later still, as behind a blocking read, may hide
+// that the clock was set: no more than CLOCK_SET_MS of its delay count.
+static int64_t possible_offset_us(const struct redis_link *link, int64_t redis_us) {
+    int64_t now_us = clock_monotonic_us(), late_us = now_us - link->time_asked_us;
+    int64_t least_us = redis_us - now_us;
+    int64_t most_us = least_us + (late_us < CLOCK_SET_MS * 1000 ? late_us : CLOCK_SET_MS * 1000);
+    return link->clock_offset_us < least_us  ? least_us
+           : link->clock_offset_us > most_us ? most_us
+                                             : link->clock_offset_us;
+}
+
 void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !reply->element[0]->str ||
         !reply->element[1]->str) {
         return;
     }
-    int64_t redis_ms =
-        strtoll(reply->element[0]->str, NULL, 10) * 1000 + strtoll(reply->element[1]->str, NULL, 10) / 1000;
-    int64_t offset_ms = redis_ms - clock_monotonic_us() / 1000;
-    if (llabs(offset_ms - link->clock_offset_ms) >= CLOCK_SET_MS) {
+    int64_t redis_us = strtoll(reply->element[0]->str, NULL, 10) * 1000000 + strtoll(reply->element[1]->str, NULL, 10);
+    int64_t offset_us = possible_offset_us(link, redis_us);
+    if (llabs(offset_us - link->clock_offset_us) >= CLOCK_SET_MS * 1000) {
         link->clock_set_ms = clock_boot_ms();
     }
-    link->clock_offset_ms = offset_ms;
+    link->clock_offset_us = offset_us;
 }
 
 // The number behind "\n<field>:" of an INFO reply, 0 when it isn't there.
@@ -90,6 +101,7 @@ void redis_probe_time(struct redis_link *link) {
     const char *time[] = {"TIME"};
     if (!link->time_waits) {
         link->time_waits = true;
+        link->time_asked_us = clock_monotonic_us();
         redis_link_send(link, on_time, 1, time);
     }
 }

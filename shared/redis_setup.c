@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/clock.h"
 #include "shared/library.h"
 #include "shared/log.h"
 
@@ -261,6 +262,7 @@ void redis_setup_start(struct redis_link *link) {
     send_select(link);
     send_name(link);
     redis_link_send(link, on_cluster, 2, cluster);
+    link->time_asked_us = clock_monotonic_us();
     redis_link_send(link, on_time, 1, time);
     redis_setup_load_library(link);
     redis_link_send(link, on_library_asked, 3, count);

@@ -198,6 +198,30 @@ START_TEST(it_knows_the_time_and_the_memory_of_redis) {
 }
 END_TEST
 
+// As where the machine has too much to do.
+static void stand_still(int64_t ms) {
+    int64_t until_us = clock_monotonic_us() + ms * 1000;
+    while (clock_monotonic_us() < until_us)
+        continue;
+}
+
+START_TEST(a_reply_that_is_read_late_does_not_put_the_time_back) {
+    enum { LATE_MS = 300 };
+    struct subject subject = {0};
+    open_link_for(&subject, private_redis_url(redis), 5000);
+    RUN_UNTIL(&loop, 5000, subject.ups == 1);
+    redis_link_doubt_time(subject.link);
+    call(&subject, "PING", NULL, NULL);
+    uv_run(&loop, UV_RUN_NOWAIT); // both leave
+    stand_still(LATE_MS);
+    RUN_UNTIL(&loop, 5000, subject.ok == 1);
+    int64_t apart = redis_link_now_ms(subject.link) - clock_unix_ms();
+    ck_assert_int_gt(apart, -LATE_MS / 2);
+    ck_assert_int_lt(apart, LATE_MS / 2);
+    close_link(&subject);
+}
+END_TEST
+
 START_TEST(a_call_is_not_taken_while_it_is_down) {
     struct subject subject = {0};
     const char *argv[] = {"PING"};
@@ -576,6 +600,7 @@ Suite *suite_redis_link(void) {
     tcase_add_test(tcase, it_comes_up_named_and_with_the_library_loaded);
     tcase_add_test(tcase, it_selects_the_database_and_finds_localhost_by_name);
     tcase_add_test(tcase, it_knows_the_time_and_the_memory_of_redis);
+    tcase_add_test(tcase, a_reply_that_is_read_late_does_not_put_the_time_back);
     tcase_add_test(tcase, a_call_is_not_taken_while_it_is_down);
     tcase_add_test(tcase, all_calls_get_one_lost_when_redis_dies_and_it_comes_back);
     tcase_add_test(tcase, a_silent_redis_is_dropped_after_the_time_out);
