@@ -235,7 +235,7 @@ static void keep_held(struct breaker *breaker, struct recording *recording) {
 
 static void log_pause(struct breaker *breaker, int64_t asked_ms) {
     int64_t longest_ms = breaker->env->settings->provider_max_pause_secs * 1000;
-    counters_add_for(breaker->env->counters, COUNTER_PROVIDER_PAUSES, breaker->options.provider);
+    counters_add_for(breaker->env->counters, COUNTER_DISPATCH_PAUSES, breaker->options.provider);
     struct log_line *line = log_begin(LOG_WARN, breaker->options.mock ? "mock_provider_paused" : "provider_paused");
     log_str(line, "provider", provider_name(breaker->options.provider));
     log_int(line, "pause_ms", asked_ms < longest_ms ? asked_ms : longest_ms);

@@ -15,6 +15,7 @@
 enum {
     MOST_TROUBLES = 100,   // of a process that reports without end
     SHORT_PAUSE_MS = 5000, // a provider that paces its callers by the second flows
+    REFUSED_FOR_MS = 2000, // what is sent beside a refused sender's burst needs a while to be accepted
 };
 
 static const struct {
@@ -34,6 +35,7 @@ static const struct {
     [FLOW_NO_DISPATCHER] = {"no_dispatcher", "No dispatcher lives", false, false},
     [FLOW_BREAKER_OPEN] = {"breaker_open", "The provider isn't called: its breaker is open or half-open", true, false},
     [FLOW_PAUSED] = {"paused", "The provider isn't called: a 429 has asked for a pause", true, false},
+    [FLOW_REFUSED] = {"refused", "The provider refuses what it is sent, and accepts nothing", true, false},
     [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", "Messages wait to be sent for too long", true, false},
     [FLOW_RETRIES_OVERDUE] = {"retries_overdue", "Retries are due for too long", true, false},
     [FLOW_NO_PERSISTER] = {"no_persister", "No persister lives", false, false},
@@ -248,6 +250,10 @@ static void judge_breaker(const struct pipeline *pipeline, enum provider provide
     }
 }
 
+static int64_t refused_ms(const struct pipeline_partition *partition) {
+    return partition->refused_ms;
+}
+
 // The partition of a provider that is worst by `of`, where that is above `limit`; NULL: none is.
 static const struct pipeline_partition *worst(const struct pipeline *pipeline, enum provider provider,
                                               int64_t (*of)(const struct pipeline_partition *partition),
@@ -310,6 +316,20 @@ static void judge_waiting(const struct flow_view *view, enum provider provider, 
     }
 }
 
+// Messages of so many senders that none of them is held, and nothing accepted since: whose fault it is nobody knows
+// yet, but that nothing flows.
+static void judge_refusals(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
+    const struct pipeline_partition *refused = worst(pipeline, provider, refused_ms, REFUSED_FOR_MS);
+    int64_t accepted_ms = pipeline->breakers[provider].accepted_ms;
+    if (refused != NULL && (accepted_ms < 0 || accepted_ms > refused->refused_ms)) {
+        struct buf said = {0};
+        buf_printf(&said, "%s has refused five messages and more and accepted nothing for ", provider_name(provider));
+        flow_write_age(refused->refused_ms, &said);
+        buf_puts(&said, ": is our account right?");
+        add(out, FLOW_REFUSED, (int)provider, refused->refused_ms, refused->keys.refused, &said);
+    }
+}
+
 static void note_held(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
     struct pipeline_partition sum;
     struct buf said = {0};
@@ -330,6 +350,7 @@ static void judge_provider(const struct flow_view *view, enum provider provider,
         add(out, FLOW_BACKLOG_FULL, (int)provider, -1, full->keys.tag, &said);
     }
     judge_breaker(view->pipeline, provider, out);
+    judge_refusals(view->pipeline, provider, out);
     judge_waiting(view, provider, out);
     note_held(view->pipeline, provider, out);
 }

@@ -26,6 +26,7 @@ enum flow_code {
     FLOW_NO_DISPATCHER,
     FLOW_BREAKER_OPEN,
     FLOW_PAUSED,
+    FLOW_REFUSED,
     FLOW_OUTBOUND_STUCK,
     FLOW_RETRIES_OVERDUE,
     // nothing is recorded

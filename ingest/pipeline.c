@@ -109,7 +109,7 @@ static int call(struct reading *reading, redis_link_reply taken, void *argument,
 
 // ---- Each partition
 
-enum { LOOK_NUMBERS = 19 };
+enum { LOOK_NUMBERS = 20 };
 
 static void take_look(struct pipeline_partition *partition, const redisReply *reply) {
     struct pipeline_stream *outbound = &partition->outbound, *events = &partition->events;
@@ -133,6 +133,7 @@ static void take_look(struct pipeline_partition *partition, const redisReply *re
         &partition->longest_overdue_ms,
         &partition->parked_oldest_ms,
         &partition->held_senders,
+        &partition->refused_ms,
     };
     for (size_t i = 0; i < LOOK_NUMBERS && i < reply->elements; i++) {
         *into[i] = reply->element[i]->integer;
@@ -152,15 +153,16 @@ static void look_at(struct reading *reading, size_t index) {
     const struct partition_keys *keys = &reading->pipeline->partitions[index].keys;
     const char *arguments[] = {"FCALL_RO",
                                library_function(LIBRARY_LOOK),
-                               "5",
+                               "6",
                                keys->outbound,
                                keys->events,
                                keys->parked,
                                keys->parked_due,
-                               keys->held_senders};
+                               keys->held_senders,
+                               keys->refused};
     struct look *look = xmalloc(sizeof *look);
     *look = (struct look){reading, index};
-    if (call(reading, on_look, look, 8, arguments) != 0) {
+    if (call(reading, on_look, look, 9, arguments) != 0) {
         free(look);
     }
 }
@@ -234,6 +236,8 @@ static void on_breaker(void *argument, enum redis_result result, const redisRepl
         breaker->open_ms = strcmp(breaker->state, "closed") == 0 ? -1 : open_for(reply, reading->pipeline->now_ms);
         breaker->reopens_in_ms = left_of(reply, "until", reading->pipeline->now_ms);
         breaker->paused_ms = left_of(reply, "paused", reading->pipeline->now_ms);
+        int64_t accepted_ms = strtoll(field(reply, "accepted", "0"), NULL, 10);
+        breaker->accepted_ms = accepted_ms > 0 ? reading->pipeline->now_ms - accepted_ms : -1;
     }
     free(question);
     answer_came(reading);

@@ -35,6 +35,7 @@ struct pipeline_partition {
     int64_t parked, overdue;                      // messages that wait for a retry; of them, whose time has come
     int64_t longest_overdue_ms, parked_oldest_ms; // the latter of the 100 that are due next
     int64_t held_senders;                         // whose messages wait, because their provider refuses them
+    int64_t refused_ms;                           // how long ago the fifth last message was refused for the first time
 };
 
 #define PIPELINE_WORD_SIZE 32
@@ -46,6 +47,7 @@ struct pipeline_breaker {
     int64_t fails;
     int64_t open_ms;       // since it was last closed; -1 where it is, or nobody knows
     int64_t reopens_in_ms; // until probes are let through; 0 where it isn't open
+    int64_t accepted_ms;   // how long ago the last call began that the provider accepted; -1: none is known
     int64_t paused_ms;     // what is left of a pause that a 429 asked for; 0: none
 };
 

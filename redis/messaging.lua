@@ -27,6 +27,7 @@ local LONGEST_WAIT_MS = 72 * HOUR_MS
 local HELD_FOR_MS = 2000 -- so long senders must have been held, and nobody had a success, before they open the breaker
 local CLOCKS_APART_MS = 2000 -- at most, a caller's idea of the time and ours
 local STRAYS_A_LOOK = 20 -- their payloads come along
+local REFUSED_IN_A_ROW = 5 -- of different messages, without a success: worth to be looked at
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -945,10 +946,10 @@ local function waited(now, entered, at)
 end
 
 -- look: one partition at a glance; for ingest/pipeline.c. Ages in ms, -1 where there is nothing.
--- KEYS outbound, events, parked, parked-due, held-senders
+-- KEYS outbound, events, parked, parked-due, held-senders, refused
 -- → {length, ever added, pending, consumers, age of the first entry's message, how long that entry has been there, its
 --    format where that is newer than ours, or 0; the same of events; parked, overdue, longest overdue, age of the oldest;
---    senders that are held}
+--    senders that are held, how long ago the fifth last message was refused for the first time}
 local function look(keys)
   local now, seen = now_ms(), {}
   local function age(at) return at and math.max(0, now - at) or -1 end
@@ -965,8 +966,11 @@ local function look(keys)
   end
   local first = redis.call('ZRANGE', keys[4], 0, 0, 'WITHSCORES')
   local overdue = redis.call('ZCOUNT', keys[4], '-inf', int(now))
+  local refused = redis.call('ZRANGE', keys[6], REFUSED_IN_A_ROW - 1, REFUSED_IN_A_ROW - 1, 'REV', 'WITHSCORES')
   for _, n in ipairs({ redis.call('HLEN', keys[3]), overdue, overdue > 0 and age(tonumber(first[2])) or -1,
-    age(oldest_parked(keys[3], keys[4])), redis.call('HLEN', keys[5]) }) do seen[#seen + 1] = n end
+    age(oldest_parked(keys[3], keys[4])), redis.call('HLEN', keys[5]), age(tonumber(refused[2])) }) do
+    seen[#seen + 1] = n
+  end
   return seen
 end
 

@@ -22,7 +22,7 @@
     X(DISPATCH_SUCCESS, dispatch_success, "Calls that a provider accepted")                                            \
     X(DISPATCH_RATE_LIMITED, dispatch_rate_limited, "Calls that a provider answered with 429")                         \
     X(DISPATCH_ERROR, dispatch_error, "Calls that failed in any other way")                                            \
-    X(PROVIDER_PAUSES, provider_pauses, "Times that a provider's 429 began a pause")                                   \
+    X(DISPATCH_PAUSES, dispatch_pauses, "Times that a provider's 429 began a pause")                                   \
     X(SENDER_HOLDS, sender_holds, "Times that a sender's messages were held because its provider refuses them")        \
     X(BREAKER_TRANSITIONS, breaker_transitions, "Changes of a breaker's state")                                        \
     X(WORKER_CLAIMED, worker_claimed, "Stream entries taken over from another consumer")                               \
@@ -40,7 +40,7 @@
     X(PROVIDER##_SUCCESS, provider##_dispatch_success, "")                                                             \
     X(PROVIDER##_RATE_LIMITED, provider##_dispatch_rate_limited, "")                                                   \
     X(PROVIDER##_ERROR, provider##_dispatch_error, "")                                                                 \
-    X(PROVIDER##_PAUSES, provider##_provider_pauses, "")                                                               \
+    X(PROVIDER##_PAUSES, provider##_dispatch_pauses, "")                                                               \
     X(PROVIDER##_SENDER_HOLDS, provider##_sender_holds, "")                                                            \
     X(PROVIDER##_BREAKER_TRANSITIONS, provider##_breaker_transitions, "")
 

@@ -284,7 +284,7 @@ START_TEST(a_429_is_obeyed_in_full_by_all_dispatchers_and_the_other_provider_goe
 END_TEST
 
 START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message_is_the_probe_that_follows) {
-    int64_t counted = metric("sms_mms_provider_pauses");
+    int64_t counted = metric("sms_mms_dispatch_pauses");
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":86400}");
     start_dispatchers(2, (const char *const[]){"API_PROVIDER_MAX_PAUSE_SECS=2", NULL});
     char *first = send_sms_from(stack, next_sender);
@@ -316,7 +316,7 @@ START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message
                   "microsecond'",
                   probe),
         0);
-    WAIT_FOR(2000, metric("sms_mms_provider_pauses") - counted == 1);
+    WAIT_FOR(2000, metric("sms_mms_dispatch_pauses") - counted == 1);
     ck_assert_int_eq(stack_log_about(stack, "dispatcher-1", "mock_provider_paused", "\"asked_ms\":86400000") +
                          stack_log_about(stack, "dispatcher-2", "mock_provider_paused", "\"asked_ms\":86400000"),
                      1);

@@ -251,6 +251,16 @@ static void overdue_retry(void) {
     redis_do("ZADD parked-due:{email:0} 1 0194c0de-0000-7000-8000-000000000001:0");
 }
 
+// Five messages, of as many senders.
+static void refuse_all(void) {
+    redis_do("ZADD refused:{email:0} 1 a:0 1 b:0 1 c:0 1 d:0 1 e:0");
+    redis_do("HDEL breaker:{email} accepted");
+}
+
+static void refuse_none(void) {
+    redis_do("DEL refused:{email:0}");
+}
+
 static void fill_backlog(void) {
     kill_dispatcher();
     send_emails(stack, "full@x.com", (unsigned)atoi(MAX_BACKLOG));
@@ -417,6 +427,7 @@ static const struct state {
      "STUCK: outbound:{sms-mms:0}: the oldest message has waited for", 200},
     {overdue_retry, start_dispatcher, "retries_overdue", EMAIL, "STUCK: parked-due:{email:0}: a retry has been due",
      200},
+    {refuse_all, refuse_none, "refused", EMAIL, "STUCK: email has refused five messages and more", 200},
     {fill_backlog, start_dispatcher, "backlog_full", EMAIL, "STUCK: {email:0}: 40 wait, and sends are refused", 200},
     {make_read_only, make_writable, "postgres_refused", NULL, "STUCK: persister:persister-1: ", 200},
     {lock_a_table, unlock_it, "persister_repeats", NULL, "STUCK: persister:persister-1: 55P03: ", 200},

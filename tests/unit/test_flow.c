@@ -36,13 +36,13 @@ static void set_scene(struct scene *scene) {
         struct pipeline_partition *partition = &scene->partitions[i];
         partition_keys(tags[i], &partition->keys);
         partition->provider = i == 0 ? PROVIDER_EMAIL : PROVIDER_SMS_MMS;
-        partition->longest_overdue_ms = partition->parked_oldest_ms = -1;
+        partition->longest_overdue_ms = partition->parked_oldest_ms = partition->refused_ms = -1;
         set_stream(&partition->outbound);
         set_stream(&partition->events);
     }
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
         scene->pipeline.breakers[provider] =
-            (struct pipeline_breaker){.state = "closed", .mode = "auto", .open_ms = -1};
+            (struct pipeline_breaker){.state = "closed", .mode = "auto", .open_ms = -1, .accepted_ms = -1};
     }
     for (int program = 0; program < PROGRAM_COUNT; program++) {
         scene->pipeline.alive[program] = 1;
@@ -220,6 +220,11 @@ static void newer_word(struct scene *scene) {
     report(scene, "moon_phase");
 }
 
+static void refused_all(struct scene *scene) {
+    scene->partitions[1].refused_ms = 9000;
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].accepted_ms = 9001;
+}
+
 // ---- What is worth a word
 
 static void no_log(struct scene *scene) {
@@ -229,6 +234,16 @@ static void no_log(struct scene *scene) {
 static void held_senders(struct scene *scene) {
     scene->partitions[1].held_senders = 2;
     scene->partitions[2].held_senders = 1;
+}
+
+static void refused_some(struct scene *scene) {
+    scene->partitions[1].refused_ms = 9000;
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].accepted_ms = 8999;
+}
+
+static void refused_just_now(struct scene *scene) {
+    scene->partitions[1].refused_ms = 1999;
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].accepted_ms = 2500;
 }
 
 static const struct {
@@ -255,6 +270,7 @@ static const struct {
     {cooling, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "it has been open", 754000},
     {opened_by_hand, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "an operator has opened it", -1},
     {paused, FLOW_PAUSED, PROVIDER_SMS_MMS, "a 429 has paused the provider for another 4 min", -1},
+    {refused_all, FLOW_REFUSED, PROVIDER_SMS_MMS, "accepted nothing for 9 s", 9000},
     {outbound_stands, FLOW_OUTBOUND_STUCK, PROVIDER_SMS_MMS, "outbound:{sms-mms:1}: the oldest message has waited for",
      2 * LIMIT_MS},
     {events_stand, FLOW_EVENTS_STUCK, PROVIDER_EMAIL, "for 60 s (limit: STATUS_MAX_AGE_SECS, 60 s)", LIMIT_MS + 1},
@@ -292,6 +308,8 @@ static void (*const fine[])(struct scene *scene) = {
     open_and_idle,
     no_log,
     held_senders,
+    refused_some,
+    refused_just_now,
 };
 
 START_TEST(what_flows_is_no_trouble) {
