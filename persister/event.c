@@ -12,12 +12,13 @@
 #define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
 #define MAX_OUTCOME_BYTES 64       // it is in indexes
 #define MAX_ERROR_BYTES 4096       // the dispatcher's are shorter
+#define MAX_REASON_BYTES 256       // of what was set apart: a sentence
 #define MAX_ID_BYTES 1024
 #define MAX_LATENCY_US 9007199254740991LL
 
 // The values of one entry by name; NULL where absent. The texts live in the packed run.
 struct fields {
-    const char *v, *k, *id, *gen, *at, *call, *n, *verdict, *due, *late, *p;
+    const char *v, *k, *id, *gen, *at, *call, *n, *verdict, *due, *late, *p, *why;
     size_t p_length;
 };
 
@@ -67,7 +68,7 @@ static const struct {
     {"at", offsetof(struct fields, at)},   {"call", offsetof(struct fields, call)},
     {"n", offsetof(struct fields, n)},     {"verdict", offsetof(struct fields, verdict)},
     {"due", offsetof(struct fields, due)}, {"late", offsetof(struct fields, late)},
-    {"p", offsetof(struct fields, p)},
+    {"p", offsetof(struct fields, p)},     {"why", offsetof(struct fields, why)},
 };
 
 static void take_field(struct fields *fields, const struct text *name, const struct text *value) {
@@ -228,6 +229,12 @@ static bool take_kind(const char *text, enum event_kind *out) {
     return false;
 }
 
+// What redis/messaging.lua has found unreadable says itself why.
+static bool was_set_apart(const struct fields *fields) {
+    bool says_why = fields->why != NULL && *fields->why != '\0' && strlen(fields->why) <= MAX_REASON_BYTES;
+    return says_why && fields->k != NULL && strcmp(fields->k, "poison") == 0;
+}
+
 enum event_result event_decode(const char *packed, size_t length, struct event *out, const char **reason) {
     *out = (struct event){0};
     struct fields fields = find_fields(packed, length);
@@ -240,7 +247,7 @@ enum event_result event_decode(const char *packed, size_t length, struct event *
         return EVENT_NEWER;
     }
     if (!take_kind(fields.k, &out->kind)) {
-        *reason = "k is not accepted, received, outcome or replayed";
+        *reason = was_set_apart(&fields) ? fields.why : "k is not accepted, received, outcome or replayed";
         return EVENT_POISON;
     }
     *reason = take_head(&fields, out);

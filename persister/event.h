@@ -42,7 +42,7 @@ struct event {
 enum event_result {
     EVENT_OK,
     EVENT_NEWER,  // its format is a newer release's
-    EVENT_POISON, // it can't be understood, now or ever; *reason says why in a static sentence
+    EVENT_POISON, // it can't be understood, now or ever; *reason says why, as long as packed is there
 };
 
 // Decodes into *out, which is empty unless the result is EVENT_OK; then released with event_free.

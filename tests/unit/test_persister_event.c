@@ -118,6 +118,8 @@ START_TEST(garbage_is_poison_with_its_reason) {
     assert_poison("v is not a format's number");
     pack("v", "1", "k", "surprise", NULL);
     assert_poison("k is not accepted, received, outcome or replayed");
+    pack("v", "1", "k", "poison", "why", "its parked payload is no JSON object", "parked", ID ":0", NULL);
+    assert_poison("its parked payload is no JSON object");
     pack("v", "1", "k", "accepted", "id", "x", NULL);
     assert_poison("id is not a UUID");
     pack("v", "1", "k", "accepted", "id", ID, "gen", "99999999999", NULL);
