@@ -66,8 +66,8 @@ struct breaker_result {
     const char *reason;
     int64_t count;
     int64_t pause_ms;
-    int64_t
-        accepted_ms; // when the latest of them began that the provider accepted, on Redis's clock; 0: it accepted none
+    // When the latest of them began that the provider accepted, ms since 1970 on Redis's clock; 0: it accepted none.
+    int64_t accepted_ms;
     const char *sender; // with "held": who is, by what was settled; else NULL
 };
 void breaker_record(struct breaker *breaker, const struct breaker_result *result);

@@ -21,10 +21,10 @@ struct retry_case {
 };
 
 struct retry_decision {
-    const char
-        *verdict;     // for settle: "sent", "failed", "retry" or "refused", of which settle makes one of the latter two
-    int64_t delay_ms; // with "retry" and "refused": until it is tried again
-    bool free;        // it spends no attempt
+    // For settle: "sent", "failed", "retry", or "refused", of which it makes "failed" or "retry".
+    const char *verdict;
+    int64_t delay_ms;     // with "retry" and "refused": until it is tried again
+    bool free;            // it spends no attempt
     const char *breaker;  // for breaker_record: "ok", "fail", "trip", "refused" or "none"
     int64_t pause_ms;     // the provider wants to be left alone for so long; 0: it said nothing of the kind
     enum counter counter; // which counter it raises; COUNTER_COUNT: none

@@ -99,8 +99,8 @@ static bool is_webhook(enum payload_kind kind) {
 
 static void take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
-    const char *key =
-        NULL; // a webhook's is its provider's id: whoever captured one could repeat it under ever new keys
+    // A webhook's is its provider's id: whoever captured one could repeat it under ever new keys.
+    const char *key = NULL;
     if (!is_webhook(kind) && !ingest_request_take_key(request, &key)) {
         return;
     }

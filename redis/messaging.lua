@@ -727,8 +727,8 @@ end
 -- The breaker of one provider, for the whole fleet: a hash with mode (auto | open | closed, an operator's), state
 -- (closed | open | half-open), reason, cause (`held` from when held senders opened it until it closes), epoch, fails, ok,
 -- until, paused, paused_at (when that was set), cut (for how many ms a pause was asked for that was not believed), accepted
--- (when the latest call began that the provider accepted), transitions, left (when it was last closed), a field `lease:<n>` a probe, and a field `held:<sender>` for each sender that
--- became held since any last had a success.
+-- (when the latest call began that the provider accepted), transitions, left (when it was last closed), a field
+-- `lease:<n>` a probe, and a field `held:<sender>` for each sender that became held since any last had a success.
 -- most: how many ms a wait may be from now: open, pause, lease. What is longer, a clock was wrong or a setting has changed:
 -- it is cut, and written back, lest it is cut for ever.
 local function breaker(key, now, most)
