@@ -4,7 +4,7 @@
 FROM debian:bookworm-slim AS proxy
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends haproxy \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
-COPY ingest/proxy.cfg /etc/haproxy/haproxy.cfg
+COPY deploy/compose/haproxy.cfg /etc/haproxy/haproxy.cfg
 COPY bin/healthcheck.sh /app/bin/
 WORKDIR /app
 USER haproxy
@@ -17,7 +17,7 @@ COPY bin/install-deps.sh bin/
 # psql alone goes on to the service: its package brings perl, which is half the size of everything else.
 RUN bin/install-deps.sh build && apt-get install -y -q --no-install-recommends postgresql-client-15
 COPY Makefile LICENSE ./
-COPY bin/embed.sh bin/
+COPY bin/lib/embed.sh bin/lib/
 COPY redis redis
 COPY shared shared
 COPY ingest ingest
@@ -35,7 +35,8 @@ RUN apt-get update -q \
  && useradd --system --no-create-home --home-dir /app messaging
 WORKDIR /app
 COPY shared/default.toml shared/
-COPY bin/healthcheck.sh bin/lib.sh bin/migrate.sh bin/
+COPY bin/healthcheck.sh bin/migrate.sh bin/
+COPY bin/lib/common.sh bin/lib/
 COPY migrations migrations
 COPY --from=build /usr/lib/postgresql/15/bin/psql /usr/local/bin/
 COPY --from=build /src/build/ingest /src/build/dispatcher /src/build/persister /src/build/mock-provider /usr/local/bin/

@@ -40,15 +40,18 @@ CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
 TESTS     := unit integration protocol chaos browser
-EMBEDDED  := redis/messaging.lua $(wildcard */sql/*.sql) ingest/openapi.yaml $(wildcard ingest/console/*) $(wildcard tests/protocol/*.lua)
+# FOLDERS,PATTERN: the files below them whose names match it.
+below      = $(sort $(shell find $(1) -name '$(2)'))
+EMBEDDED  := redis/messaging.lua $(wildcard ingest/read/sql/*.sql persister/sql/*.sql) ingest/openapi.yaml \
+             $(wildcard $(addprefix ingest/console/*.,css html js svg)) $(wildcard tests/protocol/*.lua)
 
-shared_SOURCES        := $(wildcard shared/*.c)
-ingest_SOURCES        := $(wildcard ingest/*.c)
-dispatcher_SOURCES    := $(wildcard dispatcher/*.c)
-persister_SOURCES     := $(wildcard persister/*.c)
+shared_SOURCES        := $(call below,shared,*.c)
+ingest_SOURCES        := $(call below,ingest,*.c)
+dispatcher_SOURCES    := $(filter-out dispatcher/mock/%,$(call below,dispatcher,*.c))
+persister_SOURCES     := $(call below,persister,*.c)
 mock-provider_SOURCES := $(wildcard dispatcher/mock/*.c)
 fuzz_SOURCES          := $(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c))
-unit_SOURCES          := $(wildcard tests/unit/*.c tests/support/*.c) $(fuzz_SOURCES)
+unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*.c) $(fuzz_SOURCES)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
@@ -136,10 +139,10 @@ $(BUILD)/tests/fuzz: $(BUILD)/obj/tests/fuzz/fuzz.o $(call objects,$(fuzz_SOURCE
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) -fsanitize=fuzzer $(filter %.o %.a,$^) $(LIBS)
 
-# One line `SUITE(noun)` for each test_<noun>.c, for the main() of the tests.
+# One line `SUITE(noun)` for each test_<noun>.c, for the main() of the tests; in a folder, its name comes before the noun.
 $(BUILD)/gen/%_suites.h: FORCE
 	@mkdir -p $(@D)
-	@ls tests/$*/test_*.c 2>/dev/null | sed 's#.*/test_\(.*\)\.c#SUITE(\1)#' > $@.new; \
+	@tests/suites.sh $* | sed 's/.*/SUITE(&)/' > $@.new; \
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 $(BUILD)/obj/tests/unit/main.o: $(BUILD)/gen/unit_suites.h
@@ -157,17 +160,17 @@ $(FLAGS) $(BUILD)/version $(SOURCES): FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$HELD" | cmp -s - $@ || printf '%s\n' "$$HELD" > $@
 
-$(BUILD)/obj/shared/settings.o: OURFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
-$(BUILD)/obj/shared/settings.o: $(BUILD)/version
+$(BUILD)/obj/shared/settings/settings.o: OURFLAGS += -DPROGRAM_VERSION='"$(VERSION)"'
+$(BUILD)/obj/shared/settings/settings.o: $(BUILD)/version
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -c -o $@ $<
 
 .PRECIOUS: $(BUILD)/gen/%.c
-$(BUILD)/gen/%.c: % bin/embed.sh
+$(BUILD)/gen/%.c: % bin/lib/embed.sh
 	@mkdir -p $(@D)
-	@bin/embed.sh $< > $@.new && mv $@.new $@
+	@bin/lib/embed.sh $< > $@.new && mv $@.new $@
 
 $(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
@@ -266,9 +269,9 @@ run-bench: build bench-programs
 # --- The code's form
 
 .PHONY: analyze docs
-PRODUCT     = $(wildcard $(addsuffix /*.c,shared ingest dispatcher dispatcher/mock persister))
-C_FILES     = $(wildcard $(addsuffix /*.[ch],shared ingest dispatcher dispatcher/mock persister tests/* tests/bench/*))
-BASH_FILES  = $(wildcard bin/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
+PRODUCT     = $(call below,shared ingest dispatcher persister,*.c)
+C_FILES     = $(call below,shared ingest dispatcher persister tests,*.[ch])
+BASH_FILES  = $(wildcard bin/*.sh bin/lib/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
 
 format: ## Format the C sources
 	clang-format -i $(C_FILES)

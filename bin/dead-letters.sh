@@ -28,8 +28,8 @@ END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib.sh
-. "$here/lib.sh"
+# shellcheck source=bin/lib/common.sh
+. "$here/lib/common.sh"
 
 refuse() {
   warn "dead-letters.sh: $*; see bin/dead-letters.sh --help"

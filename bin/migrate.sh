@@ -22,8 +22,8 @@ END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib.sh
-. "$here/lib.sh"
+# shellcheck source=bin/lib/common.sh
+. "$here/lib/common.sh"
 
 # The names of all migrations ("0001_messages"), in order, one a line.
 migrations() {

@@ -13,8 +13,8 @@ END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib.sh
-. "$here/lib.sh"
+# shellcheck source=bin/lib/common.sh
+. "$here/lib/common.sh"
 
 is_healthy() { # CONTAINER
   [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]

@@ -24,16 +24,16 @@ END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib.sh
-. "$here/lib.sh"
-# shellcheck source=bin/lib-process.sh
-. bin/lib-process.sh
-# shellcheck source=bin/lib-memory.sh
-. bin/lib-memory.sh
-# shellcheck source=bin/lib-redis.sh
-. bin/lib-redis.sh
-# shellcheck source=bin/lib-postgres.sh
-. bin/lib-postgres.sh
+# shellcheck source=bin/lib/common.sh
+. "$here/lib/common.sh"
+# shellcheck source=bin/lib/process.sh
+. bin/lib/process.sh
+# shellcheck source=bin/lib/memory.sh
+. bin/lib/memory.sh
+# shellcheck source=bin/lib/redis.sh
+. bin/lib/redis.sh
+# shellcheck source=bin/lib/postgres.sh
+. bin/lib/postgres.sh
 
 stuck=() # reasons, each one line
 notes=() # what is worth a word and keeps nothing from flowing
@@ -150,8 +150,8 @@ counters() {
 }
 
 database() {
-  heading 'Postgres' "psql -f bin/status.sql"
-  if ! PGCONNECT_TIMEOUT=3 psql_to "$DATABASE_URL" -X -w -q -A -t -F $'\t' -f bin/status.sql 2>"$errors" |
+  heading 'Postgres' "psql -f bin/sql/status.sql"
+  if ! PGCONNECT_TIMEOUT=3 psql_to "$DATABASE_URL" -X -w -q -A -t -F $'\t' -f bin/sql/status.sql 2>"$errors" |
     while IFS=$'\t' read -r name value; do printf '%-24s %s\n' "$name" "$value"; done; then
     printf 'no answer: %s\n' "$(head -n 1 -- "$errors")"
   fi

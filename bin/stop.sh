@@ -16,14 +16,14 @@ END
 }
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib.sh
-. "$here/lib.sh"
-# shellcheck source=bin/lib-process.sh
-. bin/lib-process.sh
-# shellcheck source=bin/lib-memory.sh
-. bin/lib-memory.sh
-# shellcheck source=bin/lib-postgres.sh
-. bin/lib-postgres.sh
+# shellcheck source=bin/lib/common.sh
+. "$here/lib/common.sh"
+# shellcheck source=bin/lib/process.sh
+. bin/lib/process.sh
+# shellcheck source=bin/lib/memory.sh
+. bin/lib/memory.sh
+# shellcheck source=bin/lib/postgres.sh
+. bin/lib/postgres.sh
 
 stop_if_running() { # NAME COMMAND…
   local name=$1

@@ -18,8 +18,8 @@
 # {{run}} is nine digits unique to the run, {{address}} a client address of its own, {{health_path}} the setting, and
 # {{fill:n}} n times "x". Where the service asks for a key, API_KEY is one with all scopes. Without jq a short built-in list runs instead. Exit status: 0 all passed, 1 some failed,
 # 2 the cases can't be run.
-# shellcheck source=bin/lib.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=bin/lib/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
 die() {
   printf 'bin/test.sh: %s\n' "$*" >&2

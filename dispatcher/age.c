@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "shared/uuid.h"
+#include "shared/base/uuid.h"
 
 // Since the id was made; false where it doesn't tell, or that is still to come.
 static bool age_of_id(const struct entry *entry, int64_t host_now_ms, int64_t *out) {

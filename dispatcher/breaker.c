@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "dispatcher/fcall.h"
-#include "shared/clock.h"
-#include "shared/feed.h"
-#include "shared/json.h"
-#include "shared/keys.h"
-#include "shared/log.h"
+#include "shared/base/clock.h"
+#include "shared/base/json.h"
+#include "shared/base/log.h"
+#include "shared/redis/feed.h"
+#include "shared/redis/keys.h"
 
 enum {
     GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a

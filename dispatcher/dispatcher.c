@@ -5,17 +5,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "dispatcher/descriptors.h"
 #include "dispatcher/env.h"
 #include "dispatcher/lanes.h"
-#include "dispatcher/outlet.h"
-#include "dispatcher/provider.h"
+#include "dispatcher/provider/descriptors.h"
+#include "dispatcher/provider/provider.h"
 #include "dispatcher/settle.h"
-#include "shared/counters.h"
-#include "shared/heartbeat.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/redis_link.h"
+#include "dispatcher/upstream.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/redis/counters.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/link.h"
 
 enum {
     TICK_MS = 1000,
@@ -32,7 +32,7 @@ enum dispatcher_state {
 struct dispatcher {
     struct dispatch_env env;
     enum dispatcher_state state;
-    struct outlet *outlets[PROVIDER_COUNT];
+    struct upstream *upstreams[PROVIDER_COUNT];
     struct settler *settler;
     struct lanes *lanes;
     uv_timer_t tick;
@@ -69,7 +69,7 @@ static void let_go(struct dispatcher *dispatcher) {
     lanes_destroy(dispatcher->lanes);
     settler_destroy(dispatcher->settler);
     for (int i = 0; i < PROVIDER_COUNT; i++) {
-        outlet_destroy(dispatcher->outlets[i]);
+        upstream_destroy(dispatcher->upstreams[i]);
     }
     uv_close((uv_handle_t *)&dispatcher->tick, on_closed);
     uv_close((uv_handle_t *)&dispatcher->finish, on_closed);
@@ -138,7 +138,7 @@ static void on_tick(uv_timer_t *timer) {
         settler_retry(dispatcher->settler);
     }
     for (int i = 0; i < PROVIDER_COUNT; i++) {
-        breaker_tick(dispatcher->outlets[i]->breaker);
+        breaker_tick(dispatcher->upstreams[i]->breaker);
     }
     lanes_tick(dispatcher->lanes);
 }
@@ -205,11 +205,11 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     env->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);
     size_t cap = calls_that_fit(settings);
     for (int i = 0; i < PROVIDER_COUNT; i++) {
-        dispatcher->outlets[i] = outlet_create(env, (enum provider)i, cap);
+        dispatcher->upstreams[i] = upstream_create(env, (enum provider)i, cap);
     }
     dispatcher->settler = settler_create(env, lane_settled);
     dispatcher->lanes = lanes_create(env, &(struct lanes_options){
-                                              .outlets = dispatcher->outlets,
+                                              .upstreams = dispatcher->upstreams,
                                               .settler = dispatcher->settler,
                                               .on_idle = on_lane_idle,
                                               .argument = dispatcher,

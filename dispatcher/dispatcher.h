@@ -4,9 +4,9 @@
 
 #include <uv.h>
 
-#include "shared/settings.h"
+#include "shared/settings/settings.h"
 
-// The whole program but main(): the link to Redis, the lanes, the outlets to the providers, from start to drain.
+// The whole program but main(): the link to Redis, the lanes, the upstreams to the providers, from start to drain.
 
 struct dispatcher;
 

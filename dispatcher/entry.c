@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/uuid.h"
+#include "shared/base/uuid.h"
 
 #define MOST INT32_MAX            // Postgres keeps them as integer
 #define MOST_MS 253402300799999LL // the year 9999

@@ -5,8 +5,8 @@
 #include <hiredis/hiredis.h>
 #include <stdint.h>
 
-#include "shared/mem.h"
-#include "shared/message.h"
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
 
 #define ENTRY_ID_SIZE sizeof "18446744073709551615-18446744073709551615"
 

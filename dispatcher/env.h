@@ -4,10 +4,10 @@
 
 #include <uv.h>
 
-#include "shared/counters.h"
-#include "shared/heartbeat.h"
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "shared/redis/counters.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 // What every part of the dispatcher works with. Owned by struct dispatcher.
 struct dispatch_env {

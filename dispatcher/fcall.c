@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 
 enum { FIRST_ARGUMENTS = 16, MOST_REPEATS = 3 };
 

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/library.h"
-#include "shared/mem.h"
-#include "shared/redis_link.h"
+#include "shared/base/mem.h"
+#include "shared/redis/library.h"
+#include "shared/redis/link.h"
 
 // One call of a function of redis/messaging.lua: keys and arguments are added in order, then it is sent. A call that
 // met a Redis without the library (nothing was written) repeats itself, for the link loads the library again.

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "dispatcher/env.h"
-#include "shared/keys.h"
+#include "shared/redis/keys.h"
 
 // The senders of one partition that are held, as far as this process knows: it asks once a second, and learns of others
 // by what it settles. It is a hint: whether a message may be called is for `admit` to say (redis/messaging.lua), but

@@ -25,8 +25,8 @@
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 enum {
     ERROR_WAIT_MS = 1000,
@@ -113,7 +113,7 @@ static int ask_backlog(struct lane *lane) {
 
 static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     struct lane *lane = argument;
-    struct breaker *breaker = lane->options.outlet->breaker;
+    struct breaker *breaker = lane->options.upstream->breaker;
     breaker_give_up(breaker, &lane->grant);
     lane->grant = grant;
     lane_change_step(lane, LANE_READY);
@@ -137,9 +137,9 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
 
 // Probes that are too old to begin by go back first, lest they stand in the way of new ones.
 static void ask_breaker(struct lane *lane, size_t want) {
-    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     lane_change_step(lane, LANE_ASKING);
-    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.outlet->breaker, want, on_grant, lane) != 0) {
+    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.upstream->breaker, want, on_grant, lane) != 0) {
         lane_change_step(lane, LANE_READY);
     }
 }
@@ -153,26 +153,26 @@ static void on_arrival(void *argument) {
 }
 
 static void rest(struct lane *lane) {
-    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     watch_begin(lane->watch, lane->after);
 }
 
 static void stop_when_idle(struct lane *lane) {
     lane_give_back_waiting(lane);
-    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     if (lane_is_idle(lane)) {
         lane->options.on_idle(lane->options.argument);
     }
 }
 
 static void next_step(struct lane *lane) {
-    struct outlet *outlet = lane->options.outlet;
-    size_t want = lane->waiting.first ? lane->waiting_count : outlet_room(outlet);
+    struct upstream *upstream = lane->options.upstream;
+    size_t want = lane->waiting.first ? lane->waiting_count : upstream_room(upstream);
     int64_t margin_ms = lane->waiting.first ? 0 : READ_MARGIN_MS;
-    if (want == 0) { // the outlet wakes the lane when there is room
+    if (want == 0) { // the upstream wakes the lane when there is room
         return;
     }
-    if (!breaker_grant_is_good(outlet->breaker, &lane->grant, margin_ms)) {
+    if (!breaker_grant_is_good(upstream->breaker, &lane->grant, margin_ms)) {
         ask_breaker(lane, want);
     } else if (lane->waiting.first) {
         lane_call_waiting(lane);
@@ -266,8 +266,8 @@ void lane_up(struct lane *lane) {
 void lane_down(struct lane *lane) {
     // Read but not called: the next connection's first claim brings them again.
     lane_drop_waiting(lane);
-    breaker_give_up(lane->options.outlet->breaker, &lane->grant);
-    breaker_forget_go(lane->options.outlet->breaker);
+    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
+    breaker_forget_go(lane->options.upstream->breaker);
     uv_timer_stop(&lane->refusal);
     lane_change_step(lane, LANE_READY);
     lane_go_on(lane);
@@ -276,7 +276,7 @@ void lane_down(struct lane *lane) {
 void lane_drop(struct lease *lease) {
     struct lane *lane = lease->lane;
     lease_table_remove(lane->leases, lease);
-    outlet_release(lane->options.outlet, 1);
+    upstream_release(lane->options.upstream, 1);
     if (lane->stopping) {
         lane_go_on(lane);
     }
@@ -355,6 +355,6 @@ const struct partition_keys *lane_keys(const struct lane *lane) {
     return &lane->keys;
 }
 
-struct outlet *lane_outlet(const struct lane *lane) {
-    return lane->options.outlet;
+struct upstream *lane_upstream(const struct lane *lane) {
+    return lane->options.upstream;
 }

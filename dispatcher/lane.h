@@ -6,9 +6,9 @@
 
 #include "dispatcher/env.h"
 #include "dispatcher/lease.h"
-#include "dispatcher/outlet.h"
 #include "dispatcher/settle.h"
-#include "shared/keys.h"
+#include "dispatcher/upstream.h"
+#include "shared/redis/keys.h"
 
 // One provider:partition: takes entries from its `outbound` stream when they may be called, and has them called. lane.c
 // has the design.
@@ -17,13 +17,13 @@ struct lane;
 
 struct lane_options {
     const char *tag; // "sms-mms:0"
-    struct outlet *outlet;
+    struct upstream *upstream;
     struct settler *settler;
     void (*on_idle)(void *argument); // after lane_stop: nothing is held or under way any more
     void *argument;
 };
 
-// env, the outlet and the settler must outlive it. Works from lane_up on.
+// env, the upstream and the settler must outlive it. Works from lane_up on.
 struct lane *lane_create(const struct dispatch_env *env, const struct lane_options *options);
 // The link is up; is down, after every reply that was awaited had its LOST.
 void lane_up(struct lane *lane);
@@ -43,6 +43,6 @@ bool lane_is_idle(const struct lane *lane);
 void lane_destroy(struct lane *lane);
 
 const struct partition_keys *lane_keys(const struct lane *lane);
-struct outlet *lane_outlet(const struct lane *lane);
+struct upstream *lane_upstream(const struct lane *lane);
 
 #endif

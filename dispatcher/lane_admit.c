@@ -8,8 +8,8 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 enum { PROBE_MARGIN_MS = 2000 }; // what a probe's lease lasts beyond the provider's time-out
 

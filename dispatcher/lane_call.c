@@ -7,8 +7,8 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
-#include "shared/clock.h"
-#include "shared/log.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
 
 void lane_wait(struct lane *lane, struct lease *lease) {
     lease->state = LEASE_WAITING;
@@ -105,11 +105,11 @@ static bool may_begin(void *argument) {
 }
 
 static void log_attempt(const struct lease *lease) {
-    const struct outlet *outlet = lane_outlet(lease->lane);
+    const struct upstream *upstream = lane_upstream(lease->lane);
     struct log_line *line =
-        lease_log_begin(LOG_DEBUG, outlet->mock ? "mock_dispatch_attempt" : "dispatch_attempt", lease);
+        lease_log_begin(LOG_DEBUG, upstream->mock ? "mock_dispatch_attempt" : "dispatch_attempt", lease);
     log_str(line, "probe", lease->probe);
-    if (outlet->mock) {
+    if (upstream->mock) {
         log_bool(line, "mock", true);
     }
     log_end(line);
@@ -117,7 +117,7 @@ static void log_attempt(const struct lease *lease) {
 
 static void hand_back_probe(struct lease *lease) {
     if (*lease->probe) {
-        breaker_record(lane_outlet(lease->lane)->breaker,
+        breaker_record(lane_upstream(lease->lane)->breaker,
                        &(struct breaker_result){
                            .epoch = lease->epoch, .probe = lease->probe, .result = "none", .reason = "", .count = 1});
     }
@@ -145,14 +145,14 @@ static void on_called(void *argument, struct outcome *outcome) {
 static void begin(struct lease *lease) {
     static const struct call_events events = {may_begin, on_called};
     struct lane *lane = lease->lane;
-    struct outlet *outlet = lane->options.outlet;
+    struct upstream *upstream = lane->options.upstream;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
     lease->called_ms = redis_link_now_ms(lane->env->link);
     lease->admitted = false;
-    counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, outlet->provider);
+    counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, upstream->provider);
     log_attempt(lease);
-    lease->call = call_start(outlet->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
+    lease->call = call_start(upstream->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
 }
 
 // A replay is called once at least: its id tells nothing about when it began, and a clock may be wrong.
@@ -195,7 +195,7 @@ void lane_call_waiting(struct lane *lane) {
         lane_ask_admission(lane, &held);
     }
     if (lane->grant.kind == GRANT_PROBE) { // those that are left: others may have work for them
-        breaker_give_up(lane->options.outlet->breaker, &lane->grant);
+        breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     }
     lane_go_on(lane);
 }

@@ -44,7 +44,7 @@ struct lane {
     struct lease_table *leases;
     struct lease_queue waiting; // read or claimed, to be called
     size_t waiting_count;
-    size_t reserved;            // of the outlet's room, by the read or claim under way
+    size_t reserved;            // of the upstream's room, by the read or claim under way
     int64_t asked_ms;           // clock_boot_ms when that was sent
     size_t newer;               // entries of a newer format since the last log line
     char newest[ENTRY_ID_SIZE]; // the last of them

@@ -8,16 +8,16 @@
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
-#include "shared/clock.h"
-#include "shared/json.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/json.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 
 // As the grant and the cap allow; that room is held until the reply says how much of it is used.
 static size_t reserve(struct lane *lane) {
-    size_t count = outlet_room(lane->options.outlet);
+    size_t count = upstream_room(lane->options.upstream);
     if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count) {
         count = lane->grant.probe_count;
     }
@@ -26,12 +26,12 @@ static size_t reserve(struct lane *lane) {
     }
     lane->reserved = count;
     lane->asked_ms = clock_boot_ms();
-    outlet_hold(lane->options.outlet, count);
+    upstream_hold(lane->options.upstream, count);
     return count;
 }
 
 static void release_reserved(struct lane *lane) {
-    outlet_release(lane->options.outlet, lane->reserved);
+    upstream_release(lane->options.upstream, lane->reserved);
     lane->reserved = 0;
 }
 
@@ -40,7 +40,7 @@ static void log_about(enum log_level level, const char *event, const struct lane
     struct log_line *line = log_begin(level, event);
     log_str(line, "stream", lane->keys.outbound);
     log_str(line, "entry", entry_id);
-    log_str(line, "provider", provider_name(lane->options.outlet->provider));
+    log_str(line, "provider", provider_name(lane->options.upstream->provider));
     log_str(line, "message", message);
     log_end(line);
 }
@@ -101,7 +101,7 @@ static bool is_held(struct lane *lane, const struct entry *entry, int64_t count)
 }
 
 static const char *check(const struct lane *lane, const struct entry *entry) {
-    return message_provider(entry->message.type) == lane->options.outlet->provider
+    return message_provider(entry->message.type) == lane->options.upstream->provider
                ? NULL
                : "the message is for another provider";
 }
@@ -111,7 +111,7 @@ static void hold(struct lane *lane, struct entry *entry, int64_t count, const ch
     lease->lane = lane;
     lease->count = count;
     lease->dated_ms = lane->asked_ms;
-    outlet_hold(lane->options.outlet, 1);
+    upstream_hold(lane->options.upstream, 1);
     if (unreadable) {
         lease->outcome.class = OUTCOME_UNREADABLE;
         lease->outcome.started_ms = clock_unix_ms();
@@ -131,7 +131,7 @@ static void hand_on(struct lane *lane, struct entry *entry, int64_t count) {
     struct lease *lease = lease_table_add(lane->leases, entry);
     lease->lane = lane;
     lease->count = count;
-    outlet_hold(lane->options.outlet, 1);
+    upstream_hold(lane->options.upstream, 1);
     lane_give_back(lease);
 }
 
@@ -143,7 +143,7 @@ void lane_log_newer(struct lane *lane) {
     log_str(line, "stream", lane->keys.outbound);
     log_str(line, "entry", lane->newest);
     log_int(line, "entries", (int64_t)lane->newer);
-    log_str(line, "provider", provider_name(lane->options.outlet->provider));
+    log_str(line, "provider", provider_name(lane->options.upstream->provider));
     log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
     log_end(line);
     lane->newer = 0;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/keys.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/redis/keys.h"
 
 enum {
     TICKS_PER_LOOK = 5,
@@ -60,17 +60,17 @@ static void serve(struct lanes *lanes, const char *tag) {
         lanes->complained = true;
         return;
     }
-    struct outlet *outlet = lanes->options.outlets[provider];
+    struct upstream *upstream = lanes->options.upstreams[provider];
     struct lane *lane = lane_create(lanes->env, &(struct lane_options){
                                                     .tag = tag,
-                                                    .outlet = outlet,
+                                                    .upstream = upstream,
                                                     .settler = lanes->options.settler,
                                                     .on_idle = lanes->options.on_idle,
                                                     .argument = lanes->options.argument,
                                                 });
     lanes->all = xrealloc(lanes->all, (lanes->count + 1) * sizeof(struct lane *));
     lanes->all[lanes->count++] = lane;
-    outlet_add_lane(outlet, lane);
+    upstream_add_lane(upstream, lane);
     heartbeat_serve(lanes->env->heartbeat, tag);
     if (redis_link_is_up(lanes->env->link)) {
         lane_up(lane);

@@ -7,8 +7,8 @@
 
 #include "dispatcher/env.h"
 #include "dispatcher/lane.h"
-#include "dispatcher/outlet.h"
 #include "dispatcher/settle.h"
+#include "dispatcher/upstream.h"
 
 // The lanes of all partitions in use: those that this process's settings make, and those that any ingest has ever put
 // into the set `partitions`, which only grows.
@@ -16,7 +16,7 @@
 struct lanes;
 
 struct lanes_options {
-    struct outlet *const *outlets; // PROVIDER_COUNT of them
+    struct upstream *const *upstreams; // PROVIDER_COUNT of them
     struct settler *settler;
     void (*on_idle)(void *argument); // after lanes_stop: a lane has become idle
     void *argument;

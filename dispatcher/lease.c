@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 
 enum { FIRST_BUCKETS = 64 };
 

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 #include "dispatcher/breaker.h"
-#include "dispatcher/call.h"
 #include "dispatcher/entry.h"
-#include "dispatcher/outcome.h"
+#include "dispatcher/provider/call.h"
+#include "dispatcher/provider/outcome.h"
 #include "dispatcher/retry.h"
 
 // An entry that this process holds, from its read to the reply that says it is settled or given back.

@@ -9,7 +9,7 @@ struct log_line *lease_log_begin(enum log_level level, const char *event, const 
     log_str(line, "request_id", lease->entry.message.request_id);
     log_str(line, "stream", lane_keys(lease->lane)->outbound);
     log_str(line, "entry", lease->entry.id);
-    log_str(line, "provider", provider_name(lane_outlet(lease->lane)->provider));
+    log_str(line, "provider", provider_name(lane_upstream(lease->lane)->provider));
     log_int(line, "call", lease->entry.call);
     return line;
 }

@@ -3,7 +3,7 @@
 #define DISPATCHER_LEASE_LOG_H
 
 #include "dispatcher/lease.h"
-#include "shared/log.h"
+#include "shared/base/log.h"
 
 // A line about an entry that this process holds begins with the same ids everywhere: message, request, entry, provider,
 // call. Closed with log_end; NULL when the level is off.

@@ -4,9 +4,9 @@
 #include <uv.h>
 
 #include "dispatcher/dispatcher.h"
-#include "shared/log.h"
-#include "shared/process.h"
-#include "shared/settings.h"
+#include "shared/base/log.h"
+#include "shared/loop/process.h"
+#include "shared/settings/settings.h"
 
 // The dispatcher takes accepted messages from Redis, calls their providers, and records what the calls came to.
 

@@ -7,8 +7,8 @@
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/retry.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 enum { MOST = 100, LONGEST_WAIT_MS = 1000 };
 

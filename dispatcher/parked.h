@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "dispatcher/env.h"
-#include "shared/keys.h"
+#include "shared/redis/keys.h"
 
 // Brings the parked messages of one partition back into its stream when they are due: whenever this process knows of
 // one, and every second, for others park messages too. Every dispatcher does it; unpark is atomic.

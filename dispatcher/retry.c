@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "shared/backoff.h"
+#include "shared/base/backoff.h"
 
 #define LONGEST_WAIT_MS (72LL * 3600 * 1000)
 #define DEFAULT_PAUSE_MS 1000 // a 429 that doesn't say for how long: the shortest that Retry-After could have said

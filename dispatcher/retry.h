@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dispatcher/outcome.h"
-#include "shared/counters.h"
-#include "shared/settings.h"
+#include "dispatcher/provider/outcome.h"
+#include "shared/redis/counters.h"
+#include "shared/settings/settings.h"
 
 // Which outcome has which consequence: one table in retry.c.
 

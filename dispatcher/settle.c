@@ -17,11 +17,11 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane.h"
 #include "dispatcher/lease_log.h"
-#include "dispatcher/outlet.h"
 #include "dispatcher/retry.h"
-#include "shared/clock.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "dispatcher/upstream.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 enum { MOST_IN_CALL = 64 };
 
@@ -49,7 +49,7 @@ static int64_t age_ms(const struct dispatch_env *env, const struct lease *lease)
 }
 
 static void count(const struct dispatch_env *env, const struct lease *lease) {
-    enum provider provider = lane_outlet(lease->lane)->provider;
+    enum provider provider = lane_upstream(lease->lane)->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
     if (lease->outcome.class == OUTCOME_SENT) {
@@ -61,10 +61,11 @@ static void count(const struct dispatch_env *env, const struct lease *lease) {
 }
 
 static void log_outcome(const struct lease *lease) {
-    const struct outlet *outlet = lane_outlet(lease->lane);
+    const struct upstream *upstream = lane_upstream(lease->lane);
     const struct outcome *outcome = &lease->outcome;
     enum log_level level = strcmp(lease->decision.verdict, "failed") == 0 ? LOG_WARN : LOG_INFO;
-    struct log_line *line = lease_log_begin(level, outlet->mock ? "mock_dispatch_outcome" : "dispatch_outcome", lease);
+    struct log_line *line =
+        lease_log_begin(level, upstream->mock ? "mock_dispatch_outcome" : "dispatch_outcome", lease);
     log_str(line, "outcome", outcome_name(outcome->class));
     log_int(line, "http_status", outcome->http_status);
     log_int(line, "latency_us", outcome->latency_us);
@@ -74,7 +75,7 @@ static void log_outcome(const struct lease *lease) {
     }
     log_str(line, "provider_message_id", outcome->provider_message_id);
     log_str(line, "error", outcome->error);
-    if (outlet->mock) {
+    if (upstream->mock) {
         log_bool(line, "mock", true);
     }
     log_end(line);
@@ -104,7 +105,7 @@ static bool can_join(const struct breaker_result *run, const struct breaker_resu
 static void record(const struct lease *first, struct breaker *breaker) {
     struct breaker_result run = {0}, next;
     for (const struct lease *lease = first; lease; lease = lease->next) {
-        if (lane_outlet(lease->lane)->breaker != breaker || !result_of(lease, &next)) {
+        if (lane_upstream(lease->lane)->breaker != breaker || !result_of(lease, &next)) {
             continue;
         }
         if (run.count > 0 && can_join(&run, &next)) {
@@ -125,12 +126,12 @@ static void record(const struct lease *first, struct breaker *breaker) {
 static void record_all(struct lease *first) {
     struct breaker *done[PROVIDER_COUNT] = {NULL};
     for (const struct lease *lease = first; lease; lease = lease->next) {
-        struct outlet *outlet = lane_outlet(lease->lane);
-        if (done[outlet->provider]) {
+        struct upstream *upstream = lane_upstream(lease->lane);
+        if (done[upstream->provider]) {
             continue;
         }
-        done[outlet->provider] = outlet->breaker;
-        record(lease, outlet->breaker);
+        done[upstream->provider] = upstream->breaker;
+        record(lease, upstream->breaker);
     }
     for (struct lease *lease = first; lease; lease = lease->next) {
         lease->recorded = true;
@@ -157,19 +158,19 @@ static void keep(struct settler *settler, struct lease *lease, const char *error
 
 // The breaker is told as well: with enough of them it is our own fault.
 static void hold_sender(struct settler *settler, const struct lease *lease) {
-    const struct outlet *outlet = lane_outlet(lease->lane);
+    const struct upstream *upstream = lane_upstream(lease->lane);
     lease_log(LOG_WARN, "sender_held", lease,
               "its provider refuses what this sender sends: its messages wait, uncalled");
-    counters_add_for(settler->env->counters, COUNTER_SENDER_HOLDS, outlet->provider);
+    counters_add_for(settler->env->counters, COUNTER_SENDER_HOLDS, upstream->provider);
     lane_hold_sender(lease);
-    breaker_record(outlet->breaker, &(struct breaker_result){
-                                        .epoch = lease->epoch,
-                                        .probe = "",
-                                        .result = "held",
-                                        .reason = "held_senders",
-                                        .count = 1,
-                                        .sender = lease->entry.message.sender,
-                                    });
+    breaker_record(upstream->breaker, &(struct breaker_result){
+                                          .epoch = lease->epoch,
+                                          .probe = "",
+                                          .result = "held",
+                                          .reason = "held_senders",
+                                          .count = 1,
+                                          .sender = lease->entry.message.sender,
+                                      });
 }
 
 // {PARKED or FAILED, 1: it holds the sender, 2: which is held, or 0}: what settle has made of a refusal.
@@ -246,7 +247,7 @@ static void encode_attempt(const struct lease *lease, struct buf *out) {
     const struct outcome *outcome = &lease->outcome;
     attempt_encode(
         &(struct attempt){
-            .provider = lane_outlet(lease->lane)->provider,
+            .provider = lane_upstream(lease->lane)->provider,
             .outcome = outcome_name(outcome->class),
             .http_status = outcome->http_status,
             .latency_us = outcome->latency_us,
@@ -277,7 +278,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
 static void send_round(struct round *round) {
     const struct partition_keys *keys = lane_keys(round->leases.first->lane);
     const struct dispatch_env *env = round->settler->env;
-    struct breaker *breaker = lane_outlet(round->leases.first->lane)->breaker;
+    struct breaker *breaker = lane_upstream(round->leases.first->lane)->breaker;
     struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 8);
     fcall_text(fcall, keys->outbound);
     fcall_text(fcall, keys->events);
@@ -335,22 +336,22 @@ static void on_end_of_turn(uv_idle_t *idle) {
 }
 
 void settler_take(struct settler *settler, struct lease *lease) {
-    struct outlet *outlet = lane_outlet(lease->lane);
+    struct upstream *upstream = lane_upstream(lease->lane);
     lease->decision = retry_decide(settler->env->settings, &(struct retry_case){
                                                                .outcome = &lease->outcome,
                                                                .spent = lease->entry.spent,
                                                                .call = lease->entry.call,
                                                                .age_ms = age_ms(settler->env, lease),
                                                                .probe = *lease->probe != '\0',
-                                                               .unproven = !outlet->proven,
+                                                               .unproven = !upstream->proven,
                                                            });
     if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
-        breaker_forget_go(outlet->breaker); // at once: the record is still to come
+        breaker_forget_go(upstream->breaker); // at once: the record is still to come
     }
     if (lease->outcome.class == OUTCOME_SENT) {
-        outlet_trust(outlet);
+        upstream_trust(upstream);
     } else if (lease->outcome.class == OUTCOME_REFUSED || lease->outcome.class == OUTCOME_CREDENTIALS) {
-        outlet_doubt(outlet);
+        upstream_doubt(upstream);
     }
     if (was_called(lease)) {
         count(settler->env, lease);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 #define BLOCK_MS 5000
 #define BLOCK_MS_TEXT "5000"

@@ -10,22 +10,22 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "ingest/access.h"
-#include "ingest/api_keys.h"
-#include "ingest/client_address.h"
-#include "ingest/flow_check.h"
-#include "ingest/origin_rules.h"
-#include "ingest/readiness.h"
+#include "ingest/access/access.h"
+#include "ingest/access/api_keys.h"
+#include "ingest/access/origin_rules.h"
+#include "ingest/request/client_address.h"
+#include "ingest/watch/flow_check.h"
+#include "ingest/watch/readiness.h"
 #include "ingest/worker.h"
-#include "shared/http_budget.h"
-#include "shared/http_peers.h"
-#include "shared/http_server.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/pg_link.h"
-#include "shared/process.h"
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/http/budget.h"
+#include "shared/http/peers.h"
+#include "shared/http/server.h"
+#include "shared/loop/process.h"
+#include "shared/postgres/link.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 #define EXIT_BAD_SETTING 2
 

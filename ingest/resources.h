@@ -5,10 +5,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "shared/buf.h"
-#include "shared/counters.h"
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "shared/base/buf.h"
+#include "shared/redis/counters.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 struct acceptor;
 struct api_keys;

@@ -4,29 +4,29 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "ingest/console.h"
-#include "ingest/conversations.h"
-#include "ingest/dead_letters.h"
-#include "ingest/document.h"
-#include "ingest/events.h"
-#include "ingest/health.h"
-#include "ingest/incoming.h"
-#include "ingest/messages.h"
-#include "ingest/metrics.h"
-#include "ingest/mock_control.h"
-#include "ingest/replay_many.h"
-#include "ingest/replay_one.h"
+#include "ingest/accept/intake.h"
+#include "ingest/console/console.h"
+#include "ingest/console/document.h"
+#include "ingest/dead_letters/dead_letters.h"
+#include "ingest/dead_letters/replay_many.h"
+#include "ingest/dead_letters/replay_one.h"
+#include "ingest/mock/control.h"
+#include "ingest/read/conversations.h"
+#include "ingest/read/messages.h"
+#include "ingest/watch/events.h"
+#include "ingest/watch/health.h"
+#include "ingest/watch/metrics.h"
 
 static const char health_pattern[] = "HEALTH_PATH"; // the setting's value stands here
 static const char parameter_mark[] = "{id}";
 
 // clang-format off
 static const struct route routes[] = {
-    {"POST", "/api/messages/sms",                incoming_send_sms,      SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
-    {"POST", "/api/messages/email",              incoming_send_email,    SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
-    {"POST", "/api/webhooks/sms",                incoming_webhook_sms,   SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
-    {"POST", "/api/webhooks/email",              incoming_webhook_email, SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
-    {"POST", "/api/provider/mock/inbound",       incoming_mock_inbound,  SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE},
+    {"POST", "/api/messages/sms",                intake_send_sms,      SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
+    {"POST", "/api/messages/email",              intake_send_email,    SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
+    {"POST", "/api/webhooks/sms",                intake_webhook_sms,   SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
+    {"POST", "/api/webhooks/email",              intake_webhook_email, SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
+    {"POST", "/api/provider/mock/inbound",       intake_mock_inbound,  SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE},
     {"GET",  "/api/provider/mock/config",        mock_control_show,      SCOPE_ADMIN, ROUTE_JSON},
     {"PUT",  "/api/provider/mock/config",        mock_control_change,    SCOPE_ADMIN, ROUTE_BODY},
     {"GET",  "/api/messages/{id}",               messages_show,          SCOPE_READ,  ROUTE_JSON},

@@ -2,8 +2,8 @@
 #ifndef INGEST_ROUTES_H
 #define INGEST_ROUTES_H
 
-#include "ingest/api_keys.h"
-#include "shared/mem.h"
+#include "ingest/access/api_keys.h"
+#include "shared/base/mem.h"
 
 struct ingest_request;
 

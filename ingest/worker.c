@@ -19,24 +19,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/accept.h"
-#include "ingest/access.h"
-#include "ingest/durability.h"
-#include "ingest/events.h"
-#include "ingest/former.h"
-#include "ingest/limits.h"
-#include "ingest/lookout.h"
-#include "ingest/reader.h"
-#include "ingest/readiness.h"
-#include "ingest/replicas.h"
-#include "ingest/request.h"
+#include "ingest/accept/acceptor.h"
+#include "ingest/accept/durability.h"
+#include "ingest/accept/former.h"
+#include "ingest/accept/replicas.h"
+#include "ingest/access/access.h"
+#include "ingest/access/rate_limit.h"
+#include "ingest/read/database.h"
+#include "ingest/request/request.h"
 #include "ingest/resources.h"
-#include "shared/counters.h"
-#include "shared/heartbeat.h"
-#include "shared/http_server.h"
-#include "shared/log.h"
-#include "shared/process.h"
-#include "shared/redis_link.h"
+#include "ingest/watch/events.h"
+#include "ingest/watch/lookout.h"
+#include "ingest/watch/readiness.h"
+#include "shared/base/log.h"
+#include "shared/http/server.h"
+#include "shared/loop/process.h"
+#include "shared/redis/counters.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/link.h"
 
 enum { LOOK_MS = 10 }; // how often it is looked whether serving can begin
 
@@ -71,10 +71,10 @@ static void close_everything(struct ingest_worker *worker) {
     if (worker->with.replicas != NULL) {
         replicas_destroy(worker->with.replicas);
     }
-    limiter_destroy(worker->with.limiter);
+    rate_limiter_destroy(worker->with.limiter);
     lookout_destroy(worker->with.lookout);
     event_hub_destroy(worker->with.hub);
-    ingest_reader_destroy(worker->with.reader);
+    database_destroy(worker->with.reader);
     ingest_request_abandon_all(&worker->with);
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
@@ -250,7 +250,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
     worker->with.former = former_create(&worker->loop, &worker->with);
-    worker->with.limiter = limiter_create(&worker->loop, &worker->with);
+    worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {
         worker->with.replicas = replicas_create(&worker->loop, &worker->with, number);
@@ -263,7 +263,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
-    worker->with.reader = ingest_reader_create(&worker->loop, shared->settings, number, shared->readiness);
+    worker->with.reader = database_create(&worker->loop, shared->settings, number, shared->readiness);
     return worker;
 }
 

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "ingest/client_address.h"
-#include "shared/mem.h"
-#include "shared/settings.h"
+#include "ingest/request/client_address.h"
+#include "shared/base/mem.h"
+#include "shared/settings/settings.h"
 
 struct api_keys;
 struct http_budget;

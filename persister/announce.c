@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "persister/announce.h"
 
-#include "shared/feed.h"
-#include "shared/json.h"
+#include "shared/base/json.h"
+#include "shared/redis/feed.h"
 
 enum { MOST_IN_ONE = 100 }; // messages of one entry of the feed, which bounds its size
 

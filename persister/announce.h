@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "persister/batch.h"
-#include "shared/redis_link.h"
+#include "shared/redis/link.h"
 
 // Tells the feed what is now in Postgres: entries first … first + count - 1 of a batch, each as its message's id and
 // what happened to it.

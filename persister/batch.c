@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "persister/staging.h"
-#include "shared/clock.h"
-#include "shared/crypto.h"
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/crypto.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 #define MARK_BITS 40 // random ones, so that the marks of a million rows fit into 63
 

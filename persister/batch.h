@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #include "persister/event.h"
-#include "shared/buf.h"
-#include "shared/uuid.h"
+#include "shared/base/buf.h"
+#include "shared/base/uuid.h"
 
 // What has been read and isn't recorded yet: a queue of batches, filled at its tail by the readers, taken at its head
 // by the writer. A batch is kept as it will be sent: the lines of COPY one after the other, so that any run of entries

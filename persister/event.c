@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/json.h"
+#include "shared/base/json.h"
 
 #define MAX_INT32 2147483647LL
 #define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z

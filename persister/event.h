@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/buf.h"
-#include "shared/message.h"
-#include "shared/uuid.h"
+#include "shared/base/buf.h"
+#include "shared/base/uuid.h"
+#include "shared/message/message.h"
 
 // One entry of an `events` stream, read from its fields (redis/messaging.lua names them). Anyone can XADD, so nothing
 // is trusted: what comes out fits the columns of Postgres.

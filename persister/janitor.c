@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "shared/log.h"
-#include "shared/mem.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
 
 extern const char persister_sql_expire_sql[];
 

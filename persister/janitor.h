@@ -4,7 +4,7 @@
 
 #include <uv.h>
 
-#include "shared/pg_link.h"
+#include "shared/postgres/link.h"
 
 // Soon after the start, then once an hour: dead letters older than 30 days go, a thousand at a time.
 

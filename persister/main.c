@@ -4,11 +4,11 @@
 #include <uv.h>
 
 #include "persister/persister.h"
-#include "shared/mem.h"
-#include "shared/pg_link.h"
-#include "shared/process.h"
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "shared/base/mem.h"
+#include "shared/loop/process.h"
+#include "shared/postgres/link.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 static void on_finished(void *process) {
     process_finished(process);

@@ -7,19 +7,19 @@
 
 #include "persister/announce.h"
 #include "persister/batch.h"
+#include "persister/consumer.h"
 #include "persister/janitor.h"
-#include "persister/reader.h"
 #include "persister/replayer.h"
 #include "persister/streams.h"
 #include "persister/writer.h"
-#include "shared/counters.h"
-#include "shared/heartbeat.h"
-#include "shared/keys.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/pg_link.h"
-#include "shared/process.h"
-#include "shared/redis_link.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/loop/process.h"
+#include "shared/postgres/link.h"
+#include "shared/redis/counters.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/keys.h"
+#include "shared/redis/link.h"
 
 #define SLOTS 16                             // rows of `totals`
 #define LONGEST_MS (30LL * 24 * 3600 * 1000) // that an event is believed to have waited
@@ -124,7 +124,7 @@ static void acknowledge(const struct batch *batch, size_t first, size_t count) {
         ids[run++] = entry->id;
         log_persisted(batch, entry);
         if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
-            event_reader_done(entry->stream->reader, entry->generation, ids, run);
+            event_consumer_done(entry->stream->reader, entry->generation, ids, run);
             run = 0;
         }
     }
@@ -225,15 +225,15 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
     persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
-    struct event_reader_options reader = {.redis_url = settings->redis_url,
-                                          .redis_timeout_ms = settings->redis_timeout_ms,
-                                          .consumer = process_instance(),
-                                          .max_entries = (size_t)settings->worker_batch_size,
-                                          .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
-                                          .queue = persister->queue,
-                                          .on_change = on_read,
-                                          .on_stolen = on_stolen,
-                                          .argument = persister};
+    struct event_consumer_options reader = {.redis_url = settings->redis_url,
+                                            .redis_timeout_ms = settings->redis_timeout_ms,
+                                            .consumer = process_instance(),
+                                            .max_entries = (size_t)settings->worker_batch_size,
+                                            .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
+                                            .queue = persister->queue,
+                                            .on_change = on_read,
+                                            .on_stolen = on_stolen,
+                                            .argument = persister};
     persister->streams = event_streams_create(loop, persister->control, persister->heartbeat, &reader,
                                               (unsigned)settings->stream_partitions);
 }

@@ -4,7 +4,7 @@
 
 #include <uv.h>
 
-#include "shared/settings.h"
+#include "shared/settings/settings.h"
 
 // The persister: what has happened (Redis, the `events` streams) becomes rows (Postgres).
 //   streams ── readers ──▶ queue ── writer ──▶ Postgres

@@ -5,9 +5,9 @@
 #include <hiredis/hiredis.h>
 #include <stdint.h>
 
-#include "shared/mem.h"
-#include "shared/message.h"
-#include "shared/rfc3339.h"
+#include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
+#include "shared/message/message.h"
 
 // A replay of many dead letters, as ingest asked for it, and how far it has come: a reply of `replay_take`.
 

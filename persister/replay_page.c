@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/buf.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/message.h"
+#include "shared/base/buf.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
 
 enum { ID, MESSAGE_ID, GENERATION, MESSAGE };
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/keys.h"
-#include "shared/uuid.h"
+#include "shared/base/uuid.h"
+#include "shared/redis/keys.h"
 
 // Some dead letters of a replay, ready to be sent: the rows of sql/replay_page.sql.
 

@@ -26,14 +26,14 @@
 #include "persister/pace.h"
 #include "persister/replay_job.h"
 #include "persister/replay_page.h"
-#include "shared/clock.h"
-#include "shared/keys.h"
-#include "shared/library.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/pg_link.h"
-#include "shared/process.h"
-#include "shared/replay.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/loop/process.h"
+#include "shared/postgres/link.h"
+#include "shared/redis/keys.h"
+#include "shared/redis/library.h"
+#include "shared/redis/replay.h"
 
 extern const char persister_sql_replay_page_sql[];
 extern const char persister_sql_replay_session_sql[];

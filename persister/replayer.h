@@ -4,8 +4,8 @@
 
 #include <uv.h>
 
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 struct replayer; // runs replays of many dead letters
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/address.h"
-#include "shared/json.h"
-#include "shared/rfc3339.h"
+#include "shared/base/json.h"
+#include "shared/base/rfc3339.h"
+#include "shared/message/address.h"
 
 // The columns come in the order of sql/staging.sql: what all kinds share, then the group of each kind, at last the
 // mark. A kind fills its own group and leaves the others NULL.

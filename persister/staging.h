@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "persister/event.h"
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 
 // Rows of the temporary table `staging` (sql/staging.sql) in COPY's text format: columns apart by tabs, \N for NULL,
 // one line a row.

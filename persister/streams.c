@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/keys.h"
-#include "shared/library.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/message.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
+#include "shared/redis/keys.h"
+#include "shared/redis/library.h"
 
 #define REFRESH_MS 5000
 #define REFRESHES_A_REAP 720                   // an hour
@@ -21,8 +21,8 @@ struct event_streams {
     uv_loop_t *loop;
     struct redis_link *link;
     struct heartbeat *heartbeat;
-    struct event_reader_options options;
-    struct event_reader **readers;
+    struct event_consumer_options options;
+    struct event_consumer **readers;
     size_t count;
     unsigned refreshes; // since the last reap
     bool asking, stopped;
@@ -30,7 +30,7 @@ struct event_streams {
 
 static bool is_served(const struct event_streams *streams, const char *tag) {
     for (size_t i = 0; i < streams->count; i++) {
-        if (strcmp(event_reader_tag(streams->readers[i]), tag) == 0) {
+        if (strcmp(event_consumer_tag(streams->readers[i]), tag) == 0) {
             return true;
         }
     }
@@ -41,10 +41,10 @@ static void serve(struct event_streams *streams, const char *tag) {
     if (streams->stopped || streams->count >= MAX_STREAMS || is_served(streams, tag)) {
         return;
     }
-    struct event_reader_options options = streams->options;
+    struct event_consumer_options options = streams->options;
     options.tag = tag;
     streams->readers = xrealloc(streams->readers, (streams->count + 1) * sizeof *streams->readers);
-    streams->readers[streams->count++] = event_reader_create(streams->loop, &options);
+    streams->readers[streams->count++] = event_consumer_create(streams->loop, &options);
     heartbeat_serve(streams->heartbeat, tag);
     log_info("stream_served", "events:{%s}", tag);
 }
@@ -88,7 +88,7 @@ static void reap(struct event_streams *streams) {
     const char *argv[] = {"FCALL",           library_function(LIBRARY_REAP), "1", keys.events, GROUP_PERSISTERS,
                           SILENT_CONSUMER_MS};
     for (size_t i = 0; i < streams->count; i++) {
-        partition_keys(event_reader_tag(streams->readers[i]), &keys);
+        partition_keys(event_consumer_tag(streams->readers[i]), &keys);
         if (redis_link_call(streams->link, NULL, NULL, 6, argv, NULL) != 0) {
             return; // the next hour will do
         }
@@ -105,7 +105,7 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link, struct heartbeat *heartbeat,
-                                           const struct event_reader_options *reader, unsigned partitions) {
+                                           const struct event_consumer_options *reader, unsigned partitions) {
     struct event_streams *streams = xcalloc(1, sizeof *streams);
     streams->loop = loop;
     streams->link = link;
@@ -126,20 +126,20 @@ struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *l
 
 void event_streams_kick(struct event_streams *streams) {
     for (size_t i = 0; i < streams->count; i++) {
-        event_reader_kick(streams->readers[i]);
+        event_consumer_kick(streams->readers[i]);
     }
 }
 
 void event_streams_stop(struct event_streams *streams) {
     streams->stopped = true;
     for (size_t i = 0; i < streams->count; i++) {
-        event_reader_stop(streams->readers[i]);
+        event_consumer_stop(streams->readers[i]);
     }
 }
 
 bool event_streams_are_quiet(const struct event_streams *streams) {
     for (size_t i = 0; i < streams->count; i++) {
-        if (!event_reader_is_quiet(streams->readers[i])) {
+        if (!event_consumer_is_quiet(streams->readers[i])) {
             return false;
         }
     }
@@ -152,7 +152,7 @@ static void on_closed(uv_handle_t *handle) {
 
 void event_streams_destroy(struct event_streams *streams) {
     for (size_t i = 0; i < streams->count; i++) {
-        event_reader_destroy(streams->readers[i]);
+        event_consumer_destroy(streams->readers[i]);
     }
     free(streams->readers);
     streams->count = 0;

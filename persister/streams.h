@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "persister/reader.h"
-#include "shared/heartbeat.h"
-#include "shared/redis_link.h"
+#include "persister/consumer.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/link.h"
 
 // All `events` streams there are, each with its reader: those of the partitions that any process ever used (a Redis set
 // that only grows), so that changing STREAM_PARTITIONS strands nothing, and those that the settings name.
@@ -18,7 +18,7 @@ struct event_streams;
 // gets, but for its tag.
 // partitions: those of each provider that are served from the start.
 struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link, struct heartbeat *heartbeat,
-                                           const struct event_reader_options *reader, unsigned partitions);
+                                           const struct event_consumer_options *reader, unsigned partitions);
 // Asks for the set now: the link has come up.
 void event_streams_refresh(struct event_streams *streams);
 void event_streams_kick(struct event_streams *streams);

@@ -28,12 +28,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/backoff.h"
-#include "shared/clock.h"
-#include "shared/log.h"
-#include "shared/mem.h"
-#include "shared/pg_error.h"
-#include "shared/uuid.h"
+#include "shared/base/backoff.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+#include "shared/postgres/error.h"
 
 extern const char persister_sql_staging_sql[];
 extern const char persister_sql_batch_sql[];

@@ -8,7 +8,7 @@
 #include <uv.h>
 
 #include "persister/batch.h"
-#include "shared/pg_link.h"
+#include "shared/postgres/link.h"
 
 // Takes one batch after the other from the queue and records it: COPY into the staging table, then sql/batch.sql.
 // It never gives up: what a lost connection, a deadlock or another persister undid is tried again with backoff; an

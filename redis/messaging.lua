@@ -945,7 +945,7 @@ local function waited(now, entered, at)
   return math.abs(now - entered)
 end
 
--- look: one partition at a glance; for ingest/pipeline.c. Ages in ms, -1 where there is nothing.
+-- look: one partition at a glance; for ingest/watch/pipeline.c. Ages in ms, -1 where there is nothing.
 -- KEYS outbound, events, parked, parked-due, held-senders, refused
 -- → {length, ever added, pending, consumers, age of the first entry's message, how long that entry has been there, its
 --    format where that is newer than ours, or 0; the same of events; parked, overdue, longest overdue, age of the oldest;

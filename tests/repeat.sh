@@ -26,7 +26,7 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
 
 all_suites() {
-  find tests/unit -name 'test_*.c' -printf 'unit:%f\n' | sed 's/:test_/:/; s/\.c$//' | sort
+  tests/suites.sh unit | sed 's/^/unit:/'
   "$BUILD_DIR/tests/integration" --list | sed 's/^/integration:/'
   find tests/scripts -name '*.sh' -printf 'script:%f\n' | sed 's/\.sh$//' | sort
 }

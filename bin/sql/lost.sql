@@ -1,4 +1,4 @@
--- The payloads (shared/message_encode.c) of the messages whose ids come on standard input, for bin/reconcile.sh: id,
+-- The payloads (shared/message/encode.c) of the messages whose ids come on standard input, for bin/reconcile.sh: id,
 -- provider, generation, payload. Sender and recipient are the participants of the conversation; from is one of them; one of
 -- before its '<' and '>' were encoded is still known by them.
 CREATE TEMPORARY TABLE lost (message_id uuid PRIMARY KEY);

@@ -5,21 +5,21 @@
 #include <string.h>
 #include <uv.h>
 
-#include "dispatcher/mock/mock_provider.h"
-#include "shared/http_server.h"
-#include "shared/log.h"
-#include "shared/process.h"
-#include "shared/redis_link.h"
-#include "shared/settings.h"
+#include "dispatcher/mock/server.h"
+#include "shared/base/log.h"
+#include "shared/http/server.h"
+#include "shared/loop/process.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
 
 // The mock provider stands for Twilio and SendGrid, in their wire formats.
 
 static void drain(void *argument) {
-    mock_provider_drain(*(struct mock_provider **)argument);
+    mock_server_drain(*(struct mock_provider **)argument);
 }
 
 static void hurry(void *argument) {
-    mock_provider_hurry(*(struct mock_provider **)argument);
+    mock_server_hurry(*(struct mock_provider **)argument);
 }
 
 static void finished(void *argument) {
@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
 
     struct mock_provider *mock;
     struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &mock};
-    mock = mock_provider_start(process.loop, &settings, process_instance(), listening, finished, &process);
+    mock = mock_server_start(process.loop, &settings, process_instance(), listening, finished, &process);
     if (!mock) {
         refuse("MOCK_LEDGER_FILE or the HTTP server can't be opened", strerror(errno));
     }

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/clock.h"
-#include "shared/mem.h"
-#include "shared/uuid.h"
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
 #include "tests/bench/site.h"
 #include "tests/support/child.h"
 #include "tests/support/port.h"

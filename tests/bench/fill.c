@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/library.h"
-#include "shared/mem.h"
-#include "shared/message.h"
-#include "shared/uuid.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+#include "shared/message/message.h"
+#include "shared/redis/library.h"
 #include "tests/bench/lib/traffic.h"
 #include "tests/bench/site.h"
 

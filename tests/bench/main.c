@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/report.h"
 #include "tests/bench/site.h"
 #include "tests/bench/stage.h"

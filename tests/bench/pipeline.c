@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/cost.h"
 
 static const char *const parts[PIPELINE_PARTS] = {"ingest-1",      "dispatcher-1", "persister-1",

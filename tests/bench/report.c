@@ -11,9 +11,9 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/json.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 
 #define NONE NAN

@@ -2,7 +2,7 @@
 #ifndef TESTS_BENCH_REPORT_H
 #define TESTS_BENCH_REPORT_H
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 
 // The figures of a run: each is printed when it is there, all of them go to a JSON file at the end.
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/lib/traffic.h"
 #include "tests/support/child.h"
 #include "tests/support/private_postgres.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/bench/lib/samples.h"
 #include "tests/bench/stage.h"
 #include "tests/support/child.h"

@@ -4,8 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/lib/samples.h"
 #include "tests/bench/stage.h"
 #include "tests/support/private_postgres.h"

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 #include "tests/bench/archive.h"
 #include "tests/bench/lib/samples.h"
 #include "tests/bench/stage.h"
@@ -33,19 +33,19 @@ static const struct {
     bool deep;
     const char *parameters;
 } reads[READ_COUNT] = {
-    [READ_CONVERSATIONS] = {"conversations, first page", "ingest/sql/conversations.sql", CONVERSATIONS, false,
+    [READ_CONVERSATIONS] = {"conversations, first page", "ingest/read/sql/conversations.sql", CONVERSATIONS, false,
                             "SELECT 'infinity', 9223372036854775807, 51, 0"},
     [READ_CONVERSATIONS_DEEP] =
-        {"conversations, last page by cursor", "ingest/sql/conversations.sql", CONVERSATIONS, true,
+        {"conversations, last page by cursor", "ingest/read/sql/conversations.sql", CONVERSATIONS, true,
          "SELECT last_activity_at, id, 51, 0 FROM conversations ORDER BY last_activity_at DESC, "
          "id DESC LIMIT 1 OFFSET "},
-    [READ_THREAD] = {"thread, first page", "ingest/sql/messages_of_conversation.sql", THREAD, false,
+    [READ_THREAD] = {"thread, first page", "ingest/read/sql/messages_of_conversation.sql", THREAD, false,
                      "SELECT 1, '-infinity', '00000000-0000-0000-0000-000000000000', 51, 0"},
-    [READ_THREAD_DEEP] = {"thread, last page by cursor", "ingest/sql/messages_of_conversation.sql", THREAD, true,
+    [READ_THREAD_DEEP] = {"thread, last page by cursor", "ingest/read/sql/messages_of_conversation.sql", THREAD, true,
                           "SELECT 1, occurred_at, id, 51, 0 FROM messages WHERE conversation_id = 1 ORDER BY "
                           "occurred_at, id LIMIT 1 OFFSET "},
     [READ_MESSAGE] =
-        {"message by id", "ingest/sql/message.sql", NULL, false,
+        {"message by id", "ingest/read/sql/message.sql", NULL, false,
          // a thousand ids all over the table, made as archive_chunk.sql makes them
          "SELECT (lpad(to_hex(1700000000000 + i), 12, '0') || '7' || substr(md5(i::text), 1, 3) || '8' || "
          "substr(md5(i::text), 4, 15))::uuid FROM totals, generate_series(0, messages - 1, messages / 1000) "
@@ -153,7 +153,7 @@ static double measure(struct site *site, const struct size *size) {
 
 static double measure_ceiling(struct site *site, enum read read, const struct size *size, const char *url) {
     char *statement = site_path(reads[read].statement), *parameters = own_path(site, size->parameters);
-    char *session = site_path("ingest/sql/session.sql");
+    char *session = site_path("ingest/read/sql/session.sql");
     const char *argv[] = {"read_ceiling", url, session, statement, parameters, ROUND_SECS, NULL};
     char *output = site_run(site, argv, 60);
     double rate = site_number(output, "reads") / site_number(output, "seconds");

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "shared/buf.h"
-#include "shared/json.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/client.h"
 #include "tests/support/deadline.h"

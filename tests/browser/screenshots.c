@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shared/clock.h"
-#include "shared/json.h"
-#include "shared/mem.h"
-#include "shared/rfc3339.h"
+#include "shared/base/clock.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
 #include "tests/browser/browser.h"
 #include "tests/support/stack.h"
 

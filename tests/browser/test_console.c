@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/json.h"
-#include "shared/mem.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
 #include "tests/browser/browser.h"
 #include "tests/support/payload.h"
 #include "tests/support/stack.h"

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/keys.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/redis/keys.h"
 #include "tests/chaos/load.h"
 #include "tests/support/reply.h"
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/json.h"
-#include "shared/mem.h"
-#include "shared/rfc3339.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
 #include "tests/chaos/audit.h"
 
 #define ANY_OF_POISON (-1)

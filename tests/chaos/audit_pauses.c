@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
-#include "shared/message.h"
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
 #include "tests/chaos/audit.h"
 #include "tests/chaos/rows.h"
 

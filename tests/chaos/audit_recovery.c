@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/chaos/audit.h"
 
 #define LABEL_SIZE 96

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/chaos/audit.h"
 #include "tests/chaos/rows.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/chaos/audit.h"
 #include "tests/support/child.h"
 #include "tests/support/private_postgres.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/json.h"
-#include "shared/rfc3339.h"
+#include "shared/base/json.h"
+#include "shared/base/rfc3339.h"
 #include "tests/chaos/dice.h"
 
 #define FIRST_MS INT64_C(1730469600000) // 2024-11-01T14:00:00Z

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 #include "tests/chaos/options.h"
 
 // The load is messages numbered from 0. What each of them says follows from the options and its number alone, so that

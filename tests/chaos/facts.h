@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/uuid.h"
+#include "shared/base/uuid.h"
 
 // What each message id came to: gathered from the ledger, Postgres and the mock, one record an id.
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/each.h"
 
 enum { CHUNK = 1 << 16, MOST_CHUNKS = 1 << 10, MOST_REFUSALS = 32 };

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/uuid.h"
+#include "shared/base/uuid.h"
 #include "tests/chaos/content.h"
 #include "tests/chaos/report.h"
 

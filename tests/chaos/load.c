@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/chaos/dice.h"
 #include "tests/support/client.h"
 #include "tests/support/deadline.h"

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shared/clock.h"
+#include "shared/base/clock.h"
 #include "tests/chaos/aftermath.h"
 #include "tests/chaos/audit.h"
 #include "tests/chaos/load.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
+#include "shared/base/clock.h"
 
 // A provider that is paused for two seconds at each hundredth call takes no more.
 enum { USUAL_RATE = 320, HOSTILE_RATE = 60 };

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/message.h"
-#include "shared/uuid.h"
+#include "shared/base/clock.h"
+#include "shared/base/uuid.h"
+#include "shared/message/message.h"
 #include "tests/chaos/dice.h"
 #include "tests/support/probe.h"
 

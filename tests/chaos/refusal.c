@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "shared/keys.h"
-#include "shared/mem.h"
+#include "shared/base/mem.h"
+#include "shared/redis/keys.h"
 #include "tests/chaos/content.h"
 #include "tests/support/probe.h"
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 enum { MOST_KINDS = 64, MOST_SHOWN = 3 };
 

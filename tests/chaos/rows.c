@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/private_postgres.h"
 

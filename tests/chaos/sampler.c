@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/clock.h"
-#include "shared/keys.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/redis/keys.h"
 #include "tests/chaos/world.h"
 #include "tests/support/child.h"
 #include "tests/support/private_postgres.h"

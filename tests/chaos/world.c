@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/chaos/load.h"
 #include "tests/support/private_postgres.h"
 

@@ -6,8 +6,8 @@
 #
 # All of it happens in a mount and a process namespace of its own: with it end its mounts and whatever was left running.
 # The base is kept for a month in DEBIAN_CACHE (/var/cache/messaging-service).
-# shellcheck source=bin/lib.sh
-. "$(dirname -- "${BASH_SOURCE[0]}")/../../bin/lib.sh"
+# shellcheck source=bin/lib/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../../bin/lib/common.sh"
 umask 022
 
 cache=${DEBIAN_CACHE:-/var/cache/messaging-service}

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "shared/address.h"
+#include "shared/message/address.h"
 #include "tests/fuzz/targets.h"
 
 static void assert_phone(const char *normalized) {

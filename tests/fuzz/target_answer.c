@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "dispatcher/outcome.h"
-#include "dispatcher/provider.h"
+#include "dispatcher/provider/outcome.h"
+#include "dispatcher/provider/provider.h"
 #include "dispatcher/retry.h"
 #include "tests/fuzz/targets.h"
 

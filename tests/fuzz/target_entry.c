@@ -8,7 +8,7 @@
 #include "dispatcher/entry.h"
 #include "persister/event.h"
 #include "persister/staging.h"
-#include "shared/json_check.h"
+#include "shared/base/json_check.h"
 #include "tests/fuzz/targets.h"
 
 enum { MOST_FIELDS = 64, COLUMNS = 36 };

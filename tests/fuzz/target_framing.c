@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "shared/http_framing.h"
+#include "shared/http/framing.h"
 #include "tests/fuzz/targets.h"
 
 // Takes it in pieces; returns what was passed on, for the caller to free.

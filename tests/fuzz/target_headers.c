@@ -5,16 +5,16 @@
 #include <string.h>
 #include <strings.h>
 
-#include "dispatcher/outcome.h"
-#include "ingest/client_address.h"
-#include "ingest/cursor.h"
-#include "ingest/dead_letter_filter.h"
-#include "ingest/idempotency.h"
-#include "ingest/media_type.h"
-#include "ingest/origin_rules.h"
-#include "ingest/paging.h"
-#include "shared/redis_url.h"
-#include "shared/rfc3339.h"
+#include "dispatcher/provider/outcome.h"
+#include "ingest/accept/idempotency.h"
+#include "ingest/access/origin_rules.h"
+#include "ingest/dead_letters/filter.h"
+#include "ingest/read/cursor.h"
+#include "ingest/read/paging.h"
+#include "ingest/request/client_address.h"
+#include "ingest/request/media_type.h"
+#include "shared/base/rfc3339.h"
+#include "shared/redis/url.h"
 #include "tests/fuzz/targets.h"
 
 #define LONGEST_MS (366LL * 24 * 3600 * 1000)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "shared/http_host.h"
+#include "shared/http/host.h"
 #include "tests/fuzz/targets.h"
 
 // What was read can be written, and read again.

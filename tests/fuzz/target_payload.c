@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "ingest/idempotency.h"
-#include "ingest/payload.h"
-#include "shared/json.h"
+#include "ingest/accept/idempotency.h"
+#include "ingest/accept/payload.h"
+#include "shared/base/json.h"
 #include "tests/fuzz/targets.h"
 
 static void assert_same(const char *one, const char *other) {

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shared/settings.h"
+#include "shared/settings/settings.h"
 #include "tests/fuzz/targets.h"
 
 static const char *everywhere; // the value that the environment has for every setting; NULL: it is empty

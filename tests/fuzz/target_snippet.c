@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "shared/snippet.h"
-#include "shared/unicode.h"
+#include "shared/base/unicode.h"
+#include "shared/message/snippet.h"
 #include "tests/fuzz/targets.h"
 
 static void assert_text(const struct buf *text) {

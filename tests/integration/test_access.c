@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/payload.h"
 #include "tests/support/sockets.h"

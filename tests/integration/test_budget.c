@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 #include "tests/support/bystander.h"
 #include "tests/support/child.h"
 #include "tests/support/each.h"

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/delivery.h"
 #include "tests/support/payload.h"
 #include "tests/support/stack.h"

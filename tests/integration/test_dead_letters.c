@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/events.h"
 #include "tests/support/load.h"
@@ -700,13 +700,13 @@ START_TEST(no_statement_about_dead_letters_walks_or_sorts_a_table) {
         int parameters;
         bool sorts; // a few rows: one message's
     } statements[] = {
-        {"ingest/sql/dead_letters.sql", 6, false},
-        {"ingest/sql/dead_letters_of_provider.sql", 7, false},
-        {"ingest/sql/dead_letters_of_class.sql", 7, false},
-        {"ingest/sql/dead_letters_of_provider_and_class.sql", 8, false},
-        {"ingest/sql/dead_letter.sql", 1, false},
-        {"ingest/sql/dead_letters_open.sql", 3, false},
-        {"ingest/sql/message.sql", 1, true},
+        {"ingest/read/sql/dead_letters.sql", 6, false},
+        {"ingest/read/sql/dead_letters_of_provider.sql", 7, false},
+        {"ingest/read/sql/dead_letters_of_class.sql", 7, false},
+        {"ingest/read/sql/dead_letters_of_provider_and_class.sql", 8, false},
+        {"ingest/read/sql/dead_letter.sql", 1, false},
+        {"ingest/read/sql/dead_letters_open.sql", 3, false},
+        {"ingest/read/sql/message.sql", 1, true},
         {"persister/sql/replay_page.sql", 6, false},
     };
     // What is off is still taken where there is no other way.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory runs out, or a socket breaks, at the n-th call, for every n of what one message takes: in ingest, in a
-// dispatcher, in a persister. A program may end itself in order ("out of memory", status 1: shared/mem.h) and is
+// dispatcher, in a persister. A program may end itself in order ("out of memory", status 1: shared/base/mem.h) and is
 // started again then, as its supervisor would; it may not crash, and no message may be lost or doubled over it.
 //
 // That takes minutes, so an ordinary run rehearses every eighth call; FAILING_STEP=1 (make test-failing) all of them.
@@ -26,7 +26,7 @@ Suite *suite_failing(void) {
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/failing/control.h"
 #include "tests/support/each.h"
 #include "tests/support/payload.h"

@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/delivery.h"
 #include "tests/support/stack.h"
 

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 #include "tests/support/client.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"

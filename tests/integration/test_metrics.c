@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/payload.h"
 #include "tests/support/stack.h"
 

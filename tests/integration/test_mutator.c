@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/clock.h"
+#include "shared/base/clock.h"
 #include "tests/support/payload.h"
 #include "tests/support/sockets.h"
 #include "tests/support/stack.h"

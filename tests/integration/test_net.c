@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/arrival.h"
 #include "tests/support/child.h"
 #include "tests/support/load.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "shared/library.h"
-#include "shared/mem.h"
+#include "shared/base/mem.h"
+#include "shared/redis/library.h"
 #include "tests/support/delivery.h"
 #include "tests/support/events.h"
 #include "tests/support/load.h"

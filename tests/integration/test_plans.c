@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Growth: what a statement reads of a table doesn't grow with the table. Every statement of ingest/sql/, found there,
-// and what the persister runs, are executed on a filled database, as the programs execute them, and Postgres's
+// Growth: what a statement reads of a table doesn't grow with the table. Every statement of ingest/read/sql/, found
+// there, and what the persister runs, are executed on a filled database, as the programs execute them, and Postgres's
 // auto_explain tells the plans that it really used.
 
 #include <check.h>
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/json.h"
-#include "shared/mem.h"
+#include "shared/base/json.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/stack.h"
 
@@ -288,8 +288,8 @@ static void check_statement(const char *path) {
 
 START_TEST(no_statement_of_ingest_reads_more_than_its_page_or_is_planned_twice) {
     glob_t found;
-    char *pattern = xasprintf("%s/ingest/sql/*.sql", getenv("PROJECT_ROOT"));
-    run_file("ingest/sql/session.sql");
+    char *pattern = xasprintf("%s/ingest/read/sql/*.sql", getenv("PROJECT_ROOT"));
+    run_file("ingest/read/sql/session.sql");
     tell_plans();
     ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
     ck_assert_uint_ge(found.gl_pathc, sizeof known / sizeof *known);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/delivery.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/payload.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/library.h"
+#include "shared/redis/library.h"
 #include "tests/support/delivery.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/library.h"
-#include "shared/mem.h"
+#include "shared/base/mem.h"
+#include "shared/redis/library.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
 

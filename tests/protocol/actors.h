@@ -7,7 +7,7 @@
 // The processes, as state machines that do one thing a step, in the order in which the C code does it. A step that has
 // nothing to do does nothing, so that any list of steps is a run.
 
-// ingest.c, as ingest/accept.c
+// ingest.c, as ingest/accept/acceptor.c
 void ingest_send(struct world *world);      // a send, with or without an Idempotency-Key
 void ingest_repeat(struct world *world);    // a client repeats a send under its key
 void ingest_webhook(struct world *world);   // a provider delivers
@@ -31,7 +31,7 @@ void call_end(struct world *world, struct dispatcher *dispatcher);
 void call_tell_again(struct world *world, struct dispatcher *dispatcher);
 void call_settle(struct world *world, struct dispatcher *dispatcher); // what is finished
 
-// persister.c, as persister/reader.c and persister/writer.c
+// persister.c, as persister/consumer.c and persister/writer.c
 void persister_step(struct world *world, struct persister *persister); // its reader's next step
 void persister_tick(struct world *world, struct persister *persister);
 void persister_commit(struct world *world, struct persister *persister);

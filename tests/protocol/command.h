@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/library.h"
+#include "shared/redis/library.h"
 
 // A Redis command as a plain value: it can be copied and kept, as bytes in a socket are that Redis reads much later.
 

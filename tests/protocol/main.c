@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/protocol/plants.h"
 #include "tests/protocol/schedule.h"
 #include "tests/protocol/wire.h"

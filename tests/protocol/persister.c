@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// A persister: its reader (persister/reader.c) and its writer (persister/writer.c). What was read over an older
+// A persister: its reader (persister/consumer.c) and its writer (persister/writer.c). What was read over an older
 // connection is recorded and not acknowledged.
 #include <stdio.h>
 #include <string.h>

@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/library.h"
-#include "shared/mem.h"
+#include "shared/base/mem.h"
+#include "shared/redis/library.h"
 #include "tests/protocol/audit.h"
 
 extern const char tests_protocol_reset_lua[], tests_protocol_advance_lua[], tests_protocol_poll_lua[],

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 #include "tests/protocol/command.h"
 #include "tests/protocol/ledger.h"
 #include "tests/protocol/postgres.h"
@@ -237,7 +237,7 @@ struct held_event {
     unsigned generation; // of the connection that read it
 };
 
-// As persister/reader.c and persister/writer.c.
+// As persister/consumer.c and persister/writer.c.
 struct persister {
     struct link link;
     bool stopped;

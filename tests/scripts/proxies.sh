@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # A real browser's headers through what people put in front: nginx that ends TLS, as README.md shows it and as it comes,
-# and HAProxy by ingest/proxy.cfg.
+# and HAProxy by deploy/compose/haproxy.cfg.
 # shellcheck source=tests/scripts/support.bash
 . "$(dirname -- "$0")/support.bash"
 claim_ports
@@ -47,11 +47,11 @@ starts_nginx() {
   wait_for 10 port_listens "$RENAMED_TLS_PORT"
 }
 
-# ingest/proxy.cfg without the name server of Compose's network.
+# deploy/compose/haproxy.cfg without the name server of Compose's network.
 write_haproxy_cfg() {
   sed -E -e '/^resolvers/,/^$/d' -e "s/bind :8080/bind 127.0.0.1:$PROXY_PORT/" \
     -e "s/server-template ([a-z]+) 16 ingest:8080/server \\1 127.0.0.1:$PORT/" -e 's/ resolvers [a-z_]+//; s/ init-addr none//' \
-    ingest/proxy.cfg >"$folder/haproxy.cfg"
+    deploy/compose/haproxy.cfg >"$folder/haproxy.cfg"
 }
 starts_haproxy() {
   write_haproxy_cfg
@@ -136,7 +136,7 @@ answers_a_large_body() {
 it 'makes a certificate' makes_a_certificate
 it 'starts' bin/start.sh
 it 'starts nginx with what README.md says' starts_nginx
-it 'starts HAProxy with ingest/proxy.cfg' starts_haproxy
+it 'starts HAProxy with deploy/compose/haproxy.cfg' starts_haproxy
 for base in "https://$public:$TLS_PORT" "https://localhost:$TLS_PORT" "https://127.0.0.1:$TLS_PORT" \
   "https://$public:$RENAMED_TLS_PORT" "http://localhost:$PROXY_PORT" "http://my-machine:$PROXY_PORT" \
   "http://127.0.0.1:$PROXY_PORT" "http://$public:$PROXY_PORT"; do

@@ -16,10 +16,10 @@ claims=()
 export DATABASE_URL='' REDIS_URL='' API_ENABLE_INMEMORY_FALLBACK='' BIND_ADDRESS=127.0.0.1 CONFIRM=''
 export BUILD_DIR=${BUILD_DIR:-build} RUN_DIR=$folder/run
 
-# shellcheck source=bin/lib.sh
-. bin/lib.sh
-# shellcheck source=bin/lib-process.sh
-. bin/lib-process.sh
+# shellcheck source=bin/lib/common.sh
+. bin/lib/common.sh
+# shellcheck source=bin/lib/process.sh
+. bin/lib/process.sh
 run_dir=$RUN_DIR
 umask "$given_umask" # the tests' own files, and how the scripts are called
 

@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 // A process that was killed ends once the disk has done what it asked of it.
 enum { MOST_MEMBERS = 256, MEMBER_END_MS = 60000 };

@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 
 static size_t gather(char *bytes, size_t size, size_t count, void *argument) {
     buf_append(argument, bytes, size * count);

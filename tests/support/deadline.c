@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "shared/clock.h"
+#include "shared/base/clock.h"
 
 #define PAUSE_MS 10
 #define VALGRIND_SCALE 10

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/mem.h"
-#include "shared/message.h"
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
 #include "tests/support/load.h"
 #include "tests/support/payload.h"
 #include "tests/support/reply.h"

@@ -4,10 +4,10 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
-#include "shared/message.h"
-#include "shared/uuid.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+#include "shared/message/message.h"
 #include "tests/support/reply.h"
 
 #define EVENTS "events:{sms-mms:0}"

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 
 // A TCP server in the test's own loop that misbehaves as told: says nothing, says rubbish, hangs up.
 

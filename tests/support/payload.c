@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 
 #define TIMESTAMP "2024-11-01T14:00:00Z"
 

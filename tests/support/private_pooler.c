@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/deadline.h"
 #include "tests/support/private_postgres.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/deadline.h"
 #include "tests/support/port.h"

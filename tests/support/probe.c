@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/time.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 struct probe {
     uint16_t redis_port;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/each.h"
 #include "tests/support/port.h"
 

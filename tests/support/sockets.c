@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/process.h"
+#include "shared/loop/process.h"
 #include "tests/support/each.h"
 
 void sockets_allow(unsigned count) {

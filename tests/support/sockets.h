@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/buf.h"
+#include "shared/base/buf.h"
 
 // Sockets to a port of this machine's loopback, for clients that don't behave. Nothing here waits but socket_open.
 

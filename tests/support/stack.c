@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 #include "tests/support/child.h"
 #include "tests/support/logs.h"
 #include "tests/support/port.h"

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 
 enum { TURN_MS = 5 };
 

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 // The answer's head, then its chunks (RFC 9112, 7.1), of which only the data is kept.
 enum part { PART_HEAD, PART_SIZE, PART_DATA, PART_END_OF_DATA };

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "shared/mem.h"
+#include "shared/base/mem.h"
 
 void samples_add(struct samples *samples, double value) {
     if (samples->count == samples->room) {

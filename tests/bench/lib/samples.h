@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef TESTS_BENCH_SAMPLES_H
-#define TESTS_BENCH_SAMPLES_H
+#ifndef TESTS_BENCH_LIB_SAMPLES_H
+#define TESTS_BENCH_LIB_SAMPLES_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef TESTS_BENCH_TRAFFIC_H
-#define TESTS_BENCH_TRAFFIC_H
+#ifndef TESTS_BENCH_LIB_TRAFFIC_H
+#define TESTS_BENCH_LIB_TRAFFIC_H
 
 #include <stddef.h>
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "shared/buf.h"
-#include "shared/mem.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 #define ANSWER_BYTES 65536
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef TESTS_BENCH_WIRE_H
-#define TESTS_BENCH_WIRE_H
+#ifndef TESTS_BENCH_LIB_WIRE_H
+#define TESTS_BENCH_LIB_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -13,8 +13,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/lib/traffic.h"
 
 #define KEY_SIZE 40

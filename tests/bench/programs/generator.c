@@ -16,8 +16,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "shared/clock.h"
-#include "shared/mem.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "tests/bench/lib/samples.h"
 #include "tests/bench/lib/traffic.h"
 #include "tests/bench/lib/wire.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ceiling of accepting: libmicrohttpd, driven by libuv as ingest drives it (shared/http_server.c) and with the same
+// The ceiling of accepting: libmicrohttpd, driven by libuv as ingest drives it (shared/http/server.c) and with the same
 // flags, that reads a POST's body and answers 202 without a look at it. The answer is made once for all.
 //   http_ceiling PORT THREADS
 // Serves until it is killed.
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "shared/http_server.h"
-#include "shared/mem.h"
+#include "shared/base/mem.h"
+#include "shared/http/server.h"
 
 #define MAX_CONNECTIONS 10000U
 #define IDLE_SECS 10U

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/buf.h"
-#include "shared/clock.h"
-#include "shared/mem.h"
-#include "shared/rfc3339.h"
-#include "shared/uuid.h"
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
+#include "shared/base/uuid.h"
 #include "tests/bench/lib/traffic.h"
 #include "tests/support/child.h"
 

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+#include "dispatcher/mock/server.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/mock/config.h"
+#include "dispatcher/mock/hold.h"
+#include "dispatcher/mock/ledger.h"
+#include "dispatcher/mock/memory.h"
+#include "dispatcher/mock/remote.h"
+#include "dispatcher/mock/sequence.h"
+#include "dispatcher/mock/stats.h"
+#include "dispatcher/mock/wire.h"
+#include "shared/base/json.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+#include "shared/http/server.h"
+
+enum {
+    MOST_KEYS = 1000000,
+    MOST_BODY_BYTES = 4 << 20,
+    IDLE_TIMEOUT_MS = 120 * 1000, // longer than a caller keeps an unused connection
+};
+
+#define CALLS_PATH "/mock/calls/"
+
+struct mock_provider {
+    const struct settings *settings;
+    struct mock_config config;
+    struct mock_sequence sequences[PROVIDER_COUNT];
+    struct mock_memory *memory;
+    struct mock_ledger *ledger;
+    struct mock_stats stats;
+    struct mock_holds *holds;
+    struct mock_remote *remote;
+    struct http_server *server;
+    bool draining;
+    uv_idle_t finish; // the server can't be destroyed while it says that a request is done
+    void (*on_finished)(void *argument);
+    void *argument;
+};
+
+// --- A call of a provider
+
+static void write_id(const uint8_t *digest, char out[MOCK_ID_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < MOCK_DIGEST_BYTES; i++) {
+        out[2 * i] = digits[digest[i] >> 4];
+        out[2 * i + 1] = digits[digest[i] & 15];
+    }
+    out[2 * MOCK_DIGEST_BYTES] = '\0';
+}
+
+static void read_request(struct http_request *http, struct mock_request *out) {
+    *out = (struct mock_request){
+        .path = http_path(http),
+        .authorization = http_header(http, "Authorization"),
+        .content_type = http_header(http, "Content-Type"),
+    };
+    out->body = http_body(http, &out->length);
+}
+
+// The key that the call carries, counted; NULL when it has none. The provider's own id is made of it, so that a repeat
+// gets the first one's.
+static struct mock_key *count_key(struct mock_provider *mock, enum provider provider, struct http_request *http,
+                                  struct mock_request *request) {
+    const char *name = http_header(http, "Idempotency-Key");
+    struct mock_counts *counts = &mock->stats.providers[provider];
+    if (!name || *name == '\0') {
+        write_id(uuid_v7().bytes, request->id);
+        return NULL;
+    }
+    struct mock_key *key = mock_memory_touch(mock->memory, provider, name);
+    if (key->calls++ == 0) {
+        counts->distinct_keys++;
+    } else {
+        counts->repeats++;
+    }
+    write_id(key->digest, request->id);
+    return key;
+}
+
+static void fail(const struct mock_wire *wire, unsigned status, struct mock_answer *out) {
+    out->status = status;
+    wire->write_failure(status, &out->body);
+}
+
+static bool is_refused(const struct mock_provider *mock, const struct mock_wire *wire,
+                       const struct mock_request *request) {
+    const struct mock_refusals *refusals = mock->config.refusals[wire->provider];
+    if (!refusals) {
+        return false;
+    }
+    char *sender = wire->sender(request);
+    bool refused = mock_refusals_has(refusals, sender);
+    free(sender);
+    return refused;
+}
+
+// Makes the answer; nothing but a verdict for a time-out.
+static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wire *wire,
+                                const struct mock_request *request, struct mock_key *key, struct mock_answer *out) {
+    const struct mock_settings *behaviour = &mock->config.providers[wire->provider];
+    unsigned status;
+    if (!wire->is_authorized(mock->settings, request)) {
+        fail(wire, 401, out);
+        return MOCK_VERDICT_UNAUTHORIZED;
+    }
+    struct mock_answer success = {.retry_after_secs = -1};
+    if (!wire->answer(request, &success)) {
+        *out = success;
+        return MOCK_VERDICT_REJECTED;
+    }
+    if (key && key->accepted) {
+        *out = success;
+        return MOCK_VERDICT_REPEATED;
+    }
+    if (is_refused(mock, wire, request)) {
+        mock_answer_free(&success);
+        fail(wire, 403, out);
+        return MOCK_VERDICT_REFUSED;
+    }
+    switch (mock_sequence_next(&mock->sequences[wire->provider], behaviour, &status)) {
+    case MOCK_TIMEOUT:
+        mock_answer_free(&success);
+        return MOCK_VERDICT_TIMEOUT;
+    case MOCK_ERROR:
+        mock_answer_free(&success);
+        fail(wire, status, out);
+        return MOCK_VERDICT_ERROR;
+    case MOCK_RATE_LIMIT:
+        mock_answer_free(&success);
+        fail(wire, 429, out);
+        out->retry_after_secs = behaviour->retry_after_secs;
+        return MOCK_VERDICT_RATE_LIMITED;
+    case MOCK_ACCEPT:
+    case MOCK_OUTCOME_COUNT:
+        break;
+    }
+    if (key) {
+        key->accepted = true;
+    }
+    *out = success;
+    return MOCK_VERDICT_ACCEPTED;
+}
+
+static void log_call(const struct mock_wire *wire, struct http_request *http, enum mock_verdict verdict,
+                     unsigned status) {
+    struct log_line *line = log_begin(LOG_DEBUG, "mock_call");
+    log_str(line, "provider", provider_name(wire->provider));
+    log_str(line, "key", http_header(http, "Idempotency-Key"));
+    log_str(line, "outcome", mock_verdict_name(verdict));
+    log_int(line, "status", status);
+    log_bool(line, "mock", true);
+    log_end(line);
+}
+
+static void serve_call(struct mock_provider *mock, const struct mock_wire *wire, struct http_request *http,
+                       enum http_body_state state) {
+    struct mock_counts *counts = &mock->stats.providers[wire->provider];
+    struct mock_answer answer = {.retry_after_secs = -1};
+    struct mock_request request;
+    enum mock_verdict verdict = MOCK_VERDICT_REJECTED;
+    int64_t latency_ms = mock->config.providers[wire->provider].latency_ms;
+    read_request(http, &request);
+    counts->calls++;
+    struct mock_key *key = count_key(mock, wire->provider, http, &request);
+    if (state == HTTP_BODY_OK) {
+        verdict = decide(mock, wire, &request, key, &answer);
+    } else {
+        fail(wire, 413, &answer);
+    }
+    counts->by_verdict[verdict]++;
+    mock_ledger_add(mock->ledger, wire->provider, http_header(http, "Idempotency-Key"), verdict);
+    log_call(wire, http, verdict, answer.status);
+    if (verdict == MOCK_VERDICT_TIMEOUT && !mock->draining) {
+        mock_hold_silent(mock->holds, http, 2 * mock->settings->provider_timeout_ms);
+    } else if (verdict == MOCK_VERDICT_TIMEOUT) {
+        http_reply_and_close(http, 504, NULL, "", 0);
+    } else {
+        mock_hold_answer(mock->holds, http, &answer, wire->content_type, mock->draining ? 0 : latency_ms);
+    }
+}
+
+// --- What tests and people ask
+
+static void reply_json(struct http_request *http, unsigned status, const struct buf *body) {
+    http_reply(http, status, "application/json", body->data, body->length);
+}
+
+static void serve_stats(struct mock_provider *mock, struct http_request *http) {
+    struct buf body = {0};
+    mock_stats_write(&mock->stats, &body);
+    reply_json(http, 200, &body);
+    buf_free(&body);
+}
+
+static void serve_calls(struct mock_provider *mock, struct http_request *http, const char *name) {
+    struct buf body = {0};
+    uint32_t calls = 0;
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        const struct mock_key *key = mock_memory_find(mock->memory, (enum provider)i, name);
+        calls += key ? key->calls : 0;
+    }
+    buf_putc(&body, '{');
+    json_write_member_int(&body, "calls", calls);
+    buf_putc(&body, '}');
+    reply_json(http, 200, &body);
+    buf_free(&body);
+}
+
+static void serve_failure(struct http_request *http, unsigned status, const char *message) {
+    struct buf body = {0};
+    buf_putc(&body, '{');
+    json_write_member(&body, "message", message);
+    buf_putc(&body, '}');
+    reply_json(http, status, &body);
+    buf_free(&body);
+}
+
+// --- Requests
+
+static const struct mock_wire *find_wire(const char *path) {
+    static const struct mock_wire *const wires[] = {&mock_twilio, &mock_sendgrid};
+    for (size_t i = 0; i < sizeof wires / sizeof *wires; i++) {
+        if (wires[i]->is_path(path)) {
+            return wires[i];
+        }
+    }
+    return NULL;
+}
+
+static void refuse_method(const struct mock_wire *wire, struct http_request *http) {
+    struct mock_answer answer = {.retry_after_secs = -1};
+    fail(wire, 405, &answer);
+    http_add_header(http, "Allow", "POST");
+    http_reply(http, 405, wire->content_type, answer.body.data, answer.body.length);
+    mock_answer_free(&answer);
+}
+
+static void on_request(void *argument, struct http_request *http, enum http_body_state state) {
+    struct mock_provider *mock = argument;
+    const char *path = http_path(http);
+    const struct mock_wire *wire = find_wire(path);
+    bool is_get = strcmp(http_method(http), "GET") == 0;
+    if (wire && strcmp(http_method(http), "POST") == 0) {
+        serve_call(mock, wire, http, state);
+    } else if (wire) {
+        refuse_method(wire, http);
+    } else if (is_get && strcmp(path, "/mock/stats") == 0) {
+        serve_stats(mock, http);
+    } else if (is_get && strncmp(path, CALLS_PATH, strlen(CALLS_PATH)) == 0) {
+        serve_calls(mock, http, path + strlen(CALLS_PATH));
+    } else {
+        serve_failure(http, 404,
+                      "there is nothing here but the two providers' paths, /mock/stats and /mock/calls/{key}");
+    }
+}
+
+static void finish_when_done(struct mock_provider *mock);
+
+static void on_done(void *argument, struct http_request *http) {
+    mock_hold_done(http);
+    finish_when_done(argument);
+}
+
+// --- Start and end
+
+static void start_sequences(struct mock_provider *mock) {
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        mock_sequence_start(&mock->sequences[i], mock->config.providers[i].seed, (enum provider)i);
+    }
+}
+
+static void on_config(void *argument, bool restart) {
+    struct mock_provider *mock = argument;
+    if (restart) {
+        start_sequences(mock);
+    }
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        const struct mock_settings *now = &mock->config.providers[i];
+        struct log_line *line = log_begin(LOG_INFO, "mock_config_changed");
+        log_str(line, "provider", provider_name((enum provider)i));
+        log_int(line, "timeout_pct", now->timeout_pct);
+        log_int(line, "error_pct", now->error_pct);
+        log_int(line, "ratelimit_pct", now->ratelimit_pct);
+        log_int(line, "latency_ms", now->latency_ms);
+        log_int(line, "seed", now->seed);
+        log_bool(line, "mock", true);
+        log_end(line);
+    }
+}
+
+static void on_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+static void let_go(struct mock_provider *mock) {
+    if (uv_is_closing((uv_handle_t *)&mock->finish)) {
+        return;
+    }
+    mock_holds_release(mock->holds);
+    http_server_destroy(mock->server);
+    mock_holds_destroy(mock->holds);
+    mock_remote_destroy(mock->remote);
+    mock_memory_destroy(mock->memory);
+    mock_config_free(&mock->config);
+    mock_ledger_close(mock->ledger);
+    uv_close((uv_handle_t *)&mock->finish, on_closed);
+    mock->on_finished(mock->argument);
+}
+
+static void on_finish(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    let_go(idle->data);
+}
+
+static void finish_when_done(struct mock_provider *mock) {
+    if (mock->draining && http_server_pending(mock->server) == 0) {
+        uv_idle_start(&mock->finish, on_finish);
+    }
+}
+
+void mock_server_drain(struct mock_provider *mock) {
+    mock->draining = true;
+    http_server_quiesce(mock->server);
+    mock_holds_release(mock->holds);
+    finish_when_done(mock);
+}
+
+void mock_server_hurry(struct mock_provider *mock) {
+    let_go(mock);
+}
+
+static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mock, int listen_socket) {
+    return http_server_create(loop, &(struct http_server_options){
+                                        .listen_socket = listen_socket,
+                                        .max_connections = (unsigned)mock->settings->max_connections,
+                                        .max_body = MOST_BODY_BYTES,
+                                        .request_timeout_ms = IDLE_TIMEOUT_MS,
+                                        .on_request = on_request,
+                                        .on_done = on_done,
+                                        .argument = mock,
+                                    });
+}
+
+struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
+                                        int listen_socket, void (*on_finished)(void *argument), void *argument) {
+    struct mock_ledger *ledger = mock_ledger_open(settings->mock_ledger_file);
+    if (!ledger) {
+        return NULL;
+    }
+    struct mock_provider *mock = xcalloc(1, sizeof *mock);
+    mock->ledger = ledger;
+    mock->settings = settings;
+    mock->on_finished = on_finished;
+    mock->argument = argument;
+    mock->server = open_server(loop, mock, listen_socket);
+    if (!mock->server) {
+        int why = errno;
+        mock_ledger_close(ledger);
+        free(mock);
+        errno = why;
+        return NULL;
+    }
+    memcpy(mock->config.providers, settings->mock, sizeof mock->config.providers);
+    start_sequences(mock);
+    mock->memory = mock_memory_create(MOST_KEYS);
+    mock->holds = mock_holds_create(loop);
+    mock->finish.data = mock;
+    uv_idle_init(loop, &mock->finish);
+    mock->remote = mock_remote_create(loop, settings, instance, &mock->config, on_config, mock);
+    return mock;
+}

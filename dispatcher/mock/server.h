@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#ifndef DISPATCHER_MOCK_SERVER_H
+#define DISPATCHER_MOCK_SERVER_H
+
+#include <uv.h>
+
+#include "shared/settings/settings.h"
+
+// The mock of both providers, as a server: their two paths, and GET /mock/stats and /mock/calls/{idempotency key}.
+
+struct mock_provider;
+
+// listen_socket: from http_listen; owned from here on. on_finished: after mock_server_drain or _hurry, once: it frees
+// itself as its handles close. NULL with errno set when the server can't be started or MOCK_LEDGER_FILE can't be
+// opened. settings must outlive it.
+struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
+                                        int listen_socket, void (*on_finished)(void *argument), void *argument);
+// Takes no new connections and answers what it holds.
+void mock_server_drain(struct mock_provider *mock);
+void mock_server_hurry(struct mock_provider *mock);
+
+#endif

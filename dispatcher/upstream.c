@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "dispatcher/upstream.h"
+
+#include <stdlib.h>
+
+#include "dispatcher/lane.h"
+#include "shared/base/mem.h"
+
+enum { UNPROVEN_CALLS = 5 };
+
+static void wake_all(void *argument) {
+    struct upstream *upstream = argument;
+    size_t first = upstream->first_lane++;
+    for (size_t i = 0; i < upstream->lane_count; i++) {
+        lane_wake(upstream->lanes[(first + i) % upstream->lane_count]);
+    }
+}
+
+static void on_end_of_turn(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    wake_all(idle->data);
+}
+
+static void on_open(void *argument) {
+    upstream_doubt(argument);
+}
+
+static const char *url_of(const struct settings *settings, enum provider provider) {
+    return provider == PROVIDER_EMAIL ? settings->provider_email_url : settings->provider_sms_url;
+}
+
+struct upstream *upstream_create(const struct dispatch_env *env, enum provider provider, size_t cap) {
+    struct upstream *upstream = xcalloc(1, sizeof *upstream);
+    upstream->env = env;
+    upstream->provider = provider;
+    upstream->mock = provider_url_is_mock(url_of(env->settings, provider), env->settings->mock_provider_port);
+    upstream->cap = cap;
+    upstream->breaker = breaker_create(env, &(struct breaker_options){
+                                                .provider = provider,
+                                                .mock = upstream->mock,
+                                                .on_closed = wake_all,
+                                                .on_open = on_open,
+                                                .argument = upstream,
+                                            });
+    upstream->end_of_turn.data = upstream;
+    uv_idle_init(env->loop, &upstream->end_of_turn);
+    upstream->transport = transport_create(env->loop, (unsigned)cap);
+    upstream->caller = caller_create(upstream->transport, provider_adapter(provider), env->settings);
+    return upstream;
+}
+
+void upstream_add_lane(struct upstream *upstream, struct lane *lane) {
+    upstream->lanes = xrealloc(upstream->lanes, (upstream->lane_count + 1) * sizeof(struct lane *));
+    upstream->lanes[upstream->lane_count++] = lane;
+}
+
+size_t upstream_room(const struct upstream *upstream) {
+    size_t cap = upstream->proven || upstream->cap < UNPROVEN_CALLS ? upstream->cap : UNPROVEN_CALLS;
+    return upstream->held < cap ? cap - upstream->held : 0;
+}
+
+void upstream_hold(struct upstream *upstream, size_t count) {
+    upstream->held += count;
+}
+
+void upstream_release(struct upstream *upstream, size_t count) {
+    bool was_full = upstream_room(upstream) == 0;
+    upstream->held -= count;
+    if (was_full && count > 0) {
+        uv_idle_start(&upstream->end_of_turn, on_end_of_turn);
+    }
+}
+
+void upstream_trust(struct upstream *upstream) {
+    if (!upstream->proven) {
+        upstream->proven = true;
+        uv_idle_start(&upstream->end_of_turn, on_end_of_turn);
+    }
+}
+
+void upstream_doubt(struct upstream *upstream) {
+    upstream->proven = false;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct upstream *upstream = handle->data;
+    free(upstream->lanes);
+    free(upstream);
+}
+
+void upstream_destroy(struct upstream *upstream) {
+    caller_destroy(upstream->caller);
+    transport_destroy(upstream->transport);
+    breaker_destroy(upstream->breaker);
+    uv_close((uv_handle_t *)&upstream->end_of_turn, on_closed);
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+//
+// A message into its stream: the one call on which the promise "202 means durable" stands.
+//
+// 202 leaves only on Redis's own OK or REPLAY. What Redis refused, and what was never sent, is 503 and wrote nothing.
+// When the connection breaks between call and reply, nobody knows: 503 that says "ambiguous", and the call is not
+// repeated here, because without an Idempotency-Key a repeat could double the message.
+//
+// The deadline makes a time-out final: a call that still waits in Redis's socket when we have given up answers LATE
+// and writes nothing, in case Redis was stopped and goes on later.
+#include "ingest/accept/acceptor.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/accept/former.h"
+#include "ingest/accept/redis_failure.h"
+#include "ingest/accept/replicas.h"
+#include "ingest/access/rate_limit.h"
+#include "ingest/request/request.h"
+#include "ingest/request/response.h"
+#include "ingest/resources.h"
+#include "ingest/watch/readiness.h"
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/redis/heartbeat.h"
+#include "shared/redis/link.h"
+#include "shared/settings/settings.h"
+
+#define NUMBER_SIZE 24
+#define RETRY_SOON_SECS 1
+#define RETRY_FULL_SECS 5 // a backlog doesn't shrink within a second
+
+struct acceptor {
+    struct ingest_resources *with;
+    struct partition_keys *keys; // [provider * partitions + partition]
+    unsigned partitions;
+    bool announced;  // Redis has the partitions in its set, over this connection
+    bool announcing; // the call that tells it is under way
+    struct accept_calls *calls;
+};
+
+const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message) {
+    unsigned provider = message_provider(message->type);
+    return &acceptor->keys[provider * acceptor->partitions + partition_of(message->sender, acceptor->partitions)];
+}
+
+// ---- The partitions in use, which dispatchers and persisters read.
+
+static void set_announced(struct acceptor *acceptor, bool announced) {
+    if (announced != acceptor->announced) {
+        acceptor->announced = announced;
+        readiness_redis_changed(acceptor->with->readiness, announced);
+    }
+}
+
+static void on_announced(void *argument, enum redis_result result, const redisReply *reply) {
+    struct acceptor *acceptor = argument;
+    acceptor->announcing = false;
+    set_announced(acceptor, result == REDIS_LINK_OK);
+    if (result == REDIS_LINK_ERROR) {
+        log_warn("partitions_refused", "%s", reply->str);
+    }
+}
+
+static void announce(struct acceptor *acceptor) {
+    int count = (int)(PROVIDER_COUNT * acceptor->partitions);
+    const char **arguments = xcalloc((size_t)count + 2, sizeof *arguments);
+    arguments[0] = "SADD";
+    arguments[1] = KEY_PARTITIONS;
+    for (int i = 0; i < count; i++) {
+        arguments[i + 2] = acceptor->keys[i].tag;
+    }
+    acceptor->announcing =
+        redis_link_call(acceptor->with->redis, on_announced, acceptor, count + 2, arguments, NULL) == 0;
+    free(arguments);
+}
+
+void acceptor_on_up(struct acceptor *acceptor) {
+    former_on_up(acceptor->with->former); // known before anything is accepted
+    announce(acceptor);
+}
+
+void acceptor_serve(const struct acceptor *acceptor, struct heartbeat *heartbeat) {
+    for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
+        heartbeat_serve(heartbeat, acceptor->keys[i].tag);
+    }
+}
+
+void acceptor_on_down(struct acceptor *acceptor) {
+    set_announced(acceptor, false);
+    if (acceptor->with->replicas != NULL) {
+        replicas_on_down(acceptor->with->replicas);
+    }
+}
+
+// ---- The call and its reply
+
+void acceptor_answer(struct ingest_request *request, bool repeated,
+                     void (*answer)(struct ingest_request *request, bool replayed)) {
+    request->is_replay = repeated && request->has_key;
+    request->answer = answer;
+    if (request->with->replicas != NULL) {
+        replicas_hold(request->with->replicas, request);
+    } else {
+        answer(request, request->is_replay);
+    }
+}
+
+// Most replies end with the sender's window: what is left, and the seconds until it ends.
+static void read_window(struct ingest_request *request, const redisReply *reply) {
+    if (!request->is_send || reply->elements < 2) {
+        return;
+    }
+    request->window.limit = request->with->settings->rate_limit_per_sender_per_min;
+    bool limited = strcmp(reply->element[0]->str, "LIMITED") == 0;
+    request->window.left = limited ? 0 : reply->element[reply->elements - 2]->integer;
+    request->window.reset_secs = reply->element[reply->elements - 1]->integer;
+}
+
+static void take_first_id(struct ingest_request *request, const redisReply *id) {
+    if (id->type == REDIS_REPLY_STRING && id->len == UUID_BYTES) {
+        struct uuid first;
+        memcpy(first.bytes, id->str, UUID_BYTES);
+        uuid_format(&first, request->message_id);
+    }
+}
+
+static void answer_verdict(struct ingest_request *request, const redisReply *reply) {
+    const char *verdict = reply->element[0]->str;
+    if (strcmp(verdict, "ADDRESS") == 0) {
+        request->message_id[0] = '\0'; // there is no such message
+        request->window.reset_secs = reply->element[1]->integer;
+        response_limited(request, "address", "");
+        return;
+    }
+    if (strcmp(verdict, "SEEN") == 0) {
+        request->message_id[0] = '\0';
+        rate_limit_ask(request); // ingest_request_proceed then comes here again, and with the signature counted
+        return;
+    }
+    read_window(request, reply);
+    if (strcmp(verdict, "OK") == 0) {
+        acceptor_answer(request, false, response_accepted);
+        return;
+    }
+    if (strcmp(verdict, "REPLAY") == 0) {
+        take_first_id(request, reply->element[1]);
+        acceptor_answer(request, true, response_accepted);
+        return;
+    }
+    request->message_id[0] = '\0'; // there is no such message
+    if (strcmp(verdict, "REUSED") == 0) {
+        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
+    } else if (strcmp(verdict, "LIMITED") == 0) {
+        response_limited(request, "sender", "");
+    } else if (strcmp(verdict, "FULL") == 0) {
+        response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
+    } else {
+        redis_link_doubt_time(request->with->redis); // its clock may have been set
+        response_unavailable(request, "Redis was too late", RETRY_SOON_SECS, false);
+    }
+}
+
+static void on_accept(struct ingest_request *request, enum redis_result result, const redisReply *reply) {
+    counters_observe(request->with->counters, HISTOGRAM_ACCEPT, clock_monotonic_us() - http_started_us(request->http));
+    if (result == REDIS_LINK_OK && reply != NULL) {
+        answer_verdict(request, reply);
+    } else {
+        redis_failure_answer(request, result, reply);
+    }
+}
+
+static void on_not_sent(struct ingest_request *request) {
+    response_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+}
+
+static bool memory_is_short(const struct ingest_resources *with) {
+    return redis_link_memory_pct(with->redis) >= with->settings->redis_memory_pct;
+}
+
+static bool replicas_are_short(const struct ingest_resources *with) {
+    return with->replicas != NULL && replicas_are_missing(with->replicas);
+}
+
+bool acceptor_is_open(struct ingest_request *request) {
+    struct acceptor *acceptor = request->with->acceptor;
+    if (acceptor->announced && !memory_is_short(request->with) && !replicas_are_short(request->with)) {
+        return true;
+    }
+    if (rate_limit_comes_first(request)) {
+        return false;
+    }
+    if (acceptor->announced && replicas_are_short(request->with)) {
+        response_unavailable(request, "too few replicas follow Redis", RETRY_SOON_SECS, false);
+        return false;
+    }
+    if (acceptor->announced) {
+        response_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
+        return false;
+    }
+    if (!acceptor->announcing) {
+        announce(acceptor);
+    }
+    response_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+    return false;
+}
+
+void acceptor_sent(struct ingest_request *request, int sent) {
+    if (sent != 0) {
+        on_not_sent(request);
+        return;
+    }
+    request->sent_ms = clock_monotonic_us() / 1000;
+    ingest_request_expect_reply(request);
+}
+
+void acceptor_message(struct ingest_request *request, const struct message *message,
+                      const struct accept_identity *identity) {
+    if (acceptor_is_open(request)) {
+        request->sent_ms = clock_monotonic_us() / 1000;
+        accept_calls_add(request->with->acceptor->calls, request, message, identity);
+    }
+}
+
+// ---- Life
+
+struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with) {
+    const struct settings *settings = with->settings;
+    struct acceptor *acceptor = xcalloc(1, sizeof *acceptor);
+    acceptor->with = with;
+    acceptor->partitions = (unsigned)settings->stream_partitions;
+    acceptor->keys = xcalloc(PROVIDER_COUNT * acceptor->partitions, sizeof *acceptor->keys);
+    for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
+        partition_keys_of((enum provider)(i / acceptor->partitions), i % acceptor->partitions, &acceptor->keys[i]);
+    }
+    static const struct accept_outcomes outcomes = {on_accept, on_not_sent};
+    acceptor->calls = accept_calls_create(loop, with, acceptor->keys, PROVIDER_COUNT * acceptor->partitions, &outcomes);
+    return acceptor;
+}
+
+void acceptor_destroy(struct acceptor *acceptor) {
+    accept_calls_destroy(acceptor->calls);
+    free(acceptor->keys);
+    free(acceptor);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/accept/call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/access/rate_limit.h"
+#include "ingest/access/signature.h"
+#include "ingest/request/request.h"
+#include "ingest/resources.h"
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
+#include "shared/redis/library.h"
+#include "shared/settings/settings.h"
+
+enum {
+    MOST_MESSAGES = 64, // in a call; others of the turn go in the next
+    MOST_BYTES = 256 * 1024,
+    KEPT_BYTES = 64 * 1024, // of a buffer's room, from call to call
+    KEYS_EACH = 3,          // of a message, and its arguments
+    ARGUMENTS_EACH = 6,
+    WORDS_BEFORE = 12, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 6 arguments
+    MOST_WORDS = WORDS_BEFORE + MOST_MESSAGES * (KEYS_EACH + ARGUMENTS_EACH),
+};
+
+#define NUMBER_SIZE 24
+
+// Texts one behind the other.
+struct words {
+    struct buf bytes;
+    size_t ends[MOST_MESSAGES * ARGUMENTS_EACH];
+    size_t count;
+};
+
+// A call: its requests in the order of its messages.
+struct round {
+    struct accept_calls *calls;
+    struct ingest_request *first, **last;
+    size_t count;
+};
+
+// What goes to one partition in this turn.
+struct gathering {
+    struct round *round; // NULL: nothing yet
+    bool counts_address; // the call counts the messages against their addresses
+    struct words keys, arguments;
+};
+
+struct accept_calls {
+    struct ingest_resources *with;
+    struct accept_outcomes outcomes;
+    const struct partition_keys *keys;
+    struct gathering *gathering; // as keys
+    size_t partitions;
+    struct buf payload;
+    uv_idle_t end_of_turn;
+    char cap[NUMBER_SIZE], ttl_ms[NUMBER_SIZE], limit[NUMBER_SIZE], address_limit[NUMBER_SIZE]; // settings
+};
+
+// ---- Replies
+
+// A verdict has two elements at least; another one is an error.
+static bool is_verdict(const redisReply *reply) {
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2;
+}
+
+static bool has_one_for_each(const redisReply *reply, const struct round *round) {
+    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
+    for (size_t i = 0; is && i < reply->elements; i++) {
+        is = is_verdict(reply->element[i]) || reply->element[i]->type == REDIS_REPLY_ERROR;
+    }
+    return is;
+}
+
+static void hand_on(const struct round *round, struct ingest_request *request, const redisReply *own) {
+    enum redis_result result = is_verdict(own) ? REDIS_LINK_OK : REDIS_LINK_ERROR;
+    round->calls->outcomes.replied(request, result, own);
+}
+
+static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+    struct round *round = argument;
+    bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
+    struct ingest_request *request = round->first;
+    for (size_t i = 0; request != NULL; i++) {
+        struct ingest_request *next = request->next_in_call;
+        if (!ingest_request_reply_came(request)) {
+            // Nobody waits for the answer.
+        } else if (each) {
+            hand_on(round, request, reply->element[i]);
+        } else {
+            round->calls->outcomes.replied(request, result, result == REDIS_LINK_OK ? NULL : reply);
+        }
+        request = next;
+    }
+    free(round);
+}
+
+static void give_up(struct round *round) {
+    struct ingest_request *request = round->first;
+    while (request != NULL) {
+        struct ingest_request *next = request->next_in_call;
+        if (ingest_request_reply_came(request)) {
+            round->calls->outcomes.not_sent(request);
+        }
+        request = next;
+    }
+    free(round);
+}
+
+// ---- Calls
+
+struct command {
+    const char *values[MOST_WORDS];
+    size_t lengths[MOST_WORDS];
+    int count;
+};
+
+static void put(struct command *command, const char *bytes, size_t length) {
+    command->values[command->count] = bytes;
+    command->lengths[command->count++] = length;
+}
+
+static void put_text(struct command *command, const char *text) {
+    put(command, text, strlen(text));
+}
+
+static void put_words(struct command *command, const struct words *words) {
+    size_t begin = 0;
+    for (size_t i = 0; i < words->count; i++) {
+        put(command, words->bytes.data + begin, words->ends[i] - begin);
+        begin = words->ends[i];
+    }
+}
+
+// Signatures are kept for a day, whatever is done with the messages: at half of what closes the door no more are, or
+// they would hold it shut.
+static bool remembers_signatures(const struct ingest_resources *with) {
+    return redis_link_memory_pct(with->redis) < with->settings->redis_memory_pct / 2;
+}
+
+static int send_call(struct accept_calls *calls, const struct gathering *gathering, const struct partition_keys *keys) {
+    struct ingest_resources *with = calls->with;
+    char key_count[NUMBER_SIZE], deadline[NUMBER_SIZE];
+    snprintf(key_count, sizeof key_count, "%zu", 3 + gathering->keys.count);
+    snprintf(deadline, sizeof deadline, "%" PRId64, redis_link_now_ms(with->redis) + with->settings->redis_timeout_ms);
+    struct command command = {.count = 0};
+    put_text(&command, "FCALL");
+    put_text(&command, library_function(LIBRARY_ACCEPT));
+    put_text(&command, key_count);
+    put_text(&command, keys->outbound);
+    put_text(&command, keys->events);
+    put_text(&command, keys->parked);
+    put_words(&command, &gathering->keys);
+    put_text(&command, calls->cap);
+    put_text(&command, deadline);
+    put_text(&command, LIMIT_WINDOW_MS_TEXT);
+    put_text(&command, calls->limit);
+    put_text(&command, gathering->counts_address ? calls->address_limit : "0");
+    put_text(&command, remembers_signatures(with) ? "1" : "0");
+    put_words(&command, &gathering->arguments);
+    return redis_link_call(with->redis, on_reply, gathering->round, command.count, command.values, command.lengths);
+}
+
+static void clear_buf(struct buf *buf) {
+    if (buf->room > KEPT_BYTES) {
+        buf_free(buf);
+    } else {
+        buf_clear(buf);
+    }
+}
+
+static void clear(struct words *words) {
+    clear_buf(&words->bytes);
+    words->count = 0;
+}
+
+static void send_round(struct accept_calls *calls, struct gathering *gathering) {
+    struct round *round = gathering->round;
+    bool sent = send_call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
+    gathering->round = NULL;
+    clear(&gathering->keys);
+    clear(&gathering->arguments);
+    if (!sent) {
+        give_up(round);
+    }
+}
+
+static void send_all(struct accept_calls *calls) {
+    for (size_t i = 0; i < calls->partitions; i++) {
+        if (calls->gathering[i].round != NULL) {
+            send_round(calls, &calls->gathering[i]);
+        }
+    }
+}
+
+static void on_end_of_turn(uv_idle_t *idle) {
+    uv_idle_stop(idle);
+    send_all(idle->data);
+}
+
+// ---- Messages
+
+static void end_word(struct words *words) {
+    words->ends[words->count++] = words->bytes.length;
+}
+
+static void add_bytes(struct words *words, const void *bytes, size_t length) {
+    buf_append(&words->bytes, bytes, length);
+    end_word(words);
+}
+
+static void add(struct words *words, const char *text) {
+    add_bytes(words, text, strlen(text));
+}
+
+static void add_keys(struct words *words, const struct ingest_request *request, const struct message *message,
+                     const struct accept_identity *identity) {
+    if (identity->remembered) {
+        add(words, identity->key);
+    } else { // every key must be in the one slot
+        buf_printf(&words->bytes, "idem:{%s}:", identity->keys->tag);
+        end_word(words);
+    }
+    buf_printf(&words->bytes, "rate:{%s}:%s", identity->keys->tag, message->sender);
+    end_word(words);
+    if (request->limit == LIMIT_DEFERRED) {
+        char address[LIMIT_KEY_SIZE];
+        rate_limit_key(request, address);
+        add(words, address);
+    }
+}
+
+static void add_arguments(struct accept_calls *calls, struct words *words, const struct ingest_request *request,
+                          const struct message *message, const struct accept_identity *identity) {
+    clear_buf(&calls->payload);
+    message_encode(message, &calls->payload);
+    add(words, request->is_send ? "accepted" : "received");
+    add(words, request->message_id);
+    add_bytes(words, identity->token, sizeof identity->token);
+    add_bytes(words, calls->payload.data, calls->payload.length);
+    add(words, identity->remembered ? calls->ttl_ms : "0");
+    add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
+}
+
+static void open_round(struct accept_calls *calls, struct gathering *gathering, bool counts_address) {
+    struct round *round = xcalloc(1, sizeof *round);
+    round->calls = calls;
+    round->last = &round->first;
+    gathering->round = round;
+    gathering->counts_address = counts_address;
+}
+
+static bool is_full(const struct gathering *gathering) {
+    return gathering->round->count == MOST_MESSAGES || gathering->arguments.bytes.length >= MOST_BYTES;
+}
+
+void accept_calls_add(struct accept_calls *calls, struct ingest_request *request, const struct message *message,
+                      const struct accept_identity *identity) {
+    struct gathering *gathering = &calls->gathering[identity->keys - calls->keys];
+    bool counts_address = request->limit == LIMIT_DEFERRED;
+    if (gathering->round != NULL && (is_full(gathering) || gathering->counts_address != counts_address)) {
+        send_round(calls, gathering);
+    }
+    if (gathering->round == NULL) {
+        open_round(calls, gathering, counts_address);
+    }
+    add_keys(&gathering->keys, request, message, identity);
+    add_arguments(calls, &gathering->arguments, request, message, identity);
+    request->next_in_call = NULL;
+    *gathering->round->last = request;
+    gathering->round->last = &request->next_in_call;
+    gathering->round->count++;
+    ingest_request_expect_reply(request);
+    uv_idle_start(&calls->end_of_turn, on_end_of_turn);
+}
+
+// ---- Life
+
+struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resources *with,
+                                         const struct partition_keys *keys, size_t partitions,
+                                         const struct accept_outcomes *outcomes) {
+    const struct settings *settings = with->settings;
+    struct accept_calls *calls = xcalloc(1, sizeof *calls);
+    calls->with = with;
+    calls->outcomes = *outcomes;
+    calls->keys = keys;
+    calls->partitions = partitions;
+    calls->gathering = xcalloc(partitions, sizeof *calls->gathering);
+    snprintf(calls->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);
+    snprintf(calls->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
+    snprintf(calls->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
+    snprintf(calls->address_limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_ip_per_min);
+    uv_idle_init(loop, &calls->end_of_turn);
+    calls->end_of_turn.data = calls;
+    return calls;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct accept_calls *calls = handle->data;
+    for (size_t i = 0; i < calls->partitions; i++) {
+        buf_free(&calls->gathering[i].keys.bytes);
+        buf_free(&calls->gathering[i].arguments.bytes);
+    }
+    buf_free(&calls->payload);
+    free(calls->gathering);
+    free(calls);
+}
+
+void accept_calls_destroy(struct accept_calls *calls) {
+    send_all(calls);
+    uv_close((uv_handle_t *)&calls->end_of_turn, on_closed);
+}

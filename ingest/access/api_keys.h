@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_ACCESS_API_KEYS_H
+#define INGEST_ACCESS_API_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shared/base/mem.h"
+
+// The keys that /api asks for. Of each only the SHA-256 is known here, so that whoever reads the settings has no key: a
+// key is 256 random bits (bin/api-key.sh), for which a plain hash is as good as a slow one.
+//
+// An entry is name:scope[+scope]:sha256hex. The name is for the log; two entries may have the same, for the time in
+// which a client changes its key.
+
+enum api_scope {
+    SCOPE_NONE = 0, // a route that asks for no key
+    SCOPE_SEND = 1,
+    SCOPE_READ = 2,
+    SCOPE_ADMIN = 4, // the mock's controls, dead letters and their replay
+};
+
+#define API_KEY_NAME_SIZE 33 // 1 to 32 of A-Z a-z 0-9 . _ -
+
+// Whose key it is and what it is good for.
+struct api_key_owner {
+    char name[API_KEY_NAME_SIZE];
+    unsigned scopes; // enum api_scope, or-ed
+};
+
+struct api_keys; // safe to use from several threads
+
+// "send", "read", "admin".
+const char *api_scope_name(enum api_scope scope);
+
+// list: entries joined by commas; path: a file with an entry a line, blank lines and `#` comments aside. Either may be
+// "", not both. Returns the keys (release with api_keys_free), or NULL with *error, one line owned by the caller, that
+// names the setting, the line and what is allowed, and repeats nothing of the entry.
+struct api_keys *api_keys_create(const char *list, const char *path, char **error) MUST_CHECK;
+// Reads the file again. Returns NULL, or the error as above: then the keys are what they were.
+char *api_keys_reload(struct api_keys *keys) MUST_CHECK;
+size_t api_keys_count(struct api_keys *keys);
+// Whether there is such a key; fills *out. The time it takes depends on the key's length and on how many keys there
+// are, not on what they are.
+bool api_keys_find(struct api_keys *keys, const char *key, size_t length, struct api_key_owner *out);
+void api_keys_free(struct api_keys *keys); // may be NULL
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/dead_letters/dead_letters.h"
+
+#include <stdio.h>
+
+#include "ingest/dead_letters/filter.h"
+#include "ingest/read/database.h"
+#include "ingest/read/list.h"
+#include "ingest/read/paging.h"
+#include "ingest/read/row_id.h"
+#include "ingest/read/shown_time.h"
+#include "ingest/request/request.h"
+#include "ingest/request/response.h"
+#include "ingest/resources.h"
+#include "shared/base/json.h"
+
+// The columns of ingest/read/sql/dead_letter*.sql.
+enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD, BYTES };
+
+static void write_replayed(struct buf *json, const PGresult *rows, int row) {
+    if (PQgetisnull(rows, row, REPLAYED_US)) {
+        json_write_member(json, "replayed_at", NULL);
+    } else {
+        shown_time_write(json, "replayed_at", database_int(rows, row, REPLAYED_US));
+    }
+}
+
+static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+    (void)request;
+    const char *payload = database_text_or_null(rows, row, PAYLOAD);
+    json_write_member(json, "id", database_text(rows, row, ID));
+    json_write_member(json, "message_id", database_text_or_null(rows, row, MESSAGE_ID));
+    json_write_member(json, "provider", database_text(rows, row, PROVIDER));
+    json_write_member(json, "reason", database_text(rows, row, REASON));
+    json_write_member_int(json, "attempts", database_int(rows, row, ATTEMPTS));
+    shown_time_write(json, "failed_at", database_int(rows, row, FAILED_US));
+    write_replayed(json, rows, row);
+    json_write_name(json, "payload");
+    buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
+}
+
+static void run(struct ingest_request *request);
+
+static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, BYTES, run, write_item};
+
+static void on_page(struct ingest_request *request, const PGresult *rows) {
+    list_answer(request, &shape, rows, PQntuples(rows), PAGING_NOT_COUNTED);
+}
+
+static int read_filter(const struct http_request *http, struct dead_letter_filter *out, struct paging_error *error) {
+    dead_letter_filter_init(out);
+    for (size_t i = 0; dead_letter_filter_names[i] != NULL; i++) {
+        const char *name = dead_letter_filter_names[i], *value;
+        if (paging_read_once(http, name, &value, error) != 0) {
+            return -1;
+        }
+        *error = (struct paging_error){name, value != NULL ? dead_letter_filter_set(out, name, value) : NULL};
+        if (error->reason != NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void run_filtered(struct ingest_request *request, const struct dead_letter_filter *filter) {
+    struct list_position at;
+    char bytes[LIST_NUMBER_SIZE];
+    list_position_newest_first(&request->paging, &at);
+    snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
+    const char *values[8] = {at.time, at.id, filter->since, at.limit, at.offset, bytes};
+    enum database_statement statement = READ_DEAD_LETTERS;
+    int count = 6;
+    if (filter->provider != NULL) {
+        values[count++] = filter->provider;
+        statement = READ_DEAD_LETTERS_OF_PROVIDER;
+    }
+    if (filter->class != NULL) {
+        values[count++] = filter->class;
+        statement = filter->provider != NULL ? READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS : READ_DEAD_LETTERS_OF_CLASS;
+    }
+    database_run(request, statement, count, values, on_page);
+}
+
+static void run(struct ingest_request *request) {
+    struct dead_letter_filter filter;
+    struct paging_error error;
+    if (read_filter(request->http, &filter, &error) != 0) {
+        response_bad_field(request, error.parameter, error.reason);
+    } else {
+        run_filtered(request, &filter);
+    }
+}
+
+void dead_letters_list(struct ingest_request *request) {
+    struct paging_error error;
+    if (paging_read(request->http, CURSOR_DEAD_LETTER, &request->paging, &error) != 0) {
+        response_bad_field(request, error.parameter, error.reason);
+    } else {
+        list_begin(request);
+        run(request);
+    }
+}
+
+static void on_letter(struct ingest_request *request, const PGresult *rows) {
+    if (PQntuples(rows) == 0) {
+        response_error(request, API_NOT_FOUND, "no such dead letter");
+        return;
+    }
+    struct buf *json = &request->with->answer;
+    buf_clear(json);
+    buf_putc(json, '{');
+    write_item(request, json, rows, 0);
+    buf_putc(json, '}');
+    response_json(request, 200, json);
+}
+
+void dead_letters_show(struct ingest_request *request) {
+    if (!row_id_is_valid(request->match.parameter)) {
+        response_error(request, API_NOT_FOUND, "no such dead letter");
+        return;
+    }
+    const char *values[] = {request->match.parameter};
+    database_run(request, READ_DEAD_LETTER, 1, values, on_letter);
+}

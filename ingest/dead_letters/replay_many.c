@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//
+// A replay of many dead letters is counted here and becomes a job in Redis, which survives any process; a persister
+// runs it (persister/replayer.c). It takes the dead letters that were there when it was asked for, up to the last one's
+// id: those that fail again under it are new ones, and are left.
+#include "ingest/dead_letters/replay_many.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/accept/acceptor.h"
+#include "ingest/accept/idempotency.h"
+#include "ingest/accept/redis_failure.h"
+#include "ingest/read/database.h"
+#include "ingest/request/request.h"
+#include "ingest/request/response.h"
+#include "ingest/resources.h"
+#include "shared/base/json.h"
+#include "shared/base/log.h"
+#include "shared/redis/keys.h"
+#include "shared/redis/library.h"
+
+#define NUMBER_SIZE 24
+#define MOST_JOBS "100" // that wait: each is a decision of a person
+#define RETRY_FULL_SECS 5
+
+// The columns of ingest/read/sql/dead_letters_open.sql.
+enum { MATCHED, LAST };
+
+static void answer_matched(struct ingest_request *request, bool replayed) {
+    struct buf *json = &request->with->answer;
+    if (replayed) {
+        http_add_header(request->http, "Idempotent-Replayed", "true");
+    }
+    buf_clear(json);
+    buf_putc(json, '{');
+    json_write_member_int(json, "matched", request->matched);
+    buf_putc(json, '}');
+    response_json(request, 202, json);
+}
+
+static void on_asked(void *argument, enum redis_result result, const redisReply *reply) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request)) {
+        return;
+    }
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) {
+        redis_failure_answer(request, result, reply);
+        return;
+    }
+    const char *verdict = reply->element[0]->str;
+    if (strcmp(verdict, "REUSED") == 0) {
+        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
+    } else if (strcmp(verdict, "FULL") == 0) {
+        response_unavailable(request, "too many replays wait", RETRY_FULL_SECS, false);
+    } else {
+        bool replayed = strcmp(verdict, "REPLAY") == 0;
+        log_info("replay_asked", "request %s: %s dead letters%s", request->id, reply->element[1]->str,
+                 replayed ? ", asked for before" : "");
+        request->matched = strtoll(reply->element[1]->str, NULL, 10); // a repeat gets the first's
+        acceptor_answer(request, replayed, answer_matched);
+    }
+}
+
+static int send_job(struct ingest_request *request, const char *last) {
+    const struct settings *settings = request->with->settings;
+    const struct dead_letter_filter *filter = &request->wish.filter;
+    const char *key = http_header(request->http, "Idempotency-Key");
+    char idempotency_key[IDEMPOTENCY_KEY_SIZE], ttl[NUMBER_SIZE], pace[NUMBER_SIZE], partitions[NUMBER_SIZE];
+    char matched[NUMBER_SIZE];
+    uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
+    snprintf(ttl, sizeof ttl, "%" PRId64, key != NULL ? settings->idempotency_ttl_secs * 1000 : 0);
+    snprintf(pace, sizeof pace, "%" PRId64, request->wish.per_second);
+    snprintf(matched, sizeof matched, "%" PRId64, request->matched);
+    snprintf(partitions, sizeof partitions, "%" PRId64, settings->stream_partitions);
+    const char *fields[] = {filter->provider, filter->class, filter->since, pace};
+    const struct uuid none = {{0}};
+    idempotency_token_of_texts(&none, fields, sizeof fields / sizeof *fields, token);
+    idempotency_key_of_client(KEY_REPLAY_TAG, request->match.route->pattern, "", key != NULL ? key : "",
+                              idempotency_key);
+    const char *argv[] = {
+        "FCALL",
+        library_function(LIBRARY_REPLAY_ASK),
+        "2",
+        KEY_REPLAY_JOBS,
+        idempotency_key,
+        (const char *)token,
+        ttl,
+        MOST_JOBS,
+        matched,
+        "provider",
+        filter->provider != NULL ? filter->provider : "",
+        "reason",
+        filter->class != NULL ? filter->class : "",
+        "since",
+        filter->since,
+        "last",
+        last,
+        "per_second",
+        pace,
+        "partitions",
+        partitions,
+        "request_id",
+        request->id,
+    };
+    enum { COUNT = sizeof argv / sizeof *argv };
+    size_t lengths[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        lengths[i] = argv[i] == (const char *)token ? sizeof token : strlen(argv[i]);
+    }
+    return redis_link_call(request->with->redis, on_asked, request, COUNT, argv, lengths);
+}
+
+static void on_counted(struct ingest_request *request, const PGresult *rows) {
+    request->matched = database_int(rows, 0, MATCHED);
+    if (request->wish.dry_run) {
+        answer_matched(request, false);
+    } else if (acceptor_is_open(request)) {
+        acceptor_sent(request, send_job(request, database_text(rows, 0, LAST)));
+    }
+}
+
+void replay_many(struct ingest_request *request) {
+    struct replay_request_error error;
+    const char *key;
+    size_t length;
+    const char *body = http_body(request->http, &length);
+    if (!ingest_request_take_key(request, &key)) {
+        return;
+    }
+    if (replay_request_parse(body, length, request->with->settings, &request->wish, &error) != 0) {
+        if (error.field != NULL) {
+            response_bad_field(request, error.field, error.reason);
+        } else {
+            response_error(request, API_BAD_REQUEST, error.reason);
+        }
+        return;
+    }
+    const struct dead_letter_filter *filter = &request->wish.filter;
+    const char *values[] = {filter->provider, filter->class, filter->since};
+    database_run(request, READ_DEAD_LETTERS_OPEN, 3, values, on_counted);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/read/database.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/request/request.h"
+#include "ingest/request/response.h"
+#include "ingest/resources.h"
+#include "ingest/watch/readiness.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/postgres/link.h"
+
+#define RETRY_AFTER_SECS 1
+
+extern const char ingest_read_sql_session_sql[];
+extern const char ingest_read_sql_conversations_sql[];
+extern const char ingest_read_sql_conversations_of_channel_sql[];
+extern const char ingest_read_sql_conversations_of_participant_sql[];
+extern const char ingest_read_sql_messages_of_conversation_sql[];
+extern const char ingest_read_sql_message_sql[];
+extern const char ingest_read_sql_dead_letters_sql[];
+extern const char ingest_read_sql_dead_letters_of_provider_sql[];
+extern const char ingest_read_sql_dead_letters_of_class_sql[];
+extern const char ingest_read_sql_dead_letters_of_provider_and_class_sql[];
+extern const char ingest_read_sql_dead_letter_sql[];
+extern const char ingest_read_sql_dead_letters_open_sql[];
+
+static const struct pg_statement statements[] = {
+    [READ_CONVERSATIONS] = {"conversations", ingest_read_sql_conversations_sql},
+    [READ_CONVERSATIONS_OF_CHANNEL] = {"conversations_of_channel", ingest_read_sql_conversations_of_channel_sql},
+    [READ_CONVERSATIONS_OF_PARTICIPANT] = {"conversations_of_participant",
+                                           ingest_read_sql_conversations_of_participant_sql},
+    [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_read_sql_messages_of_conversation_sql},
+    [READ_MESSAGE] = {"message", ingest_read_sql_message_sql},
+    [READ_DEAD_LETTERS] = {"dead_letters", ingest_read_sql_dead_letters_sql},
+    [READ_DEAD_LETTERS_OF_PROVIDER] = {"dead_letters_of_provider", ingest_read_sql_dead_letters_of_provider_sql},
+    [READ_DEAD_LETTERS_OF_CLASS] = {"dead_letters_of_class", ingest_read_sql_dead_letters_of_class_sql},
+    [READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS] = {"dead_letters_of_provider_and_class",
+                                                 ingest_read_sql_dead_letters_of_provider_and_class_sql},
+    [READ_DEAD_LETTER] = {"dead_letter", ingest_read_sql_dead_letter_sql},
+    [READ_DEAD_LETTERS_OPEN] = {"dead_letters_open", ingest_read_sql_dead_letters_open_sql},
+    [READ_STATEMENT_COUNT] = {NULL, NULL},
+};
+
+struct reader {
+    struct readiness *readiness;
+    size_t up; // links that can be used
+    size_t count;
+    struct pg_link *links[];
+};
+
+static void on_up(void *argument) {
+    struct reader *reader = argument;
+    if (reader->up++ == 0) {
+        readiness_postgres_changed(reader->readiness, true);
+    }
+}
+
+static void on_down(void *argument) {
+    struct reader *reader = argument;
+    if (--reader->up == 0) {
+        readiness_postgres_changed(reader->readiness, false);
+    }
+}
+
+struct reader *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                               struct readiness *readiness) {
+    size_t count = (size_t)settings->database_connections;
+    struct reader *reader = xcalloc(1, sizeof *reader + count * sizeof(struct pg_link *));
+    reader->count = count;
+    reader->readiness = readiness;
+    for (size_t i = 0; i < count; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
+        struct pg_link_options options = {
+            .url = settings->database_url,
+            .name = name,
+            .timeout_ms = settings->database_timeout_ms,
+            .pipeline = true,
+            .setup = ingest_read_sql_session_sql,
+            .statements = statements,
+            .on_up = on_up,
+            .on_down = on_down,
+            .argument = reader,
+        };
+        reader->links[i] = pg_link_create(loop, &options);
+    }
+    return reader;
+}
+
+void database_destroy(struct reader *reader) {
+    for (size_t i = 0; i < reader->count; i++) {
+        pg_link_destroy(reader->links[i]);
+    }
+    free(reader);
+}
+
+const char *database_trouble(const struct reader *reader) {
+    return reader->up > 0 ? NULL : pg_link_last_error(reader->links[0]);
+}
+
+// The one with the shortest queue; NULL when none is up.
+static struct pg_link *choose(const struct reader *reader) {
+    struct pg_link *best = NULL;
+    for (size_t i = 0; i < reader->count; i++) {
+        struct pg_link *link = reader->links[i];
+        if (pg_link_is_up(link) && (best == NULL || pg_link_pending(link) < pg_link_pending(best))) {
+            best = link;
+        }
+    }
+    return best;
+}
+
+static void answer_away(struct ingest_request *request) {
+    response_unavailable(request, "Postgres is unreachable", RETRY_AFTER_SECS, false);
+}
+
+// SQLSTATE classes that say something of Postgres's state, not of the statement: connection, insufficient resources,
+// operator intervention (a shutdown, a statement time-out), system error, lock not available, serialization.
+static bool is_passing(const char *sqlstate) {
+    static const char *const classes[] = {"08", "53", "57", "58", "55", "40"};
+    for (size_t i = 0; sqlstate != NULL && i < sizeof classes / sizeof *classes; i++) {
+        if (strncmp(sqlstate, classes[i], 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer_failure(struct ingest_request *request, const PGresult *result) {
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool passing = is_passing(sqlstate);
+    log_event(passing ? LOG_WARN : LOG_ERROR, "read_failed", "request %s: %s", request->id,
+              PQresultErrorMessage(result));
+    if (passing) {
+        answer_away(request);
+    } else {
+        response_internal_error(request);
+    }
+}
+
+static void on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request)) {
+        return;
+    }
+    switch (outcome) {
+    case PG_LINK_OK:
+        request->on_rows(request, result);
+        break;
+    case PG_LINK_ERROR:
+        answer_failure(request, result);
+        break;
+    case PG_LINK_LOST:
+        answer_away(request);
+        break;
+    }
+}
+
+void database_run(struct ingest_request *request, enum database_statement statement, int count,
+                  const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
+    struct pg_link *link = choose(request->with->reader);
+    request->on_rows = on_rows;
+    if (link == NULL || pg_link_execute(link, statements[statement].name, count, values, on_result, request) != 0) {
+        answer_away(request);
+        return;
+    }
+    ingest_request_expect_reply(request);
+}
+
+const char *database_text(const PGresult *rows, int row, int column) {
+    return PQgetvalue(rows, row, column);
+}
+
+const char *database_text_or_null(const PGresult *rows, int row, int column) {
+    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
+}
+
+int64_t database_int(const PGresult *rows, int row, int column) {
+    return strtoll(database_text(rows, row, column), NULL, 10);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#ifndef INGEST_REQUEST_REQUEST_H
+#define INGEST_REQUEST_REQUEST_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/access/access.h"
+#include "ingest/access/api_keys.h"
+#include "ingest/access/origin.h"
+#include "ingest/access/rate_limit.h"
+#include "ingest/access/signature.h"
+#include "ingest/dead_letters/replay_request.h"
+#include "ingest/read/paging.h"
+#include "ingest/request/client_address.h"
+#include "ingest/routes.h"
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+#include "shared/http/server.h"
+
+struct event_client;
+struct ingest_resources;
+
+#define REQUEST_ID_SIZE 129 // 1 to 128 printable characters
+
+// One request of a client, from its headers to the end of its answer and of whatever it asked Redis or Postgres for.
+struct ingest_request {
+    struct ingest_resources *with;
+    struct http_request *http; // NULL once http_server has let go of it: nobody is left to answer
+    enum route_result found;
+    struct route_match match;
+    char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
+    char client[CLIENT_ADDRESS_SIZE];
+
+    enum origin_verdict origin;
+    enum access access;
+    uint8_t signature[SIGNATURE_ID_SIZE]; // of a webhook that is_signed
+    bool is_signed;
+    struct api_key_owner key; // whose the request is, where keys are configured; name "": nobody's
+
+    enum rate_limit_state limit;
+    struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
+    struct ingest_request *next_in_call; // what the same call is about (access/rate_limit.c, accept/call.c)
+    bool has_arrived;                    // on_request came; `body` is valid
+    enum http_body_state body;
+    unsigned replies; // of Redis and Postgres under way; the memory stays until they came
+
+    // of a message that comes in (accept/intake.c, accept/acceptor.c)
+    char message_id[UUID_TEXT_SIZE]; // "" until it is known
+    bool has_key;                    // an Idempotency-Key was given
+    bool is_send;                    // the sender's limit holds
+    bool call_repeated;              // after NO_LIBRARY
+    bool former_asked;               // former.c has looked elsewhere for its key
+    int64_t sent_ms;                 // when its call went to Redis, monotonic
+    // What the answer will be once the replicas have it, and whether it says that it is a repeat.
+    void (*answer)(struct ingest_request *request, bool replayed);
+    bool is_replay;
+    struct ingest_request *next_held;
+
+    // of a read (reader.c)
+    struct paging paging;
+    size_t most_bytes;          // that each of its rows may bring (list.c)
+    size_t row_bytes;           // that all of them bring
+    int fetched;                // rows that there were at first
+    size_t held;                // of the budget, for those; 0: it wasn't asked for more than a page may bring at first
+    struct replay_request wish; // of a replay of many (replay_many.c)
+    int64_t matched;            // by it
+    void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+
+    struct event_client *events; // of GET /api/events; NULL otherwise
+
+    struct ingest_request *previous, *next; // in with->live; next also in with->idle
+};
+
+// http_server's callbacks; argument is the struct ingest_resources.
+void ingest_request_on_headers(void *argument, struct http_request *http);
+void ingest_request_on_request(void *argument, struct http_request *http, enum http_body_state body);
+void ingest_request_on_done(void *argument, struct http_request *http);
+
+// The Idempotency-Key into *key, or NULL where there is none; false where it is wrong: 400 was answered, or is once
+// the limit has been asked.
+bool ingest_request_take_key(struct ingest_request *request, const char **key) MUST_CHECK;
+
+// Goes on where everything that the checks need is there: api.md's order of checks, then the route's handler.
+void ingest_request_proceed(struct ingest_request *request);
+
+// For every call with the request as its argument: once when it was taken, and first thing in its callback.
+void ingest_request_expect_reply(struct ingest_request *request);
+// Returns false when nobody waits for the answer any more; the request is then gone and must not be touched.
+bool ingest_request_reply_came(struct ingest_request *request) MUST_CHECK;
+
+// Answers 503 to all that have no answer yet: the process ends now.
+void ingest_request_abandon_all(struct ingest_resources *with);
+// Frees what finished requests left for reuse.
+void ingest_request_free_idle(struct ingest_resources *with);
+
+#endif

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include "ingest/watch/metrics.h"
+
+#include "ingest/request/media_type.h"
+#include "ingest/request/request.h"
+#include "ingest/request/response.h"
+#include "ingest/resources.h"
+#include "ingest/watch/flow_here.h"
+#include "ingest/watch/metrics_text.h"
+#include "ingest/watch/pipeline.h"
+#include "shared/base/clock.h"
+#include "shared/base/json.h"
+#include "shared/http/budget.h"
+#include "shared/redis/counters.h"
+
+enum format { FORMAT_NONE, FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS };
+
+// The one that Accept wants most; JSON where it wants none more.
+static enum format choose_format(const char *accept) {
+    static const struct {
+        enum format format;
+        const char *type, *subtype;
+    } offers[] = {
+        {FORMAT_JSON, "application", "json"},
+        {FORMAT_OPENMETRICS, "application", "openmetrics-text"},
+        {FORMAT_PROMETHEUS, "text", "plain"},
+    };
+    enum format best = FORMAT_NONE;
+    int best_quality = 0;
+    for (size_t i = 0; i < sizeof offers / sizeof *offers; i++) {
+        int quality = media_type_quality(accept, offers[i].type, offers[i].subtype);
+        if (quality > best_quality) {
+            best_quality = quality;
+            best = offers[i].format;
+        }
+    }
+    return best;
+}
+
+static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
+    int64_t count = 0;
+    for (int bucket = 0; bucket <= HISTOGRAM_ABOVE; bucket++) {
+        count += parts[bucket];
+    }
+    return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
+}
+
+// The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
+void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow,
+                        size_t client_bytes) {
+    const struct counter_values *values = &pipeline->counters;
+    buf_putc(out, '{');
+    json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
+    for (int counter = 0; counter < COUNTER_COUNT; counter++) {
+        json_write_member_int(out, counter_name((enum counter)counter), values->counter[counter]);
+    }
+    json_write_member_int(out, "worker_latency_avg_us", average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
+    json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
+    json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
+    pipeline_write_members(pipeline, out);
+    flow_write_members(flow, out);
+    buf_putc(out, '}');
+}
+
+static void answer_values(struct ingest_request *request, const struct pipeline *pipeline, const struct flow *flow) {
+    enum format format = choose_format(http_header(request->http, "Accept"));
+    size_t client_bytes = http_budget_used(request->with->budget);
+    struct buf *out = &request->with->answer;
+    buf_clear(out);
+    if (format == FORMAT_JSON) {
+        metrics_write_json(out, pipeline, flow, client_bytes);
+        response_json(request, 200, out);
+        return;
+    }
+    metrics_text_write(pipeline, flow, client_bytes, format == FORMAT_OPENMETRICS, out);
+    response_content(request, 200,
+                     format == FORMAT_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                                  : "text/plain; version=0.0.4; charset=utf-8",
+                     out);
+}
+
+static void on_read(void *argument, struct pipeline *pipeline, const char *why) {
+    struct ingest_request *request = argument;
+    if (!ingest_request_reply_came(request)) {
+        // Nobody waits for the answer.
+    } else if (pipeline != NULL) {
+        struct flow flow;
+        flow_judge_here(request->with, pipeline, why, &flow);
+        answer_values(request, pipeline, &flow);
+        flow_free(&flow);
+    } else {
+        response_unavailable(request, "Redis is unreachable", 1, false);
+    }
+    pipeline_free(pipeline);
+}
+
+void metrics_show(struct ingest_request *request) {
+    if (choose_format(http_header(request->http, "Accept")) == FORMAT_NONE) {
+        response_error(request, API_NOT_ACCEPTABLE, "this resource is application/json, text/plain or OpenMetrics");
+        return;
+    }
+    counters_flush(request->with->counters); // so that what this thread counted is in the answer
+    if (pipeline_read(request->with->redis, on_read, request) != 0) {
+        response_unavailable(request, "Redis is unreachable", 1, false);
+        return;
+    }
+    ingest_request_expect_reply(request);
+}

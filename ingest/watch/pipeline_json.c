@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+//
+// The pipeline as members of a JSON object: for GET /metrics and for the events that the console shows.
+#include "ingest/watch/pipeline.h"
+#include "shared/base/json.h"
+
+static void write_age(struct buf *out, const char *name, int64_t age_ms) {
+    if (age_ms < 0) {
+        json_write_name(out, name);
+        buf_puts(out, "null");
+    } else {
+        json_write_member_int(out, name, age_ms);
+    }
+}
+
+static void write_stream(struct buf *out, const char *name, const struct pipeline_stream *stream) {
+    json_write_name(out, name);
+    buf_putc(out, '{');
+    json_write_member_int(out, "length", stream->length);
+    json_write_member_int(out, "added", stream->added);
+    json_write_member_int(out, "lag", stream->length - stream->pending);
+    json_write_member_int(out, "pending", stream->pending);
+    json_write_member_int(out, "consumers", stream->consumers);
+    write_age(out, "oldest_ms", stream->oldest_ms);
+    buf_putc(out, '}');
+}
+
+static void write_breaker(struct buf *out, const struct pipeline_breaker *breaker) {
+    json_write_name(out, "breaker");
+    buf_putc(out, '{');
+    json_write_member(out, "state", breaker->state);
+    json_write_member(out, "mode", breaker->mode);
+    json_write_member(out, "reason", breaker->reason);
+    json_write_member_int(out, "fails", breaker->fails);
+    json_write_member_int(out, "reopens_in_ms", breaker->reopens_in_ms);
+    json_write_member_int(out, "paused_ms", breaker->paused_ms);
+    buf_putc(out, '}');
+}
+
+static void write_provider(struct buf *out, const struct pipeline *pipeline, enum provider provider) {
+    struct pipeline_partition sum;
+    pipeline_sum(pipeline, provider, &sum);
+    json_write_name(out, provider_name(provider));
+    buf_putc(out, '{');
+    write_stream(out, "outbound", &sum.outbound);
+    write_stream(out, "events", &sum.events);
+    json_write_member_int(out, "parked", sum.parked);
+    json_write_member_int(out, "overdue", sum.overdue);
+    json_write_member_int(out, "held_senders", sum.held_senders);
+    write_age(out, "longest_overdue_ms", sum.longest_overdue_ms);
+    write_age(out, "parked_oldest_ms", sum.parked_oldest_ms);
+    write_breaker(out, &pipeline->breakers[provider]);
+    buf_putc(out, '}');
+}
+
+void pipeline_write_members(const struct pipeline *pipeline, struct buf *out) {
+    json_write_name(out, "providers");
+    buf_putc(out, '{');
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        write_provider(out, pipeline, (enum provider)provider);
+    }
+    buf_puts(out, "}");
+    json_write_name(out, "processes");
+    buf_putc(out, '{');
+    for (int program = 0; program < PROGRAM_COUNT; program++) {
+        json_write_member_int(out, pipeline_program_name((enum pipeline_program)program), pipeline->alive[program]);
+    }
+    buf_puts(out, "}");
+    json_write_name(out, "redis");
+    buf_putc(out, '{');
+    json_write_member_int(out, "memory_used_bytes", pipeline->memory_used);
+    json_write_member_int(out, "memory_max_bytes", pipeline->memory_max);
+    buf_putc(out, '}');
+}

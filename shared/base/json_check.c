@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MIT
+#include "shared/base/json_check.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "shared/base/json.h"
+#include "shared/base/unicode.h"
+
+// A scanner of RFC 8259's grammar over the bytes, run before cJSON builds the tree, because cJSON takes for good much
+// that isn't: control characters and any byte in strings, bytes after the document, numbers such as 01, white space of
+// any kind. It recurses once a level, so at most JSON_MAX_DEPTH deep. It also refuses what RFC 8259 allows and the
+// tree can't hold: \u0000 and numbers of more digits than cJSON reads.
+
+#define NUMBER_MAX_BYTES 63 // cJSON reads a number through a buffer of 64 bytes and cuts it there
+
+struct scanner {
+    const char *at;
+    const char *end;
+    const char *error; // the first thing that was wrong
+};
+
+static bool fail(struct scanner *scanner, const char *error) {
+    scanner->error = error;
+    return false;
+}
+
+// The next byte, or NUL at the end. A NUL in the text is no part of the grammar anywhere, so that they can share it.
+static char peek(const struct scanner *scanner) {
+    if (scanner->at == scanner->end) {
+        return '\0';
+    }
+    return *scanner->at;
+}
+
+static size_t left(const struct scanner *scanner) {
+    return (size_t)(scanner->end - scanner->at);
+}
+
+static void skip_space(struct scanner *scanner) {
+    while (scanner->at < scanner->end &&
+           (*scanner->at == ' ' || *scanner->at == '\t' || *scanner->at == '\n' || *scanner->at == '\r')) {
+        scanner->at++;
+    }
+}
+
+static bool skip_word(struct scanner *scanner, const char *word) {
+    size_t length = strlen(word);
+    if (left(scanner) < length || memcmp(scanner->at, word, length) != 0) {
+        return false;
+    }
+    scanner->at += length;
+    return true;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+// Four hexadecimal digits; -1 when they aren't.
+static int scan_hex(struct scanner *scanner) {
+    int value = 0;
+    if (left(scanner) < 4) {
+        return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        char c = scanner->at[i];
+        bool letter = (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (!letter && !is_digit(c)) {
+            return -1;
+        }
+        value = value << 4 | (letter ? (c | 0x20) - 'a' + 10 : c - '0');
+    }
+    scanner->at += 4;
+    return value;
+}
+
+static bool scan_unicode_escape(struct scanner *scanner) {
+    static const char bad[] = "A string holds a \\u that four hexadecimal digits do not follow.";
+    static const char lone[] = "A string holds half of a surrogate pair.";
+    int unit = scan_hex(scanner);
+    if (unit < 0) {
+        return fail(scanner, bad);
+    }
+    if (unit == 0) {
+        return fail(scanner, "A string holds \\u0000.");
+    }
+    if (unit < 0xd800 || unit > 0xdfff) {
+        return true;
+    }
+    if (unit > 0xdbff || !skip_word(scanner, "\\u")) {
+        return fail(scanner, lone);
+    }
+    int low = scan_hex(scanner);
+    if (low < 0) {
+        return fail(scanner, bad);
+    }
+    return (low >= 0xdc00 && low <= 0xdfff) || fail(scanner, lone);
+}
+
+static bool scan_escape(struct scanner *scanner) {
+    scanner->at++; // the backslash
+    char c = peek(scanner);
+    if (c == 'u') {
+        scanner->at++;
+        return scan_unicode_escape(scanner);
+    }
+    if (c == '\0' || strchr("\"\\/bfnrt", c) == NULL) {
+        return fail(scanner, scanner->at == scanner->end ? "A string is not closed."
+                                                         : "A string holds a backslash that begins no known escape.");
+    }
+    scanner->at++;
+    return true;
+}
+
+// Skips what stands for itself in a string: ASCII but for the quote, the backslash and control characters.
+static void skip_plain(struct scanner *scanner) {
+    static const bool special[128] = {
+        // clang-format off
+        1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+        // clang-format on
+        ['"'] = 1,
+        ['\\'] = 1,
+    };
+    const char *at = scanner->at;
+    while (at < scanner->end && (signed char)*at >= 0 && !special[(unsigned char)*at]) {
+        at++;
+    }
+    scanner->at = at;
+}
+
+static bool scan_string(struct scanner *scanner) {
+    scanner->at++; // the opening quote
+    for (skip_plain(scanner); scanner->at < scanner->end; skip_plain(scanner)) {
+        unsigned char c = (unsigned char)*scanner->at;
+        if (c == '"') {
+            scanner->at++;
+            return true;
+        }
+        if (c == '\\') {
+            if (!scan_escape(scanner)) {
+                return false;
+            }
+        } else if (c < 0x20) {
+            return fail(scanner, "A string holds a raw control character; it must be written as an escape.");
+        } else {
+            size_t length = unicode_sequence(scanner->at, left(scanner));
+            if (length == 0) {
+                return fail(scanner, "A string holds bytes that are not UTF-8.");
+            }
+            scanner->at += length;
+        }
+    }
+    return fail(scanner, "A string is not closed.");
+}
+
+static bool scan_digits(struct scanner *scanner, const char *error) {
+    if (!is_digit(peek(scanner))) {
+        return fail(scanner, error);
+    }
+    while (is_digit(peek(scanner))) {
+        scanner->at++;
+    }
+    return true;
+}
+
+static bool scan_number(struct scanner *scanner) {
+    const char *start = scanner->at;
+    if (peek(scanner) == '-') {
+        scanner->at++;
+    }
+    if (peek(scanner) == 'I') {
+        return fail(scanner, "Infinity is not a JSON number.");
+    }
+    bool zero = peek(scanner) == '0';
+    const char *digits = scanner->at;
+    if (!scan_digits(scanner, "A minus sign is not followed by a digit.")) {
+        return false;
+    }
+    if (zero && scanner->at - digits > 1) {
+        return fail(scanner, "A number has a leading zero.");
+    }
+    if (peek(scanner) == '.') {
+        scanner->at++;
+        if (!scan_digits(scanner, "A number has no digit after its decimal point.")) {
+            return false;
+        }
+    }
+    if (peek(scanner) == 'e' || peek(scanner) == 'E') {
+        scanner->at++;
+        if (peek(scanner) == '+' || peek(scanner) == '-') {
+            scanner->at++;
+        }
+        if (!scan_digits(scanner, "A number has no digit in its exponent.")) {
+            return false;
+        }
+    }
+    return scanner->at - start <= NUMBER_MAX_BYTES || fail(scanner, "A number is longer than 63 bytes.");
+}
+
+static bool scan_value(struct scanner *scanner, int depth);
+
+static bool scan_member(struct scanner *scanner, int depth) {
+    skip_space(scanner);
+    if (peek(scanner) != '"') {
+        return fail(scanner, "A name in an object is not a string in double quotes.");
+    }
+    if (!scan_string(scanner)) {
+        return false;
+    }
+    skip_space(scanner);
+    if (peek(scanner) != ':') {
+        return fail(scanner, "A name in an object is not followed by a colon.");
+    }
+    scanner->at++;
+    return scan_value(scanner, depth);
+}
+
+// An array or an object, whose opening bracket is the next byte.
+static bool scan_container(struct scanner *scanner, int depth) {
+    bool object = *scanner->at++ == '{';
+    char closing = object ? '}' : ']';
+    if (depth > JSON_MAX_DEPTH) {
+        return fail(scanner, "The nesting is deeper than 16.");
+    }
+    skip_space(scanner);
+    if (peek(scanner) == closing) {
+        scanner->at++;
+        return true;
+    }
+    for (;;) {
+        if (object ? !scan_member(scanner, depth) : !scan_value(scanner, depth)) {
+            return false;
+        }
+        skip_space(scanner);
+        char c = peek(scanner);
+        if (c != ',' && c != closing) {
+            return fail(scanner, scanner->at == scanner->end ? "An array or object is not closed."
+                                 : object ? "A member of an object is followed by neither a comma nor }."
+                                          : "An element of an array is followed by neither a comma nor ].");
+        }
+        scanner->at++;
+        if (c == closing) {
+            return true;
+        }
+        skip_space(scanner);
+        if (peek(scanner) == closing) {
+            return fail(scanner, "A comma stands before the end of an array or object.");
+        }
+    }
+}
+
+// What stands where a value should begin, and can't.
+static const char *describe_no_value(const struct scanner *scanner) {
+    if (scanner->at == scanner->end) {
+        return "The document ends where a value should be.";
+    }
+    switch (*scanner->at) {
+    case '\'':
+        return "A string is in single quotes; JSON has double quotes only.";
+    case '+':
+        return "A number begins with a plus sign.";
+    case '.':
+        return "A number has no digit before its decimal point.";
+    case '/':
+        return "A comment is not JSON.";
+    case 'N':
+        return "NaN is not a JSON number.";
+    case 'I':
+        return "Infinity is not a JSON number.";
+    default:
+        return "A value is no object, array, string, number, true, false or null.";
+    }
+}
+
+// depth: how many arrays and objects are open around it.
+static bool scan_value(struct scanner *scanner, int depth) {
+    skip_space(scanner);
+    char c = peek(scanner);
+    if (c == '{' || c == '[') {
+        return scan_container(scanner, depth + 1);
+    }
+    if (c == '"') {
+        return scan_string(scanner);
+    }
+    if (c == '-' || is_digit(c)) {
+        return scan_number(scanner);
+    }
+    if (skip_word(scanner, "true") || skip_word(scanner, "false") || skip_word(scanner, "null")) {
+        return true;
+    }
+    return fail(scanner, describe_no_value(scanner));
+}
+
+bool json_find_member(const char *text, size_t length, const char *name, const char **value, size_t *value_length) {
+    struct scanner scanner = {.at = text, .end = text + length};
+    size_t name_length = strlen(name);
+    skip_space(&scanner);
+    if (peek(&scanner) != '{') {
+        return false;
+    }
+    for (char c = *scanner.at++; c != '}'; c = peek(&scanner), scanner.at++) {
+        skip_space(&scanner);
+        const char *own = scanner.at + 1;
+        if (peek(&scanner) != '"' || !scan_string(&scanner)) {
+            return false; // an empty object
+        }
+        size_t own_length = (size_t)(scanner.at - 1 - own);
+        skip_space(&scanner);
+        scanner.at++; // the colon
+        skip_space(&scanner);
+        *value = scanner.at;
+        if (!scan_value(&scanner, 1)) {
+            return false;
+        }
+        *value_length = (size_t)(scanner.at - *value);
+        if (own_length == name_length && memcmp(own, name, name_length) == 0) {
+            return true;
+        }
+        skip_space(&scanner);
+    }
+    return false;
+}
+
+const char *json_check(const char *text, size_t length) {
+    struct scanner scanner = {.at = text, .end = text + length};
+    if (skip_word(&scanner, "\xef\xbb\xbf")) {
+        return "The document begins with a byte order mark.";
+    }
+    skip_space(&scanner);
+    if (scanner.at == scanner.end) {
+        return "The document is empty.";
+    }
+    if (!scan_value(&scanner, 0)) {
+        return scanner.error;
+    }
+    skip_space(&scanner);
+    return scanner.at == scanner.end ? NULL : "Bytes follow the end of the document.";
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "shared/base/uuid.h"
+
+#include <string.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/clock.h"
+#include "shared/base/crypto.h"
+
+// A call of the random generator costs far more than the ten bytes that an id takes, so they are drawn in blocks.
+#define RANDOM_BLOCK 4096
+#define SEQUENCE_LIMIT 0x1000 // rand_a has 12 bits
+
+// Thread-local so that ids need no lock and each thread's own sequence grows.
+struct generator {
+    uint8_t random[RANDOM_BLOCK];
+    size_t left; // unused bytes at the end of random
+    int64_t last_ms;
+    unsigned sequence; // rand_a of the last id (RFC 9562, 6.2, method 1)
+};
+
+static _Thread_local struct generator generator;
+
+static void take_random(uint8_t *out, size_t length) {
+    if (generator.left < length) {
+        crypto_random(generator.random, RANDOM_BLOCK);
+        generator.left = RANDOM_BLOCK;
+    }
+    memcpy(out, generator.random + RANDOM_BLOCK - generator.left, length);
+    generator.left -= length;
+}
+
+static void set_version(struct uuid *uuid, unsigned version) {
+    uuid->bytes[6] = (uint8_t)((uuid->bytes[6] & 0x0f) | (version << 4));
+    uuid->bytes[8] = (uint8_t)((uuid->bytes[8] & 0x3f) | 0x80);
+}
+
+// The millisecond and rand_a of the next id: a new millisecond begins at a random number in the lower half of rand_a,
+// so that there is room to count; when it is used up, the ids run ahead of the clock by a millisecond.
+static void advance(unsigned random) {
+    int64_t now = clock_unix_ms();
+    if (now > generator.last_ms) {
+        generator.last_ms = now;
+        generator.sequence = random % (SEQUENCE_LIMIT / 2);
+    } else if (++generator.sequence >= SEQUENCE_LIMIT) {
+        generator.last_ms++;
+        generator.sequence = random % (SEQUENCE_LIMIT / 2);
+    }
+}
+
+struct uuid uuid_v7(void) {
+    struct uuid uuid;
+    uint8_t random[2];
+    take_random(random, sizeof random);
+    advance((unsigned)random[0] << 8 | random[1]);
+    for (int i = 0; i < 6; i++) {
+        uuid.bytes[i] = (uint8_t)(generator.last_ms >> (40 - 8 * i));
+    }
+    uuid.bytes[6] = (uint8_t)(generator.sequence >> 8);
+    uuid.bytes[7] = (uint8_t)generator.sequence;
+    take_random(uuid.bytes + 8, 8);
+    set_version(&uuid, 7);
+    return uuid;
+}
+
+struct uuid uuid_v8(const char *name_space, const char *name) {
+    struct buf input = {0};
+    uint8_t digest[SHA256_SIZE];
+    buf_append(&input, name_space, strlen(name_space) + 1);
+    buf_puts(&input, name);
+    crypto_sha256(input.data, input.length, digest);
+    buf_free(&input);
+    struct uuid uuid;
+    memcpy(uuid.bytes, digest, UUID_BYTES);
+    set_version(&uuid, 8);
+    return uuid;
+}
+
+bool uuid_v7_time(const struct uuid *uuid, int64_t *out_ms) {
+    *out_ms = 0;
+    for (int i = 0; i < 6; i++) {
+        *out_ms = *out_ms << 8 | uuid->bytes[i];
+    }
+    return uuid->bytes[6] >> 4 == 7;
+}
+
+void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    char *at = out;
+    for (int i = 0; i < UUID_BYTES; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *at++ = '-';
+        }
+        *at++ = digits[uuid->bytes[i] >> 4];
+        *at++ = digits[uuid->bytes[i] & 0x0f];
+    }
+    *at = '\0';
+}
+
+static int hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return -1;
+}
+
+int uuid_parse(const char *text, struct uuid *out) {
+    struct uuid uuid;
+    const char *at = text;
+    for (int i = 0; i < UUID_BYTES; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-') {
+            return -1;
+        }
+        int high = hex_value(at[0]);
+        int low = high < 0 ? -1 : hex_value(at[1]);
+        if (low < 0) {
+            return -1;
+        }
+        uuid.bytes[i] = (uint8_t)(high << 4 | low);
+        at += 2;
+    }
+    if (*at != '\0') {
+        return -1;
+    }
+    *out = uuid;
+    return 0;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_MESSAGE_ADDRESS_H
+#define SHARED_MESSAGE_ADDRESS_H
+
+#include "shared/base/mem.h"
+
+#define ADDRESS_MAX_BYTES 320
+
+enum channel { CHANNEL_SMS, CHANNEL_EMAIL }; // the address family; MMS shares a thread with SMS
+
+// "sms" or "email".
+const char *channel_name(enum channel channel);
+
+// Parses an address as api.md's "Rules for payloads" has it: trims it, takes it out of a Markdown link
+// ("[a@b.c](mailto:a@b.c)") or, for emails, out of "Name <a@b.c>", and checks its form.
+//   shown       what the message keeps as its from or to: the plain address, not normalized
+//   normalized  what is compared, its identity: email in lower case without its +tag, '<' and '>' percent-encoded;
+//               phone as digits with its leading '+'
+// Both are owned by the caller and set only on success.
+// Returns NULL, or a static sentence that says what is wrong and what is allowed ("must be a phone number: …").
+const char *address_parse(enum channel channel, const char *text, char **shown, char **normalized) MUST_CHECK;
+
+// "{channel}:{participant_a}<->{participant_b}", participants (normalized) in bytewise order; owned by the caller.
+char *conversation_key(enum channel channel, const char *one, const char *other) MUST_CHECK;
+
+#endif

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/json.h"
+#include "shared/message/message.h"
+
+// Anyone can XADD, so a payload is trusted in nothing: every field is checked before the message is handed on.
+
+#define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
+#define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
+#define MAX_ATTACHMENTS 256        // the greatest API_MAX_ATTACHMENTS
+#define MAX_ATTACHMENT_BYTES 2048
+#define MAX_ID_BYTES 1024        // 255 characters of a provider's, 4 bytes each, and more
+#define NORMALIZED_MAX_BYTES 640 // twice ADDRESS_MAX_BYTES: lower case can take more bytes than what was given
+
+struct text_field {
+    const char *name;
+    size_t offset; // in struct message
+    size_t min;    // bytes
+    size_t max;    // bytes; 0: as many as there are
+    bool optional; // null or absent leaves NULL
+    const char *error;
+};
+
+static const struct text_field text_fields[] = {
+    {"from", offsetof(struct message, from), 1, ADDRESS_MAX_BYTES, false, "from is not a string of 1 to 320 bytes"},
+    {"to", offsetof(struct message, to), 1, ADDRESS_MAX_BYTES, false, "to is not a string of 1 to 320 bytes"},
+    {"sender", offsetof(struct message, sender), 1, NORMALIZED_MAX_BYTES, false,
+     "sender is not a string of 1 to 640 bytes"},
+    {"recipient", offsetof(struct message, recipient), 1, NORMALIZED_MAX_BYTES, false,
+     "recipient is not a string of 1 to 640 bytes"},
+    {"body", offsetof(struct message, body), 0, 0, false, "body is not a string"},
+    {"provider_message_id", offsetof(struct message, provider_message_id), 1, MAX_ID_BYTES, true,
+     "provider_message_id is not a string of 1 to 1024 bytes"},
+    {"request_id", offsetof(struct message, request_id), 1, MAX_ID_BYTES, true,
+     "request_id is not a string of 1 to 1024 bytes"},
+    {"traceparent", offsetof(struct message, traceparent), 1, MAX_ID_BYTES, true,
+     "traceparent is not a string of 1 to 1024 bytes"},
+};
+
+#define TEXT_FIELD_COUNT (sizeof text_fields / sizeof *text_fields)
+
+static char **text_at(struct message *message, const struct text_field *field) {
+    return (char **)(void *)((char *)message + field->offset);
+}
+
+// Takes the string out of the tree, which frees the rest (cJSON allocates by malloc unless told otherwise).
+static char *steal_string(cJSON *value) {
+    char *text = value->valuestring;
+    value->valuestring = NULL;
+    return text;
+}
+
+static const char *take_text(struct message *message, const struct text_field *field, cJSON *value) {
+    if (value == NULL || cJSON_IsNull(value)) {
+        return field->optional ? NULL : field->error;
+    }
+    if (!cJSON_IsString(value)) {
+        return field->error;
+    }
+    size_t length = strlen(value->valuestring);
+    if (length < field->min || (field->max > 0 && length > field->max)) {
+        return field->error;
+    }
+    *text_at(message, field) = steal_string(value);
+    return NULL;
+}
+
+static const char *take_texts(struct message *message, const cJSON *object) {
+    for (size_t i = 0; i < TEXT_FIELD_COUNT; i++) {
+        cJSON *value = cJSON_GetObjectItemCaseSensitive(object, text_fields[i].name);
+        const char *error = take_text(message, &text_fields[i], value);
+        if (error != NULL) {
+            return error;
+        }
+    }
+    return NULL;
+}
+
+static const char *take_attachments(struct message *message, const cJSON *object) {
+    static const char bad[] = "attachments is not an array of at most 256 strings of 1 to 2048 bytes";
+    const cJSON *array = cJSON_GetObjectItemCaseSensitive(object, "attachments");
+    if (!cJSON_IsArray(array)) {
+        return bad;
+    }
+    int count = cJSON_GetArraySize(array);
+    if (count > MAX_ATTACHMENTS) {
+        return bad;
+    }
+    if (count == 0) {
+        return NULL;
+    }
+    message->attachments = xcalloc((size_t)count, sizeof *message->attachments);
+    cJSON *value;
+    cJSON_ArrayForEach(value, array) {
+        size_t length = cJSON_IsString(value) ? strlen(value->valuestring) : 0;
+        if (length == 0 || length > MAX_ATTACHMENT_BYTES) {
+            return bad;
+        }
+        message->attachments[message->attachment_count++] = steal_string(value);
+    }
+    return NULL;
+}
+
+static const char *take_kind(struct message *message, const cJSON *object) {
+    const char *type = json_string(object, "type");
+    if (type == NULL || message_type_parse(type, &message->type) != 0) {
+        return "type is not sms, mms or email";
+    }
+    const char *direction = json_string(object, "direction");
+    if (direction != NULL && strcmp(direction, message_direction_name(MESSAGE_OUTBOUND)) == 0) {
+        message->direction = MESSAGE_OUTBOUND;
+        return NULL;
+    }
+    if (direction != NULL && strcmp(direction, message_direction_name(MESSAGE_INBOUND)) == 0) {
+        message->direction = MESSAGE_INBOUND;
+        return NULL;
+    }
+    return "direction is not outbound or inbound";
+}
+
+static bool take_time(const cJSON *object, const char *name, int64_t *out) {
+    return json_integer(object, name, out) && *out >= MIN_MS && *out <= MAX_MS;
+}
+
+static const char *take_all(struct message *message, const cJSON *object) {
+    if (!cJSON_IsObject(object)) {
+        return "the payload is not an object";
+    }
+    const char *error = take_kind(message, object);
+    if (error == NULL) {
+        error = take_texts(message, object);
+    }
+    if (error == NULL) {
+        error = take_attachments(message, object);
+    }
+    if (error != NULL) {
+        return error;
+    }
+    if (!take_time(object, "occurred_ms", &message->occurred_ms)) {
+        return "occurred_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
+    }
+    if (!take_time(object, "accepted_ms", &message->accepted_ms)) {
+        return "accepted_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
+    }
+    if ((message->direction == MESSAGE_INBOUND) != (message->provider_message_id != NULL)) {
+        return "provider_message_id is missing from an inbound message, or stands in an outbound one";
+    }
+    return NULL;
+}
+
+// Adds the normalized form of an address, which Postgres doesn't keep by message.
+static const char *add_normalized(cJSON *tree, enum channel channel, const char *address, const char *name) {
+    const char *given = json_string(tree, address);
+    char *shown, *normalized;
+    if (given == NULL || address_parse(channel, given, &shown, &normalized) != NULL) {
+        return "from or to is not an address of the message's type";
+    }
+    const cJSON *added = cJSON_AddStringToObject(tree, name, normalized);
+    free(shown);
+    free(normalized);
+    return added != NULL ? NULL : "there is no memory";
+}
+
+const char *message_recall(const char *text, size_t length, struct message *out) {
+    *out = (struct message){0};
+    const char *error;
+    cJSON *tree = json_parse(text, length, &error);
+    if (tree == NULL) {
+        return error;
+    }
+    error = take_kind(out, tree);
+    if (error == NULL) {
+        error = add_normalized(tree, message_channel(out->type), "from", "sender");
+    }
+    if (error == NULL) {
+        error = add_normalized(tree, message_channel(out->type), "to", "recipient");
+    }
+    if (error == NULL) {
+        error = take_all(out, tree);
+    }
+    cJSON_Delete(tree);
+    if (error != NULL) {
+        message_free(out);
+    }
+    return error;
+}
+
+const char *message_decode(const char *text, size_t length, struct message *out) {
+    *out = (struct message){0};
+    const char *error;
+    cJSON *tree = json_parse(text, length, &error);
+    if (tree == NULL) {
+        return error;
+    }
+    error = take_all(out, tree);
+    cJSON_Delete(tree);
+    if (error != NULL) {
+        message_free(out);
+    }
+    return error;
+}
+
+void message_free(struct message *message) {
+    for (size_t i = 0; i < TEXT_FIELD_COUNT; i++) {
+        free(*text_at(message, &text_fields[i]));
+    }
+    for (size_t i = 0; i < message->attachment_count; i++) {
+        free(message->attachments[i]);
+    }
+    free(message->attachments);
+    *message = (struct message){0};
+}

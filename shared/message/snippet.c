@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "shared/message/snippet.h"
+
+#include <stdbool.h>
+#include <utf8proc.h>
+
+#include "shared/base/unicode.h"
+
+// The snippet as it grows: what was put last decides whether the next code point begins a cluster.
+struct cursor {
+    struct buf *out;
+    size_t left; // clusters that may still begin
+    int32_t last;
+    utf8proc_int32_t state; // utf8proc's; starts at 0
+    bool begun;
+};
+
+// Appends one code point of `length` bytes; false when it would begin one cluster too many.
+static bool put(struct cursor *cursor, int32_t code, const char *bytes, size_t length) {
+    if (!cursor->begun || utf8proc_grapheme_break_stateful(cursor->last, code, &cursor->state)) {
+        if (cursor->left == 0) {
+            return false;
+        }
+        cursor->left--;
+    }
+    cursor->begun = true;
+    cursor->last = code;
+    buf_append(cursor->out, bytes, length);
+    return true;
+}
+
+void snippet_append(struct buf *out, const char *body, size_t length, size_t graphemes) {
+    struct cursor cursor = {.out = out, .left = graphemes};
+    bool space = false; // white space came before, so that a word after it is set off
+    size_t taken;
+    for (size_t at = 0; at < length; at += taken) {
+        int32_t code = unicode_decode(body + at, length - at, &taken);
+        if (unicode_is_space(code)) {
+            space = cursor.begun;
+            continue;
+        }
+        if (space && !put(&cursor, ' ', " ", 1)) {
+            return;
+        }
+        space = false;
+        bool malformed = code == 0xfffd && taken == 1;
+        if (!put(&cursor, code, malformed ? "\xef\xbf\xbd" : body + at, malformed ? 3 : taken)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_MESSAGE_SNIPPET_H
+#define SHARED_MESSAGE_SNIPPET_H
+
+#include <stddef.h>
+
+#include "shared/base/buf.h"
+
+// Appends body's snippet: white space (Unicode's) collapsed to single spaces and trimmed, cut after
+// `graphemes` extended grapheme clusters (Unicode TR 29, by utf8proc), never inside one. body is valid UTF-8.
+void snippet_append(struct buf *out, const char *body, size_t length, size_t graphemes);
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+//
+// Whether a connection is a session of its own. A direct one is: the backend's process id is the one that came with the
+// connection. A pooler invents that number, so where they differ, one stands in between, and the question is whether it
+// keeps a session for this client or hands each transaction to whichever is free. Nothing in the protocol says so, but
+// it shows: a second connection holds a transaction open, meanwhile the first one asks again. In session mode the two
+// have a backend each, and keep them; else the second one gets the first one's, which lay idle, or the first one gets
+// another, then or when the second one has let go, or has to wait for one.
+//
+// Where the second connection gets no backend in time, nothing is known. After a few tries the link goes on all the
+// same: the pool may have just the room that the service needs. What the persister writes is checked besides
+// (persister/sql/batch.sql, step 0), and ingest's statements have names of their own in each session.
+#include <stdlib.h>
+
+#include "shared/base/log.h"
+#include "shared/postgres/private.h"
+
+#define ASK "SELECT pg_backend_pid()"
+#define HOLD "BEGIN; " ASK
+#define LET_GO "COMMIT"
+#define REFUSED                                                                                                        \
+    "refused: connections share a session, so the pooler in between is in transaction or statement mode; it must be "  \
+    "in session mode (PgBouncer: pool_mode = session)"
+
+#define NO_ROOM                                                                                                        \
+    "the pooler in between has no room for a second connection, to see whether it is in session mode: give its pool "  \
+    "one more than the service needs"
+
+enum {
+    TRIES = 3,      // before it goes on without knowing
+    ASK_MS = 1000,  // a backend of one's own answers at once
+    HOLD_MS = 3000, // until others that look have had their second connections' backends
+    ROUNDS = 3,
+};
+
+struct pg_session_check {
+    uv_timer_t late;
+    struct pg_link *link;  // NULL once it has ended
+    struct pg_link *other; // the second connection
+    bool asking;           // the first one, while the second one holds its transaction
+    long long backend;     // of the first one
+    int rounds;            // that showed nothing
+};
+
+static long long backend_of(enum pg_outcome outcome, const PGresult *result) {
+    return outcome == PG_LINK_OK && PQntuples(result) == 1 ? atoll(PQgetvalue(result, 0, 0)) : 0;
+}
+
+static void on_check_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void pg_session_check_cancel(struct pg_link *link) {
+    struct pg_session_check *check = link->check;
+    if (!check) {
+        return;
+    }
+    link->check = NULL;
+    check->link = NULL;
+    uv_close((uv_handle_t *)&check->late, on_check_closed);
+    pg_link_destroy(check->other);
+}
+
+static void refuse(struct pg_link *link) {
+    link->unseen = 0;
+    pg_link_fail(link, REFUSED);
+}
+
+static void pass(struct pg_link *link, bool certain) {
+    link->unseen = 0;
+    log_info("postgres_pooler", "%s: a pooler is in between, %s", link->name,
+             certain ? "in session mode" : "in which mode could not be seen");
+    pg_session_check_cancel(link);
+    pg_setup_run(link);
+}
+
+static void on_check_late(uv_timer_t *timer) {
+    struct pg_session_check *check = timer->data;
+    struct pg_link *link = check->link;
+    if (check->asking) {
+        refuse(link);
+    } else if (++link->unseen < TRIES) {
+        pg_link_fail(link, NO_ROOM);
+    } else {
+        pass(link, false);
+    }
+}
+
+static void wait_for(struct pg_session_check *check, bool asking) {
+    check->asking = asking;
+    uv_timer_start(&check->late, on_check_late, asking ? ASK_MS : HOLD_MS, 0);
+}
+
+static void on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result);
+
+// After the second one has let go: what it had lies uppermost in a pool, and would be the first one's now.
+static void on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_link *link = argument;
+    struct pg_session_check *check = link->check;
+    if (outcome == PG_LINK_LOST || !check) {
+        return;
+    }
+    wait_for(check, false);
+    if (backend_of(outcome, result) != check->backend) {
+        refuse(link);
+    } else if (++check->rounds == ROUNDS) {
+        pass(link, true);
+    } else if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
+        pass(link, false);
+    }
+}
+
+static void on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_session_check *check = argument;
+    (void)result;
+    if (check->link && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
+        wait_for(check, true);
+        pg_job_script(check->link, ASK, true, on_asked_after, check->link);
+    }
+}
+
+static void on_asked_again(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_link *link = argument;
+    struct pg_session_check *check = link->check;
+    if (outcome == PG_LINK_LOST || !check) {
+        return;
+    }
+    wait_for(check, false);
+    if (backend_of(outcome, result) != check->backend) {
+        refuse(link);
+    } else if (pg_link_script(check->other, LET_GO, on_other_let_go, check) != 0) {
+        pass(link, false);
+    }
+}
+
+static void on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_session_check *check = argument;
+    if (!check->link || outcome != PG_LINK_OK) {
+        return;
+    }
+    if (backend_of(outcome, result) == check->backend) {
+        refuse(check->link);
+    } else {
+        wait_for(check, true);
+        pg_job_script(check->link, ASK, true, on_asked_again, check->link);
+    }
+}
+
+static void on_other_up(void *argument) {
+    struct pg_session_check *check = argument;
+    if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
+        pass(check->link, false);
+    }
+}
+
+static void look_closer(struct pg_link *link, long long backend) {
+    struct pg_session_check *check = xcalloc(1, sizeof *check);
+    const struct pg_link_options options = {
+        .url = link->url, .name = link->name, .timeout_ms = HOLD_MS, .on_up = on_other_up, .argument = check};
+    check->link = link;
+    check->backend = backend;
+    check->other = pg_link_create(link->loop, &options);
+    check->other->checks = true;
+    check->late.data = check;
+    uv_timer_init(link->loop, &check->late);
+    link->check = check;
+    wait_for(check, false);
+}
+
+static void on_asked(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct pg_link *link = argument;
+    if (outcome == PG_LINK_LOST) {
+        return;
+    }
+    long long backend = backend_of(outcome, result);
+    if (backend == PQbackendPID(link->conn)) {
+        pg_setup_run(link);
+    } else {
+        look_closer(link, backend);
+    }
+}
+
+void pg_session_check_start(struct pg_link *link) {
+    if (PQbackendPID(link->conn) == 0) { // the server told none
+        pg_setup_run(link);
+    } else {
+        pg_job_script(link, ASK, true, on_asked, link);
+    }
+}

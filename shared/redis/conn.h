@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_REDIS_CONN_H
+#define SHARED_REDIS_CONN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/base/mem.h"
+#include "shared/redis/link.h"
+
+// One TCP connection to Redis, from connect to its end; private to redis_link, which makes a new one each time.
+
+struct redis_conn;
+
+struct redis_conn_events {
+    void (*on_connected)(void *owner);
+    // A reply for the call that carries done and argument; the owner passes it on to done.
+    void (*on_reply)(void *owner, redis_link_reply done, void *argument, const redisReply *reply);
+    // It is of no use any more: the owner drops it now or soon. Called at most once, never after redis_conn_drop.
+    void (*on_broken)(void *owner, const char *why);
+};
+
+// Connects to a numeric address. Returns NULL with *error set to a static text when that can't even begin.
+// timeout_ms is for the connect and for replies: see redis/link.h. events must outlive it.
+struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
+                                   const struct redis_conn_events *events, void *owner, const char **error) MUST_CHECK;
+
+// Queues a command. All that is queued in one turn of the loop leaves with one write. Arguments are copied; lengths
+// may be NULL. Only once it is connected.
+void redis_conn_send(struct redis_conn *conn, int64_t block_ms, redis_link_reply done, void *argument, int argc,
+                     const char **argv, const size_t *lengths);
+
+// Ends it: every call that waits gets REDIS_LINK_LOST during this call. Frees itself once its handles have closed, so
+// that it may be called from any of its own events.
+void redis_conn_drop(struct redis_conn *conn);
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "shared/redis/replay.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/redis/library.h"
+
+#define NUMBER_SIZE 24
+
+int replay_send(struct redis_link *link, const struct replay *replay, redis_link_reply done, void *argument) {
+    char guard[KEY_GUARD_SIZE], generation[NUMBER_SIZE], cap[NUMBER_SIZE], ttl[NUMBER_SIZE];
+    bool remembered = replay->idempotency_key != NULL;
+    replay_guard_key(replay->keys->tag, replay->id, replay->generation, guard);
+    snprintf(generation, sizeof generation, "%" PRId64, replay->generation);
+    snprintf(cap, sizeof cap, "%" PRId64, replay->cap);
+    snprintf(ttl, sizeof ttl, "%" PRId64, remembered ? replay->ttl_ms : 0);
+    const char *argv[] = {
+        "FCALL",
+        library_function(LIBRARY_REPLAY),
+        "5",
+        replay->keys->outbound,
+        replay->keys->events,
+        replay->keys->parked,
+        guard,
+        remembered ? replay->idempotency_key : guard, // every key must be in the one slot
+        replay->id,
+        generation,
+        replay->payload,
+        cap,
+        replay->recorded ? "1" : "0",
+        ttl,
+        remembered ? (const char *)replay->token : "",
+    };
+    enum { COUNT = sizeof argv / sizeof *argv };
+    size_t lengths[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        lengths[i] = remembered && i == COUNT - 1 ? REPLAY_TOKEN_SIZE : strlen(argv[i]);
+    }
+    return redis_link_call(link, done, argument, COUNT, argv, lengths);
+}
+
+enum replay_verdict replay_verdict(const redisReply *reply) {
+    static const struct {
+        const char *text;
+        enum replay_verdict verdict;
+    } verdicts[] = {
+        {"OK", REPLAY_OK},           {"REPLAY", REPLAY_REPEATED}, {"REUSED", REPLAY_REUSED},
+        {"ALREADY", REPLAY_ALREADY}, {"FULL", REPLAY_FULL},
+    };
+    bool is_text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    for (size_t i = 0; is_text && i < sizeof verdicts / sizeof *verdicts; i++) {
+        if (strcmp(reply->str, verdicts[i].text) == 0) {
+            return verdicts[i].verdict;
+        }
+    }
+    return REPLAY_UNKNOWN;
+}

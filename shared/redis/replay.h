@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_REDIS_REPLAY_H
+#define SHARED_REDIS_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/mem.h"
+#include "shared/redis/keys.h"
+#include "shared/redis/link.h"
+
+// A dead letter back into its stream: the one call by which ingest replays a single one and a persister many.
+
+struct replay {
+    const struct partition_keys *keys; // of the sender's partition
+    const char *id;                    // of the message
+    int64_t generation;                // that begins: the dead letter's + 1
+    const char *payload;               // as message_encode has it
+    int64_t cap;                       // STREAM_MAX_BACKLOG
+    bool recorded;                     // Postgres says that it was replayed; only a repeat under its key is no conflict
+    const char *idempotency_key;       // of Redis, or NULL
+    const uint8_t *token;              // to be kept under it, REPLAY_TOKEN_SIZE bytes; NULL without a key
+    int64_t ttl_ms;                    // of it
+};
+
+#define REPLAY_TOKEN_SIZE 32
+
+enum replay_verdict {
+    REPLAY_OK,
+    REPLAY_REPEATED, // the same request under its Idempotency-Key
+    REPLAY_REUSED,   // another request under that key
+    REPLAY_ALREADY,  // this generation has begun before
+    REPLAY_FULL,     // the backlog is at its cap
+    REPLAY_UNKNOWN,  // a reply of another shape
+};
+
+// Sends the call. Returns 0, or -1 when the link isn't up and nothing was sent. Keeps nothing of replay.
+int replay_send(struct redis_link *link, const struct replay *replay, redis_link_reply done, void *argument) MUST_CHECK;
+// What a reply that is no error says.
+enum replay_verdict replay_verdict(const redisReply *reply);
+
+#endif

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+//
+// What a link says before it is up. All of it leaves as one pipeline; each reply has its handler, and the first that
+// will not do ends the attempt with one line that says what a person can do about it.
+#include "shared/redis/private.h"
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "shared/base/clock.h"
+#include "shared/base/log.h"
+#include "shared/redis/library.h"
+
+enum { ALL_SLOTS = 16384 }; // of a cluster
+
+static bool is_error(const redisReply *reply, const char *code) {
+    return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
+}
+
+static void fail_with(struct redis_link *link, const char *what, const redisReply *reply) {
+    char *why = xasprintf("%s: %s", what, reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply");
+    redis_link_fail(link, why);
+    free(why);
+}
+
+// The same with the reply's code alone: what follows may repeat what was sent, and that was a password.
+static void fail_with_code(struct redis_link *link, const char *what, const redisReply *reply) {
+    bool error = reply->type == REDIS_REPLY_ERROR;
+    char *why = xasprintf("%s: %.*s", what, error ? (int)strcspn(reply->str, " ") : 19,
+                          error ? reply->str : "an unexpected reply");
+    redis_link_fail(link, why);
+    free(why);
+}
+
+// Redis's answer to whatever comes first where it wants a password and REDIS_URL has none.
+static bool refused_without_password(struct redis_link *link, const redisReply *reply) {
+    if (!is_error(reply, "NOAUTH")) {
+        return false;
+    }
+    fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)", reply);
+    return true;
+}
+
+// ---- Whether it is a Redis that takes what we write
+
+static bool says(const redisReply *info, const char *line) {
+    return info->type == REDIS_REPLY_STRING && strstr(info->str, line) != NULL;
+}
+
+// Where there is no such line: fallback.
+static long number_of(const redisReply *info, const char *name, long fallback) {
+    const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, name) : NULL;
+    return at ? strtol(at + strlen(name), NULL, 10) : fallback;
+}
+
+const char *redis_setup_judge_role(const redisReply *info) {
+    if (says(info, "redis_mode:sentinel")) {
+        return "this is a Sentinel and no Redis: REDIS_URL must name the master itself";
+    }
+    if (says(info, "\nrole:slave")) {
+        return "this Redis is a replica, which takes no writes of ours: REDIS_URL must name its master";
+    }
+    return NULL;
+}
+
+static void on_role(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST || refused_without_password(link, reply)) {
+        return;
+    }
+    const char *trouble = redis_setup_judge_role(reply);
+    if (trouble) {
+        redis_link_fail(link, trouble);
+    }
+}
+
+// Elsewhere than in a cluster Redis answers with an error.
+static void on_cluster(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result != REDIS_LINK_OK) {
+        return;
+    }
+    long masters = number_of(reply, "cluster_size:", 1), slots = number_of(reply, "cluster_slots_assigned:", ALL_SLOTS);
+    if (masters > 1 || slots < ALL_SLOTS) {
+        char *why = xasprintf("this Redis is one of a cluster's %ld masters, by which %ld of %d slots are served: one "
+                              "that serves all is needed",
+                              masters, slots, ALL_SLOTS);
+        redis_link_fail(link, why);
+        free(why);
+    }
+}
+
+static void on_auth(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK) {
+        return;
+    }
+    if (is_error(reply, "WRONGPASS")) {
+        fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
+    } else {
+        fail_with_code(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
+    }
+}
+
+static void on_select(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(link, reply)) {
+        fail_with(link, "Redis has no such database as REDIS_URL names", reply);
+    }
+}
+
+static void on_name(void *argument, enum redis_result result, const redisReply *reply) {
+    if (result != REDIS_LINK_LOST) { // a server that forbids CLIENT serves all the same
+        (void)refused_without_password(argument, reply);
+    }
+}
+
+static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
+        redis_probe_take_time(link, reply);
+    } else if (result != REDIS_LINK_LOST) {
+        fail_with(link, "Redis does not tell the time", reply);
+    }
+}
+
+// Where it may be loaded, it is by now, or memory is short.
+static void on_library_asked(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_NO_LIBRARY && link->library_forbidden) {
+        fail_with(link, "the function library isn't there, and this user may not load it (redis/users.acl)", reply);
+    }
+}
+
+static void on_library(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST) {
+        return;
+    }
+    link->library_queued = false;
+    if (result == REDIS_LINK_OK || strstr(reply->str, "already exists")) {
+        return;
+    }
+    // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
+    if (is_error(reply, "OOM")) {
+        return;
+    }
+    // A user that may not load it relies on whoever did.
+    if (is_error(reply, "NOPERM")) {
+        link->library_forbidden = true;
+        return;
+    }
+    if (strstr(reply->str, "unknown command")) {
+        fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
+    } else {
+        fail_with(link, "the function library could not be loaded", reply);
+    }
+}
+
+void redis_setup_load_library(struct redis_link *link) {
+    const char *load[] = {"FUNCTION", "LOAD", library_text};
+    if (link->library_queued || !link->conn) {
+        return;
+    }
+    link->library_queued = true;
+    redis_link_send(link, on_library, 3, load);
+}
+
+struct wanted {
+    const char *parameter;
+    const char *value;
+    const char *otherwise; // the promise that does not hold
+};
+
+static void warn_unless(const struct wanted *wanted, const char *value) {
+    if (strcasecmp(wanted->value, value) != 0) {
+        log_warn("redis_unsafe", "Redis has %s %s, not %s: %s. redis/redis.conf has what this service needs",
+                 wanted->parameter, value, wanted->value, wanted->otherwise);
+    }
+}
+
+// Once a process: every thread's link sees the same server.
+static void on_config(void *argument, enum redis_result result, const redisReply *reply) {
+    static const struct wanted settings[] = {
+        {"maxmemory-policy", "noeviction", "a full Redis may drop messages that were accepted"},
+        {"appendonly", "yes", "accepted messages are lost when Redis restarts"},
+        {"appendfsync", "always", "messages accepted in the last moment are lost when the machine fails"},
+    };
+    static atomic_flag warned = ATOMIC_FLAG_INIT;
+    (void)argument;
+    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || atomic_flag_test_and_set(&warned)) {
+        return; // CONFIG is often forbidden by managed servers
+    }
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++) {
+            if (reply->element[i]->str && reply->element[i + 1]->str &&
+                strcasecmp(reply->element[i]->str, settings[k].parameter) == 0) {
+                warn_unless(&settings[k], reply->element[i + 1]->str);
+            }
+        }
+    }
+}
+
+static void on_last(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_link *link = argument;
+    if (result == REDIS_LINK_LOST) {
+        return;
+    }
+    if (result == REDIS_LINK_OK) {
+        redis_probe_take_memory(link, reply);
+        redis_probe_take_server(link, reply);
+    }
+    redis_link_ready(link);
+}
+
+static void send_auth(struct redis_link *link) {
+    const char *by_password[] = {"AUTH", link->address.password};
+    const char *by_user[] = {"AUTH", link->address.user, link->address.password};
+    if (link->address.user) {
+        redis_link_send(link, on_auth, 3, by_user);
+    } else if (link->address.password) {
+        redis_link_send(link, on_auth, 2, by_password);
+    }
+}
+
+static void send_select(struct redis_link *link) {
+    char number[16];
+    const char *select[] = {"SELECT", number};
+    snprintf(number, sizeof number, "%d", link->address.database);
+    if (link->address.database != 0) {
+        redis_link_send(link, on_select, 2, select);
+    }
+}
+
+// CLIENT SETNAME takes printable characters without spaces only.
+static void send_name(struct redis_link *link) {
+    char *name = xstrdup(link->name);
+    for (char *c = name; *c; c++) {
+        if (!isgraph((unsigned char)*c)) {
+            *c = '-';
+        }
+    }
+    const char *set_name[] = {"CLIENT", "SETNAME", name};
+    redis_link_send(link, on_name, 3, set_name);
+    free(name);
+}
+
+void redis_setup_start(struct redis_link *link) {
+    const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication"}, *cluster[] = {"CLUSTER", "INFO"};
+    const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
+    const char *info[] = {"INFO", "server", "memory", "cluster"};
+    const char *count[] = {"FCALL", library_function(LIBRARY_COUNT), "0"}; // which counts nothing
+    link->takes_all_slots = false;                                         // until it says so
+    link->library_forbidden = false;
+    link->server[0] = '\0';
+    send_auth(link);
+    redis_link_send(link, on_role, 3, role);
+    send_select(link);
+    send_name(link);
+    redis_link_send(link, on_cluster, 2, cluster);
+    link->time_asked_us = clock_monotonic_us();
+    redis_link_send(link, on_time, 1, time);
+    redis_setup_load_library(link);
+    redis_link_send(link, on_library_asked, 3, count);
+    redis_link_send(link, on_config, 5, config);
+    redis_link_send(link, on_last, 4, info);
+}

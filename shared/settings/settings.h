@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_SETTINGS_SETTINGS_H
+#define SHARED_SETTINGS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shared/base/mem.h"
+#include "shared/message/message.h"
+
+enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
+
+// How the mock of one provider behaves.
+struct mock_settings {
+    int64_t timeout_pct, error_pct, ratelimit_pct; // shares of the calls, percent
+    int64_t seed;                                  // -1: none
+    int64_t latency_ms;
+    int64_t retry_after_secs;
+};
+
+// Everything that can be set, filled from the one table in settings.c: environment over .env over the file named by
+// API_CONFIG_FILE over the table's default. Handed down as const; strings are owned by it.
+struct settings {
+    // ingest
+    int64_t port;
+    char *bind_address;
+    char *health_path;
+    int64_t ingest_threads; // 0: one a core
+    int64_t max_connections;
+    int64_t max_connections_per_ip;
+    int64_t max_client_bytes;
+    int64_t request_timeout_ms;
+    int64_t max_body_bytes;
+    int64_t max_attachments;
+    int64_t rate_limit_per_ip_per_min;
+    int64_t rate_limit_per_sender_per_min;
+    int64_t idempotency_ttl_secs;
+    int64_t conversation_snippet_length;
+    char *trusted_proxies; // comma-separated addresses and CIDR blocks
+    char *api_keys;        // "": none; see ingest/access/api_keys.h
+    char *api_keys_file;   // "": none
+    int64_t api_key_failures_per_min;
+    char *webhook_secrets[PROVIDER_COUNT][WEBHOOK_SECRETS]; // "": none
+    int64_t webhook_tolerance_secs;
+    char *webhook_public_url; // "": not known
+    char *allowed_hosts;
+    char *cors_allowed_origins;
+    int64_t events_max_clients;
+    int64_t events_max_unsent_bytes; // a client of GET /api/events
+    int64_t events_heartbeat_secs;
+    // Redis
+    char *redis_url;
+    int64_t redis_timeout_ms;
+    int64_t redis_wait_replicas;
+    int64_t redis_memory_pct; // ingest refuses above this share of maxmemory
+    int64_t stream_partitions;
+    int64_t stream_max_backlog;
+    int64_t feed_max_length;
+    // Postgres
+    char *database_url;
+    int64_t database_timeout_ms;
+    int64_t database_connections; // of ingest, a thread
+    // the workers (dispatcher, persister)
+    int64_t worker_batch_size;
+    int64_t worker_claim_timeout_secs;
+    int64_t worker_max_retries;
+    int64_t worker_backoff_base_ms;
+    int64_t worker_backoff_cap_ms;
+    int64_t message_deadline_secs; // 72 h
+    int64_t replay_per_second;     // dead letters, where a replay of many names no pace
+    int64_t replay_max_per_second;
+    int64_t drain_notice_ms;
+    // dispatcher
+    int64_t dispatch_max_in_flight; // a provider
+    int64_t provider_timeout_ms;
+    int64_t provider_connect_timeout_ms;
+    int64_t breaker_error_threshold;
+    int64_t breaker_open_secs;
+    int64_t breaker_probes;
+    int64_t breaker_held_senders; // that open it
+    int64_t sender_hold_messages; // refused ones that hold their sender
+    int64_t sender_hold_secs;
+    int64_t provider_max_pause_secs;
+    char *provider_sms_url;
+    char *provider_sms_account;
+    char *provider_sms_token;
+    char *provider_email_url;
+    char *provider_email_token;
+    // mock provider
+    int64_t mock_provider_port;
+    char *mock_ledger_file;                    // "": none
+    struct mock_settings mock[PROVIDER_COUNT]; // API_PROVIDER_*, with API_PROVIDER_SMS_* / _EMAIL_* laid over them
+    // every process
+    char *instance_id; // "": made from the host's name
+    char *log_level;   // "debug", "info", "warn", "error"
+    char *log_format;  // "json", "text"
+    char *log_file;    // "": stderr
+    int64_t log_max_bytes;
+    int64_t drain_timeout_secs;
+    // bin/ only; listed so that the one table is whole
+    char *run_dir;
+    char *api_key;
+    int64_t status_max_age_secs; // ingest, too
+    int64_t local_redis_port;
+    int64_t local_postgres_port;
+    bool in_memory; // API_ENABLE_INMEMORY_FALLBACK
+};
+
+// Which programs read a setting (for --help and the README's table).
+enum { FOR_INGEST = 1, FOR_DISPATCHER = 2, FOR_PERSISTER = 4, FOR_MOCK = 8, FOR_SCRIPTS = 16, FOR_ALL = 15 };
+
+// What main() does first. Handles --help, --version (print and exit 0) and an unknown argument (one line, exit 2);
+// then loads, and on the first bad setting prints one line with its name, value and what is allowed, and exits 2.
+// program is one FOR_* bit, name what it is called in --help.
+void settings_from_command_line(struct settings *out, int argc, char **argv, int program, const char *name,
+                                const char *summary);
+
+// The parts of it, for tests. environment looks a variable up (getenv has the shape); dotenv_path and config_path
+// may be NULL. Returns NULL, or the one-line error (owned by the caller).
+typedef char *(*settings_lookup)(const char *name);
+char *settings_load(struct settings *out, settings_lookup environment, const char *dotenv_path,
+                    const char *config_path) MUST_CHECK;
+void settings_free(struct settings *settings);
+
+void settings_print_help(FILE *out, int program, const char *name, const char *summary);
+// The Markdown table that README.md holds between its markers (a test compares them).
+void settings_print_markdown(FILE *out);
+// The lines of .env.example (a test compares them).
+void settings_print_dotenv(FILE *out);
+
+#endif
