@@ -46,7 +46,7 @@ static void copy_text(char *out, size_t size, const char *text) {
     snprintf(out, size, "%s", text ? text : "");
 }
 
-static void announce(struct breaker *breaker, const char *from, const char *to, const char *reason) {
+static void breaker_announce(struct breaker *breaker, const char *from, const char *to, const char *reason) {
     struct buf data = {0};
     buf_putc(&data, '{');
     json_write_member(&data, "provider", provider_name(breaker->options.provider));
@@ -63,7 +63,7 @@ static void log_transition(struct breaker *breaker, const char *from, const char
     if (strcmp(to, "open") == 0) {
         counters_add_for(breaker->env->counters, COUNTER_BREAKER_OPEN, breaker->options.provider);
     }
-    announce(breaker, from, to, reason);
+    breaker_announce(breaker, from, to, reason);
     struct log_line *line =
         log_begin(LOG_WARN, breaker->options.mock ? "mock_breaker_transition" : "breaker_transition");
     log_str(line, "provider", provider_name(breaker->options.provider));
@@ -76,14 +76,14 @@ static void log_transition(struct breaker *breaker, const char *from, const char
     log_end(line);
 }
 
-static const char *text_at(const redisReply *reply, size_t index) {
+static const char *breaker_text_at(const redisReply *reply, size_t index) {
     if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements || !reply->element[index]->str) {
         return "";
     }
     return reply->element[index]->str;
 }
 
-static int64_t number_at(const redisReply *reply, size_t index) {
+static int64_t breaker_number_at(const redisReply *reply, size_t index) {
     if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements) {
         return 0;
     }
@@ -98,22 +98,22 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
 // {NO, ms, why, moved, accepted}
 static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
     breaker_forget_go(breaker);
-    if (strcmp(text_at(reply, 2), "open") == 0) {
+    if (strcmp(breaker_text_at(reply, 2), "open") == 0) {
         breaker->options.on_open(breaker->options.argument);
     }
-    return within(number_at(reply, 1), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
+    return within(breaker_number_at(reply, 1), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
 }
 
 // {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
 static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     struct grant grant = {.asked_ms = asked_ms};
-    grant.kind = strcmp(text_at(reply, 0), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
-    copy_text(grant.epoch, sizeof grant.epoch, text_at(reply, 1));
+    grant.kind = strcmp(breaker_text_at(reply, 0), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
+    copy_text(grant.epoch, sizeof grant.epoch, breaker_text_at(reply, 1));
     if (grant.kind == GRANT_PROBE && reply->elements > FIRST_LEASE) {
         grant.probe_count = reply->elements - FIRST_LEASE;
         grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
         for (size_t i = 0; i < grant.probe_count; i++) {
-            copy_text(grant.probes[i], sizeof grant.probes[i], text_at(reply, i + FIRST_LEASE));
+            copy_text(grant.probes[i], sizeof grant.probes[i], breaker_text_at(reply, i + FIRST_LEASE));
         }
     }
     return grant;
@@ -121,7 +121,7 @@ static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
 
 // Keeps a GO for the other lanes; drops one that was on its way while the provider said stop. Returns when to ask again
 // in that case.
-static int64_t take_go(const struct question *question, struct grant *grant) {
+static int64_t breaker_take_go(const struct question *question, struct grant *grant) {
     struct breaker *breaker = question->breaker;
     if (grant->kind == GRANT_GO && question->forgotten != breaker->forgotten) {
         *grant = (struct grant){0};
@@ -130,7 +130,7 @@ static int64_t take_go(const struct question *question, struct grant *grant) {
     return SHORTEST_WAIT_MS;
 }
 
-static void on_answer(void *argument, enum redis_result result, const redisReply *reply) {
+static void breaker_on_answer(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     struct breaker *breaker = question->breaker;
     struct grant grant = {0};
@@ -139,17 +139,19 @@ static void on_answer(void *argument, enum redis_result result, const redisReply
         if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
         }
-    } else if (strcmp(text_at(reply, 0), "NO") == 0) {
-        breaker->accepted_ms = number_at(reply, 4);
+    } else if (strcmp(breaker_text_at(reply, 0), "NO") == 0) {
+        breaker->accepted_ms = breaker_number_at(reply, 4);
         wait_ms = read_refusal(breaker, reply);
     } else {
-        breaker->accepted_ms = number_at(reply, 3);
+        breaker->accepted_ms = breaker_number_at(reply, 3);
         grant = read_grant(reply, question->asked_ms);
-        if (*text_at(reply, 2)) { // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
-            bool was_open = strcmp(text_at(reply, 2), "open") == 0;
-            log_transition(breaker, text_at(reply, 2), "half-open", was_open ? "cool-down over" : "a pause was cut");
+        if (*breaker_text_at(reply,
+                             2)) { // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
+            bool was_open = strcmp(breaker_text_at(reply, 2), "open") == 0;
+            log_transition(breaker, breaker_text_at(reply, 2), "half-open",
+                           was_open ? "cool-down over" : "a pause was cut");
         }
-        wait_ms = take_go(question, &grant);
+        wait_ms = breaker_take_go(question, &grant);
     }
     question->answer(question->argument, grant, wait_ms);
     free(question);
@@ -172,7 +174,7 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
     fcall_int(fcall, settings->breaker_probes);
     fcall_int(fcall, settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->provider_max_pause_secs * 1000);
-    if (fcall_send(fcall, breaker->env->link, on_answer, question) == 0) {
+    if (fcall_send(fcall, breaker->env->link, breaker_on_answer, question) == 0) {
         return 0;
     }
     free(question);
@@ -250,12 +252,12 @@ static void log_pause(struct breaker *breaker, int64_t asked_ms) {
 }
 
 static void read_recorded(struct breaker *breaker, struct recording *recording, const redisReply *reply) {
-    const char *from = text_at(reply, 1), *to = text_at(reply, 0);
-    breaker->accepted_ms = number_at(reply, 3);
-    if (number_at(reply, 4) > 0) {
+    const char *from = breaker_text_at(reply, 1), *to = breaker_text_at(reply, 0);
+    breaker->accepted_ms = breaker_number_at(reply, 3);
+    if (breaker_number_at(reply, 4) > 0) {
         log_pause(breaker, recording->pause_ms);
     }
-    if (number_at(reply, 5) > 0 && recording->sender) {
+    if (breaker_number_at(reply, 5) > 0 && recording->sender) {
         keep_held(breaker, recording);
     }
     if (*from == '\0') {
@@ -272,7 +274,7 @@ static void read_recorded(struct breaker *breaker, struct recording *recording, 
 }
 
 // {state, the state left by this call or '', stale, accepted, 1 where a pause begins, 1 where it's too soon to judge}
-static void on_recorded(void *argument, enum redis_result result, const redisReply *reply) {
+static void breaker_on_recorded(void *argument, enum redis_result result, const redisReply *reply) {
     struct recording *recording = argument;
     struct breaker *breaker = recording->breaker;
     if (result == REDIS_LINK_OK) {
@@ -309,7 +311,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0) {
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     }
-    if (fcall_send(fcall, breaker->env->link, on_recorded, recording) != 0) {
+    if (fcall_send(fcall, breaker->env->link, breaker_on_recorded, recording) != 0) {
         recording_free(recording);
     }
 }

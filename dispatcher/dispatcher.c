@@ -42,13 +42,13 @@ struct dispatcher {
     void *argument;
 };
 
-static void change_state(struct dispatcher *dispatcher, enum dispatcher_state state) {
+static void dispatcher_change_state(struct dispatcher *dispatcher, enum dispatcher_state state) {
     dispatcher->state = state;
 }
 
 // --- Its end
 
-static void on_closed(uv_handle_t *handle) {
+static void dispatcher_on_closed(uv_handle_t *handle) {
     struct dispatcher *dispatcher = handle->data;
     if (--dispatcher->open_handles > 0) {
         return;
@@ -58,11 +58,11 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 // The link goes first: all that still waits for a reply learns that there will be none, while it is still there.
-static void let_go(struct dispatcher *dispatcher) {
+static void dispatcher_let_go(struct dispatcher *dispatcher) {
     if (dispatcher->state == DISPATCHER_FINISHED) {
         return;
     }
-    change_state(dispatcher, DISPATCHER_FINISHED);
+    dispatcher_change_state(dispatcher, DISPATCHER_FINISHED);
     heartbeat_destroy(dispatcher->env.heartbeat);
     counters_destroy(dispatcher->env.counters);
     redis_link_destroy(dispatcher->env.link);
@@ -71,39 +71,39 @@ static void let_go(struct dispatcher *dispatcher) {
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         upstream_destroy(dispatcher->upstreams[i]);
     }
-    uv_close((uv_handle_t *)&dispatcher->tick, on_closed);
-    uv_close((uv_handle_t *)&dispatcher->finish, on_closed);
+    uv_close((uv_handle_t *)&dispatcher->tick, dispatcher_on_closed);
+    uv_close((uv_handle_t *)&dispatcher->finish, dispatcher_on_closed);
     dispatcher->on_finished(dispatcher->argument);
 }
 
-static void on_finish(uv_idle_t *idle) {
+static void dispatcher_on_finish(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    let_go(idle->data);
+    dispatcher_let_go(idle->data);
 }
 
-static void on_pong(void *argument, enum redis_result result, const redisReply *reply) {
+static void dispatcher_on_pong(void *argument, enum redis_result result, const redisReply *reply) {
     (void)result, (void)reply;
     struct dispatcher *dispatcher = argument;
     if (dispatcher->state == DISPATCHER_FLUSHING) {
-        uv_idle_start(&dispatcher->finish, on_finish);
+        uv_idle_start(&dispatcher->finish, dispatcher_on_finish);
     }
 }
 
 // Redis answers in order: behind this answer everything has been done that was sent before.
-static void flush(struct dispatcher *dispatcher) {
+static void dispatcher_flush(struct dispatcher *dispatcher) {
     const char *argv[] = {"PING"};
-    change_state(dispatcher, DISPATCHER_FLUSHING);
+    dispatcher_change_state(dispatcher, DISPATCHER_FLUSHING);
     heartbeat_stop(dispatcher->env.heartbeat);
     counters_flush(dispatcher->env.counters);
-    if (redis_link_call(dispatcher->env.link, on_pong, dispatcher, 1, argv, NULL) != 0) {
-        uv_idle_start(&dispatcher->finish, on_finish);
+    if (redis_link_call(dispatcher->env.link, dispatcher_on_pong, dispatcher, 1, argv, NULL) != 0) {
+        uv_idle_start(&dispatcher->finish, dispatcher_on_finish);
     }
 }
 
-static void on_lane_idle(void *argument) {
+static void dispatcher_on_lane_idle(void *argument) {
     struct dispatcher *dispatcher = argument;
     if (dispatcher->state == DISPATCHER_DRAINING && lanes_are_idle(dispatcher->lanes)) {
-        flush(dispatcher);
+        dispatcher_flush(dispatcher);
     }
 }
 
@@ -111,28 +111,28 @@ void dispatcher_drain(struct dispatcher *dispatcher) {
     if (dispatcher->state != DISPATCHER_RUNNING) {
         return;
     }
-    change_state(dispatcher, DISPATCHER_DRAINING);
+    dispatcher_change_state(dispatcher, DISPATCHER_DRAINING);
     lanes_stop(dispatcher->lanes); // a lane that is idle already says so in here
 }
 
 void dispatcher_hurry(struct dispatcher *dispatcher) {
-    let_go(dispatcher);
+    dispatcher_let_go(dispatcher);
 }
 
 // --- Its work
 
-static void on_up(void *argument) {
+static void dispatcher_on_up(void *argument) {
     struct dispatcher *dispatcher = argument;
     settler_retry(dispatcher->settler);
     lanes_up(dispatcher->lanes);
 }
 
-static void on_down(void *argument) {
+static void dispatcher_on_down(void *argument) {
     struct dispatcher *dispatcher = argument;
     lanes_down(dispatcher->lanes);
 }
 
-static void on_tick(uv_timer_t *timer) {
+static void dispatcher_on_tick(uv_timer_t *timer) {
     struct dispatcher *dispatcher = timer->data;
     if (redis_link_is_up(dispatcher->env.link)) {
         settler_retry(dispatcher->settler);
@@ -171,8 +171,8 @@ static struct redis_link *open_link(struct dispatcher *dispatcher) {
                                                        .url = dispatcher->env.settings->redis_url,
                                                        .name = dispatcher->env.me,
                                                        .timeout_ms = dispatcher->env.settings->redis_timeout_ms,
-                                                       .on_up = on_up,
-                                                       .on_down = on_down,
+                                                       .on_up = dispatcher_on_up,
+                                                       .on_down = dispatcher_on_down,
                                                        .argument = dispatcher,
                                                    });
 }
@@ -187,7 +187,7 @@ static void start_timers(struct dispatcher *dispatcher) {
     uv_timer_init(dispatcher->env.loop, &dispatcher->tick);
     uv_idle_init(dispatcher->env.loop, &dispatcher->finish);
     dispatcher->open_handles = 2;
-    uv_timer_start(&dispatcher->tick, on_tick, TICK_MS, TICK_MS);
+    uv_timer_start(&dispatcher->tick, dispatcher_on_tick, TICK_MS, TICK_MS);
 }
 
 struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
@@ -211,7 +211,7 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     dispatcher->lanes = lanes_create(env, &(struct lanes_options){
                                               .upstreams = dispatcher->upstreams,
                                               .settler = dispatcher->settler,
-                                              .on_idle = on_lane_idle,
+                                              .on_idle = dispatcher_on_lane_idle,
                                               .argument = dispatcher,
                                           });
     start_timers(dispatcher);

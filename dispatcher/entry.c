@@ -11,7 +11,7 @@
 #define MOST INT32_MAX            // Postgres keeps them as integer
 #define MOST_MS 253402300799999LL // the year 9999
 
-static const redisReply *field(const redisReply *fields, const char *name) {
+static const redisReply *entry_field(const redisReply *fields, const char *name) {
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
         const redisReply *key = fields->element[i];
         const redisReply *value = fields->element[i + 1];
@@ -22,8 +22,8 @@ static const redisReply *field(const redisReply *fields, const char *name) {
     return NULL;
 }
 
-static bool number(const redisReply *fields, const char *name, int64_t min, int64_t max, int64_t *out) {
-    const redisReply *value = field(fields, name);
+static bool entry_number(const redisReply *fields, const char *name, int64_t min, int64_t max, int64_t *out) {
+    const redisReply *value = entry_field(fields, name);
     if (!value || value->len == 0 || value->str[0] < '0' || value->str[0] > '9') {
         return false;
     }
@@ -35,28 +35,28 @@ static bool number(const redisReply *fields, const char *name, int64_t min, int6
 
 static bool is_newer(const redisReply *fields) {
     int64_t format;
-    return number(fields, "v", 0, INT64_MAX, &format) && format > strtoll(STREAM_FORMAT, NULL, 10);
+    return entry_number(fields, "v", 0, INT64_MAX, &format) && format > strtoll(STREAM_FORMAT, NULL, 10);
 }
 
 static const char *read_token(const redisReply *fields, struct entry *out) {
-    const redisReply *message_id = field(fields, "id");
+    const redisReply *message_id = entry_field(fields, "id");
     struct uuid uuid;
-    if (!field(fields, "v")) {
+    if (!entry_field(fields, "v")) {
         return "the field v is missing";
     }
     if (!message_id || uuid_parse(message_id->str, &uuid) != 0) {
         return "id is not a UUID";
     }
-    if (!number(fields, "gen", 0, MOST, &out->generation)) {
+    if (!entry_number(fields, "gen", 0, MOST, &out->generation)) {
         return "gen is not a number";
     }
-    if (!number(fields, "call", 1, MOST, &out->call)) {
+    if (!entry_number(fields, "call", 1, MOST, &out->call)) {
         return "call is not a number from 1";
     }
-    if (!number(fields, "spent", 0, MOST, &out->spent)) {
+    if (!entry_number(fields, "spent", 0, MOST, &out->spent)) {
         return "spent is not a number";
     }
-    if (!number(fields, "at", 0, MOST_MS, &out->at_ms)) {
+    if (!entry_number(fields, "at", 0, MOST_MS, &out->at_ms)) {
         return "at is not a time in milliseconds since 1970";
     }
     out->message_id = xstrdup(message_id->str); // as it stands: settle compares it bytewise
@@ -64,7 +64,7 @@ static const char *read_token(const redisReply *fields, struct entry *out) {
 }
 
 static const char *read_payload(const redisReply *fields, struct entry *out) {
-    const redisReply *payload = field(fields, "p");
+    const redisReply *payload = entry_field(fields, "p");
     if (!payload) {
         return "the field p is missing";
     }

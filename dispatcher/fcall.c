@@ -55,7 +55,7 @@ void fcall_int(struct fcall *fcall, int64_t number) {
 
 static int send_now(struct fcall *fcall);
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void fcall_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct fcall *fcall = argument;
     if (result == REDIS_LINK_NO_LIBRARY && fcall->repeats++ < MOST_REPEATS && send_now(fcall) == 0) {
         return;
@@ -70,7 +70,7 @@ static int send_now(struct fcall *fcall) {
     for (size_t i = 0; i < fcall->count; at += fcall->lengths[i++]) {
         argv[i] = at;
     }
-    int status = redis_link_call(fcall->link, on_reply, fcall, (int)fcall->count, argv, fcall->lengths);
+    int status = redis_link_call(fcall->link, fcall_on_reply, fcall, (int)fcall->count, argv, fcall->lengths);
     free(argv);
     return status;
 }

@@ -14,11 +14,11 @@ struct holds {
     size_t count, room;
 };
 
-static int compare(const void *a, const void *b) {
+static int holds_compare(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void put(struct holds *holds, const char *sender) {
+static void holds_put(struct holds *holds, const char *sender) {
     if (holds->count == holds->room) {
         holds->room = holds->room > 0 ? 2 * holds->room : 16;
         holds->senders = xrealloc(holds->senders, holds->room * sizeof *holds->senders);
@@ -28,17 +28,17 @@ static void put(struct holds *holds, const char *sender) {
 
 static void sort(struct holds *holds) {
     if (holds->count > 1) {
-        qsort(holds->senders, holds->count, sizeof *holds->senders, compare);
+        qsort(holds->senders, holds->count, sizeof *holds->senders, holds_compare);
     }
 }
 
-static void clear(struct holds *holds) {
+static void holds_clear(struct holds *holds) {
     while (holds->count > 0) {
         free(holds->senders[--holds->count]);
     }
 }
 
-static void on_senders(void *argument, enum redis_result result, const redisReply *reply) {
+static void holds_on_senders(void *argument, enum redis_result result, const redisReply *reply) {
     struct holds *holds = argument;
     if (result == REDIS_LINK_ERROR) {
         log_error("holds_failed", "HKEYS %s: %s", holds->keys->held_senders, reply->str);
@@ -46,10 +46,10 @@ static void on_senders(void *argument, enum redis_result result, const redisRepl
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
         return;
     }
-    clear(holds);
+    holds_clear(holds);
     for (size_t i = 0; i < reply->elements; i++) {
         if (reply->element[i]->str) {
-            put(holds, reply->element[i]->str);
+            holds_put(holds, reply->element[i]->str);
         }
     }
     sort(holds);
@@ -57,20 +57,21 @@ static void on_senders(void *argument, enum redis_result result, const redisRepl
 
 void holds_look(struct holds *holds) {
     const char *argv[] = {"HKEYS", holds->keys->held_senders};
-    if (redis_link_call(holds->env->link, on_senders, holds, 2, argv, NULL) != 0) {
+    if (redis_link_call(holds->env->link, holds_on_senders, holds, 2, argv, NULL) != 0) {
         log_debug("holds_skipped", "%s: Redis is away", holds->keys->tag);
     }
 }
 
 void holds_add(struct holds *holds, const char *sender) {
     if (!holds_has(holds, sender)) {
-        put(holds, sender);
+        holds_put(holds, sender);
         sort(holds);
     }
 }
 
 bool holds_has(const struct holds *holds, const char *sender) {
-    return holds->count > 0 && bsearch(&sender, holds->senders, holds->count, sizeof *holds->senders, compare) != NULL;
+    return holds->count > 0 &&
+           bsearch(&sender, holds->senders, holds->count, sizeof *holds->senders, holds_compare) != NULL;
 }
 
 struct holds *holds_create(const struct dispatch_env *env, const struct partition_keys *keys) {
@@ -81,7 +82,7 @@ struct holds *holds_create(const struct dispatch_env *env, const struct partitio
 }
 
 void holds_destroy(struct holds *holds) {
-    clear(holds);
+    holds_clear(holds);
     free(holds->senders);
     free(holds);
 }

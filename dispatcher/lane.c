@@ -46,7 +46,7 @@ static bool is_up(const struct lane *lane) {
 
 // --- Waiting
 
-static void on_refusal_over(uv_timer_t *timer) {
+static void lane_on_refusal_over(uv_timer_t *timer) {
     struct lane *lane = timer->data;
     if (lane->step == LANE_REFUSED) {
         lane_change_step(lane, LANE_READY);
@@ -56,7 +56,7 @@ static void on_refusal_over(uv_timer_t *timer) {
 
 void lane_refuse(struct lane *lane, int64_t wait_ms) {
     lane_change_step(lane, LANE_REFUSED);
-    uv_timer_start(&lane->refusal, on_refusal_over, (uint64_t)wait_ms, 0);
+    uv_timer_start(&lane->refusal, lane_on_refusal_over, (uint64_t)wait_ms, 0);
 }
 
 void lane_failed(struct lane *lane, const char *what, enum redis_result result, const redisReply *reply) {
@@ -75,7 +75,7 @@ void lane_failed(struct lane *lane, const char *what, enum redis_result result, 
 
 // --- The group
 
-static void on_group(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_on_group(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     bool exists = result == REDIS_LINK_ERROR && strncmp(reply->str, "BUSYGROUP", strlen("BUSYGROUP")) == 0;
     if (result != REDIS_LINK_OK && !exists) {
@@ -89,17 +89,17 @@ static void on_group(void *argument, enum redis_result result, const redisReply 
     lane_go_on(lane);
 }
 
-static void make_group(struct lane *lane) {
+static void lane_make_group(struct lane *lane) {
     const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
     lane_change_step(lane, LANE_HEALING);
-    if (redis_link_call(lane->env->link, on_group, lane, 6, argv, NULL) != 0) {
+    if (redis_link_call(lane->env->link, lane_on_group, lane, 6, argv, NULL) != 0) {
         lane_change_step(lane, LANE_READY);
     }
 }
 
 // --- The grant
 
-static void on_backlog(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_on_backlog(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER) {
         lane->backlog_full = reply->integer >= 2 * lane->env->settings->stream_max_backlog;
@@ -108,10 +108,10 @@ static void on_backlog(void *argument, enum redis_result result, const redisRepl
 
 static int ask_backlog(struct lane *lane) {
     const char *argv[] = {"XLEN", lane->keys.events};
-    return redis_link_call(lane->env->link, on_backlog, lane, 2, argv, NULL);
+    return redis_link_call(lane->env->link, lane_on_backlog, lane, 2, argv, NULL);
 }
 
-static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
+static void lane_on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     struct lane *lane = argument;
     struct breaker *breaker = lane->options.upstream->breaker;
     breaker_give_up(breaker, &lane->grant);
@@ -136,23 +136,23 @@ static void on_grant(void *argument, struct grant grant, int64_t wait_ms) {
 }
 
 // Probes that are too old to begin by go back first, lest they stand in the way of new ones.
-static void ask_breaker(struct lane *lane, size_t want) {
+static void lane_ask_breaker(struct lane *lane, size_t want) {
     breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     lane_change_step(lane, LANE_ASKING);
-    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.upstream->breaker, want, on_grant, lane) != 0) {
+    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.upstream->breaker, want, lane_on_grant, lane) != 0) {
         lane_change_step(lane, LANE_READY);
     }
 }
 
 // --- What to do next
 
-static void on_arrival(void *argument) {
+static void lane_on_arrival(void *argument) {
     struct lane *lane = argument;
     lane->more = true;
     lane_go_on(lane);
 }
 
-static void rest(struct lane *lane) {
+static void lane_rest(struct lane *lane) {
     breaker_give_up(lane->options.upstream->breaker, &lane->grant);
     watch_begin(lane->watch, lane->after);
 }
@@ -173,7 +173,7 @@ static void next_step(struct lane *lane) {
         return;
     }
     if (!breaker_grant_is_good(upstream->breaker, &lane->grant, margin_ms)) {
-        ask_breaker(lane, want);
+        lane_ask_breaker(lane, want);
     } else if (lane->waiting.first) {
         lane_call_waiting(lane);
     } else if (lane->claim_due) {
@@ -192,9 +192,9 @@ void lane_go_on(struct lane *lane) {
     } else if (!is_up(lane)) {
         return;
     } else if (!lane->has_group) {
-        make_group(lane);
+        lane_make_group(lane);
     } else if (!lane->waiting.first && !lane->more && !lane->claim_due) {
-        rest(lane);
+        lane_rest(lane);
     } else {
         next_step(lane);
     }
@@ -210,7 +210,7 @@ void lane_wake(struct lane *lane) {
 
 // --- Every second
 
-static void on_length(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_on_length(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_INTEGER || lane->stopping) {
         return;
@@ -221,7 +221,7 @@ static void on_length(void *argument, enum redis_result result, const redisReply
     }
 }
 
-static void on_reaped(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_on_reaped(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     if (result == REDIS_LINK_OK && reply->integer > 0) {
         log_info("consumers_reaped", "%s: %lld consumers that held nothing and were silent for a day",
@@ -229,12 +229,12 @@ static void on_reaped(void *argument, enum redis_result result, const redisReply
     }
 }
 
-static void reap(struct lane *lane) {
+static void lane_reap(struct lane *lane) {
     struct fcall *fcall = fcall_new(LIBRARY_REAP, 1);
     fcall_text(fcall, lane->keys.outbound);
     fcall_text(fcall, GROUP_DISPATCHERS);
     fcall_int(fcall, REAP_IDLE_MS);
-    if (fcall_send(fcall, lane->env->link, on_reaped, lane) != 0) {
+    if (fcall_send(fcall, lane->env->link, lane_on_reaped, lane) != 0) {
         log_debug("reap_skipped", "%s: Redis is away", lane->keys.outbound);
     }
 }
@@ -246,10 +246,10 @@ void lane_tick(struct lane *lane) {
         return;
     }
     if (lane->ticks++ % TICKS_PER_REAP == 0) {
-        reap(lane);
+        lane_reap(lane);
     }
     holds_look(lane->holds);
-    if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, on_length, lane, 2, argv, NULL) != 0) {
+    if (ask_backlog(lane) != 0 || redis_link_call(lane->env->link, lane_on_length, lane, 2, argv, NULL) != 0) {
         return;
     }
 }
@@ -307,13 +307,13 @@ bool lane_is_idle(const struct lane *lane) {
     return lane->step == LANE_READY && lease_table_count(lane->leases) == 0;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void lane_on_closed(uv_handle_t *handle) {
     struct lane *lane = handle->data;
     free(lane->watch_name);
     free(lane);
 }
 
-static void break_off(void *argument, struct lease *lease) {
+static void lane_break_off(void *argument, struct lease *lease) {
     (void)argument;
     if (lease->state == LEASE_CALLING) {
         call_cancel(lease->call);
@@ -324,10 +324,10 @@ void lane_destroy(struct lane *lane) {
     watch_destroy(lane->watch);
     parked_destroy(lane->parked);
     holds_destroy(lane->holds);
-    lease_table_each(lane->leases, break_off, NULL);
+    lease_table_each(lane->leases, lane_break_off, NULL);
     lease_table_destroy(lane->leases);
     free(lane->grant.probes);
-    uv_close((uv_handle_t *)&lane->refusal, on_closed);
+    uv_close((uv_handle_t *)&lane->refusal, lane_on_closed);
 }
 
 struct lane *lane_create(const struct dispatch_env *env, const struct lane_options *options) {
@@ -345,7 +345,7 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
     lane->watch = watch_create(env, &(struct watch_options){
                                         .name = lane->watch_name,
                                         .stream = lane->keys.outbound,
-                                        .on_arrival = on_arrival,
+                                        .on_arrival = lane_on_arrival,
                                         .argument = lane,
                                     });
     return lane;

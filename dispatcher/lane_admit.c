@@ -27,7 +27,7 @@ static void drop_all(struct admission *admission) {
     }
 }
 
-static void take_go(struct lane *lane, struct lease *lease) {
+static void lane_admit_take_go(struct lane *lane, struct lease *lease) {
     if (lane->stopping) {
         lane_give_back(lease);
         return;
@@ -37,7 +37,7 @@ static void take_go(struct lane *lane, struct lease *lease) {
 }
 
 // GO | {LATER, ms} | LOST | an error
-static void take_verdict(struct lane *lane, struct lease *lease, const redisReply *verdict) {
+static void lane_admit_take_verdict(struct lane *lane, struct lease *lease, const redisReply *verdict) {
     if (verdict->type == REDIS_REPLY_ARRAY && verdict->elements == 2) {
         lease_log(LOG_DEBUG, "dispatch_held", lease, "its sender is held: it waits, uncalled");
         parked_expect(lane->parked, verdict->element[1]->integer);
@@ -46,19 +46,19 @@ static void take_verdict(struct lane *lane, struct lease *lease, const redisRepl
         lease_log(LOG_ERROR, "admit_failed", lease, verdict->str);
         lane_drop(lease);
     } else if (verdict->str && strcmp(verdict->str, "GO") == 0) {
-        take_go(lane, lease);
+        lane_admit_take_go(lane, lease);
     } else {
         lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
         lane_drop(lease);
     }
 }
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_admit_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct admission *admission = argument;
     struct lane *lane = admission->lane;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements == admission->count) {
         for (size_t i = 0; i < reply->elements; i++) {
-            take_verdict(lane, lease_queue_take(&admission->leases), reply->element[i]);
+            lane_admit_take_verdict(lane, lease_queue_take(&admission->leases), reply->element[i]);
         }
     } else if (result != REDIS_LINK_LOST) {
         log_error("admit_failed", "%s: %s", lane->keys.tag, reply->str ? reply->str : "the reply has another shape");
@@ -89,7 +89,7 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
         fcall_text(fcall, lease->entry.message.sender);
         lease_queue_put(&admission->leases, lease);
     }
-    if (fcall_send(fcall, lane->env->link, on_reply, admission) != 0) {
+    if (fcall_send(fcall, lane->env->link, lane_admit_on_reply, admission) != 0) {
         drop_all(admission);
         free(admission);
     }

@@ -44,7 +44,7 @@ static struct fcall *fenced(enum library_function function, const struct lease *
     return fcall;
 }
 
-static void on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_call_on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
     struct lease *lease = argument;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
         lease_log(LOG_ERROR, "give_back_failed", lease, reply->str); // its lease runs out by itself
@@ -54,7 +54,7 @@ static void on_given_back(void *argument, enum redis_result result, const redisR
 
 void lane_give_back(struct lease *lease) {
     lease->state = LEASE_RETURNING;
-    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, on_given_back, lease) != 0) {
+    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, lane_call_on_given_back, lease) != 0) {
         lane_drop(lease);
     }
 }
@@ -66,7 +66,7 @@ void lane_give_back_waiting(struct lane *lane) {
     }
 }
 
-static void on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_call_on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
     struct lease *lease = argument;
     struct lane *lane = lease->lane;
     bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
@@ -84,10 +84,10 @@ static void on_renewed(void *argument, enum redis_result result, const redisRepl
     lane_go_on(lane);
 }
 
-static void renew(struct lease *lease) {
+static void lane_call_renew(struct lease *lease) {
     lease->state = LEASE_RENEWING;
     lease->renewal_ms = clock_boot_ms();
-    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, on_renewed, lease) != 0) {
+    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, lane_call_on_renewed, lease) != 0) {
         lane_drop(lease);
     }
 }
@@ -124,7 +124,7 @@ static void hand_back_probe(struct lease *lease) {
     lease->probe[0] = '\0';
 }
 
-static void on_called(void *argument, struct outcome *outcome) {
+static void lane_on_called(void *argument, struct outcome *outcome) {
     struct lease *lease = argument;
     struct lane *lane = lease->lane;
     lease->call = NULL;
@@ -136,14 +136,14 @@ static void on_called(void *argument, struct outcome *outcome) {
     // The process was stopped between the read and the call, and went on when the lease was no longer young.
     hand_back_probe(lease);
     if (redis_link_is_up(lane->env->link)) {
-        renew(lease);
+        lane_call_renew(lease);
     } else {
         lane_drop(lease);
     }
 }
 
-static void begin(struct lease *lease) {
-    static const struct call_events events = {may_begin, on_called};
+static void lane_call_begin(struct lease *lease) {
+    static const struct call_events events = {may_begin, lane_on_called};
     struct lane *lane = lease->lane;
     struct upstream *upstream = lane->options.upstream;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
@@ -182,11 +182,11 @@ void lane_call_waiting(struct lane *lane) {
         if (is_expired(lease)) {
             expire(lease);
         } else if (!is_young(lease)) {
-            renew(lease);
+            lane_call_renew(lease);
         } else if (must_ask(lease)) {
             lease_queue_put(&held, lease);
         } else if (breaker_take_probe(&lane->grant, lease->probe)) {
-            begin(lease);
+            lane_call_begin(lease);
         } else {
             lane_give_back(lease);
         }

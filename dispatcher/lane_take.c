@@ -16,7 +16,7 @@
 enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 
 // As the grant and the cap allow; that room is held until the reply says how much of it is used.
-static size_t reserve(struct lane *lane) {
+static size_t lane_take_reserve(struct lane *lane) {
     size_t count = upstream_room(lane->options.upstream);
     if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count) {
         count = lane->grant.probe_count;
@@ -47,7 +47,7 @@ static void log_about(enum log_level level, const char *event, const struct lane
 
 // --- Entries that can't be called
 
-static void on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_take_on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
     (void)argument;
     if (result != REDIS_LINK_OK && result != REDIS_LINK_LOST) {
         log_error("quarantine_failed", "%s", reply->str); // it stays ours and is claimed again
@@ -81,7 +81,7 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
     fcall_text(fcall, why);
     fcall_bytes(fcall, text.data, text.length);
     buf_free(&text);
-    if (fcall_send(fcall, lane->env->link, on_quarantined, NULL) != 0) {
+    if (fcall_send(fcall, lane->env->link, lane_take_on_quarantined, NULL) != 0) {
         log_debug("poison_kept", "%s: Redis is away", entry_id);
     }
 }
@@ -100,13 +100,13 @@ static bool is_held(struct lane *lane, const struct entry *entry, int64_t count)
     return true;
 }
 
-static const char *check(const struct lane *lane, const struct entry *entry) {
+static const char *lane_take_check(const struct lane *lane, const struct entry *entry) {
     return message_provider(entry->message.type) == lane->options.upstream->provider
                ? NULL
                : "the message is for another provider";
 }
 
-static void hold(struct lane *lane, struct entry *entry, int64_t count, const char *unreadable) {
+static void lane_take_hold(struct lane *lane, struct entry *entry, int64_t count, const char *unreadable) {
     struct lease *lease = lease_table_add(lane->leases, entry);
     lease->lane = lane;
     lease->count = count;
@@ -125,7 +125,7 @@ static void hold(struct lane *lane, struct entry *entry, int64_t count, const ch
 }
 
 // An entry of a newer release is given back for one that can read it, from which alone it will be claimed.
-static void hand_on(struct lane *lane, struct entry *entry, int64_t count) {
+static void lane_take_hand_on(struct lane *lane, struct entry *entry, int64_t count) {
     lane->newer++;
     snprintf(lane->newest, sizeof lane->newest, "%s", entry->id);
     struct lease *lease = lease_table_add(lane->leases, entry);
@@ -150,11 +150,11 @@ void lane_log_newer(struct lane *lane) {
 }
 
 // Returns whether it is one to be worked on here.
-static bool take(struct lane *lane, const redisReply *id, int64_t count, const redisReply *fields) {
+static bool lane_take_entry(struct lane *lane, const redisReply *id, int64_t count, const redisReply *fields) {
     struct entry entry;
     const char *why = NULL;
     enum entry_kind kind = entry_read(id, fields, &entry, &why);
-    if (kind == ENTRY_READABLE && (why = check(lane, &entry))) {
+    if (kind == ENTRY_READABLE && (why = lane_take_check(lane, &entry))) {
         kind = ENTRY_UNREADABLE;
     }
     if (is_held(lane, &entry, count)) {
@@ -162,14 +162,14 @@ static bool take(struct lane *lane, const redisReply *id, int64_t count, const r
     } else if (kind == ENTRY_POISON) {
         quarantine(lane, entry.id, count, fields, why);
     } else if (kind == ENTRY_NEWER) {
-        hand_on(lane, &entry, count);
+        lane_take_hand_on(lane, &entry, count);
     } else {
-        hold(lane, &entry, count, kind == ENTRY_UNREADABLE ? why : NULL);
+        lane_take_hold(lane, &entry, count, kind == ENTRY_UNREADABLE ? why : NULL);
     }
     return kind == ENTRY_READABLE || kind == ENTRY_UNREADABLE;
 }
 
-static bool is_entry(const redisReply *reply, size_t elements) {
+static bool lane_take_is_entry(const redisReply *reply, size_t elements) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == elements &&
            reply->element[0]->type == REDIS_REPLY_STRING;
 }
@@ -189,7 +189,7 @@ static const char *last_delivered(const redisReply *info) {
     return name && strcmp(name, GROUP_DISPATCHERS) == 0 ? last : NULL;
 }
 
-static void on_groups(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_take_on_groups(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     if (result != REDIS_LINK_OK) {
         lane_failed(lane, "XINFO GROUPS", result, reply);
@@ -206,10 +206,10 @@ static void on_groups(void *argument, enum redis_result result, const redisReply
 }
 
 // Another dispatcher took what was there: the watch would see it for as long as it lies in the stream.
-static void locate(struct lane *lane) {
+static void lane_take_locate(struct lane *lane) {
     const char *argv[] = {"XINFO", "GROUPS", lane->keys.outbound};
     lane_change_step(lane, LANE_LOCATING);
-    if (redis_link_call(lane->env->link, on_groups, lane, 3, argv, NULL) != 0) {
+    if (redis_link_call(lane->env->link, lane_take_on_groups, lane, 3, argv, NULL) != 0) {
         lane_change_step(lane, LANE_READY);
     }
 }
@@ -219,11 +219,11 @@ static void locate(struct lane *lane) {
 static void take_read(struct lane *lane, const redisReply *entries) {
     for (size_t i = 0; i < entries->elements; i++) {
         const redisReply *entry = entries->element[i];
-        if (!is_entry(entry, 2)) {
+        if (!lane_take_is_entry(entry, 2)) {
             continue;
         }
         snprintf(lane->after, sizeof lane->after, "%s", entry->element[0]->str);
-        take(lane, entry->element[0], 1, entry->element[1]);
+        lane_take_entry(lane, entry->element[0], 1, entry->element[1]);
     }
 }
 
@@ -234,7 +234,7 @@ static const redisReply *entries_of(const redisReply *reply) {
     return is_one ? reply->element[0]->element[1] : NULL;
 }
 
-static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_take_on_read(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     size_t asked = lane->reserved;
     if (result != REDIS_LINK_OK) {
@@ -252,7 +252,7 @@ static void on_read(void *argument, enum redis_result result, const redisReply *
     }
     release_reserved(lane);
     if (count == 0 && !lane->stopping) {
-        locate(lane);
+        lane_take_locate(lane);
     } else {
         lane_go_on(lane);
     }
@@ -260,11 +260,11 @@ static void on_read(void *argument, enum redis_result result, const redisReply *
 
 void lane_read(struct lane *lane) {
     char count[24];
-    snprintf(count, sizeof count, "%zu", reserve(lane));
+    snprintf(count, sizeof count, "%zu", lane_take_reserve(lane));
     const char *argv[] = {"XREADGROUP",        "GROUP", GROUP_DISPATCHERS, lane->env->me, "COUNT", count, "STREAMS",
                           lane->keys.outbound, ">"};
     lane_change_step(lane, LANE_READING);
-    if (redis_link_call(lane->env->link, on_read, lane, 9, argv, NULL) != 0) {
+    if (redis_link_call(lane->env->link, lane_take_on_read, lane, 9, argv, NULL) != 0) {
         lane_change_step(lane, LANE_READY);
         release_reserved(lane);
     }
@@ -272,7 +272,7 @@ void lane_read(struct lane *lane) {
 
 // --- Claiming
 
-static void on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
+static void lane_take_on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
     size_t asked = lane->reserved;
     if (result != REDIS_LINK_OK) {
@@ -286,7 +286,8 @@ static void on_claimed(void *argument, enum redis_result result, const redisRepl
     lane->claim_due = count == asked;
     for (size_t i = 0; i < count; i++) {
         const redisReply *entry = reply->element[i];
-        bool good = is_entry(entry, 3) && take(lane, entry->element[0], entry->element[1]->integer, entry->element[2]);
+        bool good = lane_take_is_entry(entry, 3) &&
+                    lane_take_entry(lane, entry->element[0], entry->element[1]->integer, entry->element[2]);
         if (!good) { // it might be claimed again at once: not before the next tick
             lane->claim_due = false;
         }
@@ -310,10 +311,10 @@ void lane_claim(struct lane *lane) {
     fcall_text(fcall, lane->env->me);
     fcall_int(fcall, redis_link_steady_ms(lane->env->link) >= lease_ms ? redis_link_now_ms(lane->env->link) : 0);
     fcall_int(fcall, lease_ms);
-    fcall_int(fcall, (int64_t)reserve(lane));
+    fcall_int(fcall, (int64_t)lane_take_reserve(lane));
     lease_table_each(lane->leases, add_known, fcall);
     lane_change_step(lane, LANE_CLAIMING);
-    if (fcall_send(fcall, lane->env->link, on_claimed, lane) != 0) {
+    if (fcall_send(fcall, lane->env->link, lane_take_on_claimed, lane) != 0) {
         lane_change_step(lane, LANE_READY);
         release_reserved(lane);
     }

@@ -38,7 +38,7 @@ static bool parse_tag(const char *tag, enum provider *provider) {
            provider_parse(name, provider) == 0;
 }
 
-static bool is_served(const struct lanes *lanes, const char *tag) {
+static bool lanes_is_served(const struct lanes *lanes, const char *tag) {
     for (size_t i = 0; i < lanes->count; i++) {
         if (strcmp(lane_keys(lanes->all[i])->tag, tag) == 0) {
             return true;
@@ -47,9 +47,9 @@ static bool is_served(const struct lanes *lanes, const char *tag) {
     return false;
 }
 
-static void serve(struct lanes *lanes, const char *tag) {
+static void lanes_serve(struct lanes *lanes, const char *tag) {
     enum provider provider;
-    if (is_served(lanes, tag)) {
+    if (lanes_is_served(lanes, tag)) {
         return;
     }
     if (!parse_tag(tag, &provider) || lanes->count == MOST_LANES) {
@@ -77,7 +77,7 @@ static void serve(struct lanes *lanes, const char *tag) {
     }
 }
 
-static void on_members(void *argument, enum redis_result result, const redisReply *reply) {
+static void lanes_on_members(void *argument, enum redis_result result, const redisReply *reply) {
     struct lanes *lanes = argument;
     if (result == REDIS_LINK_ERROR) {
         log_error("partitions_failed", "SMEMBERS %s: %s", KEY_PARTITIONS, reply->str);
@@ -87,14 +87,14 @@ static void on_members(void *argument, enum redis_result result, const redisRepl
     }
     for (size_t i = 0; i < reply->elements; i++) {
         if (reply->element[i]->str) {
-            serve(lanes, reply->element[i]->str);
+            lanes_serve(lanes, reply->element[i]->str);
         }
     }
 }
 
-static void look(struct lanes *lanes) {
+static void lanes_look(struct lanes *lanes) {
     const char *argv[] = {"SMEMBERS", KEY_PARTITIONS};
-    if (redis_link_call(lanes->env->link, on_members, lanes, 2, argv, NULL) != 0) {
+    if (redis_link_call(lanes->env->link, lanes_on_members, lanes, 2, argv, NULL) != 0) {
         log_debug("partitions_skipped", "Redis is away");
     }
 }
@@ -103,7 +103,7 @@ static void serve_own(struct lanes *lanes) {
     for (int64_t partition = 0; partition < lanes->env->settings->stream_partitions; partition++) {
         for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
             char *tag = xasprintf("%s:%lld", provider_name((enum provider)provider), (long long)partition);
-            serve(lanes, tag);
+            lanes_serve(lanes, tag);
             free(tag);
         }
     }
@@ -113,7 +113,7 @@ void lanes_up(struct lanes *lanes) {
     for (size_t i = 0; i < lanes->count; i++) {
         lane_up(lanes->all[i]);
     }
-    look(lanes);
+    lanes_look(lanes);
 }
 
 void lanes_down(struct lanes *lanes) {
@@ -127,7 +127,7 @@ void lanes_tick(struct lanes *lanes) {
         lane_tick(lanes->all[i]);
     }
     if (!lanes->stopping && ++lanes->ticks % TICKS_PER_LOOK == 0) {
-        look(lanes);
+        lanes_look(lanes);
     }
 }
 

@@ -23,7 +23,7 @@ static uint32_t hash_of(const char *entry_id) {
     return hash;
 }
 
-static struct lease **bucket_of(const struct lease_table *table, const char *entry_id) {
+static struct lease **lease_bucket_of(const struct lease_table *table, const char *entry_id) {
     return &table->buckets[hash_of(entry_id) & (table->bucket_count - 1)];
 }
 
@@ -55,15 +55,15 @@ size_t lease_table_count(const struct lease_table *table) {
 }
 
 struct lease *lease_table_find(const struct lease_table *table, const char *entry_id) {
-    struct lease *lease = *bucket_of(table, entry_id);
+    struct lease *lease = *lease_bucket_of(table, entry_id);
     while (lease && strcmp(lease->entry.id, entry_id) != 0) {
         lease = lease->bucket_next;
     }
     return lease;
 }
 
-static void put(struct lease_table *table, struct lease *lease) {
-    struct lease **bucket = bucket_of(table, lease->entry.id);
+static void lease_put(struct lease_table *table, struct lease *lease) {
+    struct lease **bucket = lease_bucket_of(table, lease->entry.id);
     lease->bucket_next = *bucket;
     *bucket = lease;
 }
@@ -76,7 +76,7 @@ static void grow(struct lease_table *table) {
     for (size_t i = 0; i < old_count; i++) {
         for (struct lease *lease = old[i], *next; lease; lease = next) {
             next = lease->bucket_next;
-            put(table, lease);
+            lease_put(table, lease);
         }
     }
     free(old);
@@ -91,13 +91,13 @@ struct lease *lease_table_add(struct lease_table *table, struct entry *entry) {
     lease->entry = *entry;
     lease->outcome.retry_after_ms = -1;
     *entry = (struct entry){0};
-    put(table, lease);
+    lease_put(table, lease);
     table->count++;
     return lease;
 }
 
 void lease_table_remove(struct lease_table *table, struct lease *lease) {
-    struct lease **at = bucket_of(table, lease->entry.id);
+    struct lease **at = lease_bucket_of(table, lease->entry.id);
     while (*at != lease) {
         at = &(*at)->bucket_next;
     }

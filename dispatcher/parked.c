@@ -24,7 +24,7 @@ struct parked {
     bool complained; // of trouble that lasts
 };
 
-static void on_timer(uv_timer_t *timer) {
+static void parked_on_timer(uv_timer_t *timer) {
     parked_look(timer->data);
 }
 
@@ -33,10 +33,10 @@ static void look_in(struct parked *parked, int64_t wait_ms) {
         return;
     }
     int64_t within = wait_ms < 1 ? 1 : wait_ms > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : wait_ms;
-    uv_timer_start(&parked->timer, on_timer, (uint64_t)within, 0);
+    uv_timer_start(&parked->timer, parked_on_timer, (uint64_t)within, 0);
 }
 
-static int64_t number_at(const redisReply *reply, size_t index, int64_t otherwise) {
+static int64_t parked_number_at(const redisReply *reply, size_t index, int64_t otherwise) {
     if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements ||
         reply->element[index]->type != REDIS_REPLY_INTEGER) {
         return otherwise;
@@ -59,7 +59,7 @@ static void say_trouble(struct parked *parked, const redisReply *reply) {
 }
 
 // {moved, ms until the next is due | -1, cursor, trouble}
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void parked_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct parked *parked = argument;
     parked->asking = false;
     if (result != REDIS_LINK_OK) {
@@ -72,7 +72,7 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
     }
     keep_cursor(parked, reply);
     say_trouble(parked, reply);
-    int64_t next_ms = number_at(reply, 1, -1);
+    int64_t next_ms = parked_number_at(reply, 1, -1);
     look_in(parked, next_ms < 0 ? LONGEST_WAIT_MS : next_ms);
 }
 
@@ -88,7 +88,7 @@ void parked_look(struct parked *parked) {
     fcall_int(fcall, MOST);
     fcall_int(fcall, retry_longest_wait_ms(parked->env->settings));
     fcall_text(fcall, parked->cursor);
-    if (fcall_send(fcall, parked->env->link, on_reply, parked) == 0) {
+    if (fcall_send(fcall, parked->env->link, parked_on_reply, parked) == 0) {
         parked->asking = true;
     } else {
         look_in(parked, LONGEST_WAIT_MS);
@@ -107,12 +107,12 @@ void parked_stop(struct parked *parked) {
     uv_timer_stop(&parked->timer);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void parked_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void parked_destroy(struct parked *parked) {
-    uv_close((uv_handle_t *)&parked->timer, on_closed);
+    uv_close((uv_handle_t *)&parked->timer, parked_on_closed);
 }
 
 struct parked *parked_create(const struct dispatch_env *env, const struct partition_keys *keys) {

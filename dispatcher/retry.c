@@ -83,7 +83,7 @@ static int64_t patience_ms(const struct settings *settings, const struct retry_c
 }
 
 // Of the message's deadline: waiting beyond it would only put off its failure.
-static int64_t time_left_ms(const struct settings *settings, int64_t age_ms) {
+static int64_t retry_time_left_ms(const struct settings *settings, int64_t age_ms) {
     int64_t left = settings->message_deadline_secs * 1000 - age_ms;
     return at_most(at_least(left, 0), LONGEST_WAIT_MS);
 }
@@ -117,7 +117,7 @@ struct retry_decision retry_decide(const struct settings *settings, const struct
                                      at_most(this_case->outcome->retry_after_ms, longest_pause_ms));
         decision.delay_ms = at_least(decision.delay_ms, patience_ms(settings, this_case));
     }
-    decision.delay_ms = at_most(decision.delay_ms, time_left_ms(settings, this_case->age_ms));
+    decision.delay_ms = at_most(decision.delay_ms, retry_time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;
     if (rule->wait != WAIT_NONE && (last || retry_is_expired(settings, this_case->age_ms))) {
         decision.verdict = "failed";

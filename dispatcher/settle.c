@@ -48,7 +48,7 @@ static int64_t age_ms(const struct dispatch_env *env, const struct lease *lease)
     return entry_age_ms(&lease->entry, redis_link_now_ms(env->link), clock_unix_ms());
 }
 
-static void count(const struct dispatch_env *env, const struct lease *lease) {
+static void settler_count(const struct dispatch_env *env, const struct lease *lease) {
     enum provider provider = lane_upstream(lease->lane)->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
@@ -148,7 +148,7 @@ static void log_settlement(const struct lease *lease, const char *what) {
 }
 
 // error: what Redis said; NULL where it said nothing.
-static void keep(struct settler *settler, struct lease *lease, const char *error) {
+static void settler_keep(struct settler *settler, struct lease *lease, const char *error) {
     if (error) {
         lease_log(LOG_ERROR, "settle_failed", lease, error);
     }
@@ -190,7 +190,7 @@ static void take_judgement(struct settler *settler, struct lease *lease, const r
     settler->on_settled(lease);
 }
 
-static void take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
+static void settler_take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
     if (strcmp(verdict, "OK") != 0) {
         log_settlement(lease, verdict);
         lease->decision.delay_ms = 0; // not ours to wait for
@@ -202,7 +202,7 @@ static bool is_judgement(const redisReply *reply) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str != NULL;
 }
 
-static bool has_one_for_each(const redisReply *reply, const struct round *round) {
+static bool settler_has_one_for_each(const redisReply *reply, const struct round *round) {
     bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
     for (size_t i = 0; is && i < reply->elements; i++) {
         is = reply->element[i]->str != NULL || is_judgement(reply->element[i]);
@@ -213,7 +213,7 @@ static bool has_one_for_each(const redisReply *reply, const struct round *round)
 static void keep_all(struct round *round, const char *error) {
     struct lease *lease;
     while ((lease = lease_queue_take(&round->leases))) {
-        keep(round->settler, lease, error);
+        settler_keep(round->settler, lease, error);
     }
 }
 
@@ -222,18 +222,18 @@ static void take_verdicts(struct round *round, const redisReply *reply) {
     for (size_t i = 0; i < reply->elements; i++) {
         struct lease *lease = lease_queue_take(&round->leases);
         if (reply->element[i]->type == REDIS_REPLY_ERROR) {
-            keep(round->settler, lease, reply->element[i]->str);
+            settler_keep(round->settler, lease, reply->element[i]->str);
         } else if (is_judgement(reply->element[i])) {
             take_judgement(round->settler, lease, reply->element[i]);
         } else {
-            take_verdict(round->settler, lease, reply->element[i]->str);
+            settler_take_verdict(round->settler, lease, reply->element[i]->str);
         }
     }
 }
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void settler_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
-    if (result == REDIS_LINK_OK && has_one_for_each(reply, round)) {
+    if (result == REDIS_LINK_OK && settler_has_one_for_each(reply, round)) {
         take_verdicts(round, reply);
     } else if (result == REDIS_LINK_OK) {
         keep_all(round, "the reply has another shape");
@@ -275,7 +275,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
 }
 
 // Takes ownership of round.
-static void send_round(struct round *round) {
+static void settler_send_round(struct round *round) {
     const struct partition_keys *keys = lane_keys(round->leases.first->lane);
     const struct dispatch_env *env = round->settler->env;
     struct breaker *breaker = lane_upstream(round->leases.first->lane)->breaker;
@@ -295,14 +295,14 @@ static void send_round(struct round *round) {
     for (const struct lease *lease = round->leases.first; lease; lease = lease->next) {
         put_lease(fcall, lease);
     }
-    if (fcall_send(fcall, env->link, on_reply, round) != 0) {
+    if (fcall_send(fcall, env->link, settler_on_reply, round) != 0) {
         keep_all(round, NULL);
         free(round);
     }
 }
 
 // Takes those of the first one's partition out of the queue, MOST_IN_CALL at most.
-static struct round *gather(struct settler *settler) {
+static struct round *settler_gather(struct settler *settler) {
     struct round *round = xcalloc(1, sizeof *round);
     struct lease_queue others = {0};
     const struct lane *lane = settler->finished.first->lane;
@@ -321,18 +321,18 @@ static struct round *gather(struct settler *settler) {
     return round;
 }
 
-static void flush(struct settler *settler) {
+static void settler_flush(struct settler *settler) {
     if (redis_link_is_up(settler->env->link)) {
         record_all(settler->finished.first);
     }
     while (settler->finished.first) {
-        send_round(gather(settler));
+        settler_send_round(settler_gather(settler));
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void settler_on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    flush(idle->data);
+    settler_flush(idle->data);
 }
 
 void settler_take(struct settler *settler, struct lease *lease) {
@@ -354,14 +354,14 @@ void settler_take(struct settler *settler, struct lease *lease) {
         upstream_doubt(upstream);
     }
     if (was_called(lease)) {
-        count(settler->env, lease);
+        settler_count(settler->env, lease);
     }
     if (strcmp(lease->decision.verdict, "refused") != 0) { // else settle says what becomes of it
         log_outcome(lease);
     }
     lease->state = LEASE_FINISHED;
     lease_queue_put(&settler->finished, lease);
-    uv_idle_start(&settler->end_of_turn, on_end_of_turn);
+    uv_idle_start(&settler->end_of_turn, settler_on_end_of_turn);
 }
 
 void settler_retry(struct settler *settler) {
@@ -369,7 +369,7 @@ void settler_retry(struct settler *settler) {
     while ((lease = lease_queue_take(&settler->unsettled))) {
         lease_queue_put(&settler->finished, lease);
     }
-    flush(settler);
+    settler_flush(settler);
 }
 
 struct settler *settler_create(const struct dispatch_env *env, void (*on_settled)(struct lease *lease)) {
@@ -381,10 +381,10 @@ struct settler *settler_create(const struct dispatch_env *env, void (*on_settled
     return settler;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void settler_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void settler_destroy(struct settler *settler) {
-    uv_close((uv_handle_t *)&settler->end_of_turn, on_closed);
+    uv_close((uv_handle_t *)&settler->end_of_turn, settler_on_closed);
 }

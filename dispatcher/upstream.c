@@ -16,12 +16,12 @@ static void wake_all(void *argument) {
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void upstream_on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
     wake_all(idle->data);
 }
 
-static void on_open(void *argument) {
+static void upstream_on_open(void *argument) {
     upstream_doubt(argument);
 }
 
@@ -39,7 +39,7 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
                                                 .provider = provider,
                                                 .mock = upstream->mock,
                                                 .on_closed = wake_all,
-                                                .on_open = on_open,
+                                                .on_open = upstream_on_open,
                                                 .argument = upstream,
                                             });
     upstream->end_of_turn.data = upstream;
@@ -67,14 +67,14 @@ void upstream_release(struct upstream *upstream, size_t count) {
     bool was_full = upstream_room(upstream) == 0;
     upstream->held -= count;
     if (was_full && count > 0) {
-        uv_idle_start(&upstream->end_of_turn, on_end_of_turn);
+        uv_idle_start(&upstream->end_of_turn, upstream_on_end_of_turn);
     }
 }
 
 void upstream_trust(struct upstream *upstream) {
     if (!upstream->proven) {
         upstream->proven = true;
-        uv_idle_start(&upstream->end_of_turn, on_end_of_turn);
+        uv_idle_start(&upstream->end_of_turn, upstream_on_end_of_turn);
     }
 }
 
@@ -82,7 +82,7 @@ void upstream_doubt(struct upstream *upstream) {
     upstream->proven = false;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void upstream_on_closed(uv_handle_t *handle) {
     struct upstream *upstream = handle->data;
     free(upstream->lanes);
     free(upstream);
@@ -92,5 +92,5 @@ void upstream_destroy(struct upstream *upstream) {
     caller_destroy(upstream->caller);
     transport_destroy(upstream->transport);
     breaker_destroy(upstream->breaker);
-    uv_close((uv_handle_t *)&upstream->end_of_turn, on_closed);
+    uv_close((uv_handle_t *)&upstream->end_of_turn, upstream_on_closed);
 }

@@ -19,9 +19,9 @@ struct watch {
     bool asking; // an XREAD is on its way
 };
 
-static void ask(struct watch *watch);
+static void watch_ask(struct watch *watch);
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void watch_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct watch *watch = argument;
     watch->asking = false;
     if (result == REDIS_LINK_LOST) { // on_up asks again
@@ -35,23 +35,23 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
         watch->wanted = false;
         watch->options.on_arrival(watch->options.argument);
     } else {
-        ask(watch);
+        watch_ask(watch);
     }
 }
 
-static void ask(struct watch *watch) {
+static void watch_ask(struct watch *watch) {
     const char *argv[] = {"XREAD",     "COUNT", "1", "BLOCK", BLOCK_MS_TEXT, "STREAMS", watch->options.stream,
                           watch->after};
     if (!watch->wanted || watch->asking) {
         return;
     }
-    if (redis_link_call_blocking(watch->link, BLOCK_MS, on_reply, watch, 8, argv, NULL) == 0) {
+    if (redis_link_call_blocking(watch->link, BLOCK_MS, watch_on_reply, watch, 8, argv, NULL) == 0) {
         watch->asking = true;
     }
 }
 
-static void on_up(void *argument) {
-    ask(argument);
+static void watch_on_up(void *argument) {
+    watch_ask(argument);
 }
 
 struct watch *watch_create(const struct dispatch_env *env, const struct watch_options *options) {
@@ -61,7 +61,7 @@ struct watch *watch_create(const struct dispatch_env *env, const struct watch_op
                                                    .url = env->settings->redis_url,
                                                    .name = options->name,
                                                    .timeout_ms = env->settings->redis_timeout_ms,
-                                                   .on_up = on_up,
+                                                   .on_up = watch_on_up,
                                                    .argument = watch,
                                                });
     return watch;
@@ -73,7 +73,7 @@ void watch_begin(struct watch *watch, const char *after) {
     }
     snprintf(watch->after, sizeof watch->after, "%s", after);
     watch->wanted = true;
-    ask(watch);
+    watch_ask(watch);
 }
 
 void watch_destroy(struct watch *watch) {

@@ -214,25 +214,25 @@ static void stop_workers(struct ingest *ingest, bool hurry) {
     }
 }
 
-static void on_noticed(uv_timer_t *notice) {
+static void ingest_main_on_noticed(uv_timer_t *notice) {
     stop_workers(notice->data, false);
 }
 
 // A load balancer that asks /readyz must have stopped sending before the listening sockets close, because a connection
 // that comes just as one closes is reset.
-static void on_drain(void *argument) {
+static void ingest_main_on_drain(void *argument) {
     struct ingest *ingest = argument;
     readiness_end(ingest->readiness);
-    uv_timer_start(&ingest->notice, on_noticed, (uint64_t)ingest->settings.drain_notice_ms, 0);
+    uv_timer_start(&ingest->notice, ingest_main_on_noticed, (uint64_t)ingest->settings.drain_notice_ms, 0);
 }
 
-static void on_hurry(void *argument) {
+static void ingest_main_on_hurry(void *argument) {
     struct ingest *ingest = argument;
     uv_timer_stop(&ingest->notice);
     stop_workers(ingest, true);
 }
 
-static void on_reload(void *argument) {
+static void ingest_main_on_reload(void *argument) {
     struct ingest *ingest = argument;
     if (ingest->keys == NULL) {
         return;
@@ -246,7 +246,7 @@ static void on_reload(void *argument) {
     }
 }
 
-static void on_worker_ended(uv_async_t *handle) {
+static void ingest_main_on_worker_ended(uv_async_t *handle) {
     struct ingest *ingest = handle->data;
     for (unsigned i = 0; i < ingest->count; i++) {
         if (!ingest_worker_has_ended(ingest->workers[i])) {
@@ -264,9 +264,9 @@ static void on_worker_ended(uv_async_t *handle) {
 
 static void begin_watch(struct ingest *ingest) {
     ingest->process.loop = &ingest->loop;
-    ingest->process.on_drain = on_drain;
-    ingest->process.on_hurry = on_hurry;
-    ingest->process.on_reload = on_reload;
+    ingest->process.on_drain = ingest_main_on_drain;
+    ingest->process.on_hurry = ingest_main_on_hurry;
+    ingest->process.on_reload = ingest_main_on_reload;
     ingest->process.argument = ingest;
     process_watch(&ingest->process, &ingest->settings);
 }
@@ -293,7 +293,7 @@ int main(int argc, char **argv) {
     tell_of_doors(&ingest);
 
     uv_loop_init(&ingest.loop);
-    uv_async_init(&ingest.loop, &ingest.worker_ended, on_worker_ended);
+    uv_async_init(&ingest.loop, &ingest.worker_ended, ingest_main_on_worker_ended);
     uv_timer_init(&ingest.loop, &ingest.notice);
     ingest.worker_ended.data = ingest.notice.data = &ingest;
     ingest.count =

@@ -81,7 +81,7 @@ static void add_allowed(char allow[ROUTE_ALLOW_SIZE], const char *method) {
     strcat(allow, strcmp(method, "GET") == 0 ? "GET, HEAD" : method);
 }
 
-static void take_row(const struct route *route, const char *method, struct route_match *out) {
+static void route_take_row(const struct route *route, const char *method, struct route_match *out) {
     add_allowed(out->allow, route->method);
     if (serves(route, method)) {
         out->route = route;
@@ -103,12 +103,12 @@ enum route_result route_find(const char *method, const char *path, const char *h
     }
     for (size_t i = 0; i < route_count; i++) {
         if (matches_literally(&routes[i], path, health_path)) {
-            take_row(&routes[i], method, out);
+            route_take_row(&routes[i], method, out);
         }
     }
     for (size_t i = 0; i < route_count && out->allow[0] == '\0'; i++) {
         if (matches_pattern(&routes[i], path, out->parameter)) {
-            take_row(&routes[i], method, out);
+            route_take_row(&routes[i], method, out);
         }
     }
     if (out->route != NULL) {

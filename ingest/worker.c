@@ -83,7 +83,7 @@ static void close_everything(struct ingest_worker *worker) {
     uv_close((uv_handle_t *)&worker->begin, NULL);
 }
 
-static void on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
+static void worker_on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_worker *worker = argument;
     (void)result, (void)reply;
     if (worker->phase == PHASE_FLUSHING) {
@@ -92,7 +92,7 @@ static void on_flushed(void *argument, enum redis_result result, const redisRepl
     }
 }
 
-static void flush(struct ingest_worker *worker) {
+static void worker_flush(struct ingest_worker *worker) {
     worker->phase = PHASE_FLUSHING;
     worker->with.ended = true;
     if (worker->heartbeat != NULL) {
@@ -100,13 +100,13 @@ static void flush(struct ingest_worker *worker) {
     }
     counters_flush(worker->with.counters);
     const char *ping[] = {"PING"};
-    if (redis_link_call(worker->with.redis, on_flushed, worker, 1, ping, NULL) != 0) {
+    if (redis_link_call(worker->with.redis, worker_on_flushed, worker, 1, ping, NULL) != 0) {
         close_everything(worker);
     }
 }
 
 // Every step towards the end is taken here.
-static void on_wake(uv_async_t *handle) {
+static void worker_on_wake(uv_async_t *handle) {
     struct ingest_worker *worker = handle->data;
     int asked = atomic_load(&worker->asked);
     if (asked == STOP_HURRY || worker->phase == PHASE_CLOSING) {
@@ -119,13 +119,13 @@ static void on_wake(uv_async_t *handle) {
         http_server_quiesce(worker->http);
     }
     if (worker->phase == PHASE_DRAINING && http_server_pending(worker->http) == 0) {
-        flush(worker);
+        worker_flush(worker);
     }
 }
 
 // ---- What the links and the HTTP server report
 
-static void on_done(void *argument, struct http_request *http) {
+static void worker_on_done(void *argument, struct http_request *http) {
     struct ingest_worker *worker = argument;
     ingest_request_on_done(&worker->with, http);
     if (worker->phase == PHASE_DRAINING) {
@@ -133,17 +133,17 @@ static void on_done(void *argument, struct http_request *http) {
     }
 }
 
-static void on_headers(void *argument, struct http_request *http) {
+static void worker_on_headers(void *argument, struct http_request *http) {
     struct ingest_worker *worker = argument;
     ingest_request_on_headers(&worker->with, http);
 }
 
-static void on_request(void *argument, struct http_request *http, enum http_body_state body) {
+static void worker_on_request(void *argument, struct http_request *http, enum http_body_state body) {
     struct ingest_worker *worker = argument;
     ingest_request_on_request(&worker->with, http, body);
 }
 
-static void on_redis_up(void *argument) {
+static void worker_on_redis_up(void *argument) {
     struct ingest_worker *worker = argument;
     acceptor_on_up(worker->with.acceptor);
     if (worker->number == 0) {
@@ -151,7 +151,7 @@ static void on_redis_up(void *argument) {
     }
 }
 
-static void on_redis_down(void *argument) {
+static void worker_on_redis_down(void *argument) {
     struct ingest_worker *worker = argument;
     acceptor_on_down(worker->with.acceptor);
 }
@@ -168,7 +168,7 @@ static bool takes_no_writes(const char *error) {
     return false;
 }
 
-static void on_beat(void *argument, const char *refusal) {
+static void worker_on_beat(void *argument, const char *refusal) {
     struct ingest_worker *worker = argument;
     readiness_redis_refuses(worker->with.readiness, takes_no_writes(refusal) ? refusal : NULL);
     heartbeat_trouble(worker->heartbeat, "wait_failing",
@@ -179,7 +179,7 @@ static void on_beat(void *argument, const char *refusal) {
 
 // ---- Life
 
-static void on_look(uv_timer_t *timer) {
+static void worker_on_look(uv_timer_t *timer) {
     struct ingest_worker *worker = timer->data;
     const struct readiness *readiness = worker->with.readiness;
     if ((readiness_has_redis(readiness) && readiness_has_postgres(readiness) && readiness_has_replicas(readiness)) ||
@@ -196,8 +196,8 @@ static void connect_redis(struct ingest_worker *worker) {
         .url = worker->with.settings->redis_url,
         .name = name,
         .timeout_ms = worker->with.settings->redis_timeout_ms,
-        .on_up = on_redis_up,
-        .on_down = on_redis_down,
+        .on_up = worker_on_redis_up,
+        .on_down = worker_on_redis_down,
         .argument = worker,
     };
     worker->with.redis = redis_link_create(&worker->loop, &options);
@@ -209,7 +209,8 @@ static bool is_exempt(void *argument, const char *peer) {
     return client_address_is_trusted(worker->with.trusted_proxies, peer);
 }
 
-static struct http_server *serve(struct ingest_worker *worker, const struct ingest_shared *shared, int listen_socket) {
+static struct http_server *worker_serve(struct ingest_worker *worker, const struct ingest_shared *shared,
+                                        int listen_socket) {
     struct http_server_options options = {
         .listen_socket = listen_socket,
         .max_connections = shared->connections,
@@ -220,9 +221,9 @@ static struct http_server *serve(struct ingest_worker *worker, const struct inge
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
         .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
-        .on_headers = on_headers,
-        .on_request = on_request,
-        .on_done = on_done,
+        .on_headers = worker_on_headers,
+        .on_request = worker_on_request,
+        .on_done = worker_on_done,
         .argument = worker,
     };
     return http_server_create(&worker->loop, &options);
@@ -240,10 +241,10 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);
-    uv_async_init(&worker->loop, &worker->wake, on_wake);
+    uv_async_init(&worker->loop, &worker->wake, worker_on_wake);
     uv_timer_init(&worker->loop, &worker->begin);
     worker->wake.data = worker->begin.data = worker;
-    worker->http = serve(worker, shared, listen_socket);
+    worker->http = worker_serve(worker, shared, listen_socket);
     if (worker->http == NULL) {
         free(worker); // the process ends
         return NULL;
@@ -258,7 +259,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.counters = counters_create(&worker->loop, worker->with.redis);
     if (number == 0) { // once a process is enough
         worker->heartbeat = heartbeat_create(&worker->loop, worker->with.redis, "ingest", process_instance());
-        heartbeat_watch(worker->heartbeat, on_beat, worker);
+        heartbeat_watch(worker->heartbeat, worker_on_beat, worker);
         acceptor_serve(worker->with.acceptor, worker->heartbeat);
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
@@ -267,18 +268,18 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     return worker;
 }
 
-static void run(void *argument) {
+static void worker_run(void *argument) {
     struct ingest_worker *worker = argument;
     uv_update_time(&worker->loop);
     worker->begins_by = uv_now(&worker->loop) + (uint64_t)worker->with.settings->redis_timeout_ms;
-    uv_timer_start(&worker->begin, on_look, 0, LOOK_MS);
+    uv_timer_start(&worker->begin, worker_on_look, 0, LOOK_MS);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     atomic_store(&worker->has_ended, true);
     uv_async_send(worker->ended);
 }
 
 int ingest_worker_start(struct ingest_worker *worker) {
-    return uv_thread_create(&worker->thread, run, worker);
+    return uv_thread_create(&worker->thread, worker_run, worker);
 }
 
 void ingest_worker_stop(struct ingest_worker *worker, bool hurry) {

@@ -126,8 +126,8 @@ const char *batch_request_id(const struct batch *batch, const struct batch_entry
     return entry->request == 0 ? "" : batch->requests.data + entry->request;
 }
 
-static void append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
-                   const char *reason, const struct buf *packed) {
+static void batch_append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
+                         const char *reason, const struct buf *packed) {
     struct batch *batch = open_batch(queue);
     struct staging_row row = {batch->count, queue->slot, new_mark(queue)};
     size_t before = batch_bytes(batch);
@@ -159,7 +159,7 @@ bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *strea
     if (event_decode(packed->data, packed->length, &event, &reason) == EVENT_NEWER) {
         return false;
     }
-    append(queue, &head, &event, reason, packed);
+    batch_append(queue, &head, &event, reason, packed);
     event_free(&event);
     return true;
 }

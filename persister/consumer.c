@@ -69,7 +69,7 @@ static bool end_call(struct event_consumer *reader, enum redis_result result) {
     return result != REDIS_LINK_LOST && !reader->closed;
 }
 
-static void go_on(struct event_consumer *reader) {
+static void event_consumer_go_on(struct event_consumer *reader) {
     reader->options.on_change(reader->options.argument);
     next(reader);
 }
@@ -80,10 +80,10 @@ static void fail_call(struct event_consumer *reader, const char *what, const red
     } else {
         pause_after(reader, what, reply);
     }
-    go_on(reader);
+    event_consumer_go_on(reader);
 }
 
-static void on_group(void *argument, enum redis_result result, const redisReply *reply) {
+static void event_consumer_on_group(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_consumer *reader = argument;
     if (!end_call(reader, result)) {
         return;
@@ -93,12 +93,12 @@ static void on_group(void *argument, enum redis_result result, const redisReply 
     } else {
         pause_after(reader, "the group", reply);
     }
-    go_on(reader);
+    event_consumer_go_on(reader);
 }
 
-static int make_group(struct event_consumer *reader) {
+static int event_consumer_make_group(struct event_consumer *reader) {
     const char *argv[] = {"XGROUP", "CREATE", reader->keys.events, GROUP_PERSISTERS, "0", "MKSTREAM"};
-    return redis_link_call(reader->link, on_group, reader, 6, argv, NULL);
+    return redis_link_call(reader->link, event_consumer_on_group, reader, 6, argv, NULL);
 }
 
 // One line a tick at most.
@@ -153,7 +153,7 @@ static bool take_entry(struct event_consumer *reader, const redisReply *id, cons
     return true;
 }
 
-static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
+static void event_consumer_on_read(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_consumer *reader = argument;
     if (!end_call(reader, result)) {
         return;
@@ -171,7 +171,7 @@ static void on_read(void *argument, enum redis_result result, const redisReply *
         }
     }
     reader->dry = taken == 0 && reader->held > 0;
-    go_on(reader);
+    event_consumer_go_on(reader);
 }
 
 // How many entries to ask for, so that their bytes stay bounded too.
@@ -198,7 +198,8 @@ static int read_new(struct event_consumer *reader) {
     }
     memcpy(argv + argc, tail, sizeof tail);
     argc += 3;
-    return redis_link_call_blocking(reader->link, blocks ? BLOCK_MS : 0, on_read, reader, argc, argv, NULL);
+    return redis_link_call_blocking(reader->link, blocks ? BLOCK_MS : 0, event_consumer_on_read, reader, argc, argv,
+                                    NULL);
 }
 
 static void log_claimed(const struct event_consumer *reader, size_t taken, size_t given_back) {
@@ -211,7 +212,7 @@ static void log_claimed(const struct event_consumer *reader, size_t taken, size_
 }
 
 // Each entry comes as {id, delivery count, {field, value, …}}.
-static void on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
+static void event_consumer_on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_consumer *reader = argument;
     if (!end_call(reader, result)) {
         return;
@@ -234,7 +235,7 @@ static void on_claimed(void *argument, enum redis_result result, const redisRepl
     }
     reader->claim_due = reply->elements > 0; // there may be more
     reader->steal = reader->steal && reader->claim_due;
-    go_on(reader);
+    event_consumer_go_on(reader);
 }
 
 static int claim(struct event_consumer *reader) {
@@ -251,7 +252,7 @@ static int claim(struct event_consumer *reader) {
                           now,
                           idle,
                           most};
-    return redis_link_call(reader->link, on_claimed, reader, 9, argv, NULL);
+    return redis_link_call(reader->link, event_consumer_on_claimed, reader, 9, argv, NULL);
 }
 
 static void next(struct event_consumer *reader) {
@@ -262,7 +263,7 @@ static void next(struct event_consumer *reader) {
     int sent = -1;
     reader->generation = redis_link_generation(reader->link);
     if (reader->no_group) {
-        sent = make_group(reader);
+        sent = event_consumer_make_group(reader);
     } else if (reader->claim_due && reader->held == 0) {
         sent = claim(reader);
     } else if (!reader->claim_due && !reader->dry) {
@@ -271,7 +272,7 @@ static void next(struct event_consumer *reader) {
     reader->busy = sent == 0;
 }
 
-static void on_done(void *argument, enum redis_result result, const redisReply *reply) {
+static void event_consumer_on_done(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_consumer *reader = argument;
     reader->acks--;
     if (result == REDIS_LINK_LOST || reader->closed) {
@@ -281,7 +282,7 @@ static void on_done(void *argument, enum redis_result result, const redisReply *
         log_warn("ack_failed", "%s: %s", reader->keys.events, reply->str);
         reader->claim_due = true;
     }
-    go_on(reader);
+    event_consumer_go_on(reader);
 }
 
 void event_consumer_done(struct event_consumer *reader, uint64_t generation, const char **ids, size_t count) {
@@ -292,7 +293,7 @@ void event_consumer_done(struct event_consumer *reader, uint64_t generation, con
     const char *head[] = {"FCALL", library_function(LIBRARY_DONE), "1", reader->keys.events, GROUP_PERSISTERS};
     memcpy(argv, head, sizeof head);
     memcpy(argv + 5, ids, count * sizeof *ids);
-    if (redis_link_call(reader->link, on_done, reader, (int)count + 5, argv, NULL) == 0) {
+    if (redis_link_call(reader->link, event_consumer_on_done, reader, (int)count + 5, argv, NULL) == 0) {
         reader->acks++;
     }
     free(argv);
@@ -305,7 +306,7 @@ void event_consumer_kick(struct event_consumer *reader) {
     next(reader);
 }
 
-static void on_up(void *argument) {
+static void event_consumer_on_up(void *argument) {
     struct event_consumer *reader = argument;
     reader->held = 0;
     reader->dry = reader->paused = reader->steal = false;
@@ -314,7 +315,7 @@ static void on_up(void *argument) {
     next(reader);
 }
 
-static void on_down(void *argument) {
+static void event_consumer_on_down(void *argument) {
     struct event_consumer *reader = argument;
     if (!reader->closed) {
         reader->options.on_change(reader->options.argument);
@@ -323,7 +324,7 @@ static void on_down(void *argument) {
 
 // Nobody steals before it has been connected without a gap, and Redis's clock without a jump, for T: idle time runs on
 // while Redis is away, and jumps with its clock.
-static void on_tick(uv_timer_t *timer) {
+static void event_consumer_on_tick(uv_timer_t *timer) {
     struct event_consumer *reader = timer->data;
     reader->paused = false;
     log_newer(reader);
@@ -344,12 +345,12 @@ struct event_consumer *event_consumer_create(uv_loop_t *loop, const struct event
     reader->stream = (struct batch_stream){reader->keys.events, reader->provider, reader};
     reader->tick.data = reader;
     uv_timer_init(loop, &reader->tick);
-    uv_timer_start(&reader->tick, on_tick, TICK_MS, TICK_MS);
+    uv_timer_start(&reader->tick, event_consumer_on_tick, TICK_MS, TICK_MS);
     reader->link = redis_link_create(loop, &(struct redis_link_options){.url = options->redis_url,
                                                                         .name = reader->keys.events,
                                                                         .timeout_ms = options->redis_timeout_ms,
-                                                                        .on_up = on_up,
-                                                                        .on_down = on_down,
+                                                                        .on_up = event_consumer_on_up,
+                                                                        .on_down = event_consumer_on_down,
                                                                         .argument = reader});
     return reader;
 }
@@ -366,7 +367,7 @@ const char *event_consumer_tag(const struct event_consumer *reader) {
     return reader->keys.tag;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void event_consumer_on_closed(uv_handle_t *handle) {
     struct event_consumer *reader = handle->data;
     buf_free(&reader->packed);
     free(reader->provider);
@@ -377,5 +378,5 @@ static void on_closed(uv_handle_t *handle) {
 void event_consumer_destroy(struct event_consumer *reader) {
     reader->stopped = reader->closed = true;
     redis_link_destroy(reader->link);
-    uv_close((uv_handle_t *)&reader->tick, on_closed);
+    uv_close((uv_handle_t *)&reader->tick, event_consumer_on_closed);
 }

@@ -119,7 +119,7 @@ static const char *take_head(const struct fields *fields, struct event *out) {
     return fields->p != NULL || out->kind == EVENT_REPLAYED ? NULL : "p is missing";
 }
 
-static const char *take_message(const struct fields *fields, struct event *out) {
+static const char *event_take_message(const struct fields *fields, struct event *out) {
     const char *error = message_decode(fields->p, fields->p_length, &out->message);
     if (error != NULL) {
         return error;
@@ -128,7 +128,7 @@ static const char *take_message(const struct fields *fields, struct event *out) 
     return out->message.direction == expected ? NULL : "the direction does not fit the kind";
 }
 
-static const char *take_call(const struct fields *fields, struct event *out) {
+static const char *event_take_call(const struct fields *fields, struct event *out) {
     if (!take_integer(fields->call, 0, MAX_INT32, &out->call)) {
         return "call is not an integer of 0 to 2147483647";
     }
@@ -153,7 +153,7 @@ static bool fits(const char *text, size_t most) {
     return text == NULL || strlen(text) <= most;
 }
 
-static const char *take_texts(const cJSON *payload, struct attempt *out) {
+static const char *event_take_texts(const cJSON *payload, struct attempt *out) {
     out->outcome = json_string(payload, "outcome");
     out->error = json_string(payload, "error");
     out->provider_message_id = json_string(payload, "provider_message_id");
@@ -171,7 +171,7 @@ static const char *take_attempt(const cJSON *payload, struct attempt *out) {
     if (provider == NULL || provider_parse(provider, &out->provider) != 0) {
         return "provider is not sms-mms or email";
     }
-    const char *error = take_texts(payload, out);
+    const char *error = event_take_texts(payload, out);
     if (error != NULL) {
         return error;
     }
@@ -192,7 +192,7 @@ static const char *take_attempt(const cJSON *payload, struct attempt *out) {
 }
 
 static const char *take_outcome(const struct fields *fields, struct event *out) {
-    const char *error = take_call(fields, out);
+    const char *error = event_take_call(fields, out);
     if (error != NULL) {
         return error;
     }
@@ -200,10 +200,10 @@ static const char *take_outcome(const struct fields *fields, struct event *out) 
     return out->payload == NULL ? error : take_attempt(out->payload, &out->attempt);
 }
 
-static const char *take_body(const struct fields *fields, struct event *out) {
+static const char *event_take_body(const struct fields *fields, struct event *out) {
     switch (out->kind) {
     case EVENT_MESSAGE:
-        return take_message(fields, out);
+        return event_take_message(fields, out);
     case EVENT_OUTCOME:
         return take_outcome(fields, out);
     case EVENT_REPLAYED:
@@ -212,7 +212,7 @@ static const char *take_body(const struct fields *fields, struct event *out) {
     return "kind is unknown";
 }
 
-static bool take_kind(const char *text, enum event_kind *out) {
+static bool event_take_kind(const char *text, enum event_kind *out) {
     static const struct {
         const char *name;
         enum event_kind kind;
@@ -246,13 +246,13 @@ enum event_result event_decode(const char *packed, size_t length, struct event *
     if (format > atoll(STREAM_FORMAT)) {
         return EVENT_NEWER;
     }
-    if (!take_kind(fields.k, &out->kind)) {
+    if (!event_take_kind(fields.k, &out->kind)) {
         *reason = was_set_apart(&fields) ? fields.why : "k is not accepted, received, outcome or replayed";
         return EVENT_POISON;
     }
     *reason = take_head(&fields, out);
     if (*reason == NULL) {
-        *reason = take_body(&fields, out);
+        *reason = event_take_body(&fields, out);
     }
     if (*reason != NULL) {
         event_free(out);

@@ -20,7 +20,7 @@ struct persister_janitor {
     long long deleted; // by this sweep
 };
 
-static void on_timer(uv_timer_t *timer) {
+static void janitor_on_timer(uv_timer_t *timer) {
     persister_janitor_sweep(timer->data);
 }
 
@@ -31,13 +31,13 @@ static void end_sweep(struct persister_janitor *janitor, uint64_t again_ms) {
     janitor->sweeping = false;
     janitor->deleted = 0;
     if (!uv_is_closing((uv_handle_t *)&janitor->timer)) {
-        uv_timer_start(&janitor->timer, on_timer, again_ms, 0);
+        uv_timer_start(&janitor->timer, janitor_on_timer, again_ms, 0);
     }
 }
 
 static void delete_some(struct persister_janitor *janitor);
 
-static void on_deleted(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void janitor_on_deleted(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct persister_janitor *janitor = argument;
     if (outcome != PG_LINK_OK) {
         end_sweep(janitor, SOON_MS);
@@ -53,7 +53,7 @@ static void on_deleted(void *argument, enum pg_outcome outcome, const PGresult *
 }
 
 static void delete_some(struct persister_janitor *janitor) {
-    if (pg_link_script(janitor->link, persister_sql_expire_sql, on_deleted, janitor) != 0) {
+    if (pg_link_script(janitor->link, persister_sql_expire_sql, janitor_on_deleted, janitor) != 0) {
         end_sweep(janitor, SOON_MS);
     }
 }
@@ -63,7 +63,7 @@ struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_li
     janitor->link = link;
     janitor->timer.data = janitor;
     uv_timer_init(loop, &janitor->timer);
-    uv_timer_start(&janitor->timer, on_timer, START_MS, 0);
+    uv_timer_start(&janitor->timer, janitor_on_timer, START_MS, 0);
     return janitor;
 }
 
@@ -74,10 +74,10 @@ void persister_janitor_sweep(struct persister_janitor *janitor) {
     }
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void janitor_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void persister_janitor_destroy(struct persister_janitor *janitor) {
-    uv_close((uv_handle_t *)&janitor->timer, on_closed);
+    uv_close((uv_handle_t *)&janitor->timer, janitor_on_closed);
 }

@@ -10,7 +10,7 @@
 #include "shared/redis/link.h"
 #include "shared/settings/settings.h"
 
-static void on_finished(void *process) {
+static void persister_main_on_finished(void *process) {
     process_finished(process);
 }
 
@@ -19,7 +19,7 @@ static _Noreturn void refuse_setting(const char *name, const char *reason) {
     exit(2);
 }
 
-static void check(const struct settings *settings) {
+static void persister_main_check(const struct settings *settings) {
     const char *reason = redis_url_check(settings->redis_url);
     if (reason != NULL) {
         refuse_setting("REDIS_URL", reason);
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
     struct settings settings;
     settings_from_command_line(&settings, argc, argv, FOR_PERSISTER, "persister",
                                "Records what happened to messages (Redis Streams) in Postgres.");
-    check(&settings);
+    persister_main_check(&settings);
     process_start(&settings, "persister");
 
     uv_loop_t loop;
@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
         mem_exhausted();
     }
     struct process process = {.loop = &loop, .on_drain = persister_drain, .on_hurry = persister_hurry};
-    struct persister *persister = persister_create(&loop, &settings, on_finished, &process);
+    struct persister *persister = persister_create(&loop, &settings, persister_main_on_finished, &process);
     process.argument = persister;
     process_watch(&process, &settings);
 

@@ -45,7 +45,7 @@ struct persister {
     void *argument;
 };
 
-static void finish(struct persister *persister) {
+static void persister_finish(struct persister *persister) {
     if (persister->state == PERSISTER_FINISHED) {
         return;
     }
@@ -62,42 +62,42 @@ static void finish(struct persister *persister) {
     persister->on_finished(persister->argument);
 }
 
-static void on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
+static void persister_on_flushed(void *argument, enum redis_result result, const redisReply *reply) {
     (void)result;
     (void)reply;
-    finish(argument);
+    persister_finish(argument);
 }
 
 // The last counters are on their way once something sent behind them is answered.
-static void flush(struct persister *persister) {
+static void persister_flush(struct persister *persister) {
     persister->state = PERSISTER_FLUSHING;
     const char *argv[] = {"PING"};
     heartbeat_stop(persister->heartbeat);
     counters_flush(persister->counters);
-    if (redis_link_call(persister->control, on_flushed, persister, 1, argv, NULL) != 0) {
-        finish(persister);
+    if (redis_link_call(persister->control, persister_on_flushed, persister, 1, argv, NULL) != 0) {
+        persister_finish(persister);
     }
 }
 
 static void flush_if_drained(struct persister *persister) {
     if (persister->state == PERSISTER_DRAINING && event_streams_are_quiet(persister->streams) &&
         batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer)) {
-        flush(persister);
+        persister_flush(persister);
     }
 }
 
-static void on_read(void *argument) {
+static void persister_on_read(void *argument) {
     struct persister *persister = argument;
     batch_writer_kick(persister->writer);
     flush_if_drained(persister);
 }
 
-static void on_stolen(void *argument, size_t count) {
+static void persister_on_stolen(void *argument, size_t count) {
     struct persister *persister = argument;
     counters_add(persister->counters, COUNTER_WORKER_CLAIMED, count);
 }
 
-static void on_next(void *argument) {
+static void persister_on_next(void *argument) {
     struct persister *persister = argument;
     event_streams_kick(persister->streams);
     flush_if_drained(persister);
@@ -148,8 +148,8 @@ static void observe_latencies(struct persister *persister, const struct batch *b
     }
 }
 
-static void on_written(void *argument, const struct batch *batch, size_t first, size_t count,
-                       const struct batch_written *written) {
+static void persister_on_written(void *argument, const struct batch *batch, size_t first, size_t count,
+                                 const struct batch_written *written) {
     struct persister *persister = argument;
     if (persister->repeats) {
         heartbeat_trouble(persister->heartbeat, "persister_repeats", NULL);
@@ -166,7 +166,7 @@ static void on_written(void *argument, const struct batch *batch, size_t first, 
     observe_latencies(persister, batch, first, count);
 }
 
-static void on_repeat(void *argument, unsigned times, const char *why) {
+static void persister_on_repeat(void *argument, unsigned times, const char *why) {
     struct persister *persister = argument;
     if (times >= REPEATS_TOLD) {
         heartbeat_trouble(persister->heartbeat, "persister_repeats", why);
@@ -175,22 +175,22 @@ static void on_repeat(void *argument, unsigned times, const char *why) {
     counters_add(persister->counters, COUNTER_WORKER_ERROR, 1);
 }
 
-static void on_control_up(void *argument) {
+static void persister_on_control_up(void *argument) {
     struct persister *persister = argument;
     event_streams_refresh(persister->streams);
 }
 
-static void on_database_set_up(void *argument, const PGresult *result) {
+static void persister_on_database_set_up(void *argument, const PGresult *result) {
     struct persister *persister = argument;
     batch_writer_renewed(persister->writer, result);
 }
 
-static void on_database_trouble(void *argument, const char *why) {
+static void persister_on_database_trouble(void *argument, const char *why) {
     struct persister *persister = argument;
     heartbeat_trouble(persister->heartbeat, "postgres_refused", why);
 }
 
-static void on_database_up(void *argument) {
+static void persister_on_database_up(void *argument) {
     struct persister *persister = argument;
     batch_writer_kick(persister->writer);
 }
@@ -202,17 +202,17 @@ static void create_database(struct persister *persister, uv_loop_t *loop, const 
                                                                          .name = process_instance(),
                                                                          .timeout_ms = settings->database_timeout_ms,
                                                                          .setup = setup,
-                                                                         .on_set_up = on_database_set_up,
-                                                                         .on_up = on_database_up,
-                                                                         .on_trouble = on_database_trouble,
+                                                                         .on_set_up = persister_on_database_set_up,
+                                                                         .on_up = persister_on_database_up,
+                                                                         .on_trouble = persister_on_database_trouble,
                                                                          .argument = persister});
     free(setup);
     persister->writer = batch_writer_create(loop, &(struct batch_writer_options){.link = persister->database,
                                                                                  .queue = persister->queue,
                                                                                  .slot = slot,
-                                                                                 .on_next = on_next,
-                                                                                 .on_written = on_written,
-                                                                                 .on_repeat = on_repeat,
+                                                                                 .on_next = persister_on_next,
+                                                                                 .on_written = persister_on_written,
+                                                                                 .on_repeat = persister_on_repeat,
                                                                                  .argument = persister});
     persister->janitor = persister_janitor_create(loop, persister->database);
 }
@@ -221,7 +221,7 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
     persister->control = redis_link_create(loop, &(struct redis_link_options){.url = settings->redis_url,
                                                                               .name = process_instance(),
                                                                               .timeout_ms = settings->redis_timeout_ms,
-                                                                              .on_up = on_control_up,
+                                                                              .on_up = persister_on_control_up,
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
     persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
@@ -231,8 +231,8 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                             .max_entries = (size_t)settings->worker_batch_size,
                                             .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
                                             .queue = persister->queue,
-                                            .on_change = on_read,
-                                            .on_stolen = on_stolen,
+                                            .on_change = persister_on_read,
+                                            .on_stolen = persister_on_stolen,
                                             .argument = persister};
     persister->streams = event_streams_create(loop, persister->control, persister->heartbeat, &reader,
                                               (unsigned)settings->stream_partitions);
@@ -263,7 +263,7 @@ void persister_drain(void *argument) {
 }
 
 void persister_hurry(void *argument) {
-    finish(argument);
+    persister_finish(argument);
 }
 
 void persister_free(struct persister *persister) {

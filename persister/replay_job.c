@@ -34,16 +34,16 @@ static const struct {
     {"partitions", offsetof(struct replay_job, partitions), 1, MAX_PARTITIONS, "partitions is not from 1 to 256"},
 };
 
-static const char *text_of(const redisReply *reply) {
+static const char *replay_job_text_of(const redisReply *reply) {
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ? reply->str : NULL;
 }
 
 // The value of a field in a flat list, or NULL.
-static const char *field(const redisReply *fields, const char *name) {
+static const char *replay_job_field(const redisReply *fields, const char *name) {
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const char *found = text_of(fields->element[i]);
+        const char *found = replay_job_text_of(fields->element[i]);
         if (found != NULL && strcmp(found, name) == 0) {
-            return text_of(fields->element[i + 1]);
+            return replay_job_text_of(fields->element[i + 1]);
         }
     }
     return NULL;
@@ -60,7 +60,7 @@ static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out
 
 static const char *read_fields(const redisReply *fields, struct replay_job *out) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        const char *value = field(fields, texts[i].name);
+        const char *value = replay_job_field(fields, texts[i].name);
         if (value == NULL || strlen(value) >= texts[i].size) {
             return texts[i].error;
         }
@@ -68,7 +68,7 @@ static const char *read_fields(const redisReply *fields, struct replay_job *out)
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t *number = (int64_t *)(void *)((char *)out + numbers[i].offset);
-        if (!read_number(field(fields, numbers[i].name), numbers[i].min, numbers[i].max, number)) {
+        if (!read_number(replay_job_field(fields, numbers[i].name), numbers[i].min, numbers[i].max, number)) {
             return numbers[i].error;
         }
     }
@@ -81,13 +81,13 @@ static const char *read_fields(const redisReply *fields, struct replay_job *out)
 
 const char *replay_job_read(const redisReply *reply, struct replay_job *out) {
     *out = (struct replay_job){0};
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6 || text_of(reply->element[1]) == NULL) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6 || replay_job_text_of(reply->element[1]) == NULL) {
         return "the reply has another shape";
     }
-    snprintf(out->entry, sizeof out->entry, "%s", text_of(reply->element[1]));
-    if (!read_number(text_of(reply->element[2]), 0, INT64_MAX, &out->after) ||
-        !read_number(text_of(reply->element[3]), 0, INT64_MAX, &out->replayed) ||
-        !read_number(text_of(reply->element[4]), 0, INT64_MAX, &out->skipped)) {
+    snprintf(out->entry, sizeof out->entry, "%s", replay_job_text_of(reply->element[1]));
+    if (!read_number(replay_job_text_of(reply->element[2]), 0, INT64_MAX, &out->after) ||
+        !read_number(replay_job_text_of(reply->element[3]), 0, INT64_MAX, &out->replayed) ||
+        !read_number(replay_job_text_of(reply->element[4]), 0, INT64_MAX, &out->skipped)) {
         return "how far it has come is no number";
     }
     return read_fields(reply->element[5], out);

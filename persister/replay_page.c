@@ -12,7 +12,7 @@
 
 enum { ID, MESSAGE_ID, GENERATION, MESSAGE };
 
-static void take_message(struct replay_letter *letter, const char *text, unsigned partitions) {
+static void replay_page_take_message(struct replay_letter *letter, const char *text, unsigned partitions) {
     struct message message;
     const char *error = message_recall(text, strlen(text), &message);
     if (error != NULL) {
@@ -26,14 +26,14 @@ static void take_message(struct replay_letter *letter, const char *text, unsigne
     message_free(&message);
 }
 
-static void take_row(struct replay_letter *letter, const PGresult *rows, int row, unsigned partitions) {
+static void replay_page_take_row(struct replay_letter *letter, const PGresult *rows, int row, unsigned partitions) {
     letter->id = strtoll(PQgetvalue(rows, row, ID), NULL, 10);
     letter->generation = strtoll(PQgetvalue(rows, row, GENERATION), NULL, 10);
     snprintf(letter->message_id, sizeof letter->message_id, "%s", PQgetvalue(rows, row, MESSAGE_ID));
     if (PQgetisnull(rows, row, MESSAGE)) {
         log_warn("replay_unreadable", "dead letter %lld: its message is not recorded", (long long)letter->id);
     } else {
-        take_message(letter, PQgetvalue(rows, row, MESSAGE), partitions);
+        replay_page_take_message(letter, PQgetvalue(rows, row, MESSAGE), partitions);
     }
 }
 
@@ -42,7 +42,7 @@ void replay_page_fill(struct replay_page *page, const PGresult *rows, unsigned p
     for (int row = 0; row < PQntuples(rows) && row < REPLAY_PAGE_SIZE; row++) {
         struct replay_letter *letter = &page->letters[page->count++];
         *letter = (struct replay_letter){.owner = owner};
-        take_row(letter, rows, row, partitions);
+        replay_page_take_row(letter, rows, row, partitions);
     }
 }
 

@@ -74,7 +74,7 @@ struct replayer {
 
 static const struct pg_statement statements[] = {{"replay_page", persister_sql_replay_page_sql}, {NULL, NULL}};
 
-static void go_on(struct replayer *replayer);
+static void replayer_go_on(struct replayer *replayer);
 
 // Every change of state is here.
 static void become(struct replayer *replayer, enum replayer_state state) {
@@ -83,7 +83,7 @@ static void become(struct replayer *replayer, enum replayer_state state) {
     }
 }
 
-static void rest(struct replayer *replayer) {
+static void replayer_rest(struct replayer *replayer) {
     replayer->rest_until_ms = clock_boot_ms() + REST_MS;
 }
 
@@ -102,7 +102,7 @@ static void log_job(const struct replayer *replayer, const char *event) {
 
 // ---- The job: taken, kept, finished
 
-static void on_taken(void *argument, enum redis_result result, const redisReply *reply) {
+static void replayer_on_taken(void *argument, enum redis_result result, const redisReply *reply) {
     struct replayer *replayer = argument;
     replayer->taking = false;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
@@ -119,10 +119,10 @@ static void on_taken(void *argument, enum redis_result result, const redisReply 
     pace_start(&replayer->pace, replayer->job.per_second, clock_monotonic_us());
     become(replayer, REPLAYER_RUNNING);
     log_job(replayer, "replay_begun");
-    go_on(replayer);
+    replayer_go_on(replayer);
 }
 
-static void look(struct replayer *replayer) {
+static void replayer_look(struct replayer *replayer) {
     const char *argv[] = {"FCALL",
                           library_function(LIBRARY_REPLAY_TAKE),
                           "2",
@@ -132,11 +132,11 @@ static void look(struct replayer *replayer) {
                           LEASE_MS_TEXT};
     if (!replayer->taking) {
         replayer->keep_sent_ms = clock_boot_ms();
-        replayer->taking = redis_link_call(replayer->redis, on_taken, replayer, 7, argv, NULL) == 0;
+        replayer->taking = redis_link_call(replayer->redis, replayer_on_taken, replayer, 7, argv, NULL) == 0;
     }
 }
 
-static void on_kept(void *argument, enum redis_result result, const redisReply *reply) {
+static void replayer_on_kept(void *argument, enum redis_result result, const redisReply *reply) {
     struct replayer *replayer = argument;
     replayer->keeping = false;
     if (result != REDIS_LINK_OK) {
@@ -153,7 +153,7 @@ static void on_kept(void *argument, enum redis_result result, const redisReply *
     }
 }
 
-static void keep(struct replayer *replayer) {
+static void replayer_keep(struct replayer *replayer) {
     const struct replay_job *job = &replayer->job;
     char after[NUMBER_SIZE], replayed[NUMBER_SIZE], skipped[NUMBER_SIZE];
     snprintf(after, sizeof after, "%" PRId64, job->after);
@@ -173,13 +173,13 @@ static void keep(struct replayer *replayer) {
                           skipped};
     if (!replayer->keeping) {
         replayer->keep_sent_ms = clock_boot_ms();
-        replayer->keeping = redis_link_call(replayer->redis, on_kept, replayer, 12, argv, NULL) == 0;
+        replayer->keeping = redis_link_call(replayer->redis, replayer_on_kept, replayer, 12, argv, NULL) == 0;
     }
 }
 
 // ---- A page of letters, and their replay
 
-static void on_page(void *argument, enum pg_outcome outcome, const PGresult *rows) {
+static void replayer_on_page(void *argument, enum pg_outcome outcome, const PGresult *rows) {
     struct replayer *replayer = argument;
     replayer->reading = false;
     if (replayer->state != REPLAYER_RUNNING || outcome == PG_LINK_LOST) {
@@ -187,14 +187,14 @@ static void on_page(void *argument, enum pg_outcome outcome, const PGresult *row
     }
     if (outcome == PG_LINK_ERROR) {
         log_warn("replay_read_failed", "%s", PQresultErrorMessage(rows));
-        rest(replayer);
+        replayer_rest(replayer);
         return;
     }
     replay_page_fill(&replayer->page, rows, (unsigned)replayer->job.partitions, replayer);
     if (replayer->page.count == 0) {
         become(replayer, REPLAYER_FINISHED);
     }
-    go_on(replayer);
+    replayer_go_on(replayer);
 }
 
 static void read_page(struct replayer *replayer) {
@@ -204,7 +204,8 @@ static void read_page(struct replayer *replayer) {
     snprintf(last, sizeof last, "%" PRId64, job->last);
     snprintf(limit, sizeof limit, "%d", REPLAY_PAGE_SIZE);
     const char *values[] = {after, last, job->provider, job->class, job->since, limit};
-    replayer->reading = pg_link_execute(replayer->database, statements[0].name, 6, values, on_page, replayer) == 0;
+    replayer->reading =
+        pg_link_execute(replayer->database, statements[0].name, 6, values, replayer_on_page, replayer) == 0;
 }
 
 static void log_replayed(const struct replay_letter *letter) {
@@ -215,27 +216,27 @@ static void log_replayed(const struct replay_letter *letter) {
     log_end(line);
 }
 
-static void settle(struct replayer *replayer, struct replay_letter *letter, bool replayed) {
+static void replayer_settle(struct replayer *replayer, struct replay_letter *letter, bool replayed) {
     letter->settled = true;
     *(replayed ? &replayer->job.replayed : &replayer->job.skipped) += 1;
 }
 
-static void on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
+static void replayer_on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
     struct replay_letter *letter = argument;
     struct replayer *replayer = letter->owner;
     replayer->replaying--;
     enum replay_verdict verdict = result == REDIS_LINK_OK ? replay_verdict(reply) : REPLAY_UNKNOWN;
     if (verdict == REPLAY_OK || verdict == REPLAY_ALREADY) {
         log_replayed(letter);
-        settle(replayer, letter, verdict == REPLAY_OK);
+        replayer_settle(replayer, letter, verdict == REPLAY_OK);
     } else if (verdict == REPLAY_FULL) {
-        rest(replayer);
+        replayer_rest(replayer);
     } else if (result == REDIS_LINK_ERROR) {
         log_warn("replay_refused", "message %s: %s", letter->message_id, reply->str);
-        rest(replayer);
+        replayer_rest(replayer);
     } // else the connection broke, or the library is being loaded: once more
     if (replayer->replaying == 0) {
-        go_on(replayer);
+        replayer_go_on(replayer);
     }
 }
 
@@ -247,7 +248,7 @@ static bool send_letter(struct replayer *replayer, struct replay_letter *letter)
         .payload = letter->payload,
         .cap = replayer->settings->stream_max_backlog,
     };
-    if (replay_send(replayer->redis, &replay, on_replayed, letter) != 0) {
+    if (replay_send(replayer->redis, &replay, replayer_on_replayed, letter) != 0) {
         return false;
     }
     replayer->replaying++;
@@ -264,7 +265,7 @@ static void send_letters(struct replayer *replayer) {
             continue;
         }
         if (letter->payload == NULL) {
-            settle(replayer, letter, false);
+            replayer_settle(replayer, letter, false);
         } else if (send_letter(replayer, letter)) {
             due--;
         } else {
@@ -274,12 +275,12 @@ static void send_letters(struct replayer *replayer) {
 }
 
 // One page's calls come back before the next ones go out, so that a page is never freed under a call.
-static void run(struct replayer *replayer) {
+static void replayer_run(struct replayer *replayer) {
     if (replayer->replaying > 0 || replayer->reading || clock_boot_ms() < replayer->rest_until_ms) {
         return;
     }
     if (redis_link_memory_pct(replayer->redis) >= replayer->settings->redis_memory_pct) {
-        rest(replayer);
+        replayer_rest(replayer);
         return;
     }
     int64_t last = replay_page_advance(&replayer->page);
@@ -297,20 +298,20 @@ static void leave(struct replayer *replayer) {
     if (replayer->replaying == 0 && !replayer->reading && !replayer->keeping) {
         replay_page_clear(&replayer->page);
         become(replayer, REPLAYER_LOOKING);
-        look(replayer);
+        replayer_look(replayer);
     }
 }
 
-static void go_on(struct replayer *replayer) {
+static void replayer_go_on(struct replayer *replayer) {
     switch (replayer->state) {
     case REPLAYER_LOOKING:
-        look(replayer);
+        replayer_look(replayer);
         break;
     case REPLAYER_RUNNING:
-        run(replayer);
+        replayer_run(replayer);
         break;
     case REPLAYER_FINISHED:
-        keep(replayer);
+        replayer_keep(replayer);
         break;
     case REPLAYER_LEAVING:
         leave(replayer);
@@ -320,13 +321,13 @@ static void go_on(struct replayer *replayer) {
     }
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void replayer_on_timer(uv_timer_t *timer) {
     struct replayer *replayer = timer->data;
     if (replayer->state == REPLAYER_RUNNING && clock_boot_ms() - replayer->kept_ms >= KEEP_MS) {
-        keep(replayer);
+        replayer_keep(replayer);
     }
-    go_on(replayer);
-    uv_timer_start(timer, on_timer, replayer->state == REPLAYER_LOOKING ? LOOK_MS : TICK_MS, 0);
+    replayer_go_on(replayer);
+    uv_timer_start(timer, replayer_on_timer, replayer->state == REPLAYER_LOOKING ? LOOK_MS : TICK_MS, 0);
 }
 
 // ---- Life
@@ -344,20 +345,20 @@ struct replayer *replayer_create(uv_loop_t *loop, const struct settings *setting
                                                                         .statements = statements});
     replayer->timer.data = replayer;
     uv_timer_init(loop, &replayer->timer);
-    uv_timer_start(&replayer->timer, on_timer, LOOK_MS, 0);
+    uv_timer_start(&replayer->timer, replayer_on_timer, LOOK_MS, 0);
     free(name);
     return replayer;
 }
 
 void replayer_stop(struct replayer *replayer) {
     if (replayer->state == REPLAYER_RUNNING) {
-        keep(replayer);
+        replayer_keep(replayer);
     }
     become(replayer, REPLAYER_STOPPED);
     uv_timer_stop(&replayer->timer);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void replayer_on_closed(uv_handle_t *handle) {
     struct replayer *replayer = handle->data;
     replay_page_clear(&replayer->page);
     free(replayer);
@@ -366,5 +367,5 @@ static void on_closed(uv_handle_t *handle) {
 void replayer_destroy(struct replayer *replayer) {
     become(replayer, REPLAYER_STOPPED);
     pg_link_destroy(replayer->database);
-    uv_close((uv_handle_t *)&replayer->timer, on_closed);
+    uv_close((uv_handle_t *)&replayer->timer, replayer_on_closed);
 }

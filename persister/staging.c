@@ -26,7 +26,7 @@ static void put_nulls(struct buf *out, int count) {
 }
 
 // A backslash, tab, line feed or carriage return is escaped; every other byte stands for itself. NULL is SQL NULL.
-static void put_text(struct buf *out, const char *text) {
+static void staging_put_text(struct buf *out, const char *text) {
     if (text == NULL) {
         put_null(out);
         return;
@@ -53,10 +53,10 @@ static void put_integer(struct buf *out, int64_t value) {
 static void put_time(struct buf *out, int64_t unix_ms) {
     char text[RFC3339_SIZE];
     rfc3339_format(unix_ms, text);
-    put_text(out, text);
+    staging_put_text(out, text);
 }
 
-static void end_line(struct buf *out, const struct staging_row *row) {
+static void staging_end_line(struct buf *out, const struct staging_row *row) {
     put_integer(out, row->mark);
     out->data[out->length - 1] = '\n';
 }
@@ -64,7 +64,7 @@ static void end_line(struct buf *out, const struct staging_row *row) {
 static void put_row(struct buf *out, const struct staging_row *row, const char *kind) {
     put_integer(out, (int64_t)row->position);
     put_integer(out, row->slot);
-    put_text(out, kind);
+    staging_put_text(out, kind);
 }
 
 static void put_attachments(struct buf *out, const struct message *message) {
@@ -78,7 +78,7 @@ static void put_attachments(struct buf *out, const struct message *message) {
         json_write_string(&json, message->attachments[i]);
     }
     buf_putc(&json, ']');
-    put_text(out, json.data);
+    staging_put_text(out, json.data);
     buf_free(&json);
 }
 
@@ -86,28 +86,28 @@ static void put_conversation(struct buf *out, const struct message *message) {
     enum channel channel = message_channel(message->type);
     bool ordered = strcmp(message->sender, message->recipient) <= 0;
     char *key = conversation_key(channel, message->sender, message->recipient);
-    put_text(out, channel_name(channel));
-    put_text(out, key);
-    put_text(out, ordered ? message->sender : message->recipient);
-    put_text(out, ordered ? message->recipient : message->sender);
+    staging_put_text(out, channel_name(channel));
+    staging_put_text(out, key);
+    staging_put_text(out, ordered ? message->sender : message->recipient);
+    staging_put_text(out, ordered ? message->recipient : message->sender);
     free(key);
 }
 
 static void put_message(struct buf *out, const struct message *message) {
     put_conversation(out, message);
-    put_text(out, message_direction_name(message->direction));
-    put_text(out, message_type_name(message->type));
-    put_text(out, message->from);
-    put_text(out, message->to);
-    put_text(out, message->body);
+    staging_put_text(out, message_direction_name(message->direction));
+    staging_put_text(out, message_type_name(message->type));
+    staging_put_text(out, message->from);
+    staging_put_text(out, message->to);
+    staging_put_text(out, message->body);
     put_attachments(out, message);
     put_time(out, message->occurred_ms);
     put_time(out, message->accepted_ms);
-    put_text(out, message->request_id == NULL ? "" : message->request_id);
+    staging_put_text(out, message->request_id == NULL ? "" : message->request_id);
 }
 
 static void put_outcome(struct buf *out, const struct event *event) {
-    put_text(out, event_verdict_name(event->verdict));
+    staging_put_text(out, event_verdict_name(event->verdict));
     put_integer(out, event->call);
     put_integer(out, event->delivery);
     if (event->due_ms < 0) {
@@ -115,12 +115,12 @@ static void put_outcome(struct buf *out, const struct event *event) {
     } else {
         put_time(out, event->due_ms);
     }
-    put_text(out, event->late ? "t" : "f");
-    put_text(out, event->attempt.outcome);
+    staging_put_text(out, event->late ? "t" : "f");
+    staging_put_text(out, event->attempt.outcome);
     put_integer(out, event->attempt.http_status);
     put_integer(out, event->attempt.latency_us);
     put_time(out, event->attempt.started_ms);
-    put_text(out, event->attempt.error);
+    staging_put_text(out, event->attempt.error);
 }
 
 static const char *kind_name(enum event_kind kind) {
@@ -129,15 +129,15 @@ static const char *kind_name(enum event_kind kind) {
 
 // What all events have: id, generation, time, provider, provider_message_id.
 static void put_event(struct buf *out, const struct event *event) {
-    put_text(out, event->id);
+    staging_put_text(out, event->id);
     put_integer(out, event->generation);
     put_time(out, event->at_ms);
     if (event->kind == EVENT_MESSAGE) {
-        put_text(out, provider_name(message_provider(event->message.type)));
-        put_text(out, event->message.provider_message_id);
+        staging_put_text(out, provider_name(message_provider(event->message.type)));
+        staging_put_text(out, event->message.provider_message_id);
     } else if (event->kind == EVENT_OUTCOME) {
-        put_text(out, provider_name(event->attempt.provider));
-        put_text(out, event->attempt.provider_message_id);
+        staging_put_text(out, provider_name(event->attempt.provider));
+        staging_put_text(out, event->attempt.provider_message_id);
     } else {
         put_nulls(out, 2);
     }
@@ -157,7 +157,7 @@ void staging_event(struct buf *out, const struct staging_row *row, const struct 
         put_nulls(out, OUTCOME_COLUMNS);
     }
     put_nulls(out, POISON_COLUMNS);
-    end_line(out, row);
+    staging_end_line(out, row);
 }
 
 void staging_poison(struct buf *out, const struct staging_row *row, const struct staging_poison *poison) {
@@ -165,11 +165,11 @@ void staging_poison(struct buf *out, const struct staging_row *row, const struct
     put_null(out);
     put_integer(out, 0);
     put_time(out, poison->failed_ms);
-    put_text(out, poison->provider);
+    staging_put_text(out, poison->provider);
     put_nulls(out, 1 + MESSAGE_COLUMNS + OUTCOME_COLUMNS);
-    put_text(out, poison->stream);
-    put_text(out, poison->entry_id);
-    put_text(out, poison->reason);
-    put_text(out, poison->entry);
-    end_line(out, row);
+    staging_put_text(out, poison->stream);
+    staging_put_text(out, poison->entry_id);
+    staging_put_text(out, poison->reason);
+    staging_put_text(out, poison->entry);
+    staging_end_line(out, row);
 }

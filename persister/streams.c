@@ -28,7 +28,7 @@ struct event_streams {
     bool asking, stopped;
 };
 
-static bool is_served(const struct event_streams *streams, const char *tag) {
+static bool event_streams_is_served(const struct event_streams *streams, const char *tag) {
     for (size_t i = 0; i < streams->count; i++) {
         if (strcmp(event_consumer_tag(streams->readers[i]), tag) == 0) {
             return true;
@@ -37,8 +37,8 @@ static bool is_served(const struct event_streams *streams, const char *tag) {
     return false;
 }
 
-static void serve(struct event_streams *streams, const char *tag) {
-    if (streams->stopped || streams->count >= MAX_STREAMS || is_served(streams, tag)) {
+static void event_streams_serve(struct event_streams *streams, const char *tag) {
+    if (streams->stopped || streams->count >= MAX_STREAMS || event_streams_is_served(streams, tag)) {
         return;
     }
     struct event_consumer_options options = streams->options;
@@ -61,7 +61,7 @@ static bool is_tag(const char *text, size_t length) {
     return provider_parse(name, &provider) == 0 && *number != '\0' && strspn(number, "0123456789") == strlen(number);
 }
 
-static void on_partitions(void *argument, enum redis_result result, const redisReply *reply) {
+static void event_streams_on_partitions(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_streams *streams = argument;
     streams->asking = false;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
@@ -70,7 +70,7 @@ static void on_partitions(void *argument, enum redis_result result, const redisR
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *tag = reply->element[i];
         if (tag->type == REDIS_REPLY_STRING && is_tag(tag->str, tag->len)) {
-            serve(streams, tag->str);
+            event_streams_serve(streams, tag->str);
         }
     }
 }
@@ -78,12 +78,12 @@ static void on_partitions(void *argument, enum redis_result result, const redisR
 void event_streams_refresh(struct event_streams *streams) {
     const char *argv[] = {"SMEMBERS", KEY_PARTITIONS};
     if (!streams->asking && !streams->stopped) {
-        streams->asking = redis_link_call(streams->link, on_partitions, streams, 2, argv, NULL) == 0;
+        streams->asking = redis_link_call(streams->link, event_streams_on_partitions, streams, 2, argv, NULL) == 0;
     }
 }
 
 // Forgets consumers that hold nothing and have been silent for a day.
-static void reap(struct event_streams *streams) {
+static void event_streams_reap(struct event_streams *streams) {
     struct partition_keys keys;
     const char *argv[] = {"FCALL",           library_function(LIBRARY_REAP), "1", keys.events, GROUP_PERSISTERS,
                           SILENT_CONSUMER_MS};
@@ -95,12 +95,12 @@ static void reap(struct event_streams *streams) {
     }
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void event_streams_on_timer(uv_timer_t *timer) {
     struct event_streams *streams = timer->data;
     event_streams_refresh(streams);
     if (++streams->refreshes >= REFRESHES_A_REAP) {
         streams->refreshes = 0;
-        reap(streams);
+        event_streams_reap(streams);
     }
 }
 
@@ -113,12 +113,12 @@ struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *l
     streams->options = *reader;
     streams->timer.data = streams;
     uv_timer_init(loop, &streams->timer);
-    uv_timer_start(&streams->timer, on_timer, REFRESH_MS, REFRESH_MS);
+    uv_timer_start(&streams->timer, event_streams_on_timer, REFRESH_MS, REFRESH_MS);
     for (unsigned partition = 0; partition < partitions; partition++) {
         for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
             char tag[KEY_SIZE];
             snprintf(tag, sizeof tag, "%s:%u", provider_name((enum provider)provider), partition);
-            serve(streams, tag);
+            event_streams_serve(streams, tag);
         }
     }
     return streams;
@@ -146,7 +146,7 @@ bool event_streams_are_quiet(const struct event_streams *streams) {
     return true;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void event_streams_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
@@ -157,5 +157,5 @@ void event_streams_destroy(struct event_streams *streams) {
     free(streams->readers);
     streams->count = 0;
     streams->readers = NULL;
-    uv_close((uv_handle_t *)&streams->timer, on_closed);
+    uv_close((uv_handle_t *)&streams->timer, event_streams_on_closed);
 }

@@ -72,7 +72,7 @@ struct batch_writer {
 
 static void stage(struct batch_writer *writer);
 
-static void change_state(struct batch_writer *writer, enum writer_state state) {
+static void batch_writer_change_state(struct batch_writer *writer, enum writer_state state) {
     writer->state = state;
 }
 
@@ -86,15 +86,15 @@ static const char *error_text(const struct batch_writer *writer, const PGresult 
     return text == NULL ? pg_link_last_error(writer->options.link) : text;
 }
 
-static void on_backoff(uv_timer_t *timer) {
+static void batch_writer_on_backoff(uv_timer_t *timer) {
     stage(timer->data);
 }
 
 static void wait_and_retry(struct batch_writer *writer) {
-    change_state(writer, WRITER_WAITING);
+    batch_writer_change_state(writer, WRITER_WAITING);
     int64_t wait_ms = backoff_full_jitter_ms(writer->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
     writer->failures++;
-    uv_timer_start(&writer->pause, on_backoff, (uint64_t)wait_ms, 0);
+    uv_timer_start(&writer->pause, batch_writer_on_backoff, (uint64_t)wait_ms, 0);
 }
 
 static void log_repeat(const struct batch_writer *writer, const PGresult *result) {
@@ -159,7 +159,7 @@ static void lose(struct batch_writer *writer) {
 }
 
 // The link has already rolled back what failed.
-static void fail(struct batch_writer *writer, const PGresult *result) {
+static void batch_writer_fail(struct batch_writer *writer, const PGresult *result) {
     enum pg_error error = pg_error_of(sqlstate(result));
     if (error == PG_ERROR_CONTENT && narrow(writer, result)) {
         stage(writer);
@@ -172,7 +172,7 @@ static void fail(struct batch_writer *writer, const PGresult *result) {
     repeat(writer, result);
 }
 
-static int64_t number(const PGresult *result, const char *column) {
+static int64_t batch_writer_number(const PGresult *result, const char *column) {
     int index = PQfnumber(result, column);
     return index < 0 || PQntuples(result) < 1 ? 0 : atoll(PQgetvalue(result, 0, index));
 }
@@ -194,9 +194,9 @@ static void log_batch(const struct batch_writer *writer, const struct batch_writ
     log_end(line);
 }
 
-static void on_rested(uv_timer_t *timer) {
+static void batch_writer_on_rested(uv_timer_t *timer) {
     struct batch_writer *writer = timer->data;
-    change_state(writer, WRITER_IDLE);
+    batch_writer_change_state(writer, WRITER_IDLE);
     writer->rest_until_us = 0; // the timer counts in ms
     batch_writer_kick(writer);
 }
@@ -205,17 +205,17 @@ static bool should_rest(const struct batch_writer *writer) {
     return clock_monotonic_us() < writer->rest_until_us && !batch_queue_is_half_full(writer->options.queue);
 }
 
-static void rest(struct batch_writer *writer) {
+static void batch_writer_rest(struct batch_writer *writer) {
     int64_t left_us = writer->rest_until_us - clock_monotonic_us();
-    change_state(writer, WRITER_RESTING);
-    uv_timer_start(&writer->pause, on_rested, left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0, 0);
+    batch_writer_change_state(writer, WRITER_RESTING);
+    uv_timer_start(&writer->pause, batch_writer_on_rested, left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0, 0);
 }
 
 // From IDLE or RESTING, with a queue that isn't empty.
-static void start_next(struct batch_writer *writer) {
+static void batch_writer_start_next(struct batch_writer *writer) {
     if (should_rest(writer)) {
         if (writer->state != WRITER_RESTING) {
-            rest(writer);
+            batch_writer_rest(writer);
         }
         return;
     }
@@ -233,16 +233,16 @@ static void end_batch(struct batch_writer *writer) {
     batch_free(writer->batch);
     writer->batch = NULL;
     writer->rest_until_us = rests ? now_us + (took_us < LONGEST_REST_US ? took_us : LONGEST_REST_US) : 0;
-    change_state(writer, WRITER_IDLE);
+    batch_writer_change_state(writer, WRITER_IDLE);
     if (batch_queue_is_empty(writer->options.queue)) {
         writer->options.on_next(writer->options.argument);
     } else {
-        start_next(writer);
+        batch_writer_start_next(writer);
     }
 }
 
 // The span is committed: on to the rest of the batch, or to the next one.
-static void advance(struct batch_writer *writer) {
+static void batch_writer_advance(struct batch_writer *writer) {
     writer->failures = 0;
     writer->poison = false;
     writer->first += writer->span;
@@ -270,17 +270,18 @@ static int64_t count_refused(const struct batch_writer *writer) {
 static bool is_proven(const struct batch_writer *writer, const PGresult *result) {
     int token = PQfnumber(result, "session_token");
     return PQntuples(result) == 1 && token >= 0 && strcmp(PQgetvalue(result, 0, token), writer->session) == 0 &&
-           number(result, "entries") == writer->rows && number(result, "marks") == writer->marks;
+           batch_writer_number(result, "entries") == writer->rows &&
+           batch_writer_number(result, "marks") == writer->marks;
 }
 
-static void on_committed(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void batch_writer_on_committed(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct batch_writer *writer = argument;
     if (outcome == PG_LINK_LOST) { // committed or not: recording it again changes nothing
         lose(writer);
         return;
     }
     if (outcome == PG_LINK_ERROR) {
-        fail(writer, result);
+        batch_writer_fail(writer, result);
         return;
     }
     if (!is_proven(writer, result)) {
@@ -288,28 +289,29 @@ static void on_committed(void *argument, enum pg_outcome outcome, const PGresult
         lose(writer);
         return;
     }
-    struct batch_written written = {number(result, "stored"), number(result, "created"), number(result, "dead_letters"),
-                                    count_refused(writer), clock_monotonic_us() - writer->began_us};
+    struct batch_written written = {batch_writer_number(result, "stored"), batch_writer_number(result, "created"),
+                                    batch_writer_number(result, "dead_letters"), count_refused(writer),
+                                    clock_monotonic_us() - writer->began_us};
     log_batch(writer, &written);
     writer->options.on_written(writer->options.argument, writer->batch, writer->first, writer->span, &written);
-    advance(writer);
+    batch_writer_advance(writer);
 }
 
-static void on_staged(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void batch_writer_on_staged(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct batch_writer *writer = argument;
     if (outcome == PG_LINK_LOST) {
         lose(writer);
         return;
     }
     if (outcome == PG_LINK_ERROR) {
-        fail(writer, result);
+        batch_writer_fail(writer, result);
         return;
     }
     writer->staged_us = clock_monotonic_us();
-    change_state(writer, WRITER_COMMITTING);
+    batch_writer_change_state(writer, WRITER_COMMITTING);
     char sql[sizeof STORE_SQL + UUID_TEXT_SIZE + 2 * 20];
     snprintf(sql, sizeof sql, STORE_SQL, writer->session, writer->rows, writer->marks);
-    if (pg_link_script(writer->options.link, sql, on_committed, writer) != 0) {
+    if (pg_link_script(writer->options.link, sql, batch_writer_on_committed, writer) != 0) {
         lose(writer);
     }
 }
@@ -327,10 +329,10 @@ static const char *stage_sql(struct batch_writer *writer, size_t bytes) {
 
 static void stage(struct batch_writer *writer) {
     if (!pg_link_is_up(writer->options.link)) {
-        change_state(writer, WRITER_WAITING); // until the kick from on_up
+        batch_writer_change_state(writer, WRITER_WAITING); // until the kick from on_up
         return;
     }
-    change_state(writer, WRITER_STAGING);
+    batch_writer_change_state(writer, WRITER_STAGING);
     writer->began_us = clock_monotonic_us();
     size_t length = writer->lines.length;
     const char *lines = writer->lines.data;
@@ -339,8 +341,9 @@ static void stage(struct batch_writer *writer) {
         writer->marks = batch_marks(writer->batch, writer->first, writer->span);
     }
     writer->rows = (int64_t)writer->span;
-    if (pg_link_copy(writer->options.link, stage_sql(writer, length), lines, length, on_staged, writer) != 0) {
-        change_state(writer, WRITER_WAITING);
+    if (pg_link_copy(writer->options.link, stage_sql(writer, length), lines, length, batch_writer_on_staged, writer) !=
+        0) {
+        batch_writer_change_state(writer, WRITER_WAITING);
     }
 }
 
@@ -358,7 +361,7 @@ void batch_writer_kick(struct batch_writer *writer) {
     }
     bool may_start = writer->state == WRITER_IDLE || writer->state == WRITER_RESTING;
     if (may_start && !batch_queue_is_empty(writer->options.queue)) {
-        start_next(writer);
+        batch_writer_start_next(writer);
     } else if (writer->state == WRITER_WAITING && !uv_is_active((uv_handle_t *)&writer->pause)) {
         stage(writer);
     }
@@ -382,7 +385,7 @@ bool batch_writer_is_idle(const struct batch_writer *writer) {
     return writer->state == WRITER_IDLE;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void batch_writer_on_closed(uv_handle_t *handle) {
     struct batch_writer *writer = handle->data;
     batch_free(writer->batch);
     buf_free(&writer->lines);
@@ -390,5 +393,5 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void batch_writer_destroy(struct batch_writer *writer) {
-    uv_close((uv_handle_t *)&writer->pause, on_closed);
+    uv_close((uv_handle_t *)&writer->pause, batch_writer_on_closed);
 }

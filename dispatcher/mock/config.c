@@ -28,7 +28,7 @@ static const struct field {
 
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
-static int64_t *value_of(struct mock_settings *settings, const struct field *field) {
+static int64_t *mock_config_value_of(struct mock_settings *settings, const struct field *field) {
     return (int64_t *)(void *)((char *)settings + field->offset);
 }
 
@@ -57,7 +57,7 @@ static bool parse(const char *text, const struct field *field, int64_t *out) {
 }
 
 // What the hash says of one provider: its own field, or else everyone's, or else "".
-static const char *text_of(const redisReply *hash, enum provider provider, const char *name) {
+static const char *mock_config_text_of(const redisReply *hash, enum provider provider, const char *name) {
     char own[NAME_SIZE];
     snprintf(own, sizeof own, "%s.%s", provider_name(provider), name);
     const char *text = mock_config_field(hash, own);
@@ -69,7 +69,8 @@ static const char *text_of(const redisReply *hash, enum provider provider, const
 
 static const char *read_provider(const redisReply *hash, enum provider provider, struct mock_settings *out) {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!parse(text_of(hash, provider, fields[i].name), &fields[i], value_of(out, &fields[i]))) {
+        if (!parse(mock_config_text_of(hash, provider, fields[i].name), &fields[i],
+                   mock_config_value_of(out, &fields[i]))) {
             return "a field of mock:config is not a number in its range";
         }
     }
@@ -82,7 +83,7 @@ static const char *read_provider(const redisReply *hash, enum provider provider,
 // The text is asked for 20 times a second, so it is parsed only where it has changed.
 static const char *read_refusals(const redisReply *hash, enum provider provider, const struct mock_config *old,
                                  struct mock_refusals **out) {
-    const char *text = text_of(hash, provider, REFUSED_SENDERS);
+    const char *text = mock_config_text_of(hash, provider, REFUSED_SENDERS);
     if (strcmp(mock_refusals_text(old->refusals[provider]), text) == 0) {
         *out = old->refusals[provider];
         return NULL;
@@ -91,7 +92,8 @@ static const char *read_refusals(const redisReply *hash, enum provider provider,
     return *out ? NULL : "refused_senders in mock:config is no array of strings";
 }
 
-static const char *read_all(const redisReply *hash, const struct mock_config *old, struct mock_config *out) {
+static const char *mock_config_read_all(const redisReply *hash, const struct mock_config *old,
+                                        struct mock_config *out) {
     const char *error = NULL;
     for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
         error = read_provider(hash, (enum provider)i, &out->providers[i]);
@@ -113,7 +115,7 @@ static void free_other(struct mock_config *config, const struct mock_config *kep
 
 const char *mock_config_read(const redisReply *hash, struct mock_config *out, bool *changed) {
     struct mock_config config = {0};
-    const char *error = read_all(hash, out, &config);
+    const char *error = mock_config_read_all(hash, out, &config);
     if (error) {
         free_other(&config, out);
         return error;
@@ -128,8 +130,8 @@ void mock_config_free(struct mock_config *config) {
     free_other(config, &(struct mock_config){0});
 }
 
-static void give(const struct mock_settings *settings, const struct field *field, const char *prefix,
-                 void (*each)(void *argument, const char *name, const char *value), void *argument) {
+static void mock_config_give(const struct mock_settings *settings, const struct field *field, const char *prefix,
+                             void (*each)(void *argument, const char *name, const char *value), void *argument) {
     char name[NAME_SIZE], value[24] = "";
     snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", field->name);
     if (get(settings, field) >= 0) {
@@ -153,12 +155,13 @@ void mock_config_each_field(const struct mock_config *config,
                             void (*each)(void *argument, const char *name, const char *value), void *argument) {
     const struct mock_settings *first = &config->providers[0];
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        give(first, &fields[i], "", each, argument);
+        mock_config_give(first, &fields[i], "", each, argument);
     }
     for (int provider = 1; provider < PROVIDER_COUNT; provider++) {
         for (size_t i = 0; i < FIELD_COUNT; i++) {
             if (get(&config->providers[provider], &fields[i]) != get(first, &fields[i])) {
-                give(&config->providers[provider], &fields[i], provider_name((enum provider)provider), each, argument);
+                mock_config_give(&config->providers[provider], &fields[i], provider_name((enum provider)provider), each,
+                                 argument);
             }
         }
     }

@@ -6,7 +6,7 @@
 
 #include "shared/base/mem.h"
 
-static int hex_digit(char c) {
+static int mock_form_hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -20,11 +20,11 @@ static int hex_digit(char c) {
 }
 
 // In place: it only gets shorter.
-static void decode(char *text) {
+static void mock_form_decode(char *text) {
     char *out = text;
     for (const char *in = text; *in; in++) {
-        int high = *in == '%' ? hex_digit(in[1]) : -1;
-        int low = high >= 0 ? hex_digit(in[2]) : -1;
+        int high = *in == '%' ? mock_form_hex_digit(in[1]) : -1;
+        int low = high >= 0 ? mock_form_hex_digit(in[2]) : -1;
         if (low >= 0) {
             *out++ = (char)(high * 16 + low);
             in += 2;
@@ -35,14 +35,14 @@ static void decode(char *text) {
     *out = '\0';
 }
 
-static void add(struct mock_form *form, char *pair) {
+static void mock_form_add(struct mock_form *form, char *pair) {
     char *equals = strchr(pair, '=');
     char *value = equals ? equals + 1 : pair + strlen(pair);
     if (equals) {
         *equals = '\0';
     }
-    decode(pair);
-    decode(value);
+    mock_form_decode(pair);
+    mock_form_decode(value);
     form->fields = xrealloc(form->fields, (form->count + 1) * sizeof *form->fields);
     form->fields[form->count++] = (struct mock_form_field){pair, value};
 }
@@ -52,7 +52,7 @@ void mock_form_parse(const char *body, size_t length, struct mock_form *out) {
     char *rest = out->text;
     for (char *pair; (pair = strsep(&rest, "&"));) {
         if (*pair) {
-            add(out, pair);
+            mock_form_add(out, pair);
         }
     }
 }

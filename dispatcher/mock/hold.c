@@ -34,36 +34,36 @@ static void send_answer(struct http_request *request, const struct mock_answer *
                answer->body.length);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void mock_hold_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static void let_go(struct hold *hold) {
+static void mock_hold_let_go(struct hold *hold) {
     http_set_context(hold->request, NULL);
     *hold->back = hold->next;
     if (hold->next) {
         hold->next->back = hold->back;
     }
     mock_answer_free(&hold->answer);
-    uv_close((uv_handle_t *)&hold->timer, on_closed);
+    uv_close((uv_handle_t *)&hold->timer, mock_hold_on_closed);
 }
 
-static void finish(struct hold *hold) {
+static void mock_hold_finish(struct hold *hold) {
     struct http_request *request = hold->request;
     if (hold->answer.status > 0) {
         send_answer(request, &hold->answer, hold->content_type);
     } else {
         http_reply_and_close(request, 504, NULL, "", 0);
     }
-    let_go(hold);
+    mock_hold_let_go(hold);
 }
 
-static void on_timer(uv_timer_t *timer) {
-    finish(timer->data);
+static void mock_hold_on_timer(uv_timer_t *timer) {
+    mock_hold_finish(timer->data);
 }
 
-static void keep(struct mock_holds *holds, struct http_request *request, const struct mock_answer *answer,
-                 const char *content_type, int64_t delay_ms) {
+static void mock_hold_keep(struct mock_holds *holds, struct http_request *request, const struct mock_answer *answer,
+                           const char *content_type, int64_t delay_ms) {
     struct hold *hold = xcalloc(1, sizeof *hold);
     *hold = (struct hold){.holds = holds, .request = request, .answer = *answer, .content_type = content_type};
     hold->next = holds->first;
@@ -75,7 +75,7 @@ static void keep(struct mock_holds *holds, struct http_request *request, const s
     hold->timer.data = hold;
     http_set_context(request, hold);
     uv_timer_init(holds->loop, &hold->timer);
-    uv_timer_start(&hold->timer, on_timer, (uint64_t)delay_ms, 0);
+    uv_timer_start(&hold->timer, mock_hold_on_timer, (uint64_t)delay_ms, 0);
 }
 
 void mock_hold_answer(struct mock_holds *holds, struct http_request *request, struct mock_answer *answer,
@@ -85,24 +85,24 @@ void mock_hold_answer(struct mock_holds *holds, struct http_request *request, st
         mock_answer_free(answer);
         return;
     }
-    keep(holds, request, answer, content_type, delay_ms);
+    mock_hold_keep(holds, request, answer, content_type, delay_ms);
     *answer = (struct mock_answer){.retry_after_secs = -1};
 }
 
 void mock_hold_silent(struct mock_holds *holds, struct http_request *request, int64_t delay_ms) {
-    keep(holds, request, &(struct mock_answer){.retry_after_secs = -1}, NULL, delay_ms);
+    mock_hold_keep(holds, request, &(struct mock_answer){.retry_after_secs = -1}, NULL, delay_ms);
 }
 
 void mock_hold_done(struct http_request *request) {
     struct hold *hold = http_context(request);
     if (hold) {
-        let_go(hold);
+        mock_hold_let_go(hold);
     }
 }
 
 void mock_holds_release(struct mock_holds *holds) {
     while (holds->first) {
-        finish(holds->first);
+        mock_hold_finish(holds->first);
     }
 }
 

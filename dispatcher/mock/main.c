@@ -14,15 +14,15 @@
 
 // The mock provider stands for Twilio and SendGrid, in their wire formats.
 
-static void drain(void *argument) {
+static void mock_main_drain(void *argument) {
     mock_server_drain(*(struct mock_provider **)argument);
 }
 
-static void hurry(void *argument) {
+static void mock_main_hurry(void *argument) {
     mock_server_hurry(*(struct mock_provider **)argument);
 }
 
-static void finished(void *argument) {
+static void mock_main_finished(void *argument) {
     process_finished(argument);
 }
 
@@ -60,8 +60,9 @@ int main(int argc, char **argv) {
     int listening = listen_or_exit(&settings);
 
     struct mock_provider *mock;
-    struct process process = {.loop = uv_default_loop(), .on_drain = drain, .on_hurry = hurry, .argument = &mock};
-    mock = mock_server_start(process.loop, &settings, process_instance(), listening, finished, &process);
+    struct process process = {
+        .loop = uv_default_loop(), .on_drain = mock_main_drain, .on_hurry = mock_main_hurry, .argument = &mock};
+    mock = mock_server_start(process.loop, &settings, process_instance(), listening, mock_main_finished, &process);
     if (!mock) {
         refuse("MOCK_LEDGER_FILE or the HTTP server can't be opened", strerror(errno));
     }

@@ -30,14 +30,14 @@ static void digest_of(enum provider provider, const char *key, uint8_t out[MOCK_
     buf_free(&text);
 }
 
-static uint32_t *bucket_of(const struct mock_memory *memory, const uint8_t *digest) {
+static uint32_t *mock_memory_bucket_of(const struct mock_memory *memory, const uint8_t *digest) {
     uint64_t hash;
     memcpy(&hash, digest, sizeof hash);
     return &memory->buckets[hash & (memory->bucket_count - 1)];
 }
 
-static void put(struct mock_memory *memory, size_t index) {
-    uint32_t *bucket = bucket_of(memory, memory->keys[index].digest);
+static void mock_memory_put(struct mock_memory *memory, size_t index) {
+    uint32_t *bucket = mock_memory_bucket_of(memory, memory->keys[index].digest);
     memory->keys[index].next = *bucket;
     *bucket = (uint32_t)index + 1;
 }
@@ -51,12 +51,12 @@ static void resize(struct mock_memory *memory, size_t room) {
     free(memory->buckets);
     memory->buckets = xcalloc(memory->bucket_count, sizeof *memory->buckets);
     for (size_t i = 0; i < memory->count; i++) {
-        put(memory, i);
+        mock_memory_put(memory, i);
     }
 }
 
-static struct mock_key *find(const struct mock_memory *memory, const uint8_t *digest) {
-    for (uint32_t at = *bucket_of(memory, digest); at != 0; at = memory->keys[at - 1].next) {
+static struct mock_key *mock_memory_find_digest(const struct mock_memory *memory, const uint8_t *digest) {
+    for (uint32_t at = *mock_memory_bucket_of(memory, digest); at != 0; at = memory->keys[at - 1].next) {
         if (memcmp(memory->keys[at - 1].digest, digest, MOCK_DIGEST_BYTES) == 0) {
             return &memory->keys[at - 1];
         }
@@ -64,8 +64,8 @@ static struct mock_key *find(const struct mock_memory *memory, const uint8_t *di
     return NULL;
 }
 
-static void forget(struct mock_memory *memory, size_t index) {
-    uint32_t *at = bucket_of(memory, memory->keys[index].digest);
+static void mock_memory_forget(struct mock_memory *memory, size_t index) {
+    uint32_t *at = mock_memory_bucket_of(memory, memory->keys[index].digest);
     while (*at != index + 1) {
         at = &memory->keys[*at - 1].next;
     }
@@ -73,7 +73,7 @@ static void forget(struct mock_memory *memory, size_t index) {
 }
 
 // The place for a new key.
-static size_t make_room(struct mock_memory *memory) {
+static size_t mock_memory_make_room(struct mock_memory *memory) {
     if (memory->count < memory->most) {
         if (memory->count == memory->room) {
             resize(memory, memory->room * 2);
@@ -82,28 +82,28 @@ static size_t make_room(struct mock_memory *memory) {
     }
     size_t index = memory->oldest;
     memory->oldest = (memory->oldest + 1) % memory->most;
-    forget(memory, index);
+    mock_memory_forget(memory, index);
     return index;
 }
 
 struct mock_key *mock_memory_touch(struct mock_memory *memory, enum provider provider, const char *key) {
     uint8_t digest[MOCK_DIGEST_BYTES];
     digest_of(provider, key, digest);
-    struct mock_key *known = find(memory, digest);
+    struct mock_key *known = mock_memory_find_digest(memory, digest);
     if (known) {
         return known;
     }
-    size_t index = make_room(memory);
+    size_t index = mock_memory_make_room(memory);
     memory->keys[index] = (struct mock_key){0};
     memcpy(memory->keys[index].digest, digest, MOCK_DIGEST_BYTES);
-    put(memory, index);
+    mock_memory_put(memory, index);
     return &memory->keys[index];
 }
 
 const struct mock_key *mock_memory_find(const struct mock_memory *memory, enum provider provider, const char *key) {
     uint8_t digest[MOCK_DIGEST_BYTES];
     digest_of(provider, key, digest);
-    return find(memory, digest);
+    return mock_memory_find_digest(memory, digest);
 }
 
 struct mock_memory *mock_memory_create(size_t most) {

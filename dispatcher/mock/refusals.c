@@ -25,7 +25,7 @@ static char *identity(enum channel channel, const char *text) {
     return normalized;
 }
 
-static bool take_senders(struct mock_refusals *refusals, const cJSON *array) {
+static bool mock_refusals_take_senders(struct mock_refusals *refusals, const cJSON *array) {
     const cJSON *sender;
     refusals->senders = xcalloc((size_t)cJSON_GetArraySize(array) + 1, sizeof *refusals->senders);
     cJSON_ArrayForEach(sender, array) {
@@ -45,7 +45,7 @@ struct mock_refusals *mock_refusals_parse(enum provider provider, const char *te
         refusals = xcalloc(1, sizeof *refusals);
         refusals->channel = provider == PROVIDER_EMAIL ? CHANNEL_EMAIL : CHANNEL_SMS;
         refusals->text = xstrdup(text);
-        if (!take_senders(refusals, array)) {
+        if (!mock_refusals_take_senders(refusals, array)) {
             mock_refusals_free(refusals);
             refusals = NULL;
         }

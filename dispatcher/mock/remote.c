@@ -45,7 +45,7 @@ static void add_field(void *argument, const char *name, const char *value) {
     add_argument(argument, value);
 }
 
-static void on_written(void *argument, enum redis_result result, const redisReply *reply) {
+static void mock_remote_on_written(void *argument, enum redis_result result, const redisReply *reply) {
     struct mock_remote *remote = argument;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
         remote->written = true;
@@ -70,7 +70,7 @@ static void write_config(struct mock_remote *remote) {
         status = redis_link_call(remote->link, NULL, NULL, set.count, set.argv, NULL);
     }
     if (status == 0) {
-        status = redis_link_call(remote->link, on_written, remote, 1, exec, NULL);
+        status = redis_link_call(remote->link, mock_remote_on_written, remote, 1, exec, NULL);
     }
     if (status != 0) {
         log_debug("mock_config_unwritten", "Redis is away");
@@ -80,19 +80,19 @@ static void write_config(struct mock_remote *remote) {
     }
 }
 
-static void complain(struct mock_remote *remote, const char *why) {
+static void mock_remote_complain(struct mock_remote *remote, const char *why) {
     if (!remote->complained) {
         log_warn("mock_config_ignored", "%s", why);
     }
     remote->complained = true;
 }
 
-static void take(struct mock_remote *remote, const redisReply *hash) {
+static void mock_remote_take(struct mock_remote *remote, const redisReply *hash) {
     bool changed;
     const char *version = mock_config_field(hash, "version");
     const char *error = mock_config_read(hash, remote->config, &changed);
     if (error) {
-        complain(remote, error);
+        mock_remote_complain(remote, error);
         return;
     }
     remote->complained = false;
@@ -105,7 +105,7 @@ static void take(struct mock_remote *remote, const redisReply *hash) {
     }
 }
 
-static void on_hash(void *argument, enum redis_result result, const redisReply *reply) {
+static void mock_remote_on_hash(void *argument, enum redis_result result, const redisReply *reply) {
     struct mock_remote *remote = argument;
     remote->asking = false;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
@@ -114,21 +114,21 @@ static void on_hash(void *argument, enum redis_result result, const redisReply *
     if (reply->elements == 0) { // Redis lost it: what holds here stands there again
         write_config(remote);
     } else {
-        take(remote, reply);
+        mock_remote_take(remote, reply);
     }
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void mock_remote_on_timer(uv_timer_t *timer) {
     struct mock_remote *remote = timer->data;
     const char *argv[] = {"HGETALL", KEY_MOCK_CONFIG};
     if (!remote->written || remote->asking) {
         return;
     }
-    remote->asking = redis_link_call(remote->link, on_hash, remote, 2, argv, NULL) == 0;
+    remote->asking = redis_link_call(remote->link, mock_remote_on_hash, remote, 2, argv, NULL) == 0;
 }
 
 // Only the first time: when Redis was away for a while, what was PUT goes on to hold.
-static void on_up(void *argument) {
+static void mock_remote_on_up(void *argument) {
     struct mock_remote *remote = argument;
     if (!remote->written) {
         write_config(remote);
@@ -146,24 +146,24 @@ struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *s
     remote->argument = argument;
     remote->timer.data = remote;
     uv_timer_init(loop, &remote->timer);
-    uv_timer_start(&remote->timer, on_timer, POLL_MS, POLL_MS);
+    uv_timer_start(&remote->timer, mock_remote_on_timer, POLL_MS, POLL_MS);
     remote->link = redis_link_create(loop, &(struct redis_link_options){
                                                .url = settings->redis_url,
                                                .name = instance,
                                                .timeout_ms = settings->redis_timeout_ms,
-                                               .on_up = on_up,
+                                               .on_up = mock_remote_on_up,
                                                .argument = remote,
                                            });
     remote->heartbeat = heartbeat_create(loop, remote->link, "mock-provider", instance);
     return remote;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void mock_remote_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void mock_remote_destroy(struct mock_remote *remote) {
     heartbeat_destroy(remote->heartbeat);
     redis_link_destroy(remote->link);
-    uv_close((uv_handle_t *)&remote->timer, on_closed);
+    uv_close((uv_handle_t *)&remote->timer, mock_remote_on_closed);
 }

@@ -10,11 +10,11 @@
 
 #define ERROR_PAGE "http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html"
 
-static bool is_path(const char *path) {
+static bool mock_sendgrid_is_path(const char *path) {
     return strcmp(path, "/v3/mail/send") == 0;
 }
 
-static bool is_authorized(const struct settings *settings, const struct mock_request *request) {
+static bool mock_sendgrid_is_authorized(const struct settings *settings, const struct mock_request *request) {
     const char *given = request->authorization;
     if (*settings->provider_email_token == '\0') {
         return true;
@@ -22,7 +22,7 @@ static bool is_authorized(const struct settings *settings, const struct mock_req
     return given && strncasecmp(given, "Bearer ", 7) == 0 && strcmp(given + 7, settings->provider_email_token) == 0;
 }
 
-static void write_error(struct buf *out, const char *message, const char *field, const char *help) {
+static void mock_sendgrid_write_error(struct buf *out, const char *message, const char *field, const char *help) {
     buf_puts(out, "{\"errors\":[{");
     json_write_member(out, "message", message);
     json_write_member(out, "field", field);
@@ -30,7 +30,7 @@ static void write_error(struct buf *out, const char *message, const char *field,
     buf_puts(out, "}]}");
 }
 
-static void write_failure(unsigned status, struct buf *out) {
+static void mock_sendgrid_write_failure(unsigned status, struct buf *out) {
     static const struct {
         unsigned status;
         const char *message, *field;
@@ -48,12 +48,12 @@ static void write_failure(unsigned status, struct buf *out) {
     };
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
         if (failures[i].status == status) {
-            write_error(out, failures[i].message, failures[i].field, NULL);
+            mock_sendgrid_write_error(out, failures[i].message, failures[i].field, NULL);
         }
     }
 }
 
-static bool is_email(const cJSON *object) {
+static bool mock_sendgrid_is_email(const cJSON *object) {
     const char *email = json_string(object, "email");
     const char *at = email ? strchr(email, '@') : NULL;
     return at && at > email && at[1] != '\0';
@@ -85,7 +85,7 @@ static struct finding check_recipients(const cJSON *mail) {
         }
         const cJSON *recipient;
         cJSON_ArrayForEach(recipient, to) {
-            if (!is_email(recipient)) {
+            if (!mock_sendgrid_is_email(recipient)) {
                 return (struct finding){"Does not contain a valid address.", "personalizations.0.to.0.email",
                                         ERROR_PAGE "#message.personalizations.to"};
             }
@@ -114,7 +114,7 @@ static struct finding check_content(const cJSON *mail) {
     return (struct finding){NULL, NULL, NULL};
 }
 
-static struct finding check(const cJSON *mail) {
+static struct finding mock_sendgrid_check(const cJSON *mail) {
     if (!cJSON_IsObject(mail)) {
         return (struct finding){"Bad Request", NULL, NULL};
     }
@@ -122,7 +122,7 @@ static struct finding check(const cJSON *mail) {
     if (finding.message) {
         return finding;
     }
-    if (!is_email(json_member(mail, "from"))) {
+    if (!mock_sendgrid_is_email(json_member(mail, "from"))) {
         return (struct finding){"The from object must be provided for every email send. It is an object that requires "
                                 "the email parameter.",
                                 "from.email", ERROR_PAGE "#message.from"};
@@ -134,18 +134,18 @@ static struct finding check(const cJSON *mail) {
     return check_content(mail);
 }
 
-static bool answer(const struct mock_request *request, struct mock_answer *out) {
+static bool mock_sendgrid_answer(const struct mock_request *request, struct mock_answer *out) {
     if (!request->content_type || strncasecmp(request->content_type, "application/json", 16) != 0) {
         out->status = 415;
-        write_error(&out->body, "Content-Type should be application/json.", NULL, NULL);
+        mock_sendgrid_write_error(&out->body, "Content-Type should be application/json.", NULL, NULL);
         return false;
     }
     const char *why;
     cJSON *mail = json_parse(request->body, request->length, &why);
-    struct finding finding = check(mail);
+    struct finding finding = mock_sendgrid_check(mail);
     if (finding.message) {
         out->status = 400;
-        write_error(&out->body, finding.message, finding.field, finding.help);
+        mock_sendgrid_write_error(&out->body, finding.message, finding.field, finding.help);
     } else {
         out->status = 202;
         out->message_id = xstrdup(request->id);
@@ -154,7 +154,7 @@ static bool answer(const struct mock_request *request, struct mock_answer *out) 
     return !finding.message;
 }
 
-static char *sender(const struct mock_request *request) {
+static char *mock_sendgrid_sender(const struct mock_request *request) {
     const char *why;
     cJSON *mail = json_parse(request->body, request->length, &why);
     const char *email = json_string(json_member(mail, "from"), "email");
@@ -166,9 +166,9 @@ static char *sender(const struct mock_request *request) {
 const struct mock_wire mock_sendgrid = {
     .provider = PROVIDER_EMAIL,
     .content_type = "application/json",
-    .is_path = is_path,
-    .is_authorized = is_authorized,
-    .answer = answer,
-    .sender = sender,
-    .write_failure = write_failure,
+    .is_path = mock_sendgrid_is_path,
+    .is_authorized = mock_sendgrid_is_authorized,
+    .answer = mock_sendgrid_answer,
+    .sender = mock_sendgrid_sender,
+    .write_failure = mock_sendgrid_write_failure,
 };

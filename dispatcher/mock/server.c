@@ -84,7 +84,7 @@ static struct mock_key *count_key(struct mock_provider *mock, enum provider prov
     return key;
 }
 
-static void fail(const struct mock_wire *wire, unsigned status, struct mock_answer *out) {
+static void mock_server_fail(const struct mock_wire *wire, unsigned status, struct mock_answer *out) {
     out->status = status;
     wire->write_failure(status, &out->body);
 }
@@ -107,7 +107,7 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
     const struct mock_settings *behaviour = &mock->config.providers[wire->provider];
     unsigned status;
     if (!wire->is_authorized(mock->settings, request)) {
-        fail(wire, 401, out);
+        mock_server_fail(wire, 401, out);
         return MOCK_VERDICT_UNAUTHORIZED;
     }
     struct mock_answer success = {.retry_after_secs = -1};
@@ -121,7 +121,7 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
     }
     if (is_refused(mock, wire, request)) {
         mock_answer_free(&success);
-        fail(wire, 403, out);
+        mock_server_fail(wire, 403, out);
         return MOCK_VERDICT_REFUSED;
     }
     switch (mock_sequence_next(&mock->sequences[wire->provider], behaviour, &status)) {
@@ -130,11 +130,11 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
         return MOCK_VERDICT_TIMEOUT;
     case MOCK_ERROR:
         mock_answer_free(&success);
-        fail(wire, status, out);
+        mock_server_fail(wire, status, out);
         return MOCK_VERDICT_ERROR;
     case MOCK_RATE_LIMIT:
         mock_answer_free(&success);
-        fail(wire, 429, out);
+        mock_server_fail(wire, 429, out);
         out->retry_after_secs = behaviour->retry_after_secs;
         return MOCK_VERDICT_RATE_LIMITED;
     case MOCK_ACCEPT:
@@ -172,7 +172,7 @@ static void serve_call(struct mock_provider *mock, const struct mock_wire *wire,
     if (state == HTTP_BODY_OK) {
         verdict = decide(mock, wire, &request, key, &answer);
     } else {
-        fail(wire, 413, &answer);
+        mock_server_fail(wire, 413, &answer);
     }
     counts->by_verdict[verdict]++;
     mock_ledger_add(mock->ledger, wire->provider, http_header(http, "Idempotency-Key"), verdict);
@@ -236,13 +236,13 @@ static const struct mock_wire *find_wire(const char *path) {
 
 static void refuse_method(const struct mock_wire *wire, struct http_request *http) {
     struct mock_answer answer = {.retry_after_secs = -1};
-    fail(wire, 405, &answer);
+    mock_server_fail(wire, 405, &answer);
     http_add_header(http, "Allow", "POST");
     http_reply(http, 405, wire->content_type, answer.body.data, answer.body.length);
     mock_answer_free(&answer);
 }
 
-static void on_request(void *argument, struct http_request *http, enum http_body_state state) {
+static void mock_server_on_request(void *argument, struct http_request *http, enum http_body_state state) {
     struct mock_provider *mock = argument;
     const char *path = http_path(http);
     const struct mock_wire *wire = find_wire(path);
@@ -263,7 +263,7 @@ static void on_request(void *argument, struct http_request *http, enum http_body
 
 static void finish_when_done(struct mock_provider *mock);
 
-static void on_done(void *argument, struct http_request *http) {
+static void mock_server_on_done(void *argument, struct http_request *http) {
     mock_hold_done(http);
     finish_when_done(argument);
 }
@@ -276,7 +276,7 @@ static void start_sequences(struct mock_provider *mock) {
     }
 }
 
-static void on_config(void *argument, bool restart) {
+static void mock_server_on_config(void *argument, bool restart) {
     struct mock_provider *mock = argument;
     if (restart) {
         start_sequences(mock);
@@ -295,11 +295,11 @@ static void on_config(void *argument, bool restart) {
     }
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void mock_server_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static void let_go(struct mock_provider *mock) {
+static void mock_server_let_go(struct mock_provider *mock) {
     if (uv_is_closing((uv_handle_t *)&mock->finish)) {
         return;
     }
@@ -310,18 +310,18 @@ static void let_go(struct mock_provider *mock) {
     mock_memory_destroy(mock->memory);
     mock_config_free(&mock->config);
     mock_ledger_close(mock->ledger);
-    uv_close((uv_handle_t *)&mock->finish, on_closed);
+    uv_close((uv_handle_t *)&mock->finish, mock_server_on_closed);
     mock->on_finished(mock->argument);
 }
 
-static void on_finish(uv_idle_t *idle) {
+static void mock_server_on_finish(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    let_go(idle->data);
+    mock_server_let_go(idle->data);
 }
 
 static void finish_when_done(struct mock_provider *mock) {
     if (mock->draining && http_server_pending(mock->server) == 0) {
-        uv_idle_start(&mock->finish, on_finish);
+        uv_idle_start(&mock->finish, mock_server_on_finish);
     }
 }
 
@@ -333,7 +333,7 @@ void mock_server_drain(struct mock_provider *mock) {
 }
 
 void mock_server_hurry(struct mock_provider *mock) {
-    let_go(mock);
+    mock_server_let_go(mock);
 }
 
 static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mock, int listen_socket) {
@@ -342,8 +342,8 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
                                         .max_connections = (unsigned)mock->settings->max_connections,
                                         .max_body = MOST_BODY_BYTES,
                                         .request_timeout_ms = IDLE_TIMEOUT_MS,
-                                        .on_request = on_request,
-                                        .on_done = on_done,
+                                        .on_request = mock_server_on_request,
+                                        .on_done = mock_server_on_done,
                                         .argument = mock,
                                     });
 }
@@ -373,6 +373,6 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
     mock->holds = mock_holds_create(loop);
     mock->finish.data = mock;
     uv_idle_init(loop, &mock->finish);
-    mock->remote = mock_remote_create(loop, settings, instance, &mock->config, on_config, mock);
+    mock->remote = mock_remote_create(loop, settings, instance, &mock->config, mock_server_on_config, mock);
     return mock;
 }

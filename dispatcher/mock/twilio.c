@@ -31,13 +31,13 @@ static size_t find_sid(const char *path, const char **sid) {
     return strcmp(*sid + length, BEHIND_SID) == 0 ? length : 0;
 }
 
-static bool is_path(const char *path) {
+static bool mock_twilio_is_path(const char *path) {
     const char *sid;
     return find_sid(path, &sid) > 0;
 }
 
 // Basic authentication with the account's SID, which must be the path's, and its token.
-static bool is_authorized(const struct settings *settings, const struct mock_request *request) {
+static bool mock_twilio_is_authorized(const struct settings *settings, const struct mock_request *request) {
     const char *sid;
     size_t sid_length = find_sid(request->path, &sid);
     if (*settings->provider_sms_token == '\0') {
@@ -54,7 +54,7 @@ static bool is_authorized(const struct settings *settings, const struct mock_req
     return fits;
 }
 
-static void write_error(struct buf *out, unsigned status, int code, const char *message) {
+static void mock_twilio_write_error(struct buf *out, unsigned status, int code, const char *message) {
     char *more = xasprintf("https://www.twilio.com/docs/errors/%d", code);
     buf_putc(out, '{');
     json_write_member_int(out, "code", code);
@@ -65,7 +65,7 @@ static void write_error(struct buf *out, unsigned status, int code, const char *
     free(more);
 }
 
-static void write_failure(unsigned status, struct buf *out) {
+static void mock_twilio_write_failure(unsigned status, struct buf *out) {
     static const struct {
         unsigned status;
         int code;
@@ -81,7 +81,7 @@ static void write_failure(unsigned status, struct buf *out) {
     };
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
         if (failures[i].status == status) {
-            write_error(out, status, failures[i].code, failures[i].message);
+            mock_twilio_write_error(out, status, failures[i].code, failures[i].message);
         }
     }
 }
@@ -94,23 +94,23 @@ static bool is_phone(const char *text) {
 
 static bool reject(struct mock_answer *out, int code, const char *message) {
     out->status = 400;
-    write_error(&out->body, 400, code, message);
+    mock_twilio_write_error(&out->body, 400, code, message);
     return false;
 }
 
-static bool is_blank(const char *text) {
+static bool mock_twilio_is_blank(const char *text) {
     return !text || *text == '\0';
 }
 
-static bool check(const struct mock_form *form, struct mock_answer *out) {
+static bool mock_twilio_check(const struct mock_form *form, struct mock_answer *out) {
     const char *from = mock_form_get(form, "From"), *to = mock_form_get(form, "To");
-    if (is_blank(to)) {
+    if (mock_twilio_is_blank(to)) {
         return reject(out, 21604, "A 'To' phone number is required.");
     }
-    if (is_blank(from)) {
+    if (mock_twilio_is_blank(from)) {
         return reject(out, 21603, "A 'From' phone number is required.");
     }
-    if (is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0) {
+    if (mock_twilio_is_blank(mock_form_get(form, "Body")) && mock_form_count(form, "MediaUrl") == 0) {
         return reject(out, 21602, "Message body is required.");
     }
     if (!is_phone(to) || strcmp(to, NUMBER_REFUSED) == 0) {
@@ -138,7 +138,8 @@ static void write_dates(struct buf *out) {
     json_write_member(out, "date_updated", date);
 }
 
-static void write_message(struct buf *out, const char *account, const char *id, const struct mock_form *form) {
+static void mock_twilio_write_message(struct buf *out, const char *account, const char *id,
+                                      const struct mock_form *form) {
     const char *body = mock_form_get(form, "Body");
     char *sid = xasprintf("%s%s", mock_form_count(form, "MediaUrl") > 0 ? "MM" : "SM", id);
     char *uri = xasprintf(BEFORE_SID "%s/Messages/%s.json", account, sid);
@@ -165,23 +166,23 @@ static void write_message(struct buf *out, const char *account, const char *id, 
     free(uri);
 }
 
-static bool answer(const struct mock_request *request, struct mock_answer *out) {
+static bool mock_twilio_answer(const struct mock_request *request, struct mock_answer *out) {
     const char *sid;
     size_t sid_length = find_sid(request->path, &sid);
     char *account = xstrndup(sid, sid_length);
     struct mock_form form;
     mock_form_parse(request->body, request->length, &form);
-    bool good = check(&form, out);
+    bool good = mock_twilio_check(&form, out);
     if (good) {
         out->status = 201;
-        write_message(&out->body, account, request->id, &form);
+        mock_twilio_write_message(&out->body, account, request->id, &form);
     }
     mock_form_free(&form);
     free(account);
     return good;
 }
 
-static char *sender(const struct mock_request *request) {
+static char *mock_twilio_sender(const struct mock_request *request) {
     struct mock_form form;
     mock_form_parse(request->body, request->length, &form);
     const char *from = mock_form_get(&form, "From");
@@ -193,11 +194,11 @@ static char *sender(const struct mock_request *request) {
 const struct mock_wire mock_twilio = {
     .provider = PROVIDER_SMS_MMS,
     .content_type = "application/json;charset=utf-8",
-    .is_path = is_path,
-    .is_authorized = is_authorized,
-    .answer = answer,
-    .sender = sender,
-    .write_failure = write_failure,
+    .is_path = mock_twilio_is_path,
+    .is_authorized = mock_twilio_is_authorized,
+    .answer = mock_twilio_answer,
+    .sender = mock_twilio_sender,
+    .write_failure = mock_twilio_write_failure,
 };
 
 void mock_answer_free(struct mock_answer *answer) {

@@ -39,7 +39,7 @@ struct call {
     char error[CURL_ERROR_SIZE];
 };
 
-static size_t on_answer(char *bytes, size_t size, size_t count, void *argument) {
+static size_t provider_call_on_answer(char *bytes, size_t size, size_t count, void *argument) {
     struct call *call = argument;
     size_t length = size * count;
     size_t room = MOST_ANSWER_BYTES - call->answer.length;
@@ -48,7 +48,7 @@ static size_t on_answer(char *bytes, size_t size, size_t count, void *argument) 
     return call->answered <= MOST_DRAINED_BYTES ? length : 0;
 }
 
-static int on_connected(void *argument, char *peer, char *local, int peer_port, int local_port) {
+static int provider_call_on_connected(void *argument, char *peer, char *local, int peer_port, int local_port) {
     (void)peer, (void)local, (void)peer_port, (void)local_port;
     struct call *call = argument;
     call->left_unsent = !call->events->may_begin(call->argument);
@@ -97,7 +97,7 @@ static void put_away(struct call *call) {
     call->caller->unused = call;
 }
 
-static void on_done(struct transfer *transfer, CURLcode result) {
+static void provider_call_on_done(struct transfer *transfer, CURLcode result) {
     struct call *call = (struct call *)(void *)transfer;
     const struct call_events *events = call->events;
     void *argument = call->argument;
@@ -122,14 +122,14 @@ static void set_up(struct call *call) {
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->provider_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->provider_connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "messaging-service");
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, provider_call_on_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, provider_call_on_connected);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
 }
 
-static struct call *take_call(struct caller *caller) {
+static struct call *provider_call_take_call(struct caller *caller) {
     struct call *call = caller->unused;
     if (call) {
         caller->unused = call->next;
@@ -137,7 +137,7 @@ static struct call *take_call(struct caller *caller) {
     }
     call = xcalloc(1, sizeof *call);
     call->caller = caller;
-    call->transfer.done = on_done;
+    call->transfer.done = provider_call_on_done;
     call->transfer.easy = curl_easy_init();
     if (!call->transfer.easy) {
         mem_exhausted();
@@ -188,7 +188,7 @@ static void put_key(struct call *call, const char *message_id) {
 
 struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,
                         const struct call_events *events, void *argument) {
-    struct call *call = take_call(caller);
+    struct call *call = provider_call_take_call(caller);
     call->events = events;
     call->argument = argument;
     call->left_unsent = false;

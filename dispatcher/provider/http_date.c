@@ -16,7 +16,7 @@ struct date {
 
 // Each takes what it reads off the front of *at, and returns whether it was there.
 
-static bool take(const char **at, const char *text) {
+static bool http_date_take(const char **at, const char *text) {
     size_t length = strlen(text);
     bool is_there = strncmp(*at, text, length) == 0;
     *at += is_there ? length : 0;
@@ -24,7 +24,7 @@ static bool take(const char **at, const char *text) {
 }
 
 // At least `least` digits; a number beyond LAST_YEAR is cut to that.
-static bool take_number(const char **at, int least, int *out) {
+static bool http_date_take_number(const char **at, int least, int *out) {
     int digits = 0;
     for (*out = 0; isdigit((unsigned char)**at); (*at)++, digits++) {
         *out = *out * 10 + (**at - '0');
@@ -45,34 +45,37 @@ static bool take_month(const char **at, int *out) {
     static const char *const names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     for (*out = 1; *out <= 12; (*out)++) {
-        if (take(at, names[*out - 1])) {
+        if (http_date_take(at, names[*out - 1])) {
             return true;
         }
     }
     return false;
 }
 
-static bool take_time(const char **at, struct date *out) {
-    return take_number(at, 2, &out->hour) && take(at, ":") && take_number(at, 2, &out->minute) && take(at, ":") &&
-           take_number(at, 2, &out->second);
+static bool http_date_take_time(const char **at, struct date *out) {
+    return http_date_take_number(at, 2, &out->hour) && http_date_take(at, ":") &&
+           http_date_take_number(at, 2, &out->minute) && http_date_take(at, ":") &&
+           http_date_take_number(at, 2, &out->second);
 }
 
 // "Sun, 06 Nov 1994 08:49:37 GMT", or with separator "-" "Sunday, 06-Nov-94 08:49:37 GMT".
 static bool take_day_first(const char *at, const char *separator, struct date *out) {
-    bool has_day = take_weekday(&at) && take(&at, ", ") && take_number(&at, 1, &out->day) && take(&at, separator) &&
-                   take_month(&at, &out->month) && take(&at, separator);
+    bool has_day = take_weekday(&at) && http_date_take(&at, ", ") && http_date_take_number(&at, 1, &out->day) &&
+                   http_date_take(&at, separator) && take_month(&at, &out->month) && http_date_take(&at, separator);
     const char *year = at;
-    bool has_year = has_day && take_number(&at, 2, &out->year);
+    bool has_year = has_day && http_date_take_number(&at, 2, &out->year);
     out->short_year = at - year == 2;
-    return has_year && take(&at, " ") && take_time(&at, out) && take(&at, " GMT") && *at == '\0';
+    return has_year && http_date_take(&at, " ") && http_date_take_time(&at, out) && http_date_take(&at, " GMT") &&
+           *at == '\0';
 }
 
 // "Sun Nov  6 08:49:37 1994"
 static bool take_month_first(const char *at, struct date *out) {
     out->short_year = false;
-    return take_weekday(&at) && take(&at, " ") && take_month(&at, &out->month) && take(&at, " ") &&
-           (take(&at, " "), take_number(&at, 1, &out->day)) && take(&at, " ") && take_time(&at, out) &&
-           take(&at, " ") && take_number(&at, 4, &out->year) && *at == '\0';
+    return take_weekday(&at) && http_date_take(&at, " ") && take_month(&at, &out->month) && http_date_take(&at, " ") &&
+           (http_date_take(&at, " "), http_date_take_number(&at, 1, &out->day)) && http_date_take(&at, " ") &&
+           http_date_take_time(&at, out) && http_date_take(&at, " ") && http_date_take_number(&at, 4, &out->year) &&
+           *at == '\0';
 }
 
 static bool is_possible(const struct date *date) {

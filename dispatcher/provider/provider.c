@@ -25,7 +25,7 @@ static bool has_part(CURLU *url, CURLUPart part) {
     return has;
 }
 
-static const char *check_parts(CURLU *url) {
+static const char *provider_check_parts(CURLU *url) {
     char *scheme = NULL;
     const char *error = NULL;
     bool has_scheme = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK;
@@ -47,7 +47,7 @@ const char *provider_url_check(const char *url) {
     }
     const char *error = "is not a URL such as https://api.example.com";
     if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK) {
-        error = check_parts(parsed);
+        error = provider_check_parts(parsed);
     }
     curl_url_cleanup(parsed);
     return error;
@@ -85,7 +85,7 @@ char *provider_url_join(const char *base, const char *path) {
 }
 
 // Not within a UTF-8 sequence: those bytes that go on one are 10xxxxxx, and at most three do.
-static void cut(char *text, size_t most) {
+static void provider_cut(char *text, size_t most) {
     if (strlen(text) <= most) {
         return;
     }
@@ -106,6 +106,6 @@ char *provider_error(const char *code, const char *text) {
             *c = ' ';
         }
     }
-    cut(error, MOST_ERROR_BYTES);
+    provider_cut(error, MOST_ERROR_BYTES);
     return error;
 }

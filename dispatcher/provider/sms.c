@@ -12,7 +12,7 @@
 #include "dispatcher/provider/provider.h"
 #include "shared/base/json.h"
 
-static size_t plain_run(const char *text) {
+static size_t provider_sms_plain_run(const char *text) {
     size_t run = 0;
     for (char c; (c = text[run]); run++) {
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
@@ -27,7 +27,7 @@ static size_t plain_run(const char *text) {
 // body and in a path.
 static void write_encoded(struct buf *out, const char *text) {
     for (const char *c = text; *c;) {
-        size_t run = plain_run(c);
+        size_t run = provider_sms_plain_run(c);
         buf_append(out, c, run);
         c += run;
         if (*c) {

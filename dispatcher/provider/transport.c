@@ -63,22 +63,22 @@ static void act(struct multi *multi, curl_socket_t socket, int events) {
     take_done(multi);
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void transport_on_timer(uv_timer_t *timer) {
     act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static int on_curl_timer(CURLM *curl, long timeout_ms, void *argument) {
+static int transport_on_curl_timer(CURLM *curl, long timeout_ms, void *argument) {
     (void)curl;
     struct multi *multi = argument;
     if (timeout_ms < 0) {
         uv_timer_stop(&multi->timer);
     } else {
-        uv_timer_start(&multi->timer, on_timer, (uint64_t)timeout_ms, 0);
+        uv_timer_start(&multi->timer, transport_on_timer, (uint64_t)timeout_ms, 0);
     }
     return 0;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events) {
+static void transport_on_poll(uv_poll_t *poll, int status, int events) {
     struct watched *watched = poll->data;
     int flags = status < 0 ? CURL_CSELECT_ERR : 0;
     if (events & UV_READABLE) {
@@ -90,7 +90,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     act(watched->multi, watched->socket, flags); // may end with the poll handle closing
 }
 
-static void on_watched_closed(uv_handle_t *handle) {
+static void transport_on_watched_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
@@ -108,14 +108,14 @@ static struct watched *watch(struct multi *multi, curl_socket_t socket) {
     return watched;
 }
 
-static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *assigned) {
+static int transport_on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argument, void *assigned) {
     (void)easy;
     struct multi *multi = argument;
     struct watched *watched = assigned;
     if (what == CURL_POLL_REMOVE) {
         if (watched) {
             curl_multi_assign(multi->curl, socket, NULL);
-            uv_close((uv_handle_t *)&watched->poll, on_watched_closed);
+            uv_close((uv_handle_t *)&watched->poll, transport_on_watched_closed);
         }
         return 0;
     }
@@ -123,7 +123,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t socket, int what, void *argu
         watched = watch(multi, socket);
     }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    return uv_poll_start(&watched->poll, events, on_poll) == 0 ? 0 : -1;
+    return uv_poll_start(&watched->poll, events, transport_on_poll) == 0 ? 0 : -1;
 }
 
 static void open_multi(struct transport *transport, struct multi *multi) {
@@ -132,9 +132,9 @@ static void open_multi(struct transport *transport, struct multi *multi) {
     if (!multi->curl) {
         mem_exhausted();
     }
-    curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+    curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, transport_on_curl_socket);
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
-    curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+    curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, transport_on_curl_timer);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERDATA, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_MAXCONNECTS, (long)TRANSFERS_A_MULTI);
     multi->timer.data = multi;
@@ -154,7 +154,7 @@ struct transport *transport_create(uv_loop_t *loop, unsigned most) {
 }
 
 // The first with room; if more come than were announced, the last.
-static struct multi *choose(struct transport *transport) {
+static struct multi *transport_choose(struct transport *transport) {
     size_t i = 0;
     while (i + 1 < transport->count && transport->multis[i].running >= TRANSFERS_A_MULTI) {
         i++;
@@ -163,7 +163,7 @@ static struct multi *choose(struct transport *transport) {
 }
 
 void transport_start(struct transport *transport, struct transfer *transfer) {
-    struct multi *multi = choose(transport);
+    struct multi *multi = transport_choose(transport);
     transfer->multi = multi;
     multi->running++;
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
@@ -179,7 +179,7 @@ void transport_cancel(struct transfer *transfer) {
     transfer->multi = NULL;
 }
 
-static void on_multi_closed(uv_handle_t *handle) {
+static void transport_on_multi_closed(uv_handle_t *handle) {
     struct multi *multi = handle->data;
     struct transport *transport = multi->transport;
     if (--transport->open_handles == 0) {
@@ -190,6 +190,6 @@ static void on_multi_closed(uv_handle_t *handle) {
 void transport_destroy(struct transport *transport) {
     for (size_t i = 0; i < transport->count; i++) {
         curl_multi_cleanup(transport->multis[i].curl); // closes its connections, and so ends their watches
-        uv_close((uv_handle_t *)&transport->multis[i].timer, on_multi_closed);
+        uv_close((uv_handle_t *)&transport->multis[i].timer, transport_on_multi_closed);
     }
 }

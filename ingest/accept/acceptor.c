@@ -56,7 +56,7 @@ static void set_announced(struct acceptor *acceptor, bool announced) {
     }
 }
 
-static void on_announced(void *argument, enum redis_result result, const redisReply *reply) {
+static void acceptor_on_announced(void *argument, enum redis_result result, const redisReply *reply) {
     struct acceptor *acceptor = argument;
     acceptor->announcing = false;
     set_announced(acceptor, result == REDIS_LINK_OK);
@@ -65,7 +65,7 @@ static void on_announced(void *argument, enum redis_result result, const redisRe
     }
 }
 
-static void announce(struct acceptor *acceptor) {
+static void acceptor_announce(struct acceptor *acceptor) {
     int count = (int)(PROVIDER_COUNT * acceptor->partitions);
     const char **arguments = xcalloc((size_t)count + 2, sizeof *arguments);
     arguments[0] = "SADD";
@@ -74,13 +74,13 @@ static void announce(struct acceptor *acceptor) {
         arguments[i + 2] = acceptor->keys[i].tag;
     }
     acceptor->announcing =
-        redis_link_call(acceptor->with->redis, on_announced, acceptor, count + 2, arguments, NULL) == 0;
+        redis_link_call(acceptor->with->redis, acceptor_on_announced, acceptor, count + 2, arguments, NULL) == 0;
     free(arguments);
 }
 
 void acceptor_on_up(struct acceptor *acceptor) {
     former_on_up(acceptor->with->former); // known before anything is accepted
-    announce(acceptor);
+    acceptor_announce(acceptor);
 }
 
 void acceptor_serve(const struct acceptor *acceptor, struct heartbeat *heartbeat) {
@@ -164,7 +164,7 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
 }
 
-static void on_accept(struct ingest_request *request, enum redis_result result, const redisReply *reply) {
+static void acceptor_on_accept(struct ingest_request *request, enum redis_result result, const redisReply *reply) {
     counters_observe(request->with->counters, HISTOGRAM_ACCEPT, clock_monotonic_us() - http_started_us(request->http));
     if (result == REDIS_LINK_OK && reply != NULL) {
         answer_verdict(request, reply);
@@ -173,7 +173,7 @@ static void on_accept(struct ingest_request *request, enum redis_result result, 
     }
 }
 
-static void on_not_sent(struct ingest_request *request) {
+static void acceptor_on_not_sent(struct ingest_request *request) {
     response_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
 }
 
@@ -202,7 +202,7 @@ bool acceptor_is_open(struct ingest_request *request) {
         return false;
     }
     if (!acceptor->announcing) {
-        announce(acceptor);
+        acceptor_announce(acceptor);
     }
     response_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
     return false;
@@ -210,7 +210,7 @@ bool acceptor_is_open(struct ingest_request *request) {
 
 void acceptor_sent(struct ingest_request *request, int sent) {
     if (sent != 0) {
-        on_not_sent(request);
+        acceptor_on_not_sent(request);
         return;
     }
     request->sent_ms = clock_monotonic_us() / 1000;
@@ -236,7 +236,7 @@ struct acceptor *acceptor_create(uv_loop_t *loop, struct ingest_resources *with)
     for (unsigned i = 0; i < PROVIDER_COUNT * acceptor->partitions; i++) {
         partition_keys_of((enum provider)(i / acceptor->partitions), i % acceptor->partitions, &acceptor->keys[i]);
     }
-    static const struct accept_outcomes outcomes = {on_accept, on_not_sent};
+    static const struct accept_outcomes outcomes = {acceptor_on_accept, acceptor_on_not_sent};
     acceptor->calls = accept_calls_create(loop, with, acceptor->keys, PROVIDER_COUNT * acceptor->partitions, &outcomes);
     return acceptor;
 }

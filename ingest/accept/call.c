@@ -66,7 +66,7 @@ static bool is_verdict(const redisReply *reply) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2;
 }
 
-static bool has_one_for_each(const redisReply *reply, const struct round *round) {
+static bool accept_call_has_one_for_each(const redisReply *reply, const struct round *round) {
     bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
     for (size_t i = 0; is && i < reply->elements; i++) {
         is = is_verdict(reply->element[i]) || reply->element[i]->type == REDIS_REPLY_ERROR;
@@ -74,21 +74,21 @@ static bool has_one_for_each(const redisReply *reply, const struct round *round)
     return is;
 }
 
-static void hand_on(const struct round *round, struct ingest_request *request, const redisReply *own) {
+static void accept_call_hand_on(const struct round *round, struct ingest_request *request, const redisReply *own) {
     enum redis_result result = is_verdict(own) ? REDIS_LINK_OK : REDIS_LINK_ERROR;
     round->calls->outcomes.replied(request, result, own);
 }
 
-static void on_reply(void *argument, enum redis_result result, const redisReply *reply) {
+static void accept_call_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
-    bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
+    bool each = result == REDIS_LINK_OK && accept_call_has_one_for_each(reply, round);
     struct ingest_request *request = round->first;
     for (size_t i = 0; request != NULL; i++) {
         struct ingest_request *next = request->next_in_call;
         if (!ingest_request_reply_came(request)) {
             // Nobody waits for the answer.
         } else if (each) {
-            hand_on(round, request, reply->element[i]);
+            accept_call_hand_on(round, request, reply->element[i]);
         } else {
             round->calls->outcomes.replied(request, result, result == REDIS_LINK_OK ? NULL : reply);
         }
@@ -97,7 +97,7 @@ static void on_reply(void *argument, enum redis_result result, const redisReply 
     free(round);
 }
 
-static void give_up(struct round *round) {
+static void accept_call_give_up(struct round *round) {
     struct ingest_request *request = round->first;
     while (request != NULL) {
         struct ingest_request *next = request->next_in_call;
@@ -117,19 +117,19 @@ struct command {
     int count;
 };
 
-static void put(struct command *command, const char *bytes, size_t length) {
+static void accept_call_put(struct command *command, const char *bytes, size_t length) {
     command->values[command->count] = bytes;
     command->lengths[command->count++] = length;
 }
 
-static void put_text(struct command *command, const char *text) {
-    put(command, text, strlen(text));
+static void accept_call_put_text(struct command *command, const char *text) {
+    accept_call_put(command, text, strlen(text));
 }
 
 static void put_words(struct command *command, const struct words *words) {
     size_t begin = 0;
     for (size_t i = 0; i < words->count; i++) {
-        put(command, words->bytes.data + begin, words->ends[i] - begin);
+        accept_call_put(command, words->bytes.data + begin, words->ends[i] - begin);
         begin = words->ends[i];
     }
 }
@@ -140,27 +140,29 @@ static bool remembers_signatures(const struct ingest_resources *with) {
     return redis_link_memory_pct(with->redis) < with->settings->redis_memory_pct / 2;
 }
 
-static int send_call(struct accept_calls *calls, const struct gathering *gathering, const struct partition_keys *keys) {
+static int accept_call_send_call(struct accept_calls *calls, const struct gathering *gathering,
+                                 const struct partition_keys *keys) {
     struct ingest_resources *with = calls->with;
     char key_count[NUMBER_SIZE], deadline[NUMBER_SIZE];
     snprintf(key_count, sizeof key_count, "%zu", 3 + gathering->keys.count);
     snprintf(deadline, sizeof deadline, "%" PRId64, redis_link_now_ms(with->redis) + with->settings->redis_timeout_ms);
     struct command command = {.count = 0};
-    put_text(&command, "FCALL");
-    put_text(&command, library_function(LIBRARY_ACCEPT));
-    put_text(&command, key_count);
-    put_text(&command, keys->outbound);
-    put_text(&command, keys->events);
-    put_text(&command, keys->parked);
+    accept_call_put_text(&command, "FCALL");
+    accept_call_put_text(&command, library_function(LIBRARY_ACCEPT));
+    accept_call_put_text(&command, key_count);
+    accept_call_put_text(&command, keys->outbound);
+    accept_call_put_text(&command, keys->events);
+    accept_call_put_text(&command, keys->parked);
     put_words(&command, &gathering->keys);
-    put_text(&command, calls->cap);
-    put_text(&command, deadline);
-    put_text(&command, LIMIT_WINDOW_MS_TEXT);
-    put_text(&command, calls->limit);
-    put_text(&command, gathering->counts_address ? calls->address_limit : "0");
-    put_text(&command, remembers_signatures(with) ? "1" : "0");
+    accept_call_put_text(&command, calls->cap);
+    accept_call_put_text(&command, deadline);
+    accept_call_put_text(&command, LIMIT_WINDOW_MS_TEXT);
+    accept_call_put_text(&command, calls->limit);
+    accept_call_put_text(&command, gathering->counts_address ? calls->address_limit : "0");
+    accept_call_put_text(&command, remembers_signatures(with) ? "1" : "0");
     put_words(&command, &gathering->arguments);
-    return redis_link_call(with->redis, on_reply, gathering->round, command.count, command.values, command.lengths);
+    return redis_link_call(with->redis, accept_call_on_reply, gathering->round, command.count, command.values,
+                           command.lengths);
 }
 
 static void clear_buf(struct buf *buf) {
@@ -171,33 +173,33 @@ static void clear_buf(struct buf *buf) {
     }
 }
 
-static void clear(struct words *words) {
+static void accept_call_clear(struct words *words) {
     clear_buf(&words->bytes);
     words->count = 0;
 }
 
-static void send_round(struct accept_calls *calls, struct gathering *gathering) {
+static void accept_call_send_round(struct accept_calls *calls, struct gathering *gathering) {
     struct round *round = gathering->round;
-    bool sent = send_call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
+    bool sent = accept_call_send_call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
     gathering->round = NULL;
-    clear(&gathering->keys);
-    clear(&gathering->arguments);
+    accept_call_clear(&gathering->keys);
+    accept_call_clear(&gathering->arguments);
     if (!sent) {
-        give_up(round);
+        accept_call_give_up(round);
     }
 }
 
-static void send_all(struct accept_calls *calls) {
+static void accept_call_send_all(struct accept_calls *calls) {
     for (size_t i = 0; i < calls->partitions; i++) {
         if (calls->gathering[i].round != NULL) {
-            send_round(calls, &calls->gathering[i]);
+            accept_call_send_round(calls, &calls->gathering[i]);
         }
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void accept_call_on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    send_all(idle->data);
+    accept_call_send_all(idle->data);
 }
 
 // ---- Messages
@@ -211,14 +213,14 @@ static void add_bytes(struct words *words, const void *bytes, size_t length) {
     end_word(words);
 }
 
-static void add(struct words *words, const char *text) {
+static void accept_call_add(struct words *words, const char *text) {
     add_bytes(words, text, strlen(text));
 }
 
 static void add_keys(struct words *words, const struct ingest_request *request, const struct message *message,
                      const struct accept_identity *identity) {
     if (identity->remembered) {
-        add(words, identity->key);
+        accept_call_add(words, identity->key);
     } else { // every key must be in the one slot
         buf_printf(&words->bytes, "idem:{%s}:", identity->keys->tag);
         end_word(words);
@@ -228,7 +230,7 @@ static void add_keys(struct words *words, const struct ingest_request *request, 
     if (request->limit == LIMIT_DEFERRED) {
         char address[LIMIT_KEY_SIZE];
         rate_limit_key(request, address);
-        add(words, address);
+        accept_call_add(words, address);
     }
 }
 
@@ -236,11 +238,11 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
                           const struct message *message, const struct accept_identity *identity) {
     clear_buf(&calls->payload);
     message_encode(message, &calls->payload);
-    add(words, request->is_send ? "accepted" : "received");
-    add(words, request->message_id);
+    accept_call_add(words, request->is_send ? "accepted" : "received");
+    accept_call_add(words, request->message_id);
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
-    add(words, identity->remembered ? calls->ttl_ms : "0");
+    accept_call_add(words, identity->remembered ? calls->ttl_ms : "0");
     add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
 }
 
@@ -261,7 +263,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     struct gathering *gathering = &calls->gathering[identity->keys - calls->keys];
     bool counts_address = request->limit == LIMIT_DEFERRED;
     if (gathering->round != NULL && (is_full(gathering) || gathering->counts_address != counts_address)) {
-        send_round(calls, gathering);
+        accept_call_send_round(calls, gathering);
     }
     if (gathering->round == NULL) {
         open_round(calls, gathering, counts_address);
@@ -273,7 +275,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     gathering->round->last = &request->next_in_call;
     gathering->round->count++;
     ingest_request_expect_reply(request);
-    uv_idle_start(&calls->end_of_turn, on_end_of_turn);
+    uv_idle_start(&calls->end_of_turn, accept_call_on_end_of_turn);
 }
 
 // ---- Life
@@ -297,7 +299,7 @@ struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resource
     return calls;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void accept_call_on_closed(uv_handle_t *handle) {
     struct accept_calls *calls = handle->data;
     for (size_t i = 0; i < calls->partitions; i++) {
         buf_free(&calls->gathering[i].keys.bytes);
@@ -309,6 +311,6 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void accept_calls_destroy(struct accept_calls *calls) {
-    send_all(calls);
-    uv_close((uv_handle_t *)&calls->end_of_turn, on_closed);
+    accept_call_send_all(calls);
+    uv_close((uv_handle_t *)&calls->end_of_turn, accept_call_on_closed);
 }

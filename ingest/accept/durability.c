@@ -15,7 +15,7 @@ static const struct {
     {"maxmemory-policy", "noeviction", "Redis may drop accepted messages when its memory is full"},
 };
 
-static void check(const char *name, const char *value) {
+static void durability_check_setting(const char *name, const char *value) {
     for (size_t i = 0; i < sizeof expectations / sizeof *expectations; i++) {
         if (strcmp(name, expectations[i].name) == 0 && strcmp(value, expectations[i].wanted) != 0) {
             log_warn("redis_not_durable", "%s is %s, not %s: %s", name, value, expectations[i].wanted,
@@ -27,7 +27,7 @@ static void check(const char *name, const char *value) {
     }
 }
 
-static void on_config(void *argument, enum redis_result result, const redisReply *reply) {
+static void durability_on_config(void *argument, enum redis_result result, const redisReply *reply) {
     (void)argument;
     if (result == REDIS_LINK_ERROR) { // a hosted Redis may forbid CONFIG
         log_warn("redis_not_checked", "whether Redis keeps what it accepts is unknown: %s", reply->str);
@@ -36,11 +36,11 @@ static void on_config(void *argument, enum redis_result result, const redisReply
         return;
     }
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        check(reply->element[i]->str, reply->element[i + 1]->str);
+        durability_check_setting(reply->element[i]->str, reply->element[i + 1]->str);
     }
 }
 
 void durability_check(struct redis_link *redis) {
     const char *arguments[] = {"CONFIG", "GET", "appendonly", "appendfsync", "maxmemory-policy", "maxmemory"};
-    (void)!redis_link_call(redis, on_config, NULL, 6, arguments, NULL);
+    (void)!redis_link_call(redis, durability_on_config, NULL, 6, arguments, NULL);
 }

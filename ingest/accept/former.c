@@ -59,12 +59,12 @@ struct former {
 
 // ---- Which numbers are in use
 
-static void forget(const struct former *former, const char *number) {
+static void former_forget(const struct former *former, const char *number) {
     const char *forget[] = {"HDEL", KEY_NUMBERS, number};
     (void)!redis_link_call(former->with->redis, NULL, NULL, 3, forget, NULL);
 }
 
-static void tell(const struct former *former, const char *number, int64_t now_ms) {
+static void former_tell(const struct former *former, const char *number, int64_t now_ms) {
     char now[NUMBER_SIZE];
     snprintf(now, sizeof now, "%" PRId64, now_ms);
     const char *tell[] = {"HSET", KEY_NUMBERS, number, now};
@@ -79,7 +79,7 @@ static struct number *oldest(struct former *former) {
     return oldest;
 }
 
-static void keep(struct former *former, const struct number *number) {
+static void former_keep(struct former *former, const struct number *number) {
     if (former->count < MOST_NUMBERS) {
         former->numbers[former->count++] = *number;
     } else if (oldest(former)->used_ms < number->used_ms) {
@@ -87,23 +87,23 @@ static void keep(struct former *former, const struct number *number) {
     }
 }
 
-static void take_number(struct former *former, const char *name, const char *used, int64_t now_ms) {
+static void former_take_number(struct former *former, const char *name, const char *used, int64_t now_ms) {
     struct number number = {(unsigned)strtoul(name, NULL, 10), strtoll(used, NULL, 10)};
     int64_t ttl_ms = former->with->settings->idempotency_ttl_secs * 1000;
     if (number.partitions == (unsigned)former->with->settings->stream_partitions) {
         return;
     }
     if (number.partitions < 1 || number.partitions > MOST_PARTITIONS || now_ms - number.used_ms > ttl_ms) {
-        forget(former, name);
+        former_forget(former, name);
         return;
     }
     if (number.used_ms > now_ms + AHEAD_MS) {
-        tell(former, name, now_ms); // from now on it can be forgotten
+        former_tell(former, name, now_ms); // from now on it can be forgotten
     }
-    keep(former, &number);
+    former_keep(former, &number);
 }
 
-static void on_numbers(void *argument, enum redis_result result, const redisReply *reply) {
+static void former_on_numbers(void *argument, enum redis_result result, const redisReply *reply) {
     struct former *former = argument;
     former->asking = false;
     if (result == REDIS_LINK_ERROR && !former->complained) {
@@ -117,27 +117,27 @@ static void on_numbers(void *argument, enum redis_result result, const redisRepl
     int64_t now_ms = redis_link_now_ms(former->with->redis);
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         if (reply->element[i]->str != NULL && reply->element[i + 1]->str != NULL) {
-            take_number(former, reply->element[i]->str, reply->element[i + 1]->str, now_ms);
+            former_take_number(former, reply->element[i]->str, reply->element[i + 1]->str, now_ms);
         }
     }
 }
 
-static void renew(struct former *former) {
+static void former_renew(struct former *former) {
     const char *numbers[] = {"HGETALL", KEY_NUMBERS};
     char ours[NUMBER_SIZE];
     snprintf(ours, sizeof ours, "%" PRId64, former->with->settings->stream_partitions);
     if (!former->asking && redis_link_is_up(former->with->redis)) {
-        tell(former, ours, redis_link_now_ms(former->with->redis));
-        former->asking = redis_link_call(former->with->redis, on_numbers, former, 2, numbers, NULL) == 0;
+        former_tell(former, ours, redis_link_now_ms(former->with->redis));
+        former->asking = redis_link_call(former->with->redis, former_on_numbers, former, 2, numbers, NULL) == 0;
     }
 }
 
-static void on_renew(uv_timer_t *timer) {
-    renew(timer->data);
+static void former_on_renew(uv_timer_t *timer) {
+    former_renew(timer->data);
 }
 
 void former_on_up(struct former *former) {
-    renew(former);
+    former_renew(former);
 }
 
 // ---- A question: pairs of names, asked one after the other
@@ -157,40 +157,41 @@ struct question {
 
 static void ask_next(struct question *question);
 
-static void end(struct question *question) {
+static void former_end(struct question *question) {
     free(question->value);
     free(question);
 }
 
-static void give_up(struct question *question, const char *why) {
+static void former_give_up(struct question *question, const char *why) {
     request_log_trouble(question->request, LOG_WARN, "former_unasked", why);
     response_unavailable(question->request, "Redis could not be asked for the first request of that key", RETRY_SECS,
                          false);
-    end(question);
+    former_end(question);
 }
 
 // The request's part of a reply; false where that was the end of the question.
 static bool is_answered(struct question *question, enum redis_result result, const redisReply *reply) {
     if (!ingest_request_reply_came(question->request)) {
-        end(question);
+        former_end(question);
         return false;
     }
     if (result == REDIS_LINK_OK) {
         return true;
     }
-    give_up(question, reply != NULL ? reply->str : "the connection broke");
+    former_give_up(question, reply != NULL ? reply->str : "the connection broke");
     return false;
 }
 
-static void call(struct question *question, redis_link_reply done, int argc, const char **argv, const size_t *lengths) {
+static void former_call(struct question *question, redis_link_reply done, int argc, const char **argv,
+                        const size_t *lengths) {
     if (redis_link_call(question->request->with->redis, done, question, argc, argv, lengths) == 0) {
         ingest_request_expect_reply(question->request);
     } else {
-        give_up(question, "the link is down");
+        former_give_up(question, "the link is down");
     }
 }
 
-static void on_brought(void *argument, enum redis_result result, const redisReply *reply) {
+static void former_on_brought(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     if (is_answered(question, result, reply)) {
         free(question->value);
@@ -207,11 +208,11 @@ static void bring(struct question *question, int64_t left_ms) {
     snprintf(ttl, sizeof ttl, "%" PRId64, left_ms > 0 && left_ms < pair->ttl_ms ? left_ms : pair->ttl_ms);
     const char *set[] = {"SET", pair->is, question->value, "PX", ttl, "NX"};
     const size_t lengths[] = {3, strlen(pair->is), question->length, 2, strlen(ttl), 2};
-    call(question, on_brought, 6, set, lengths);
+    former_call(question, former_on_brought, 6, set, lengths);
 }
 
 // A user whose permissions are of an older release may not ask for it: then it is remembered anew.
-static void on_left(void *argument, enum redis_result result, const redisReply *reply) {
+static void former_on_left(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     bool refused = result == REDIS_LINK_ERROR;
     if (is_answered(question, refused ? REDIS_LINK_OK : result, reply)) {
@@ -219,7 +220,7 @@ static void on_left(void *argument, enum redis_result result, const redisReply *
     }
 }
 
-static void on_value(void *argument, enum redis_result result, const redisReply *reply) {
+static void former_on_value(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     if (!is_answered(question, result, reply)) {
         return;
@@ -233,24 +234,24 @@ static void on_value(void *argument, enum redis_result result, const redisReply 
     question->value = xmalloc(question->length + 1);
     memcpy(question->value, reply->str, question->length + 1);
     const char *left[] = {"PTTL", question->pairs[question->at].was};
-    call(question, on_left, 2, left, NULL);
+    former_call(question, former_on_left, 2, left, NULL);
 }
 
 static void ask_next(struct question *question) {
     struct ingest_request *request = question->request;
     if (question->at < question->count) {
         const char *get[] = {"GET", question->pairs[question->at].was};
-        call(question, on_value, 2, get, NULL);
+        former_call(question, former_on_value, 2, get, NULL);
         return;
     }
-    end(question);
+    former_end(question);
     request->former_asked = true;
     request->match.route->handle(request);
 }
 
 // ---- What to ask
 
-static void add_pairs(struct question *question, const struct former_wish *wish, const char *tag) {
+static void former_add_pairs(struct question *question, const struct former_wish *wish, const char *tag) {
     const struct ingest_request *request = question->request;
     if (wish->key != NULL) {
         struct pair *pair = &question->pairs[question->count++];
@@ -289,11 +290,11 @@ bool former_ask(struct ingest_request *request, const struct former_wish *wish) 
         if (is_new(former, i, wish, partition)) {
             struct partition_keys there;
             partition_keys_of(message_provider(wish->message->type), partition, &there);
-            add_pairs(question, wish, there.tag);
+            former_add_pairs(question, wish, there.tag);
         }
     }
     if (question->count == 0) {
-        end(question);
+        former_end(question);
         return false;
     }
     ask_next(question);
@@ -307,14 +308,14 @@ struct former *former_create(uv_loop_t *loop, struct ingest_resources *with) {
     former->with = with;
     former->renew.data = former;
     uv_timer_init(loop, &former->renew);
-    uv_timer_start(&former->renew, on_renew, RENEW_MS, RENEW_MS);
+    uv_timer_start(&former->renew, former_on_renew, RENEW_MS, RENEW_MS);
     return former;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void former_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void former_destroy(struct former *former) {
-    uv_close((uv_handle_t *)&former->renew, on_closed);
+    uv_close((uv_handle_t *)&former->renew, former_on_closed);
 }

@@ -47,28 +47,28 @@ void idempotency_key_of_provider(const char *tag, enum provider provider, const 
     format_key(tag, "provider-id", provider_name(provider), provider_message_id, out);
 }
 
-static void add_number(struct buf *fields, int64_t number) {
+static void idempotency_add_number(struct buf *fields, int64_t number) {
     buf_append(fields, &number, sizeof number);
 }
 
 // Length-prefixed, so that no two lists of fields run together into the same bytes.
 static void add_text(struct buf *fields, const char *text) {
     size_t length = text != NULL ? strlen(text) : 0;
-    add_number(fields, text != NULL ? (int64_t)length : -1);
+    idempotency_add_number(fields, text != NULL ? (int64_t)length : -1);
     buf_append(fields, text != NULL ? text : "", length);
 }
 
 static void digest_message(const struct message *message, bool stamped, uint8_t out[IDEMPOTENCY_HASH_SIZE]) {
     struct buf fields = {0};
-    add_number(&fields, message->type);
+    idempotency_add_number(&fields, message->type);
     add_text(&fields, message->from);
     add_text(&fields, message->to);
     add_text(&fields, message->body);
-    add_number(&fields, (int64_t)message->attachment_count);
+    idempotency_add_number(&fields, (int64_t)message->attachment_count);
     for (size_t i = 0; i < message->attachment_count; i++) {
         add_text(&fields, message->attachments[i]);
     }
-    add_number(&fields, stamped ? INT64_MIN : message->occurred_ms);
+    idempotency_add_number(&fields, stamped ? INT64_MIN : message->occurred_ms);
     add_text(&fields, message->provider_message_id);
     hash(&fields, out);
 }

@@ -74,8 +74,8 @@ static struct uuid make_id(const struct message *message) {
 }
 
 // What Redis shall know the message by: the client's key, else the provider's id, else nothing.
-static void identify(struct ingest_request *request, const char *key, struct message *message, bool stamped,
-                     struct accept_identity *identity) {
+static void intake_identify(struct ingest_request *request, const char *key, struct message *message, bool stamped,
+                            struct accept_identity *identity) {
     struct message given = *message;
     if (message->direction == MESSAGE_INBOUND && message->provider_message_id == NULL) {
         make_provider_id(message);
@@ -97,7 +97,7 @@ static bool is_webhook(enum payload_kind kind) {
     return kind == PAYLOAD_WEBHOOK_SMS || kind == PAYLOAD_WEBHOOK_EMAIL;
 }
 
-static void take(struct ingest_request *request, enum payload_kind kind) {
+static void intake_take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
     // A webhook's is its provider's id: whoever captured one could repeat it under ever new keys.
     const char *key = NULL;
@@ -125,7 +125,7 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
         message_free(&message);
         return;
     }
-    identify(request, key, &message, stamped, &identity);
+    intake_identify(request, key, &message, stamped, &identity);
     if (request->is_signed && request->limit == LIMIT_NONE) {
         identity.signature = request->signature;
     }
@@ -141,21 +141,21 @@ static void take(struct ingest_request *request, enum payload_kind kind) {
 }
 
 void intake_send_sms(struct ingest_request *request) {
-    take(request, PAYLOAD_SEND_SMS);
+    intake_take(request, PAYLOAD_SEND_SMS);
 }
 
 void intake_send_email(struct ingest_request *request) {
-    take(request, PAYLOAD_SEND_EMAIL);
+    intake_take(request, PAYLOAD_SEND_EMAIL);
 }
 
 void intake_webhook_sms(struct ingest_request *request) {
-    take(request, PAYLOAD_WEBHOOK_SMS);
+    intake_take(request, PAYLOAD_WEBHOOK_SMS);
 }
 
 void intake_webhook_email(struct ingest_request *request) {
-    take(request, PAYLOAD_WEBHOOK_EMAIL);
+    intake_take(request, PAYLOAD_WEBHOOK_EMAIL);
 }
 
 void intake_mock_inbound(struct ingest_request *request) {
-    take(request, PAYLOAD_MOCK_INBOUND);
+    intake_take(request, PAYLOAD_MOCK_INBOUND);
 }

@@ -37,7 +37,7 @@ struct reading {
     struct payload_error *error;
 };
 
-static int refuse(const struct reading *reading, const char *field, const char *reason) {
+static int payload_refuse(const struct reading *reading, const char *field, const char *reason) {
     snprintf(reading->error->field, PAYLOAD_FIELD_SIZE, "%s", field);
     reading->error->reason = reason;
     return -1;
@@ -54,10 +54,10 @@ static bool is_present(const cJSON *member) {
 static int read_string(const struct reading *reading, const char *field, const char **out) {
     const cJSON *member = json_member(reading->root, field);
     if (!is_present(member)) {
-        return refuse(reading, field, required);
+        return payload_refuse(reading, field, required);
     }
     if (!cJSON_IsString(member)) {
-        return refuse(reading, field, not_a_string);
+        return payload_refuse(reading, field, not_a_string);
     }
     *out = member->valuestring;
     return 0;
@@ -91,7 +91,7 @@ static int read_channel(const struct reading *reading) {
     if (read_string(reading, "channel", &text) != 0) {
         return -1;
     }
-    return parse_type(text, &reading->out->type) == 0 ? 0 : refuse(reading, "channel", bad_channel);
+    return parse_type(text, &reading->out->type) == 0 ? 0 : payload_refuse(reading, "channel", bad_channel);
 }
 
 // SMS or MMS; a mock inbound may leave it to its channel.
@@ -105,7 +105,7 @@ static int read_type(const struct reading *reading) {
         return -1;
     }
     if (parse_type(text, &reading->out->type) != 0 || reading->out->type == MESSAGE_EMAIL) {
-        return refuse(reading, "type", bad_type);
+        return payload_refuse(reading, "type", bad_type);
     }
     return 0;
 }
@@ -116,7 +116,7 @@ static int read_address(const struct reading *reading, const char *field, char *
         return -1;
     }
     const char *reason = address_parse(message_channel(reading->out->type), text, shown, normalized);
-    return reason == NULL ? 0 : refuse(reading, field, reason);
+    return reason == NULL ? 0 : payload_refuse(reading, field, reason);
 }
 
 static int read_addresses(const struct reading *reading) {
@@ -127,7 +127,7 @@ static int read_addresses(const struct reading *reading) {
     return read_address(reading, "to", &out->to, &out->recipient);
 }
 
-static bool is_blank(const char *text) {
+static bool payload_is_blank(const char *text) {
     size_t left = strlen(text), taken;
     for (; left > 0; text += taken, left -= taken) {
         if (!unicode_is_space(unicode_decode(text, left, &taken))) {
@@ -142,8 +142,8 @@ static int read_body(const struct reading *reading) {
     if (read_string(reading, "body", &text) != 0) {
         return -1;
     }
-    if (is_send(reading) && is_blank(text)) {
-        return refuse(reading, "body", blank_body);
+    if (is_send(reading) && payload_is_blank(text)) {
+        return payload_refuse(reading, "body", blank_body);
     }
     reading->out->body = xstrdup(text);
     return 0;
@@ -197,7 +197,7 @@ static int copy_attachments(const struct reading *reading, const cJSON *array, s
         if (reason != NULL) {
             char field[PAYLOAD_FIELD_SIZE];
             snprintf(field, sizeof field, "attachments[%zu]", out->attachment_count);
-            return refuse(reading, field, reason);
+            return payload_refuse(reading, field, reason);
         }
         out->attachments[out->attachment_count++] = xstrdup(item->valuestring);
     }
@@ -207,14 +207,14 @@ static int copy_attachments(const struct reading *reading, const cJSON *array, s
 static int read_attachments(const struct reading *reading) {
     const cJSON *array = json_member(reading->root, "attachments");
     if (is_present(array) && !cJSON_IsArray(array)) {
-        return refuse(reading, "attachments", not_an_array);
+        return payload_refuse(reading, "attachments", not_an_array);
     }
     size_t count = is_present(array) ? (size_t)cJSON_GetArraySize(array) : 0;
     if (count > reading->rules->max_attachments) {
-        return refuse(reading, "attachments", too_many);
+        return payload_refuse(reading, "attachments", too_many);
     }
     if (count == 0 && is_send(reading) && reading->out->type == MESSAGE_MMS) {
-        return refuse(reading, "attachments", needs_attachment);
+        return payload_refuse(reading, "attachments", needs_attachment);
     }
     return count == 0 ? 0 : copy_attachments(reading, array, count);
 }
@@ -228,7 +228,7 @@ static int read_timestamp(const struct reading *reading) {
     }
     if (is_send(reading)) {
         bool present = is_present(json_member(reading->root, "timestamp"));
-        return refuse(reading, "timestamp", present ? bad_timestamp : required);
+        return payload_refuse(reading, "timestamp", present ? bad_timestamp : required);
     }
     reading->out->occurred_ms = reading->rules->now_ms;
     *reading->stamped = true;
@@ -245,7 +245,7 @@ static int read_provider_id(const struct reading *reading) {
         return -1;
     }
     if (count_printable(text, MAX_PROVIDER_ID_CHARACTERS, &rest) == 0 || *rest != '\0') {
-        return refuse(reading, field, bad_provider_id);
+        return payload_refuse(reading, field, bad_provider_id);
     }
     reading->out->provider_message_id = xstrdup(text);
     return 0;
@@ -265,7 +265,7 @@ int payload_parse(enum payload_kind kind, const char *text, size_t length, const
     }
     struct reading reading = {root, kind, rules, out, stamped, error};
     out->direction = is_send(&reading) ? MESSAGE_OUTBOUND : MESSAGE_INBOUND;
-    int result = cJSON_IsObject(root) ? 0 : refuse(&reading, "", "The document must be an object.");
+    int result = cJSON_IsObject(root) ? 0 : payload_refuse(&reading, "", "The document must be an object.");
     for (size_t i = 0; result == 0 && i < sizeof readers / sizeof *readers; i++) {
         result = readers[i](&reading);
     }

@@ -64,13 +64,13 @@ static void empty(struct queue *queue) {
     *queue = (struct queue){NULL, &queue->first};
 }
 
-static void put(struct queue *queue, struct ingest_request *request) {
+static void replicas_put(struct queue *queue, struct ingest_request *request) {
     request->next_held = NULL;
     *queue->last = request;
     queue->last = &request->next_held;
 }
 
-static struct ingest_request *take(struct queue *queue) {
+static struct ingest_request *replicas_take(struct queue *queue) {
     struct ingest_request *request = queue->first;
     if (request != NULL) {
         queue->first = request->next_held;
@@ -82,7 +82,7 @@ static struct ingest_request *take(struct queue *queue) {
 // ---- Answers
 
 static void vouch(struct queue *queue) {
-    for (struct ingest_request *request; (request = take(queue)) != NULL;) {
+    for (struct ingest_request *request; (request = replicas_take(queue)) != NULL;) {
         if (ingest_request_reply_came(request)) {
             request->answer(request, request->is_replay);
         }
@@ -96,7 +96,7 @@ static void deny(struct ingest_request *request) {
 }
 
 static void deny_all(struct queue *queue) {
-    for (struct ingest_request *request; (request = take(queue)) != NULL;) {
+    for (struct ingest_request *request; (request = replicas_take(queue)) != NULL;) {
         deny(request);
     }
 }
@@ -120,18 +120,18 @@ static void set_missing(struct replicas *replicas, bool missing, long long have)
 
 // ---- The limit of an answer: whatever Redis does, the client has it then.
 
-static int64_t time_left_ms(const struct replicas *replicas, const struct ingest_request *request) {
+static int64_t replicas_time_left_ms(const struct replicas *replicas, const struct ingest_request *request) {
     int64_t timeout_ms = replicas->with->settings->redis_timeout_ms;
     return request->sent_ms + (timeout_ms + ANSWER_MS) / 2 - clock_monotonic_us() / 1000;
 }
 
 static void drop_overdue(struct replicas *replicas, struct queue *queue) {
-    while (queue->first != NULL && time_left_ms(replicas, queue->first) <= 0) {
-        deny(take(queue));
+    while (queue->first != NULL && replicas_time_left_ms(replicas, queue->first) <= 0) {
+        deny(replicas_take(queue));
     }
 }
 
-static void on_overdue(uv_timer_t *timer);
+static void replicas_on_overdue(uv_timer_t *timer);
 
 // Those in `asked` came before those in `next`.
 static void watch_oldest(struct replicas *replicas) {
@@ -139,11 +139,11 @@ static void watch_oldest(struct replicas *replicas) {
     if (oldest == NULL || replicas->destroyed) {
         return;
     }
-    int64_t left_ms = time_left_ms(replicas, oldest);
-    uv_timer_start(&replicas->overdue, on_overdue, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
+    int64_t left_ms = replicas_time_left_ms(replicas, oldest);
+    uv_timer_start(&replicas->overdue, replicas_on_overdue, left_ms > 0 ? (uint64_t)left_ms : 0, 0);
 }
 
-static void on_overdue(uv_timer_t *timer) {
+static void replicas_on_overdue(uv_timer_t *timer) {
     struct replicas *replicas = timer->data;
     drop_overdue(replicas, &replicas->asked);
     drop_overdue(replicas, &replicas->next);
@@ -157,7 +157,7 @@ static bool is_same_server(const struct replicas *replicas) {
     return *ours != '\0' && strcmp(ours, accepting) == 0;
 }
 
-static void on_mark(void *argument, enum redis_result result, const redisReply *reply) {
+static void replicas_on_mark(void *argument, enum redis_result result, const redisReply *reply) {
     struct replicas *replicas = argument;
     replicas->marked = result == REDIS_LINK_OK;
     if (result == REDIS_LINK_ERROR && !replicas->missing) {
@@ -165,7 +165,7 @@ static void on_mark(void *argument, enum redis_result result, const redisReply *
     }
 }
 
-static void on_wait(void *argument, enum redis_result result, const redisReply *reply) {
+static void replicas_on_wait(void *argument, enum redis_result result, const redisReply *reply) {
     struct replicas *replicas = argument;
     long long have = result == REDIS_LINK_OK && reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
     bool same = is_same_server(replicas);
@@ -186,11 +186,11 @@ static void on_wait(void *argument, enum redis_result result, const redisReply *
 
 static int64_t limit_of_wait_ms(const struct replicas *replicas) {
     int64_t limit_ms = replicas->with->settings->redis_timeout_ms / 2;
-    int64_t left_ms = replicas->asked.first != NULL ? time_left_ms(replicas, replicas->asked.first) : limit_ms;
+    int64_t left_ms = replicas->asked.first != NULL ? replicas_time_left_ms(replicas, replicas->asked.first) : limit_ms;
     return left_ms >= limit_ms ? limit_ms : left_ms > 0 ? left_ms : 1;
 }
 
-static void ask(struct replicas *replicas) {
+static void replicas_ask(struct replicas *replicas) {
     char wanted[NUMBER_SIZE], limit[NUMBER_SIZE];
     replicas->asked = replicas->next;
     if (replicas->asked.first == NULL) {
@@ -202,8 +202,9 @@ static void ask(struct replicas *replicas) {
     snprintf(limit, sizeof limit, "%" PRId64, limit_ms);
     const char *mark[] = {"SET", MARK, "1", "PX", MARK_MS}, *wait[] = {"WAIT", wanted, limit};
     replicas->marked = false;
-    replicas->asking = redis_link_call(replicas->link, on_mark, replicas, 5, mark, NULL) == 0 &&
-                       redis_link_call_blocking(replicas->link, limit_ms, on_wait, replicas, 3, wait, NULL) == 0;
+    replicas->asking =
+        redis_link_call(replicas->link, replicas_on_mark, replicas, 5, mark, NULL) == 0 &&
+        redis_link_call_blocking(replicas->link, limit_ms, replicas_on_wait, replicas, 3, wait, NULL) == 0;
     if (!replicas->asking) {
         set_missing(replicas, true, 0);
         deny_all(&replicas->asked);
@@ -211,30 +212,30 @@ static void ask(struct replicas *replicas) {
     watch_oldest(replicas);
 }
 
-static void on_end_of_turn(uv_prepare_t *handle) {
+static void replicas_on_end_of_turn(uv_prepare_t *handle) {
     struct replicas *replicas = handle->data;
     if (replicas->next.first != NULL && !replicas->asking) {
-        ask(replicas);
+        replicas_ask(replicas);
     }
 }
 
 // Nobody need send anything for it to be known.
-static void on_look(uv_timer_t *timer) {
+static void replicas_on_look(uv_timer_t *timer) {
     struct replicas *replicas = timer->data;
     bool due = replicas->missing || ++replicas->looks >= LOOKS_WHILE_MET;
     if (due && !replicas->asking && redis_link_is_up(replicas->link)) {
-        ask(replicas);
+        replicas_ask(replicas);
     }
 }
 
-static void on_up(void *argument) {
+static void replicas_on_up(void *argument) {
     struct replicas *replicas = argument;
     if (!replicas->asking) {
-        ask(replicas);
+        replicas_ask(replicas);
     }
 }
 
-static void on_down(void *argument) {
+static void replicas_on_own_down(void *argument) {
     struct replicas *replicas = argument;
     set_missing(replicas, true, 0);
 }
@@ -246,7 +247,7 @@ bool replicas_are_missing(const struct replicas *replicas) {
 }
 
 void replicas_hold(struct replicas *replicas, struct ingest_request *request) {
-    put(&replicas->next, request);
+    replicas_put(&replicas->next, request);
     ingest_request_expect_reply(request);
     if (!uv_is_active((uv_handle_t *)&replicas->overdue)) {
         watch_oldest(replicas);
@@ -266,8 +267,8 @@ static void start_handles(struct replicas *replicas, uv_loop_t *loop) {
     uv_timer_init(loop, &replicas->look);
     uv_timer_init(loop, &replicas->overdue);
     replicas->open_handles = 3;
-    uv_prepare_start(&replicas->end_of_turn, on_end_of_turn);
-    uv_timer_start(&replicas->look, on_look, LOOK_MS, LOOK_MS);
+    uv_prepare_start(&replicas->end_of_turn, replicas_on_end_of_turn);
+    uv_timer_start(&replicas->look, replicas_on_look, LOOK_MS, LOOK_MS);
 }
 
 struct replicas *replicas_create(uv_loop_t *loop, struct ingest_resources *with, unsigned number) {
@@ -284,14 +285,14 @@ struct replicas *replicas_create(uv_loop_t *loop, struct ingest_resources *with,
                                                  .url = with->settings->redis_url,
                                                  .name = name,
                                                  .timeout_ms = with->settings->redis_timeout_ms,
-                                                 .on_up = on_up,
-                                                 .on_down = on_down,
+                                                 .on_up = replicas_on_up,
+                                                 .on_down = replicas_on_own_down,
                                                  .argument = replicas,
                                              });
     return replicas;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void replicas_on_closed(uv_handle_t *handle) {
     struct replicas *replicas = handle->data;
     if (--replicas->open_handles == 0) {
         free(replicas);
@@ -303,7 +304,7 @@ void replicas_destroy(struct replicas *replicas) {
     redis_link_destroy(replicas->link); // a WAIT under way gets its LOST
     deny_all(&replicas->asked);
     deny_all(&replicas->next);
-    uv_close((uv_handle_t *)&replicas->end_of_turn, on_closed);
-    uv_close((uv_handle_t *)&replicas->look, on_closed);
-    uv_close((uv_handle_t *)&replicas->overdue, on_closed);
+    uv_close((uv_handle_t *)&replicas->end_of_turn, replicas_on_closed);
+    uv_close((uv_handle_t *)&replicas->look, replicas_on_closed);
+    uv_close((uv_handle_t *)&replicas->overdue, replicas_on_closed);
 }

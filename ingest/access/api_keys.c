@@ -53,7 +53,7 @@ const char *api_scope_name(enum api_scope scope) {
 
 // Each reader takes its part of an entry, [text, text + length), and returns NULL or what is wrong with it.
 
-static const char *read_name(const char *text, size_t length, struct key *out) {
+static const char *api_keys_read_name(const char *text, size_t length, struct key *out) {
     static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     if (length == 0 || length >= API_KEY_NAME_SIZE || strspn(text, allowed) < length) {
         return "the name must be 1 to 32 of A-Z, a-z, 0-9, '.', '_' and '-'";
@@ -100,7 +100,7 @@ static const char *read_entry(const char *entry, struct key *out) {
     if (second == NULL) {
         return "it must have three parts";
     }
-    const char *wrong = read_name(entry, (size_t)(first - entry), out);
+    const char *wrong = api_keys_read_name(entry, (size_t)(first - entry), out);
     if (wrong == NULL) {
         wrong = read_scopes(first + 1, (size_t)(second - first - 1), out);
     }
@@ -129,7 +129,7 @@ static const char *add_entry(struct key_set *set, const char *entry) {
 // ---- The setting and the file
 
 // Cuts white space off both ends, in place.
-static char *trim(char *text) {
+static char *api_keys_trim(char *text) {
     text += strspn(text, " \t\r\n");
     size_t length = strlen(text);
     while (length > 0 && strchr(" \t\r\n", text[length - 1]) != NULL) {
@@ -142,7 +142,7 @@ static char *trim(char *text) {
 static char *read_list(struct key_set *set, const char *list) {
     char *copy = xstrdup(list), *rest = copy, *entry, *error = NULL;
     for (unsigned number = 1; error == NULL && (entry = strsep(&rest, ",")) != NULL; number++) {
-        const char *wrong = add_entry(set, trim(entry));
+        const char *wrong = add_entry(set, api_keys_trim(entry));
         if (wrong != NULL) {
             error = xasprintf("API_KEYS: entry %u: %s; allowed: " FORM ", joined by commas", number, wrong);
         }
@@ -155,7 +155,7 @@ static char *read_lines(struct key_set *set, FILE *in, const char *path) {
     char *line = NULL, *error = NULL;
     size_t room = 0;
     for (unsigned number = 1; error == NULL && getline(&line, &room, in) >= 0; number++) {
-        const char *entry = trim(line);
+        const char *entry = api_keys_trim(line);
         const char *wrong = *entry == '\0' || *entry == '#' ? NULL : add_entry(set, entry);
         if (wrong != NULL) {
             error = xasprintf("API_KEYS_FILE: %s, line %u: %s; allowed: " FORM, path, number, wrong);
@@ -178,7 +178,7 @@ static char *read_file(struct key_set *set, const char *path) {
     return error;
 }
 
-static char *read_all(struct key_set *set, const char *list, const char *path) {
+static char *api_keys_read_all(struct key_set *set, const char *list, const char *path) {
     char *error = *list != '\0' ? read_list(set, list) : NULL;
     if (error == NULL && *path != '\0') {
         error = read_file(set, path);
@@ -196,7 +196,7 @@ struct api_keys *api_keys_create(const char *list, const char *path, char **erro
     keys->list = xstrdup(list);
     keys->path = xstrdup(path);
     pthread_rwlock_init(&keys->lock, NULL);
-    *error = read_all(&keys->set, list, path);
+    *error = api_keys_read_all(&keys->set, list, path);
     if (*error != NULL) {
         api_keys_free(keys);
         return NULL;
@@ -206,7 +206,7 @@ struct api_keys *api_keys_create(const char *list, const char *path, char **erro
 
 char *api_keys_reload(struct api_keys *keys) {
     struct key_set fresh = {0};
-    char *error = read_all(&fresh, keys->list, keys->path);
+    char *error = api_keys_read_all(&fresh, keys->list, keys->path);
     if (error == NULL) {
         pthread_rwlock_wrlock(&keys->lock);
         struct key_set old = keys->set;

@@ -98,8 +98,8 @@ void origin_read_headers(struct ingest_request *request) {
 
 // ---- The refusal
 
-static void refuse(struct ingest_request *request, const char *name, const char *value, const char *setting,
-                   const char *message) {
+static void origin_refuse(struct ingest_request *request, const char *name, const char *value, const char *setting,
+                          const char *message) {
     struct log_line *line = log_begin(LOG_WARN, "origin_refused");
     log_str(line, name, value);
     log_str(line, "client_ip", request->client);
@@ -115,7 +115,7 @@ static void refuse_host(struct ingest_request *request) {
     snprintf(message, sizeof message,
              "no key is asked for here, so that a host must be known; list %.*s in ALLOWED_HOSTS, or set API_KEYS",
              MOST_SHOWN, host);
-    refuse(request, "host", host, "ALLOWED_HOSTS", message);
+    origin_refuse(request, "host", host, "ALLOWED_HOSTS", message);
 }
 
 static void refuse_page(struct ingest_request *request) {
@@ -125,7 +125,7 @@ static void refuse_page(struct ingest_request *request) {
              "a page of another origin may not write here; list %.*s in CORS_ALLOWED_ORIGINS or, where it is this "
              "service's own, let the proxy pass on Host or X-Forwarded-Host",
              MOST_SHOWN, origin != NULL ? origin : "it");
-    refuse(request, "origin", origin, "CORS_ALLOWED_ORIGINS", message);
+    origin_refuse(request, "origin", origin, "CORS_ALLOWED_ORIGINS", message);
 }
 
 bool origin_check(struct ingest_request *request) {

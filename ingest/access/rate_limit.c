@@ -36,15 +36,15 @@ struct limiter {
     struct limit_batch *gathering; // this turn's, one an address
 };
 
-static void on_limit(void *argument, enum redis_result result, const redisReply *reply);
+static void rate_limit_on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
-static int send_call(struct limit_batch *batch) {
+static int rate_limit_send_call(struct limit_batch *batch) {
     char limit[NUMBER_SIZE], count[NUMBER_SIZE];
     snprintf(limit, sizeof limit, "%" PRId64, batch->limit);
     snprintf(count, sizeof count, "%" PRId64, batch->count);
     const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", batch->key, limit, LIMIT_WINDOW_MS_TEXT,
                                count};
-    return redis_link_call(batch->limiter->with->redis, on_limit, batch, 7, arguments, NULL);
+    return redis_link_call(batch->limiter->with->redis, rate_limit_on_limit, batch, 7, arguments, NULL);
 }
 
 // What the batch came to: how many of it are admitted, and what they are told.
@@ -64,7 +64,7 @@ static struct verdict read_reply(const redisReply *reply) {
 }
 
 // place: of the request in its batch, from 0.
-static void apply(struct ingest_request *request, const struct verdict *verdict, int64_t place) {
+static void rate_limit_apply(struct ingest_request *request, const struct verdict *verdict, int64_t place) {
     if (!verdict->known) {
         request->limit = LIMIT_UNKNOWN;
     } else if (place < verdict->admitted) {
@@ -78,12 +78,12 @@ static void apply(struct ingest_request *request, const struct verdict *verdict,
     }
 }
 
-static void finish(struct limit_batch *batch, const struct verdict *verdict) {
+static void rate_limit_finish(struct limit_batch *batch, const struct verdict *verdict) {
     struct ingest_request *request = batch->first;
     for (int64_t place = 0; request != NULL; place++) {
         struct ingest_request *next = request->next_in_call;
         if (ingest_request_reply_came(request)) {
-            apply(request, verdict, place);
+            rate_limit_apply(request, verdict, place);
             ingest_request_proceed(request);
         }
         request = next;
@@ -91,12 +91,12 @@ static void finish(struct limit_batch *batch, const struct verdict *verdict) {
     free(batch);
 }
 
-static void on_limit(void *argument, enum redis_result result, const redisReply *reply) {
+static void rate_limit_on_limit(void *argument, enum redis_result result, const redisReply *reply) {
     struct limit_batch *batch = argument;
     struct verdict verdict = {.known = false};
     if (result == REDIS_LINK_NO_LIBRARY && !batch->repeated) {
         batch->repeated = true;
-        if (send_call(batch) == 0) {
+        if (rate_limit_send_call(batch) == 0) {
             return;
         }
     } else if (result == REDIS_LINK_OK) {
@@ -104,24 +104,24 @@ static void on_limit(void *argument, enum redis_result result, const redisReply 
     } else if (result == REDIS_LINK_ERROR) {
         request_log_trouble(batch->first, LOG_WARN, "limit_refused", reply->str);
     }
-    finish(batch, &verdict);
+    rate_limit_finish(batch, &verdict);
 }
 
-static void send_all(struct limiter *limiter) {
+static void rate_limit_send_all(struct limiter *limiter) {
     struct limit_batch *batch = limiter->gathering;
     limiter->gathering = NULL;
     while (batch != NULL) {
         struct limit_batch *next = batch->next;
-        if (send_call(batch) != 0) {
-            finish(batch, &(struct verdict){.known = false});
+        if (rate_limit_send_call(batch) != 0) {
+            rate_limit_finish(batch, &(struct verdict){.known = false});
         }
         batch = next;
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void rate_limit_on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    send_all(idle->data);
+    rate_limit_send_all(idle->data);
 }
 
 // kind: "ip" or "key"; limit is the kind's.
@@ -159,7 +159,7 @@ static void expect(struct ingest_request *request, enum rate_limit_state state, 
     request->limit = state;
 }
 
-static void ask(struct ingest_request *request, const char *kind, int64_t limit) {
+static void rate_limit_ask_of_kind(struct ingest_request *request, const char *kind, int64_t limit) {
     struct limiter *limiter = request->with->limiter;
     struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
     request->next_in_call = NULL;
@@ -168,15 +168,15 @@ static void ask(struct ingest_request *request, const char *kind, int64_t limit)
     batch->count++;
     expect(request, LIMIT_ASKED, limit);
     ingest_request_expect_reply(request);
-    uv_idle_start(&limiter->end_of_turn, on_end_of_turn);
+    uv_idle_start(&limiter->end_of_turn, rate_limit_on_end_of_turn);
 }
 
 void rate_limit_ask(struct ingest_request *request) {
-    ask(request, "ip", request->with->settings->rate_limit_per_ip_per_min);
+    rate_limit_ask_of_kind(request, "ip", request->with->settings->rate_limit_per_ip_per_min);
 }
 
 void rate_limit_ask_failures(struct ingest_request *request) {
-    ask(request, "key", request->with->settings->api_key_failures_per_min);
+    rate_limit_ask_of_kind(request, "key", request->with->settings->api_key_failures_per_min);
 }
 
 void rate_limit_begin(struct ingest_request *request) {
@@ -203,11 +203,11 @@ struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *wi
     return limiter;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void rate_limit_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
 void rate_limiter_destroy(struct limiter *limiter) {
-    send_all(limiter); // the link is gone, so each gets its answer
-    uv_close((uv_handle_t *)&limiter->end_of_turn, on_closed);
+    rate_limit_send_all(limiter); // the link is gone, so each gets its answer
+    uv_close((uv_handle_t *)&limiter->end_of_turn, rate_limit_on_closed);
 }

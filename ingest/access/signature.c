@@ -24,7 +24,7 @@ static void sign(const EVP_MD *hash, const char *secret, const struct buf *signe
     }
 }
 
-static void identify(const struct buf *signed_bytes, uint8_t id[SIGNATURE_ID_SIZE]) {
+static void signature_identify(const struct buf *signed_bytes, uint8_t id[SIGNATURE_ID_SIZE]) {
     uint8_t digest[SHA256_SIZE];
     crypto_sha256(signed_bytes->data, signed_bytes->length, digest);
     memcpy(id, digest, SIGNATURE_ID_SIZE);
@@ -39,7 +39,7 @@ struct generic {
     size_t count;
 };
 
-static bool take_time(const char *value, size_t length, struct generic *out) {
+static bool signature_take_time(const char *value, size_t length, struct generic *out) {
     if (out->time != NULL || length == 0 || length > TIME_DIGITS || strspn(value, "0123456789") < length) {
         return false;
     }
@@ -58,7 +58,7 @@ static bool read_header(const char *header, struct generic *out) {
     for (const char *item = header; *item != '\0'; item += length + (item[length] == ',')) {
         item += strspn(item, " ");
         length = strcspn(item, ",");
-        if (strncmp(item, "t=", 2) == 0 && !take_time(item + 2, length - 2, out)) {
+        if (strncmp(item, "t=", 2) == 0 && !signature_take_time(item + 2, length - 2, out)) {
             return false;
         }
         if (strncmp(item, "v1=", 3) == 0 && !take_v1(item + 3, length - 3, out)) {
@@ -93,7 +93,7 @@ enum signature signature_check(const char *header, const char *body, size_t leng
     for (size_t i = 0; i < WEBHOOK_SECRETS; i++) {
         right |= secrets[i][0] != '\0' && is_signed_with(secrets[i], &given, &signed_bytes);
     }
-    identify(&signed_bytes, id);
+    signature_identify(&signed_bytes, id);
     buf_free(&signed_bytes);
     if (!right) {
         return SIGNATURE_WRONG;
@@ -114,7 +114,7 @@ static int hex_pair(const char *text) {
 }
 
 // A name or value of a form (WHATWG URL, 5.1), decoded. Owned by the caller. One with a NUL ends there.
-static char *decode(const char *text, size_t length) {
+static char *signature_decode(const char *text, size_t length) {
     char *out = xmalloc(length + 1);
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
@@ -146,8 +146,8 @@ static struct field *split_form(const char *body, size_t *count) {
             continue;
         }
         fields = xrealloc(fields, (*count + 1) * sizeof *fields);
-        fields[*count].name = decode(pair, name);
-        fields[*count].value = name < length ? decode(pair + name + 1, length - name - 1) : xstrdup("");
+        fields[*count].name = signature_decode(pair, name);
+        fields[*count].value = name < length ? signature_decode(pair + name + 1, length - name - 1) : xstrdup("");
         (*count)++;
     }
     return fields;
@@ -203,7 +203,7 @@ enum signature signature_check_twilio(const char *header, const struct twilio_re
     for (size_t i = 0; i < WEBHOOK_SECRETS; i++) {
         right |= secrets[i][0] != '\0' && twilio_signed_with(secrets[i], header, &signed_bytes);
     }
-    identify(&signed_bytes, id);
+    signature_identify(&signed_bytes, id);
     buf_free(&signed_bytes);
     right = right && (request->is_form || is_hash_of(request->body_sha256, request->body, request->length));
     return right ? SIGNATURE_RIGHT : SIGNATURE_WRONG;

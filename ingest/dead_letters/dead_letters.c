@@ -25,7 +25,7 @@ static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     }
 }
 
-static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+static void dead_letters_write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
     (void)request;
     const char *payload = database_text_or_null(rows, row, PAYLOAD);
     json_write_member(json, "id", database_text(rows, row, ID));
@@ -39,15 +39,17 @@ static void write_item(struct ingest_request *request, struct buf *json, const P
     buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
 }
 
-static void run(struct ingest_request *request);
+static void dead_letters_run(struct ingest_request *request);
 
-static const struct list_shape shape = {CURSOR_DEAD_LETTER, ID, FAILED_US, BYTES, run, write_item};
+static const struct list_shape shape = {CURSOR_DEAD_LETTER,     ID, FAILED_US, BYTES, dead_letters_run,
+                                        dead_letters_write_item};
 
-static void on_page(struct ingest_request *request, const PGresult *rows) {
+static void dead_letters_on_page(struct ingest_request *request, const PGresult *rows) {
     list_answer(request, &shape, rows, PQntuples(rows), PAGING_NOT_COUNTED);
 }
 
-static int read_filter(const struct http_request *http, struct dead_letter_filter *out, struct paging_error *error) {
+static int dead_letters_read_filter(const struct http_request *http, struct dead_letter_filter *out,
+                                    struct paging_error *error) {
     dead_letter_filter_init(out);
     for (size_t i = 0; dead_letter_filter_names[i] != NULL; i++) {
         const char *name = dead_letter_filter_names[i], *value;
@@ -78,13 +80,13 @@ static void run_filtered(struct ingest_request *request, const struct dead_lette
         values[count++] = filter->class;
         statement = filter->provider != NULL ? READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS : READ_DEAD_LETTERS_OF_CLASS;
     }
-    database_run(request, statement, count, values, on_page);
+    database_run(request, statement, count, values, dead_letters_on_page);
 }
 
-static void run(struct ingest_request *request) {
+static void dead_letters_run(struct ingest_request *request) {
     struct dead_letter_filter filter;
     struct paging_error error;
-    if (read_filter(request->http, &filter, &error) != 0) {
+    if (dead_letters_read_filter(request->http, &filter, &error) != 0) {
         response_bad_field(request, error.parameter, error.reason);
     } else {
         run_filtered(request, &filter);
@@ -97,11 +99,11 @@ void dead_letters_list(struct ingest_request *request) {
         response_bad_field(request, error.parameter, error.reason);
     } else {
         list_begin(request);
-        run(request);
+        dead_letters_run(request);
     }
 }
 
-static void on_letter(struct ingest_request *request, const PGresult *rows) {
+static void dead_letters_on_letter(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         response_error(request, API_NOT_FOUND, "no such dead letter");
         return;
@@ -109,7 +111,7 @@ static void on_letter(struct ingest_request *request, const PGresult *rows) {
     struct buf *json = &request->with->answer;
     buf_clear(json);
     buf_putc(json, '{');
-    write_item(request, json, rows, 0);
+    dead_letters_write_item(request, json, rows, 0);
     buf_putc(json, '}');
     response_json(request, 200, json);
 }
@@ -120,5 +122,5 @@ void dead_letters_show(struct ingest_request *request) {
         return;
     }
     const char *values[] = {request->match.parameter};
-    database_run(request, READ_DEAD_LETTER, 1, values, on_letter);
+    database_run(request, READ_DEAD_LETTER, 1, values, dead_letters_on_letter);
 }

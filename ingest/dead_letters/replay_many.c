@@ -41,7 +41,7 @@ static void answer_matched(struct ingest_request *request, bool replayed) {
     response_json(request, 202, json);
 }
 
-static void on_asked(void *argument, enum redis_result result, const redisReply *reply) {
+static void replay_many_on_asked(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
@@ -110,10 +110,10 @@ static int send_job(struct ingest_request *request, const char *last) {
     for (size_t i = 0; i < COUNT; i++) {
         lengths[i] = argv[i] == (const char *)token ? sizeof token : strlen(argv[i]);
     }
-    return redis_link_call(request->with->redis, on_asked, request, COUNT, argv, lengths);
+    return redis_link_call(request->with->redis, replay_many_on_asked, request, COUNT, argv, lengths);
 }
 
-static void on_counted(struct ingest_request *request, const PGresult *rows) {
+static void replay_many_on_counted(struct ingest_request *request, const PGresult *rows) {
     request->matched = database_int(rows, 0, MATCHED);
     if (request->wish.dry_run) {
         answer_matched(request, false);
@@ -140,5 +140,5 @@ void replay_many(struct ingest_request *request) {
     }
     const struct dead_letter_filter *filter = &request->wish.filter;
     const char *values[] = {filter->provider, filter->class, filter->since};
-    database_run(request, READ_DEAD_LETTERS_OPEN, 3, values, on_counted);
+    database_run(request, READ_DEAD_LETTERS_OPEN, 3, values, replay_many_on_counted);
 }

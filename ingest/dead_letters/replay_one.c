@@ -29,7 +29,7 @@ enum { MESSAGE_ID = 1, REPLAYED_US = 6, STAGE = 8, GENERATION, MESSAGE };
 
 static const char already[] = "this dead letter was replayed before";
 
-static void on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
+static void replay_one_on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
@@ -85,7 +85,7 @@ static void send_replay(struct ingest_request *request, const struct message *me
     }
     message_encode(message, &payload);
     replay.payload = payload.data;
-    acceptor_sent(request, replay_send(request->with->redis, &replay, on_replayed, request));
+    acceptor_sent(request, replay_send(request->with->redis, &replay, replay_one_on_replayed, request));
     buf_free(&payload);
 }
 
@@ -112,7 +112,7 @@ static void replay_message(struct ingest_request *request, const PGresult *rows,
     message_free(&message);
 }
 
-static void on_letter(struct ingest_request *request, const PGresult *rows) {
+static void replay_one_on_letter(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         response_error(request, API_NOT_FOUND, "no such dead letter");
         return;
@@ -156,6 +156,6 @@ void replay_one(struct ingest_request *request) {
         response_error(request, API_NOT_FOUND, "no such dead letter");
     } else {
         const char *values[] = {request->match.parameter};
-        database_run(request, READ_DEAD_LETTER, 1, values, on_letter);
+        database_run(request, READ_DEAD_LETTER, 1, values, replay_one_on_letter);
     }
 }

@@ -3,7 +3,7 @@
 
 #include "shared/base/json.h"
 
-static int refuse(struct replay_request_error *error, const char *field, const char *reason) {
+static int replay_request_refuse(struct replay_request_error *error, const char *field, const char *reason) {
     *error = (struct replay_request_error){field, reason};
     return -1;
 }
@@ -23,11 +23,11 @@ static int parse_filter(const cJSON *root, struct dead_letter_filter *filter, st
             continue;
         }
         if (!cJSON_IsString(member)) {
-            return refuse(error, name, "must be a text");
+            return replay_request_refuse(error, name, "must be a text");
         }
         const char *reason = dead_letter_filter_set(filter, name, member->valuestring);
         if (reason != NULL) {
-            return refuse(error, name, reason);
+            return replay_request_refuse(error, name, reason);
         }
     }
     return 0;
@@ -36,7 +36,7 @@ static int parse_filter(const cJSON *root, struct dead_letter_filter *filter, st
 static int parse_dry_run(const cJSON *root, bool *out, struct replay_request_error *error) {
     const cJSON *member = given(root, "dry_run");
     if (member != NULL && !cJSON_IsBool(member)) {
-        return refuse(error, "dry_run", "must be true or false");
+        return replay_request_refuse(error, "dry_run", "must be true or false");
     }
     *out = cJSON_IsTrue(member);
     return 0;
@@ -50,7 +50,8 @@ static int parse_pace(const cJSON *root, const struct settings *settings, int64_
         return 0;
     }
     if (!json_integer(root, "per_second", out) || *out < 1 || *out > most) {
-        return refuse(error, "per_second", "must be an integer from 1 to the setting API_REPLAY_MAX_PER_SECOND");
+        return replay_request_refuse(error, "per_second",
+                                     "must be an integer from 1 to the setting API_REPLAY_MAX_PER_SECOND");
     }
     return 0;
 }
@@ -63,7 +64,7 @@ int replay_request_parse(const char *text, size_t length, const struct settings 
     if (root == NULL) {
         return -1;
     }
-    int result = cJSON_IsObject(root) ? 0 : refuse(error, NULL, "The document must be an object.");
+    int result = cJSON_IsObject(root) ? 0 : replay_request_refuse(error, NULL, "The document must be an object.");
     if (result == 0) {
         result = parse_filter(root, &out->filter, error);
     }

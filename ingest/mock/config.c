@@ -32,7 +32,8 @@ static const struct {
                               "must be an array of at most 100 strings, each of 1 to 320 bytes"},
 };
 
-static int refuse(struct mock_config_error *error, const char *prefix, const char *field, const char *reason) {
+static int mock_config_refuse(struct mock_config_error *error, const char *prefix, const char *field,
+                              const char *reason) {
     snprintf(error->field, sizeof error->field, "%.31s%.31s", prefix, field);
     error->reason = reason;
     return -1;
@@ -74,7 +75,8 @@ static int parse_senders(const cJSON *object, const char *prefix, struct mock_va
         return 0;
     }
     if (!is_list_of_senders(array)) {
-        return refuse(error, prefix, fields[MOCK_REFUSED_SENDERS].name, fields[MOCK_REFUSED_SENDERS].reason);
+        return mock_config_refuse(error, prefix, fields[MOCK_REFUSED_SENDERS].name,
+                                  fields[MOCK_REFUSED_SENDERS].reason);
     }
     set_senders(out, array);
     return 0;
@@ -94,7 +96,7 @@ static int parse_values(const cJSON *object, const char *prefix, struct mock_val
         }
         if (!json_integer(object, fields[i].name, &out->value[i]) || out->value[i] < 0 ||
             out->value[i] > fields[i].most) {
-            return refuse(error, prefix, fields[i].name, fields[i].reason);
+            return mock_config_refuse(error, prefix, fields[i].name, fields[i].reason);
         }
     }
     return parse_senders(object, prefix, out, error);
@@ -114,7 +116,7 @@ static int complete_general(struct mock_values *general, struct mock_config_erro
             continue;
         }
         if (fields[i].required) {
-            return refuse(error, "", fields[i].name, "is required");
+            return mock_config_refuse(error, "", fields[i].name, "is required");
         }
         general->is_set[i] = true;
         general->value[i] = fields[i].otherwise;
@@ -131,7 +133,7 @@ static int check_sums(const struct mock_config *config, struct mock_config_error
     static const char reason[] = "makes more than 100 together with timeout_pct and error_pct";
     const int64_t *general = config->general.value;
     if (general[MOCK_TIMEOUT_PCT] + general[MOCK_ERROR_PCT] + general[MOCK_RATELIMIT_PCT] > 100) {
-        return refuse(error, "", fields[MOCK_RATELIMIT_PCT].name, reason);
+        return mock_config_refuse(error, "", fields[MOCK_RATELIMIT_PCT].name, reason);
     }
     for (unsigned provider = 0; provider < PROVIDER_COUNT; provider++) {
         if (effective(config, provider, MOCK_TIMEOUT_PCT) + effective(config, provider, MOCK_ERROR_PCT) +
@@ -139,7 +141,7 @@ static int check_sums(const struct mock_config *config, struct mock_config_error
             100) {
             char prefix[PREFIX_SIZE];
             snprintf(prefix, sizeof prefix, "providers.%s.", provider_name((enum provider)provider));
-            return refuse(error, prefix, fields[MOCK_RATELIMIT_PCT].name, reason);
+            return mock_config_refuse(error, prefix, fields[MOCK_RATELIMIT_PCT].name, reason);
         }
     }
     return 0;
@@ -151,18 +153,18 @@ static int parse_overrides(const cJSON *root, struct mock_config *out, struct mo
         return 0;
     }
     if (!cJSON_IsObject(overrides)) {
-        return refuse(error, "", "providers", "must be an object");
+        return mock_config_refuse(error, "", "providers", "must be an object");
     }
     const cJSON *override;
     cJSON_ArrayForEach(override, overrides) {
         enum provider provider;
         if (provider_parse(override->string, &provider) != 0) {
-            return refuse(error, "", "providers", "may hold sms-mms and email");
+            return mock_config_refuse(error, "", "providers", "may hold sms-mms and email");
         }
         char prefix[PREFIX_SIZE];
         snprintf(prefix, sizeof prefix, "providers.%s.", provider_name(provider));
         if (!cJSON_IsObject(override)) {
-            return refuse(error, "providers.", override->string, "must be an object");
+            return mock_config_refuse(error, "providers.", override->string, "must be an object");
         }
         if (parse_values(override, prefix, &out->provider[provider], error) != 0) {
             return -1;
@@ -179,7 +181,7 @@ int ingest_mock_config_parse(const char *text, size_t length, struct mock_config
     if (root == NULL) {
         return -1;
     }
-    int result = cJSON_IsObject(root) ? 0 : refuse(error, "", "", "The document must be an object.");
+    int result = cJSON_IsObject(root) ? 0 : mock_config_refuse(error, "", "", "The document must be an object.");
     if (result == 0) {
         result = parse_values(root, "", &out->general, error);
     }
@@ -234,7 +236,7 @@ void ingest_mock_config_from_settings(const struct settings *settings, struct mo
 }
 
 // What is no list of senders is skipped, as the mock does.
-static void take_senders(struct mock_values *out, const char *text) {
+static void mock_config_take_senders(struct mock_values *out, const char *text) {
     const char *why;
     cJSON *array = json_parse(text, strlen(text), &why);
     if (array != NULL && is_list_of_senders(array)) {
@@ -245,7 +247,7 @@ static void take_senders(struct mock_values *out, const char *text) {
 
 static void take_value(struct mock_values *out, enum mock_field field, const char *text) {
     if (field == MOCK_REFUSED_SENDERS) {
-        take_senders(out, text);
+        mock_config_take_senders(out, text);
         return;
     }
     out->is_set[field] = true;

@@ -18,19 +18,19 @@ static void answer_config(struct ingest_request *request, const struct mock_conf
     response_json(request, 200, json);
 }
 
-static void answer_away(struct ingest_request *request, bool ambiguous) {
+static void mock_control_answer_away(struct ingest_request *request, bool ambiguous) {
     response_unavailable(request, "Redis is unreachable", 1, ambiguous);
 }
 
 // ---- GET
 
-static void on_shown(void *argument, enum redis_result result, const redisReply *reply) {
+static void mock_control_on_shown(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
     }
     if (result != REDIS_LINK_OK) {
-        answer_away(request, false);
+        mock_control_answer_away(request, false);
         return;
     }
     struct mock_config config;
@@ -53,8 +53,8 @@ static void on_shown(void *argument, enum redis_result result, const redisReply 
 void mock_control_show(struct ingest_request *request) {
     request_log_mock(request, "mock_config_get");
     const char *arguments[] = {"HGETALL", KEY_MOCK_CONFIG};
-    if (redis_link_call(request->with->redis, on_shown, request, 2, arguments, NULL) != 0) {
-        answer_away(request, false);
+    if (redis_link_call(request->with->redis, mock_control_on_shown, request, 2, arguments, NULL) != 0) {
+        mock_control_answer_away(request, false);
         return;
     }
     ingest_request_expect_reply(request);
@@ -102,14 +102,14 @@ static int delete_arguments(char names[EVERY_FIELD][MOCK_FIELD_NAME_SIZE], const
     return count;
 }
 
-static void on_changed(void *argument, enum redis_result result, const redisReply *reply) {
+static void mock_control_on_changed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     (void)reply;
     if (!ingest_request_reply_came(request)) {
         return;
     }
     if (result != REDIS_LINK_OK) {
-        answer_away(request, result == REDIS_LINK_LOST);
+        mock_control_answer_away(request, result == REDIS_LINK_LOST);
         return;
     }
     // The body is checked, or it would not have been sent; it is read again rather than kept.
@@ -141,7 +141,7 @@ static int send_change(struct ingest_request *request, const struct mock_config 
     count = set_arguments(config, &fields, arguments);
     failed |= redis_link_call(redis, NULL, NULL, count, arguments, NULL);
     failed |= redis_link_call(redis, NULL, NULL, 4, raise, NULL);
-    failed |= redis_link_call(redis, on_changed, request, 1, exec, NULL);
+    failed |= redis_link_call(redis, mock_control_on_changed, request, 1, exec, NULL);
     if (failed != 0) {
         return -1;
     }
@@ -165,7 +165,7 @@ void mock_control_change(struct ingest_request *request) {
     }
     request_log_mock(request, "mock_config_put");
     if (send_change(request, &config) != 0) {
-        answer_away(request, false);
+        mock_control_answer_away(request, false);
     }
     ingest_mock_config_free(&config);
 }

@@ -24,7 +24,7 @@ struct filter {
     char *participant;
 };
 
-static void write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+static void conversations_write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
     (void)request;
     json_write_member(json, "id", database_text(rows, row, ID));
     json_write_member(json, "key", database_text(rows, row, KEY));
@@ -35,9 +35,9 @@ static void write_item(struct ingest_request *request, struct buf *json, const P
     shown_time_write(json, "last_activity_at", database_int(rows, row, LAST_ACTIVITY_US));
 }
 
-static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, -1, NULL, write_item};
+static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, -1, NULL, conversations_write_item};
 
-static void on_rows(struct ingest_request *request, const PGresult *rows) {
+static void conversations_on_rows(struct ingest_request *request, const PGresult *rows) {
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
     list_answer(request, &shape, rows, fetched, database_int(rows, 0, TOTAL));
 }
@@ -53,7 +53,7 @@ static const char *parse_channel(const char *text, struct filter *filter) {
     return "must be sms or email";
 }
 
-static bool is_utf8(const char *text) {
+static bool conversations_is_utf8(const char *text) {
     size_t left = strlen(text), taken;
     for (; left > 0; text += taken, left -= taken) {
         taken = unicode_sequence(text, left);
@@ -68,7 +68,7 @@ static bool is_utf8(const char *text) {
 static const char *parse_participant(const char *text, struct filter *filter) {
     char *shown;
     const char *reason = NULL;
-    if (!is_utf8(text)) {
+    if (!conversations_is_utf8(text)) {
         return "must be UTF-8"; // Postgres would refuse the query
     }
     for (int channel = CHANNEL_SMS; channel <= CHANNEL_EMAIL; channel++) {
@@ -86,7 +86,7 @@ static const char *parse_participant(const char *text, struct filter *filter) {
     return filter->by_channel ? reason : "must be a phone number or an email address";
 }
 
-static int read_filter(const struct http_request *http, struct filter *out, struct paging_error *error) {
+static int conversations_read_filter(const struct http_request *http, struct filter *out, struct paging_error *error) {
     const char *channel, *participant;
     if (paging_read_once(http, "channel", &channel, error) != 0 ||
         paging_read_once(http, "participant", &participant, error) != 0) {
@@ -107,16 +107,16 @@ static int read_filter(const struct http_request *http, struct filter *out, stru
     return 0;
 }
 
-static void run(struct ingest_request *request, const struct filter *filter) {
+static void conversations_run(struct ingest_request *request, const struct filter *filter) {
     struct list_position at;
     list_position_newest_first(&request->paging, &at);
     const char *values[] = {at.time, at.id, at.limit, at.offset, channel_name(filter->channel), filter->participant};
     if (filter->participant != NULL) {
-        database_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, on_rows);
+        database_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, conversations_on_rows);
     } else if (filter->by_channel) {
-        database_run(request, READ_CONVERSATIONS_OF_CHANNEL, 5, values, on_rows);
+        database_run(request, READ_CONVERSATIONS_OF_CHANNEL, 5, values, conversations_on_rows);
     } else {
-        database_run(request, READ_CONVERSATIONS, 4, values, on_rows);
+        database_run(request, READ_CONVERSATIONS, 4, values, conversations_on_rows);
     }
 }
 
@@ -124,11 +124,11 @@ void conversations_list(struct ingest_request *request) {
     struct filter filter = {0};
     struct paging_error error;
     if (paging_read(request->http, CURSOR_CONVERSATION, &request->paging, &error) != 0 ||
-        read_filter(request->http, &filter, &error) != 0) {
+        conversations_read_filter(request->http, &filter, &error) != 0) {
         response_bad_field(request, error.parameter, error.reason);
     } else {
         list_begin(request);
-        run(request, &filter);
+        conversations_run(request, &filter);
     }
     free(filter.participant);
 }

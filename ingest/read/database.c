@@ -52,14 +52,14 @@ struct reader {
     struct pg_link *links[];
 };
 
-static void on_up(void *argument) {
+static void database_on_up(void *argument) {
     struct reader *reader = argument;
     if (reader->up++ == 0) {
         readiness_postgres_changed(reader->readiness, true);
     }
 }
 
-static void on_down(void *argument) {
+static void database_on_down(void *argument) {
     struct reader *reader = argument;
     if (--reader->up == 0) {
         readiness_postgres_changed(reader->readiness, false);
@@ -82,8 +82,8 @@ struct reader *database_create(uv_loop_t *loop, const struct settings *settings,
             .pipeline = true,
             .setup = ingest_read_sql_session_sql,
             .statements = statements,
-            .on_up = on_up,
-            .on_down = on_down,
+            .on_up = database_on_up,
+            .on_down = database_on_down,
             .argument = reader,
         };
         reader->links[i] = pg_link_create(loop, &options);
@@ -103,7 +103,7 @@ const char *database_trouble(const struct reader *reader) {
 }
 
 // The one with the shortest queue; NULL when none is up.
-static struct pg_link *choose(const struct reader *reader) {
+static struct pg_link *database_choose(const struct reader *reader) {
     struct pg_link *best = NULL;
     for (size_t i = 0; i < reader->count; i++) {
         struct pg_link *link = reader->links[i];
@@ -114,7 +114,7 @@ static struct pg_link *choose(const struct reader *reader) {
     return best;
 }
 
-static void answer_away(struct ingest_request *request) {
+static void database_answer_away(struct ingest_request *request) {
     response_unavailable(request, "Postgres is unreachable", RETRY_AFTER_SECS, false);
 }
 
@@ -136,13 +136,13 @@ static void answer_failure(struct ingest_request *request, const PGresult *resul
     log_event(passing ? LOG_WARN : LOG_ERROR, "read_failed", "request %s: %s", request->id,
               PQresultErrorMessage(result));
     if (passing) {
-        answer_away(request);
+        database_answer_away(request);
     } else {
         response_internal_error(request);
     }
 }
 
-static void on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void database_on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         return;
@@ -155,17 +155,18 @@ static void on_result(void *argument, enum pg_outcome outcome, const PGresult *r
         answer_failure(request, result);
         break;
     case PG_LINK_LOST:
-        answer_away(request);
+        database_answer_away(request);
         break;
     }
 }
 
 void database_run(struct ingest_request *request, enum database_statement statement, int count,
                   const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
-    struct pg_link *link = choose(request->with->reader);
+    struct pg_link *link = database_choose(request->with->reader);
     request->on_rows = on_rows;
-    if (link == NULL || pg_link_execute(link, statements[statement].name, count, values, on_result, request) != 0) {
-        answer_away(request);
+    if (link == NULL ||
+        pg_link_execute(link, statements[statement].name, count, values, database_on_result, request) != 0) {
+        database_answer_away(request);
         return;
     }
     ingest_request_expect_reply(request);

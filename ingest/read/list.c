@@ -75,8 +75,8 @@ static struct extent find_fitting(const struct list_shape *shape, const PGresult
 }
 
 // All rows where there is room for them; else an eighth of the room, so that those who come next find some as well.
-static struct extent choose(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows,
-                            int wanted) {
+static struct extent list_choose(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows,
+                                 int wanted) {
     size_t room = http_room(request->http);
     struct extent most = find_fitting(shape, rows, wanted, room);
     if (most.count == wanted || request->paging.is_numbered) {
@@ -92,7 +92,7 @@ static bool ask_again(struct ingest_request *request, const struct list_shape *s
     if (request->held > 0) {
         return false;
     }
-    struct extent fit = choose(request, shape, rows, wanted);
+    struct extent fit = list_choose(request, shape, rows, wanted);
     size_t needed = room_for(&fit);
     if (fit.count <= whole || (fit.count < wanted && request->paging.is_numbered) ||
         !http_hold(request->http, needed)) {

@@ -48,7 +48,7 @@ static void write_snippet(struct ingest_request *request, struct buf *json, cons
     buf_free(&snippet);
 }
 
-static void write_message(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
+static void messages_write_message(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
     const char *body = database_text(rows, row, BODY);
     json_write_member(json, "id", database_text(rows, row, ID));
     json_write_member(json, "conversation_id", database_text(rows, row, CONVERSATION_ID));
@@ -67,9 +67,9 @@ static void write_message(struct ingest_request *request, struct buf *json, cons
 
 static void run_thread(struct ingest_request *request);
 
-static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, BYTES, run_thread, write_message};
+static const struct list_shape thread = {CURSOR_MESSAGE, ID, OCCURRED_US, BYTES, run_thread, messages_write_message};
 
-static void on_thread(struct ingest_request *request, const PGresult *rows) {
+static void messages_on_thread(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         response_error(request, API_NOT_FOUND, "no such conversation");
         return;
@@ -92,7 +92,7 @@ static void run_thread(struct ingest_request *request) {
     snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
     snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
     const char *values[] = {request->match.parameter, time, id, limit, offset, bytes};
-    database_run(request, READ_MESSAGES_OF_CONVERSATION, 6, values, on_thread);
+    database_run(request, READ_MESSAGES_OF_CONVERSATION, 6, values, messages_on_thread);
 }
 
 void messages_list(struct ingest_request *request) {
@@ -107,7 +107,7 @@ void messages_list(struct ingest_request *request) {
     }
 }
 
-static void on_message(struct ingest_request *request, const PGresult *rows) {
+static void messages_on_message(struct ingest_request *request, const PGresult *rows) {
     if (PQntuples(rows) == 0) {
         response_error(request, API_NOT_FOUND, "no such message");
         return;
@@ -115,7 +115,7 @@ static void on_message(struct ingest_request *request, const PGresult *rows) {
     struct buf *json = &request->with->answer;
     buf_clear(json);
     buf_putc(json, '{');
-    write_message(request, json, rows, 0);
+    messages_write_message(request, json, rows, 0);
     json_write_member(json, "provider_message_id", database_text_or_null(rows, 0, PROVIDER_MESSAGE_ID));
     shown_time_write(json, "accepted_at", database_int(rows, 0, ACCEPTED_US));
     shown_time_write(json, "persisted_at", database_int(rows, 0, PERSISTED_US));
@@ -133,5 +133,5 @@ void messages_show(struct ingest_request *request) {
     }
     uuid_format(&id, request->message_id);
     const char *values[] = {request->message_id};
-    database_run(request, READ_MESSAGE, 1, values, on_message);
+    database_run(request, READ_MESSAGE, 1, values, messages_on_message);
 }

@@ -10,7 +10,7 @@
 #define MAX_DEPTH 10000      // page × page size, for Postgres steps over each row that is skipped
 #define MAX_NUMBER INT32_MAX // a greater number is taken as this one
 
-static int refuse(struct paging_error *error, const char *parameter, const char *reason) {
+static int paging_refuse(struct paging_error *error, const char *parameter, const char *reason) {
     *error = (struct paging_error){parameter, reason};
     return -1;
 }
@@ -27,11 +27,11 @@ static bool parse_number(const char *text, int64_t *out) {
 
 static int parse_page(const char *text, struct paging *out, struct paging_error *error) {
     if (!parse_number(text, &out->page) || out->page == 0) {
-        return refuse(error, "page", "must be a number from 1");
+        return paging_refuse(error, "page", "must be a number from 1");
     }
     if (out->page * out->page_size > MAX_DEPTH) {
-        return refuse(error, "page",
-                      "goes beyond the first 10000 entries; continue with the cursor (meta.next_cursor)");
+        return paging_refuse(error, "page",
+                             "goes beyond the first 10000 entries; continue with the cursor (meta.next_cursor)");
     }
     return 0;
 }
@@ -41,7 +41,7 @@ int paging_parse(const char *page, const char *page_size, const char *cursor, en
     *out = (struct paging){.page = 1, .page_size = PAGING_MOST_ITEMS};
     if (page_size != NULL) {
         if (!parse_number(page_size, &out->page_size)) {
-            return refuse(error, "pageSize", "must be a number from 0");
+            return paging_refuse(error, "pageSize", "must be a number from 0");
         }
         if (out->page_size == 0 || out->page_size > PAGING_MOST_ITEMS) {
             out->page_size = PAGING_MOST_ITEMS;
@@ -53,10 +53,10 @@ int paging_parse(const char *page, const char *page_size, const char *cursor, en
         return page == NULL ? 0 : parse_page(page, out, error);
     }
     if (page != NULL) {
-        return refuse(error, "cursor", "can't be combined with page");
+        return paging_refuse(error, "cursor", "can't be combined with page");
     }
     if (cursor_parse(kind, cursor, &out->cursor) != 0) {
-        return refuse(error, "cursor", "must be the meta.next_cursor of an earlier page of this list");
+        return paging_refuse(error, "cursor", "must be the meta.next_cursor of an earlier page of this list");
     }
     out->has_cursor = true;
     out->page = out->cursor.page;
@@ -67,7 +67,7 @@ int paging_read_once(const struct http_request *http, const char *parameter, con
                      struct paging_error *error) {
     unsigned count;
     *value = http_query(http, parameter, &count);
-    return count > 1 ? refuse(error, parameter, "must be given once") : 0;
+    return count > 1 ? paging_refuse(error, parameter, "must be given once") : 0;
 }
 
 int paging_read(const struct http_request *http, enum cursor_kind kind, struct paging *out,
@@ -80,7 +80,7 @@ int paging_read(const struct http_request *http, enum cursor_kind kind, struct p
         return -1;
     }
     if (page_size != NULL && alias != NULL) {
-        return refuse(error, "page_size", "is another name of pageSize; give one of them");
+        return paging_refuse(error, "page_size", "is another name of pageSize; give one of them");
     }
     int result = paging_parse(page, page_size != NULL ? page_size : alias, cursor, kind, out, error);
     if (result != 0 && alias != NULL && strcmp(error->parameter, "pageSize") == 0) {

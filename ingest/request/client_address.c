@@ -20,7 +20,7 @@ struct client_address_rules {
     struct block blocks[];
 };
 
-static bool parse_address(const char *text, struct in6_addr *out) {
+static bool client_address_parse(const char *text, struct in6_addr *out) {
     struct in_addr v4;
     if (inet_pton(AF_INET, text, &v4) == 1) {
         *out = (struct in6_addr){0};
@@ -70,7 +70,7 @@ static bool parse_block(char entry[ENTRY_SIZE], struct block *out) {
     if (slash != NULL) {
         *slash = '\0';
     }
-    if (!parse_address(entry, &out->address)) {
+    if (!client_address_parse(entry, &out->address)) {
         return false;
     }
     bool v4 = strchr(entry, ':') == NULL;
@@ -132,7 +132,7 @@ static bool is_trusted(const struct client_address_rules *rules, const struct in
 
 bool client_address_is_in(const struct client_address_rules *rules, const char *address) {
     struct in6_addr parsed;
-    return parse_address(address, &parsed) && is_trusted(rules, &parsed);
+    return client_address_parse(address, &parsed) && is_trusted(rules, &parsed);
 }
 
 // An entry as proxies write it: "a.b.c.d", "a.b.c.d:port", "v6", "[v6]", "[v6]:port".
@@ -147,13 +147,13 @@ static bool parse_entry(const char *text, size_t length, struct in6_addr *out) {
             return false;
         }
         *end = '\0';
-        return parse_address(entry + 1, out);
+        return client_address_parse(entry + 1, out);
     }
     char *colon = strchr(entry, ':');
     if (colon != NULL && strchr(colon + 1, ':') == NULL) {
         *colon = '\0';
     }
-    return parse_address(entry, out);
+    return client_address_parse(entry, out);
 }
 
 // From the right: a trusted proxy's own address leads on to the left, anything that isn't an address ends the search
@@ -180,7 +180,7 @@ static void read_forwarded(const struct client_address_rules *rules, const char 
 void client_address_find(const struct client_address_rules *rules, const char *peer, const char *forwarded_for,
                          const char *real_ip, char out[CLIENT_ADDRESS_SIZE]) {
     struct in6_addr client;
-    if (!parse_address(peer, &client)) {
+    if (!client_address_parse(peer, &client)) {
         snprintf(out, CLIENT_ADDRESS_SIZE, "%s", peer);
         return;
     }
@@ -197,12 +197,12 @@ void client_address_find(const struct client_address_rules *rules, const char *p
 
 bool client_address_is_trusted(const struct client_address_rules *rules, const char *peer) {
     struct in6_addr address;
-    return parse_address(peer, &address) && is_trusted(rules, &address);
+    return client_address_parse(peer, &address) && is_trusted(rules, &address);
 }
 
 void client_address_limit_key(const char *address, char out[CLIENT_LIMIT_KEY_SIZE]) {
     struct in6_addr parsed;
-    if (!parse_address(address, &parsed) || IN6_IS_ADDR_V4MAPPED(&parsed)) {
+    if (!client_address_parse(address, &parsed) || IN6_IS_ADDR_V4MAPPED(&parsed)) {
         snprintf(out, CLIENT_LIMIT_KEY_SIZE, "%s", address);
         return;
     }

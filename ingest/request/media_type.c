@@ -7,7 +7,7 @@
 
 #define FULL_QUALITY 1000
 
-static const char *skip_space(const char *text) {
+static const char *media_type_skip_space(const char *text) {
     return text + strspn(text, " \t");
 }
 
@@ -15,11 +15,11 @@ static bool is_type(const char *content_type, const char *type) {
     if (content_type == NULL) {
         return false;
     }
-    content_type = skip_space(content_type);
+    content_type = media_type_skip_space(content_type);
     if (strncasecmp(content_type, type, strlen(type)) != 0) {
         return false;
     }
-    const char *rest = skip_space(content_type + strlen(type));
+    const char *rest = media_type_skip_space(content_type + strlen(type));
     return *rest == '\0' || *rest == ';';
 }
 
@@ -52,7 +52,7 @@ static int parse_quality(const char *text) {
 static int range_quality(const char *range, const char *end) {
     for (const char *at = memchr(range, ';', (size_t)(end - range)); at != NULL;
          at = memchr(at, ';', (size_t)(end - at))) {
-        at = skip_space(at + 1);
+        at = media_type_skip_space(at + 1);
         if (at + 1 < end && (*at == 'q' || *at == 'Q') && at[1] == '=') {
             return parse_quality(at + 2);
         }
@@ -86,12 +86,12 @@ static int range_precision(const char *range, size_t length, const char *type, c
 }
 
 int media_type_quality(const char *accept, const char *type, const char *subtype) {
-    if (accept == NULL || *skip_space(accept) == '\0') {
+    if (accept == NULL || *media_type_skip_space(accept) == '\0') {
         return FULL_QUALITY;
     }
     int best = 0, quality = 0;
     while (*accept != '\0') {
-        const char *range = skip_space(accept);
+        const char *range = media_type_skip_space(accept);
         const char *end = range + strcspn(range, ",");
         int precision = range_precision(range, strcspn(range, " \t;,"), type, subtype);
         if (precision > best) {

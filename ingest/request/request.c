@@ -97,7 +97,7 @@ static void find_client(struct ingest_request *request) {
     http_set_client(request->http, request->client);
 }
 
-static bool has_flag(const struct ingest_request *request, enum route_flag flag) {
+static bool request_has_flag(const struct ingest_request *request, enum route_flag flag) {
     return request->match.route != NULL && (request->match.route->flags & flag) != 0;
 }
 
@@ -117,7 +117,7 @@ void ingest_request_on_headers(void *argument, struct http_request *http) {
         return;
     }
     access_read_headers(request);
-    if (request->access == ACCESS_GRANTED && has_flag(request, ROUTE_BODY)) {
+    if (request->access == ACCESS_GRANTED && request_has_flag(request, ROUTE_BODY)) {
         rate_limit_begin(request); // a reply travels while the body arrives
     }
 }
@@ -193,7 +193,7 @@ static bool check_time(struct ingest_request *request) {
 }
 
 static bool check_end(struct ingest_request *request) {
-    if (!request->with->ended || !has_flag(request, ROUTE_INCOMING)) {
+    if (!request->with->ended || !request_has_flag(request, ROUTE_INCOMING)) {
         return true;
     }
     response_unavailable(request, "this process is being stopped", 1, false);
@@ -213,11 +213,11 @@ static bool check_limit(struct ingest_request *request) {
 
 static bool needs_media_type(const struct ingest_request *request) {
     size_t length = 0;
-    if (has_flag(request, ROUTE_EMPTY_BODY)) {
+    if (request_has_flag(request, ROUTE_EMPTY_BODY)) {
         (void)http_body(request->http, &length);
         return length > 0 || request->body != HTTP_BODY_OK;
     }
-    return has_flag(request, ROUTE_BODY);
+    return request_has_flag(request, ROUTE_BODY);
 }
 
 static bool check_media_type(struct ingest_request *request) {
@@ -243,11 +243,11 @@ static bool check_size(struct ingest_request *request) {
 
 static bool check_accept(struct ingest_request *request) {
     const char *accept = http_header(request->http, "Accept");
-    if (has_flag(request, ROUTE_JSON) && media_type_quality(accept, "application", "json") == 0) {
+    if (request_has_flag(request, ROUTE_JSON) && media_type_quality(accept, "application", "json") == 0) {
         response_error(request, API_NOT_ACCEPTABLE, "this resource is application/json");
         return false;
     }
-    if (has_flag(request, ROUTE_EVENTS) && media_type_quality(accept, "text", "event-stream") == 0) {
+    if (request_has_flag(request, ROUTE_EVENTS) && media_type_quality(accept, "text", "event-stream") == 0) {
         response_error(request, API_NOT_ACCEPTABLE, "this resource is text/event-stream");
         return false;
     }

@@ -47,11 +47,11 @@ static const char strict_policy[] = "default-src 'none'; frame-ancestors 'none'"
 static const char page_policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
                                   "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-static bool has_flag(const struct ingest_request *request, unsigned flag) {
+static bool response_has_flag(const struct ingest_request *request, unsigned flag) {
     return request->match.route != NULL && (request->match.route->flags & flag) != 0;
 }
 
-static void add_number(struct ingest_request *request, const char *name, int64_t value) {
+static void response_add_number(struct ingest_request *request, const char *name, int64_t value) {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
     http_add_header(request->http, name, text);
@@ -62,13 +62,14 @@ static void add_common_headers(struct ingest_request *request) {
         http_add_header(request->http, security_headers[i][0], security_headers[i][1]);
     }
     http_add_header(request->http, "Content-Security-Policy",
-                    has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
+                    response_has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
     http_add_header(request->http, "X-Request-Id", request->id);
     origin_add_headers(request);
-    if (has_flag(request, ROUTE_SEND) && request->origin == ORIGIN_ADMITTED && request->access == ACCESS_GRANTED) {
-        add_number(request, "RateLimit-Limit", request->window.limit);
-        add_number(request, "RateLimit-Remaining", request->window.left);
-        add_number(request, "RateLimit-Reset", request->window.reset_secs);
+    if (response_has_flag(request, ROUTE_SEND) && request->origin == ORIGIN_ADMITTED &&
+        request->access == ACCESS_GRANTED) {
+        response_add_number(request, "RateLimit-Limit", request->window.limit);
+        response_add_number(request, "RateLimit-Remaining", request->window.left);
+        response_add_number(request, "RateLimit-Reset", request->window.reset_secs);
     }
 }
 
@@ -166,7 +167,7 @@ void response_bad_field(struct ingest_request *request, const char *field, const
 
 void response_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs,
                           bool ambiguous) {
-    add_number(request, "Retry-After", retry_after_secs);
+    response_add_number(request, "Retry-After", retry_after_secs);
     struct buf *json = begin_error(request, API_SERVICE_UNAVAILABLE, message);
     if (ambiguous) {
         buf_puts(json, ",\"details\":{\"ambiguous\":true}");
@@ -180,7 +181,7 @@ void response_crowded(struct ingest_request *request) {
 
 void response_limited(struct ingest_request *request, const char *whose, const char *of_what) {
     counters_add(request->with->counters, COUNTER_RATE_LIMITED, 1);
-    add_number(request, "Retry-After", request->window.reset_secs);
+    response_add_number(request, "Retry-After", request->window.reset_secs);
     char message[96];
     snprintf(message, sizeof message, "this %s's limit is %" PRId64 "%s%s a minute", whose, request->window.limit,
              of_what[0] != '\0' ? " " : "", of_what);

@@ -73,7 +73,7 @@ struct event_hub {
 // A client's catching up, while Redis is asked. The request's memory stays until the answer came.
 static void catch_up(struct event_client *client);
 static void read_on(struct event_hub *hub);
-static void locate(struct event_hub *hub);
+static void events_locate(struct event_hub *hub);
 
 // ---- Ids: two numbers, compared as such
 
@@ -90,7 +90,7 @@ static struct entry_id id_of(const char *text) {
     return id;
 }
 
-static int compare(const char *left, const char *right) {
+static int events_compare(const char *left, const char *right) {
     struct entry_id a = id_of(left), b = id_of(right);
     if (a.ms != b.ms) {
         return a.ms > b.ms ? 1 : -1;
@@ -99,7 +99,7 @@ static int compare(const char *left, const char *right) {
 }
 
 static bool is_after(const char *left, const char *right) {
-    return compare(left, right) > 0;
+    return events_compare(left, right) > 0;
 }
 
 static bool is_number(const char *text, size_t length) {
@@ -125,7 +125,7 @@ static void set_id(char out[ID_SIZE], const char *id) {
 
 // ---- Writing. A client that is too slow is dropped by http_stream_write; its on_done leads to events_leave.
 
-static void give(struct event_client *client, const char *bytes, size_t length) {
+static void events_give(struct event_client *client, const char *bytes, size_t length) {
     if (client->is_dropped || http_stream_write(client->request->http, bytes, length) == 0) {
         return;
     }
@@ -136,11 +136,11 @@ static void give(struct event_client *client, const char *bytes, size_t length) 
 
 static void give_all(struct event_hub *hub, const struct buf *frame) {
     for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
-        give(client, frame->data, frame->length);
+        events_give(client, frame->data, frame->length);
     }
 }
 
-static const char *value_of(const redisReply *fields, const char *name) {
+static const char *events_value_of(const redisReply *fields, const char *name) {
     for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
         if (strcmp(fields->element[i]->str, name) == 0) {
             return fields->element[i + 1]->str;
@@ -155,12 +155,12 @@ static void give_place(struct event_client *client) {
     struct buf *frame = &client->hub->frame;
     buf_clear(frame);
     buf_printf(frame, "id: %s\n\n", client->last);
-    give(client, frame->data, frame->length);
+    events_give(client, frame->data, frame->length);
 }
 
 // An entry as an event. Anyone can XADD: what would break a line out of its event is passed over.
 static bool write_frame(struct buf *frame, const char *id, const redisReply *fields) {
-    const char *type = value_of(fields, "t"), *data = value_of(fields, "d");
+    const char *type = events_value_of(fields, "t"), *data = events_value_of(fields, "d");
     buf_clear(frame);
     if (type == NULL || data == NULL || strpbrk(type, "\r\n") != NULL || strpbrk(data, "\r\n") != NULL) {
         return false;
@@ -183,45 +183,45 @@ static void fan_out(struct event_hub *hub, const redisReply *entry) {
         }
         set_id(client->last, id);
         if (shown) {
-            give(client, hub->frame.data, hub->frame.length);
+            events_give(client, hub->frame.data, hub->frame.length);
         }
     }
 }
 
-static bool is_entry(const redisReply *reply) {
+static bool events_is_entry(const redisReply *reply) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[0]->str != NULL;
 }
 
-static void rest(struct event_hub *hub) {
+static void events_rest(struct event_hub *hub) {
     hub->step = HUB_IDLE;
 }
 
 // Nobody is left for whom the place matters.
-static void forget(struct event_hub *hub) {
-    rest(hub);
+static void events_forget(struct event_hub *hub) {
+    events_rest(hub);
     hub->position[0] = '\0';
     hub->doubtful = false;
 }
 
-static void on_read(void *argument, enum redis_result result, const redisReply *reply) {
+static void events_on_read(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_hub *hub = argument;
     hub->reading = false;
     if (hub->clients == NULL) {
-        forget(hub);
+        events_forget(hub);
         return;
     }
     if (result != REDIS_LINK_OK) {
         return; // the tick, or the link when it is up again, reads on
     }
     if (reply->type == REDIS_REPLY_NIL) {
-        locate(hub); // is it still there, where we wait?
+        events_locate(hub); // is it still there, where we wait?
         return;
     }
     // {{feed, {{id, {field, value, …}}, …}}}, or nil when nothing came
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements == 2) {
         const redisReply *entries = reply->element[0]->element[1];
         for (size_t i = 0; i < entries->elements; i++) {
-            if (is_entry(entries->element[i])) {
+            if (events_is_entry(entries->element[i])) {
                 fan_out(hub, entries->element[i]);
             }
         }
@@ -234,7 +234,7 @@ static void read_on(struct event_hub *hub) {
         return;
     }
     const char *argv[] = {"XREAD", "COUNT", MOST_TEXT, "BLOCK", BLOCK_TEXT, "STREAMS", KEY_FEED, hub->position};
-    hub->reading = redis_link_call_blocking(hub->link, BLOCK_MS, on_read, hub, 8, argv, NULL) == 0;
+    hub->reading = redis_link_call_blocking(hub->link, BLOCK_MS, events_on_read, hub, 8, argv, NULL) == 0;
 }
 
 // ---- Where the feed ends
@@ -277,38 +277,38 @@ static void take_end(struct event_hub *hub, const char *end) {
     hub->doubtful = false;
 }
 
-static void on_located(void *argument, enum redis_result result, const redisReply *reply) {
+static void events_on_located(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_hub *hub = argument;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
-        rest(hub);
+        events_rest(hub);
         return;
     }
     if (hub->clients == NULL) {
-        forget(hub);
+        events_forget(hub);
         return;
     }
-    bool found = reply->elements > 0 && is_entry(reply->element[0]);
+    bool found = reply->elements > 0 && events_is_entry(reply->element[0]);
     take_end(hub, found ? reply->element[0]->element[0]->str : START);
     hub->step = HUB_READING;
     start_all(hub);
     read_on(hub);
 }
 
-static void locate(struct event_hub *hub) {
+static void events_locate(struct event_hub *hub) {
     const char *argv[] = {"XREVRANGE", KEY_FEED, "+", "-", "COUNT", "1"};
     hub->step = HUB_LOCATING;
-    if (redis_link_call(hub->link, on_located, hub, 6, argv, NULL) != 0) {
-        rest(hub);
+    if (redis_link_call(hub->link, events_on_located, hub, 6, argv, NULL) != 0) {
+        events_rest(hub);
     }
 }
 
 // Takes whatever step is next; asked when something has changed, and every second.
-static void go_on(struct event_hub *hub) {
+static void events_go_on(struct event_hub *hub) {
     if (hub->ended || hub->clients == NULL) {
         return;
     }
     if (hub->step == HUB_IDLE) {
-        locate(hub);
+        events_locate(hub);
     } else if (hub->step == HUB_READING) {
         start_all(hub);
         read_on(hub);
@@ -321,7 +321,7 @@ static const char reset_frame[] = "event: reset\ndata: {}\n\n";
 
 // What is missing is unknown: everything is to be fetched anew, and whatever changes from here on is told.
 static void reset(struct event_client *client) {
-    give(client, reset_frame, sizeof reset_frame - 1);
+    events_give(client, reset_frame, sizeof reset_frame - 1);
     enter_step_here(client);
 }
 
@@ -329,25 +329,26 @@ static void reset(struct event_client *client) {
 // nothing to hold.
 static bool has_place(const struct event_client *client, const redisReply *entries) {
     if (entries->elements == 0) {
-        return compare(client->last, START) == 0;
+        return events_compare(client->last, START) == 0;
     }
-    return is_entry(entries->element[0]) && compare(entries->element[0]->element[0]->str, client->last) == 0;
+    return events_is_entry(entries->element[0]) &&
+           events_compare(entries->element[0]->element[0]->str, client->last) == 0;
 }
 
 static void give_missed(struct event_client *client, const redisReply *entries) {
     struct buf *frame = &client->hub->frame;
     for (size_t i = 1; i < entries->elements; i++) {
-        if (!is_entry(entries->element[i])) {
+        if (!events_is_entry(entries->element[i])) {
             continue;
         }
         set_id(client->last, entries->element[i]->element[0]->str);
         if (write_frame(frame, client->last, entries->element[i]->element[1])) {
-            give(client, frame->data, frame->length);
+            events_give(client, frame->data, frame->length);
         }
     }
 }
 
-static void on_missed(void *argument, enum redis_result result, const redisReply *reply) {
+static void events_on_missed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request) || request->events == NULL) {
         return;
@@ -371,7 +372,7 @@ static void on_missed(void *argument, enum redis_result result, const redisReply
 
 static void catch_up(struct event_client *client) {
     const char *argv[] = {"XRANGE", KEY_FEED, client->last, "+", "COUNT", MOST_TEXT};
-    if (redis_link_call(client->hub->with->redis, on_missed, client->request, 6, argv, NULL) != 0) {
+    if (redis_link_call(client->hub->with->redis, events_on_missed, client->request, 6, argv, NULL) != 0) {
         client->resumes = true; // with the next tick
         return;
     }
@@ -389,7 +390,7 @@ static void write_state(struct event_hub *hub, const struct pipeline *pipeline) 
     flow_free(&flow);
 }
 
-static void on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
+static void events_on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
     struct event_hub *hub = argument;
     (void)why;
     hub->looking = false;
@@ -408,14 +409,14 @@ static void on_pipeline(void *argument, struct pipeline *pipeline, const char *w
     give_all(hub, &hub->state);
 }
 
-static void look(struct event_hub *hub) {
+static void events_look(struct event_hub *hub) {
     if (hub->looking) {
         return;
     }
     hub->looking = true;
     counters_flush(hub->with->counters);
-    if (pipeline_read(hub->with->redis, on_pipeline, hub) != 0) {
-        on_pipeline(hub, NULL, NULL);
+    if (pipeline_read(hub->with->redis, events_on_pipeline, hub) != 0) {
+        events_on_pipeline(hub, NULL, NULL);
     }
 }
 
@@ -423,13 +424,13 @@ static void look(struct event_hub *hub) {
 static void show_state(struct event_client *client) {
     struct event_hub *hub = client->hub;
     if (hub->state.length > 0 && clock_boot_ms() - hub->state_ms < TICK_MS) {
-        give(client, hub->state.data, hub->state.length);
+        events_give(client, hub->state.data, hub->state.length);
     } else {
-        look(hub);
+        events_look(hub);
     }
 }
 
-static void beat(struct event_hub *hub) {
+static void events_beat(struct event_hub *hub) {
     static const char comment[] = ": alive\n\n";
     int64_t now_ms = clock_boot_ms();
     if (now_ms - hub->beaten_ms < hub->with->settings->events_heartbeat_secs * 1000) {
@@ -437,7 +438,7 @@ static void beat(struct event_hub *hub) {
     }
     hub->beaten_ms = now_ms;
     for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
-        give(client, comment, sizeof comment - 1);
+        events_give(client, comment, sizeof comment - 1);
     }
 }
 
@@ -453,16 +454,16 @@ static void dismiss(struct event_hub *hub) {
     }
 }
 
-static void on_tick(uv_timer_t *timer) {
+static void events_on_tick(uv_timer_t *timer) {
     struct event_hub *hub = timer->data;
     if (hub->clients == NULL || hub->ended) {
         uv_timer_stop(timer);
         return;
     }
-    go_on(hub);
+    events_go_on(hub);
     dismiss(hub);
-    look(hub);
-    beat(hub);
+    events_look(hub);
+    events_beat(hub);
 }
 
 // ---- Clients
@@ -502,7 +503,7 @@ void events_leave(struct event_client *client) {
     atomic_fetch_sub(hub->with->event_clients, 1);
     free(client);
     if (hub->clients == NULL && hub->step == HUB_READING && !hub->reading) {
-        forget(hub);
+        events_forget(hub);
     }
 }
 
@@ -528,21 +529,21 @@ void events_show(struct ingest_request *request) {
     }
     request->events = join(hub, request, last);
     response_stream(request, type, (size_t)request->with->settings->events_max_unsent_bytes);
-    give(request->events, welcome, sizeof welcome - 1);
-    go_on(hub);
+    events_give(request->events, welcome, sizeof welcome - 1);
+    events_go_on(hub);
     show_state(request->events);
     if (!uv_is_active((uv_handle_t *)&hub->tick)) {
-        uv_timer_start(&hub->tick, on_tick, TICK_MS, TICK_MS);
+        uv_timer_start(&hub->tick, events_on_tick, TICK_MS, TICK_MS);
     }
 }
 
 // ---- Life
 
-static void on_up(void *argument) {
+static void events_on_up(void *argument) {
     struct event_hub *hub = argument;
     hub->doubtful = true; // trimmed meanwhile, or another Redis
-    rest(hub);
-    go_on(hub);
+    events_rest(hub);
+    events_go_on(hub);
 }
 
 struct event_hub *event_hub_create(uv_loop_t *loop, struct ingest_resources *with) {
@@ -553,7 +554,7 @@ struct event_hub *event_hub_create(uv_loop_t *loop, struct ingest_resources *wit
     hub->link = redis_link_create(loop, &(struct redis_link_options){.url = with->settings->redis_url,
                                                                      .name = "events",
                                                                      .timeout_ms = with->settings->redis_timeout_ms,
-                                                                     .on_up = on_up,
+                                                                     .on_up = events_on_up,
                                                                      .argument = hub});
     return hub;
 }
@@ -566,7 +567,7 @@ void event_hub_end(struct event_hub *hub) {
     }
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void events_on_closed(uv_handle_t *handle) {
     struct event_hub *hub = handle->data;
     buf_free(&hub->frame);
     buf_free(&hub->state);
@@ -576,5 +577,5 @@ static void on_closed(uv_handle_t *handle) {
 void event_hub_destroy(struct event_hub *hub) {
     hub->ended = true;
     redis_link_destroy(hub->link);
-    uv_close((uv_handle_t *)&hub->tick, on_closed);
+    uv_close((uv_handle_t *)&hub->tick, events_on_closed);
 }

@@ -92,8 +92,8 @@ void flow_write_age(int64_t ms, struct buf *out) {
 // ---- The list
 
 // What follows is said of the trouble that this begins; its text is taken from `said`.
-static void add(struct flow *flow, enum flow_code code, int provider, int64_t for_ms, const char *place,
-                struct buf *said) {
+static void flow_add(struct flow *flow, enum flow_code code, int provider, int64_t for_ms, const char *place,
+                     struct buf *said) {
     if (flow->count < MOST_TROUBLES) {
         struct flow_trouble *trouble = &flow->troubles[flow->count++];
         *trouble = (struct flow_trouble){.code = code, .provider = provider, .for_ms = for_ms, .text = said->data};
@@ -116,7 +116,7 @@ static void add_plain(struct flow *flow, enum flow_code code, int64_t for_ms, co
     va_start(arguments, format);
     buf_vprintf(&said, format, arguments);
     va_end(arguments);
-    add(flow, code, -1, for_ms, place, &said);
+    flow_add(flow, code, -1, for_ms, place, &said);
 }
 
 // ---- Redis
@@ -235,18 +235,18 @@ static void judge_breaker(const struct pipeline *pipeline, enum provider provide
     struct buf said = {0};
     if (strcmp(breaker->mode, "open") == 0) {
         buf_printf(&said, "%s: an operator has opened it", key);
-        add(out, FLOW_BREAKER_OPEN, (int)provider, -1, key, &said);
+        flow_add(out, FLOW_BREAKER_OPEN, (int)provider, -1, key, &said);
     } else if (strcmp(breaker->mode, "closed") != 0 && strcmp(breaker->state, "closed") != 0 &&
                keeps_waiting(pipeline, provider)) {
         buf_printf(&said, "%s: it has been open (%s) for ", key, breaker->reason);
         flow_write_age(breaker->open_ms > 0 ? breaker->open_ms : 0, &said);
         buf_puts(&said, strcmp(breaker->state, "half-open") == 0 ? ", probes are under way" : "");
-        add(out, FLOW_BREAKER_OPEN, (int)provider, breaker->open_ms, key, &said);
+        flow_add(out, FLOW_BREAKER_OPEN, (int)provider, breaker->open_ms, key, &said);
     }
     if (breaker->paused_ms > SHORT_PAUSE_MS) {
         buf_printf(&said, "%s: a 429 has paused the provider for another ", key);
         flow_write_age(breaker->paused_ms, &said);
-        add(out, FLOW_PAUSED, (int)provider, -1, key, &said);
+        flow_add(out, FLOW_PAUSED, (int)provider, -1, key, &said);
     }
 }
 
@@ -311,7 +311,7 @@ static void judge_waiting(const struct flow_view *view, enum provider provider, 
             const char *key = (const char *)&late->keys + stages[i].key;
             struct buf said = {0};
             say_long(&said, key, stages[i].what, stages[i].of(late), view);
-            add(out, stages[i].code, (int)provider, stages[i].of(late), key, &said);
+            flow_add(out, stages[i].code, (int)provider, stages[i].of(late), key, &said);
         }
     }
 }
@@ -326,7 +326,7 @@ static void judge_refusals(const struct pipeline *pipeline, enum provider provid
         buf_printf(&said, "%s has refused five messages and more and accepted nothing for ", provider_name(provider));
         flow_write_age(refused->refused_ms, &said);
         buf_puts(&said, ": is our account right?");
-        add(out, FLOW_REFUSED, (int)provider, refused->refused_ms, refused->keys.refused, &said);
+        flow_add(out, FLOW_REFUSED, (int)provider, refused->refused_ms, refused->keys.refused, &said);
     }
 }
 
@@ -337,7 +337,7 @@ static void note_held(const struct pipeline *pipeline, enum provider provider, s
     if (sum.held_senders > 0) {
         buf_printf(&said, "%s refuses %" PRId64 " of our senders (HKEYS 'held-senders:{%s:…}'): their messages wait",
                    provider_name(provider), sum.held_senders, provider_name(provider));
-        add(out, FLOW_SENDERS_HELD, (int)provider, -1, "", &said);
+        flow_add(out, FLOW_SENDERS_HELD, (int)provider, -1, "", &said);
     }
 }
 
@@ -347,7 +347,7 @@ static void judge_provider(const struct flow_view *view, enum provider provider,
         struct buf said = {0};
         buf_printf(&said, "{%s}: %" PRId64 " wait, and sends are refused (STREAM_MAX_BACKLOG, %" PRId64 ")",
                    full->keys.tag, backlog(full), view->max_backlog);
-        add(out, FLOW_BACKLOG_FULL, (int)provider, -1, full->keys.tag, &said);
+        flow_add(out, FLOW_BACKLOG_FULL, (int)provider, -1, full->keys.tag, &said);
     }
     judge_breaker(view->pipeline, provider, out);
     judge_refusals(view->pipeline, provider, out);
@@ -361,7 +361,7 @@ static void judge_replays(const struct flow_view *view, struct flow *out) {
         struct buf said = {0};
         say_long(&said, KEY_REPLAY_JOBS, "nobody has worked on the replay of many dead letters for", job->idle_ms,
                  view);
-        add(out, FLOW_REPLAYS_STUCK, -1, job->idle_ms, KEY_REPLAY_JOBS, &said);
+        flow_add(out, FLOW_REPLAYS_STUCK, -1, job->idle_ms, KEY_REPLAY_JOBS, &said);
     }
 }
 
@@ -404,7 +404,7 @@ void flow_free(struct flow *flow) {
     *flow = (struct flow){0};
 }
 
-static void write_trouble(const struct flow_trouble *trouble, struct buf *out) {
+static void flow_write_trouble(const struct flow_trouble *trouble, struct buf *out) {
     json_write_member(out, "code", trouble->word);
     json_write_member(out, "provider", trouble->provider < 0 ? NULL : provider_name((enum provider)trouble->provider));
     json_write_member(out, "place", trouble->place[0] == '\0' ? NULL : trouble->place);
@@ -424,7 +424,7 @@ static void write_list(const struct flow *flow, const char *name, bool notes, st
     for (size_t i = 0; i < flow->count; i++) {
         if (codes[flow->troubles[i].code].is_note == notes) {
             buf_puts(out, first ? "{" : ",{");
-            write_trouble(&flow->troubles[i], out);
+            flow_write_trouble(&flow->troubles[i], out);
             buf_putc(out, '}');
             first = false;
         }

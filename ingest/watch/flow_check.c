@@ -29,21 +29,21 @@ struct check {
     char *why;
 };
 
-static void on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
+static void flow_check_on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
     struct check *check = argument;
     check->read = true;
     check->pipeline = pipeline;
     check->why = why == NULL ? NULL : xstrdup(why);
 }
 
-static void on_redis_up(void *argument) {
+static void flow_check_on_redis_up(void *argument) {
     struct check *check = argument;
-    if (!check->read && pipeline_read(check->with.redis, on_pipeline, check) != 0) {
-        on_pipeline(check, NULL, "the connection to Redis broke");
+    if (!check->read && pipeline_read(check->with.redis, flow_check_on_pipeline, check) != 0) {
+        flow_check_on_pipeline(check, NULL, "the connection to Redis broke");
     }
 }
 
-static void on_look(uv_timer_t *timer) {
+static void flow_check_on_look(uv_timer_t *timer) {
     struct check *check = timer->data;
     int64_t passed_ms = clock_boot_ms() - check->begun_ms;
     bool patient = passed_ms < FIRST_TROUBLE_MS;
@@ -56,7 +56,7 @@ static void on_look(uv_timer_t *timer) {
     }
 }
 
-static void begin(struct check *check, const struct settings *settings) {
+static void flow_check_begin(struct check *check, const struct settings *settings) {
     uv_loop_init(&check->loop);
     uv_timer_init(&check->loop, &check->look);
     check->look.data = check;
@@ -67,11 +67,11 @@ static void begin(struct check *check, const struct settings *settings) {
                                                             .url = settings->redis_url,
                                                             .name = "check-flow",
                                                             .timeout_ms = settings->redis_timeout_ms,
-                                                            .on_up = on_redis_up,
+                                                            .on_up = flow_check_on_redis_up,
                                                             .argument = check,
                                                         });
     check->with.reader = database_create(&check->loop, settings, 0, check->with.readiness);
-    uv_timer_start(&check->look, on_look, LOOK_MS, LOOK_MS);
+    uv_timer_start(&check->look, flow_check_on_look, LOOK_MS, LOOK_MS);
 }
 
 static int print(struct check *check) {
@@ -87,7 +87,7 @@ static int print(struct check *check) {
     return fflush(stdout) == 0 && !ferror(stdout) ? status : EXIT_FAILURE;
 }
 
-static void end(struct check *check) {
+static void flow_check_end(struct check *check) {
     redis_link_destroy(check->with.redis);
     database_destroy(check->with.reader);
     uv_close((uv_handle_t *)&check->look, NULL);
@@ -103,9 +103,9 @@ int flow_check(const struct settings *settings) {
     own.database_connections = 1;
     struct check check = {0};
     (void)!log_open(&(struct log_options){.program = "ingest", .level = LOG_ERROR}); // what it finds it prints
-    begin(&check, &own);
+    flow_check_begin(&check, &own);
     uv_run(&check.loop, UV_RUN_DEFAULT);
     int status = print(&check);
-    end(&check);
+    flow_check_end(&check);
     return status;
 }

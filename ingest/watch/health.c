@@ -51,7 +51,7 @@ static void answer_flow(struct ingest_request *request, const struct pipeline *p
     response_json(request, ready ? 200 : 503, json);
 }
 
-static void on_pipeline(void *argument, const struct pipeline *pipeline, const char *why) {
+static void health_on_pipeline(void *argument, const struct pipeline *pipeline, const char *why) {
     struct ingest_request *request = argument;
     if (ingest_request_reply_came(request)) {
         answer_flow(request, pipeline, why);
@@ -60,5 +60,5 @@ static void on_pipeline(void *argument, const struct pipeline *pipeline, const c
 
 void health_ready(struct ingest_request *request) {
     ingest_request_expect_reply(request);
-    lookout_ask(request->with->lookout, on_pipeline, request);
+    lookout_ask(request->with->lookout, health_on_pipeline, request);
 }

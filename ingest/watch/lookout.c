@@ -35,7 +35,7 @@ static void answer_all(struct lookout *lookout, const struct pipeline *pipeline,
     }
 }
 
-static void on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
+static void lookout_on_pipeline(void *argument, struct pipeline *pipeline, const char *why) {
     struct lookout *lookout = argument;
     lookout->reading = false;
     uv_timer_stop(&lookout->patience);
@@ -45,16 +45,16 @@ static void on_pipeline(void *argument, struct pipeline *pipeline, const char *w
     answer_all(lookout, pipeline, why);
 }
 
-static void on_patience_over(uv_timer_t *timer) {
+static void lookout_on_patience_over(uv_timer_t *timer) {
     answer_all(timer->data, NULL, "it has not answered for a second");
 }
 
 static void read_anew(struct lookout *lookout) {
     lookout->begun_ms = clock_boot_ms();
     lookout->reading = true; // before the call, which may answer at once
-    if (pipeline_read(lookout->redis, on_pipeline, lookout) != 0) {
+    if (pipeline_read(lookout->redis, lookout_on_pipeline, lookout) != 0) {
         const char *trouble = redis_link_trouble(lookout->redis);
-        on_pipeline(lookout, NULL, trouble != NULL ? trouble : "there is no connection to it");
+        lookout_on_pipeline(lookout, NULL, trouble != NULL ? trouble : "there is no connection to it");
     }
 }
 
@@ -69,7 +69,7 @@ void lookout_ask(struct lookout *lookout, lookout_done done, void *argument) {
     *asker = (struct asker){done, argument, lookout->askers};
     lookout->askers = asker;
     if (!uv_is_active((uv_handle_t *)&lookout->patience)) {
-        uv_timer_start(&lookout->patience, on_patience_over, LOOKOUT_PATIENCE_MS, 0);
+        uv_timer_start(&lookout->patience, lookout_on_patience_over, LOOKOUT_PATIENCE_MS, 0);
     }
     if (!lookout->reading) {
         read_anew(lookout);
@@ -84,7 +84,7 @@ struct lookout *lookout_create(uv_loop_t *loop, struct redis_link *redis) {
     return lookout;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void lookout_on_closed(uv_handle_t *handle) {
     struct lookout *lookout = handle->data;
     pipeline_free(lookout->pipeline);
     free(lookout);
@@ -92,5 +92,5 @@ static void on_closed(uv_handle_t *handle) {
 
 void lookout_destroy(struct lookout *lookout) {
     answer_all(lookout, NULL, "this process ends");
-    uv_close((uv_handle_t *)&lookout->patience, on_closed);
+    uv_close((uv_handle_t *)&lookout->patience, lookout_on_closed);
 }

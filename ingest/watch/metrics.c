@@ -79,7 +79,7 @@ static void answer_values(struct ingest_request *request, const struct pipeline 
                      out);
 }
 
-static void on_read(void *argument, struct pipeline *pipeline, const char *why) {
+static void metrics_on_read(void *argument, struct pipeline *pipeline, const char *why) {
     struct ingest_request *request = argument;
     if (!ingest_request_reply_came(request)) {
         // Nobody waits for the answer.
@@ -100,7 +100,7 @@ void metrics_show(struct ingest_request *request) {
         return;
     }
     counters_flush(request->with->counters); // so that what this thread counted is in the answer
-    if (pipeline_read(request->with->redis, on_read, request) != 0) {
+    if (pipeline_read(request->with->redis, metrics_on_read, request) != 0) {
         response_unavailable(request, "Redis is unreachable", 1, false);
         return;
     }

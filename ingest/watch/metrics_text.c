@@ -192,7 +192,7 @@ static void write_breaker_waits(const struct pipeline *pipeline, struct buf *out
     }
 }
 
-static void write_rest(const struct pipeline *pipeline, struct buf *out) {
+static void metrics_text_write_rest(const struct pipeline *pipeline, struct buf *out) {
     write_head(out, "worker_latency_max_seconds", "", "gauge", "The longest that an event waited to be recorded, ever");
     buf_printf(out, PREFIX "worker_latency_max_seconds %.6f\n", (double)pipeline->counters.worker_latency_max_us / 1e6);
     write_head(out, "processes_alive", "", "gauge", "Processes that were heard of within the last 5 seconds");
@@ -238,7 +238,7 @@ void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow
     write_parked_gauges(pipeline, out);
     write_breaker_states(pipeline, out);
     write_breaker_waits(pipeline, out);
-    write_rest(pipeline, out);
+    metrics_text_write_rest(pipeline, out);
     write_client_bytes(client_bytes, out);
     write_troubles(flow, out);
     if (openmetrics) {

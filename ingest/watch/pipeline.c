@@ -77,7 +77,7 @@ void pipeline_free(struct pipeline *pipeline) {
     free(pipeline);
 }
 
-static void fail(struct reading *reading, enum redis_result result, const redisReply *reply) {
+static void pipeline_fail(struct reading *reading, enum redis_result result, const redisReply *reply) {
     if (reading->why[0] != '\0') {
         return;
     }
@@ -94,13 +94,14 @@ static bool is_list(struct reading *reading, enum redis_result result, const red
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
         return true;
     }
-    fail(reading, result, reply);
+    pipeline_fail(reading, result, reply);
     return false;
 }
 
-static int call(struct reading *reading, redis_link_reply taken, void *argument, int count, const char **arguments) {
+static int pipeline_call(struct reading *reading, redis_link_reply taken, void *argument, int count,
+                         const char **arguments) {
     if (redis_link_call(reading->redis, taken, argument, count, arguments, NULL) != 0) {
-        fail(reading, REDIS_LINK_LOST, NULL);
+        pipeline_fail(reading, REDIS_LINK_LOST, NULL);
         return -1;
     }
     reading->awaited++;
@@ -140,7 +141,7 @@ static void take_look(struct pipeline_partition *partition, const redisReply *re
     }
 }
 
-static void on_look(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_look(void *argument, enum redis_result result, const redisReply *reply) {
     struct look *look = argument;
     if (is_list(look->reading, result, reply)) {
         take_look(&look->reading->pipeline->partitions[look->partition], reply);
@@ -162,7 +163,7 @@ static void look_at(struct reading *reading, size_t index) {
                                keys->refused};
     struct look *look = xmalloc(sizeof *look);
     *look = (struct look){reading, index};
-    if (call(reading, on_look, look, 9, arguments) != 0) {
+    if (pipeline_call(reading, pipeline_on_look, look, 9, arguments) != 0) {
         free(look);
     }
 }
@@ -183,7 +184,7 @@ static int by_tag(const void *left, const void *right) {
     return strcmp(a->keys.tag, b->keys.tag);
 }
 
-static void on_partitions(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_partitions(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     struct pipeline *pipeline = reading->pipeline;
     if (is_list(reading, result, reply)) {
@@ -203,7 +204,7 @@ static void on_partitions(void *argument, enum redis_result result, const redisR
 
 // ---- What has one name
 
-static const char *field(const redisReply *hash, const char *name, const char *fallback) {
+static const char *pipeline_field(const redisReply *hash, const char *name, const char *fallback) {
     for (size_t i = 0; i + 1 < hash->elements; i += 2) {
         if (strcmp(hash->element[i]->str, name) == 0) {
             return hash->element[i + 1]->str;
@@ -213,37 +214,37 @@ static const char *field(const redisReply *hash, const char *name, const char *f
 }
 
 static int64_t left_of(const redisReply *hash, const char *name, int64_t now_ms) {
-    int64_t left = strtoll(field(hash, name, "0"), NULL, 10) - now_ms;
+    int64_t left = strtoll(pipeline_field(hash, name, "0"), NULL, 10) - now_ms;
     return left > 0 ? left : 0;
 }
 
 // `since` is when it moved last, which is often while a provider is away for long; `left` is newer than some releases.
 static int64_t open_for(const redisReply *hash, int64_t now_ms) {
-    const char *left = field(hash, "left", field(hash, "since", NULL));
+    const char *left = pipeline_field(hash, "left", pipeline_field(hash, "since", NULL));
     int64_t open_ms = left == NULL ? -1 : now_ms - strtoll(left, NULL, 10);
     return left != NULL && open_ms < 0 ? 0 : open_ms;
 }
 
-static void on_breaker(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_breaker(void *argument, enum redis_result result, const redisReply *reply) {
     struct breaker_question *question = argument;
     struct reading *reading = question->reading;
     struct pipeline_breaker *breaker = &reading->pipeline->breakers[question->provider];
     if (is_list(reading, result, reply)) {
-        snprintf(breaker->state, sizeof breaker->state, "%s", field(reply, "state", "closed"));
-        snprintf(breaker->mode, sizeof breaker->mode, "%s", field(reply, "mode", "auto"));
-        snprintf(breaker->reason, sizeof breaker->reason, "%s", field(reply, "reason", ""));
-        breaker->fails = strtoll(field(reply, "fails", "0"), NULL, 10);
+        snprintf(breaker->state, sizeof breaker->state, "%s", pipeline_field(reply, "state", "closed"));
+        snprintf(breaker->mode, sizeof breaker->mode, "%s", pipeline_field(reply, "mode", "auto"));
+        snprintf(breaker->reason, sizeof breaker->reason, "%s", pipeline_field(reply, "reason", ""));
+        breaker->fails = strtoll(pipeline_field(reply, "fails", "0"), NULL, 10);
         breaker->open_ms = strcmp(breaker->state, "closed") == 0 ? -1 : open_for(reply, reading->pipeline->now_ms);
         breaker->reopens_in_ms = left_of(reply, "until", reading->pipeline->now_ms);
         breaker->paused_ms = left_of(reply, "paused", reading->pipeline->now_ms);
-        int64_t accepted_ms = strtoll(field(reply, "accepted", "0"), NULL, 10);
+        int64_t accepted_ms = strtoll(pipeline_field(reply, "accepted", "0"), NULL, 10);
         breaker->accepted_ms = accepted_ms > 0 ? reading->pipeline->now_ms - accepted_ms : -1;
     }
     free(question);
     answer_came(reading);
 }
 
-static void on_counters(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_counters(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     if (is_list(reading, result, reply)) {
         counters_read(reply, &reading->pipeline->counters);
@@ -270,7 +271,7 @@ static void add_report(struct pipeline *pipeline, const char *member, const cJSO
     report->text = xstrdup(text);
 }
 
-static void on_trouble(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_trouble(void *argument, enum redis_result result, const redisReply *reply) {
     struct ask *ask = argument;
     struct reading *reading = ask->reading;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_STRING) {
@@ -282,7 +283,7 @@ static void on_trouble(void *argument, enum redis_result result, const redisRepl
         }
         cJSON_Delete(list);
     } else if (result != REDIS_LINK_OK) {
-        fail(reading, result, reply);
+        pipeline_fail(reading, result, reply);
     }
     free(ask);
     answer_came(reading);
@@ -294,7 +295,7 @@ static void ask_trouble(struct reading *reading, const char *member) {
     snprintf(ask->member, sizeof ask->member, "%s", member);
     char *key = xasprintf(KEY_TROUBLE "%s", member);
     const char *get[] = {"GET", key};
-    if (call(reading, on_trouble, ask, 2, get) != 0) {
+    if (pipeline_call(reading, pipeline_on_trouble, ask, 2, get) != 0) {
         free(ask);
     }
     free(key);
@@ -310,7 +311,7 @@ static void count_process(struct pipeline *pipeline, const char *member) {
     }
 }
 
-static void on_processes(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_processes(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     if (is_list(reading, result, reply)) {
         for (size_t i = 0; i < reply->elements; i++) {
@@ -326,7 +327,7 @@ static void on_processes(void *argument, enum redis_result result, const redisRe
 // ---- The replay of many dead letters at the head of the queue
 
 // {{entry, fields}} or {}: its age by its id.
-static void on_job(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_job(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     struct pipeline *pipeline = reading->pipeline;
     pipeline->job = (struct pipeline_job){-1, -1};
@@ -338,14 +339,14 @@ static void on_job(void *argument, enum redis_result result, const redisReply *r
 }
 
 // Until when the one that runs it has it: sent behind the former question, so answered behind it.
-static void on_running(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_running(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     struct pipeline_job *job = &reading->pipeline->job;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_STRING && job->age_ms >= 0) {
         int64_t idle_ms = reading->pipeline->now_ms - strtoll(reply->str, NULL, 10);
         job->idle_ms = idle_ms < 0 ? -1 : idle_ms < job->age_ms ? idle_ms : job->age_ms;
     } else if (result != REDIS_LINK_OK) {
-        fail(reading, result, reply);
+        pipeline_fail(reading, result, reply);
     }
     answer_came(reading);
 }
@@ -357,7 +358,7 @@ static const char *info_text(const char *info, const char *name) {
     return at == NULL ? "" : at + strlen(name);
 }
 
-static int64_t info_number(const char *info, const char *name) {
+static int64_t pipeline_info_number(const char *info, const char *name) {
     return strtoll(info_text(info, name), NULL, 10);
 }
 
@@ -365,26 +366,26 @@ static bool says_err(const char *info, const char *name) {
     return strncmp(info_text(info, name), "err", 3) == 0;
 }
 
-static void on_info(void *argument, enum redis_result result, const redisReply *reply) {
+static void pipeline_on_info(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     struct pipeline *pipeline = reading->pipeline;
     if (result == REDIS_LINK_OK && reply->str != NULL) {
-        pipeline->memory_used = info_number(reply->str, "\nused_memory:");
-        pipeline->memory_max = info_number(reply->str, "\nmaxmemory:");
-        pipeline->keeps_log = info_number(reply->str, "\naof_enabled:") != 0;
+        pipeline->memory_used = pipeline_info_number(reply->str, "\nused_memory:");
+        pipeline->memory_max = pipeline_info_number(reply->str, "\nmaxmemory:");
+        pipeline->keeps_log = pipeline_info_number(reply->str, "\naof_enabled:") != 0;
         pipeline->writes_fail =
             says_err(reply->str, "\naof_last_write_status:") || says_err(reply->str, "\nrdb_last_bgsave_status:");
     } else {
-        fail(reading, result, reply);
+        pipeline_fail(reading, result, reply);
     }
     answer_came(reading);
 }
 
-static void ask_breaker(struct reading *reading, enum provider provider) {
+static void pipeline_ask_breaker(struct reading *reading, enum provider provider) {
     const char *arguments[] = {"HGETALL", breaker_key(provider)};
     struct breaker_question *question = xmalloc(sizeof *question);
     *question = (struct breaker_question){reading, provider};
-    if (call(reading, on_breaker, question, 2, arguments) != 0) {
+    if (pipeline_call(reading, pipeline_on_breaker, question, 2, arguments) != 0) {
         free(question);
     }
 }
@@ -398,14 +399,14 @@ static void ask_all(struct reading *reading) {
     const char *partitions[] = {"SMEMBERS", KEY_PARTITIONS};
     const char *job[] = {"XRANGE", KEY_REPLAY_JOBS, "-", "+", "COUNT", "1"};
     const char *running[] = {"HGET", KEY_REPLAY_RUNNING, "until"};
-    (void)!call(reading, on_partitions, reading, 2, partitions);
-    (void)!call(reading, on_counters, reading, 2, counters);
-    (void)!call(reading, on_processes, reading, 4, processes);
-    (void)!call(reading, on_info, reading, 3, info);
-    (void)!call(reading, on_job, reading, 6, job);
-    (void)!call(reading, on_running, reading, 3, running);
+    (void)!pipeline_call(reading, pipeline_on_partitions, reading, 2, partitions);
+    (void)!pipeline_call(reading, pipeline_on_counters, reading, 2, counters);
+    (void)!pipeline_call(reading, pipeline_on_processes, reading, 4, processes);
+    (void)!pipeline_call(reading, pipeline_on_info, reading, 3, info);
+    (void)!pipeline_call(reading, pipeline_on_job, reading, 6, job);
+    (void)!pipeline_call(reading, pipeline_on_running, reading, 3, running);
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
-        ask_breaker(reading, (enum provider)provider);
+        pipeline_ask_breaker(reading, (enum provider)provider);
     }
 }
 

@@ -7,7 +7,7 @@
 // secrecy. Thread-local so that it needs no lock; 0 is "not seeded yet".
 static _Thread_local uint64_t state;
 
-static uint64_t next_random(void) {
+static uint64_t backoff_next_random(void) {
     if (state == 0) {
         crypto_random(&state, sizeof state);
     }
@@ -25,6 +25,6 @@ int64_t backoff_full_jitter_ms(unsigned attempt, int64_t base_ms, int64_t cap_ms
     if (limit < 1) {
         return 1;
     }
-    int64_t wait = (int64_t)(next_random() % ((uint64_t)limit + 1));
+    int64_t wait = (int64_t)(backoff_next_random() % ((uint64_t)limit + 1));
     return wait < 1 ? 1 : wait;
 }

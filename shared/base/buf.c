@@ -21,14 +21,14 @@ static __attribute__((noinline)) void grow(struct buf *buf, size_t more) {
     buf->room = room;
 }
 
-static inline void reserve(struct buf *buf, size_t more) {
+static inline void buf_make_room(struct buf *buf, size_t more) {
     if (more >= buf->room - buf->length) { // room is 0 or at least length + 1
         grow(buf, more);
     }
 }
 
 void buf_reserve(struct buf *buf, size_t more) {
-    reserve(buf, more);
+    buf_make_room(buf, more);
 }
 
 void buf_reserve_exactly(struct buf *buf, size_t more) {
@@ -40,7 +40,7 @@ void buf_reserve_exactly(struct buf *buf, size_t more) {
 }
 
 void buf_append(struct buf *buf, const void *bytes, size_t length) {
-    reserve(buf, length);
+    buf_make_room(buf, length);
     if (length > 0) {
         memcpy(buf->data + buf->length, bytes, length);
     }
@@ -53,7 +53,7 @@ void buf_puts(struct buf *buf, const char *text) {
 }
 
 void buf_putc(struct buf *buf, char byte) {
-    reserve(buf, 1);
+    buf_make_room(buf, 1);
     buf->data[buf->length++] = byte;
     buf->data[buf->length] = '\0';
 }

@@ -20,7 +20,7 @@ struct scanner {
     const char *error; // the first thing that was wrong
 };
 
-static bool fail(struct scanner *scanner, const char *error) {
+static bool json_check_fail(struct scanner *scanner, const char *error) {
     scanner->error = error;
     return false;
 }
@@ -37,7 +37,7 @@ static size_t left(const struct scanner *scanner) {
     return (size_t)(scanner->end - scanner->at);
 }
 
-static void skip_space(struct scanner *scanner) {
+static void json_check_skip_space(struct scanner *scanner) {
     while (scanner->at < scanner->end &&
            (*scanner->at == ' ' || *scanner->at == '\t' || *scanner->at == '\n' || *scanner->at == '\r')) {
         scanner->at++;
@@ -53,7 +53,7 @@ static bool skip_word(struct scanner *scanner, const char *word) {
     return true;
 }
 
-static bool is_digit(char c) {
+static bool json_check_is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
@@ -66,7 +66,7 @@ static int scan_hex(struct scanner *scanner) {
     for (int i = 0; i < 4; i++) {
         char c = scanner->at[i];
         bool letter = (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (!letter && !is_digit(c)) {
+        if (!letter && !json_check_is_digit(c)) {
             return -1;
         }
         value = value << 4 | (letter ? (c | 0x20) - 'a' + 10 : c - '0');
@@ -80,22 +80,22 @@ static bool scan_unicode_escape(struct scanner *scanner) {
     static const char lone[] = "A string holds half of a surrogate pair.";
     int unit = scan_hex(scanner);
     if (unit < 0) {
-        return fail(scanner, bad);
+        return json_check_fail(scanner, bad);
     }
     if (unit == 0) {
-        return fail(scanner, "A string holds \\u0000.");
+        return json_check_fail(scanner, "A string holds \\u0000.");
     }
     if (unit < 0xd800 || unit > 0xdfff) {
         return true;
     }
     if (unit > 0xdbff || !skip_word(scanner, "\\u")) {
-        return fail(scanner, lone);
+        return json_check_fail(scanner, lone);
     }
     int low = scan_hex(scanner);
     if (low < 0) {
-        return fail(scanner, bad);
+        return json_check_fail(scanner, bad);
     }
-    return (low >= 0xdc00 && low <= 0xdfff) || fail(scanner, lone);
+    return (low >= 0xdc00 && low <= 0xdfff) || json_check_fail(scanner, lone);
 }
 
 static bool scan_escape(struct scanner *scanner) {
@@ -106,8 +106,9 @@ static bool scan_escape(struct scanner *scanner) {
         return scan_unicode_escape(scanner);
     }
     if (c == '\0' || strchr("\"\\/bfnrt", c) == NULL) {
-        return fail(scanner, scanner->at == scanner->end ? "A string is not closed."
-                                                         : "A string holds a backslash that begins no known escape.");
+        return json_check_fail(scanner, scanner->at == scanner->end
+                                            ? "A string is not closed."
+                                            : "A string holds a backslash that begins no known escape.");
     }
     scanner->at++;
     return true;
@@ -142,23 +143,23 @@ static bool scan_string(struct scanner *scanner) {
                 return false;
             }
         } else if (c < 0x20) {
-            return fail(scanner, "A string holds a raw control character; it must be written as an escape.");
+            return json_check_fail(scanner, "A string holds a raw control character; it must be written as an escape.");
         } else {
             size_t length = unicode_sequence(scanner->at, left(scanner));
             if (length == 0) {
-                return fail(scanner, "A string holds bytes that are not UTF-8.");
+                return json_check_fail(scanner, "A string holds bytes that are not UTF-8.");
             }
             scanner->at += length;
         }
     }
-    return fail(scanner, "A string is not closed.");
+    return json_check_fail(scanner, "A string is not closed.");
 }
 
 static bool scan_digits(struct scanner *scanner, const char *error) {
-    if (!is_digit(peek(scanner))) {
-        return fail(scanner, error);
+    if (!json_check_is_digit(peek(scanner))) {
+        return json_check_fail(scanner, error);
     }
-    while (is_digit(peek(scanner))) {
+    while (json_check_is_digit(peek(scanner))) {
         scanner->at++;
     }
     return true;
@@ -170,7 +171,7 @@ static bool scan_number(struct scanner *scanner) {
         scanner->at++;
     }
     if (peek(scanner) == 'I') {
-        return fail(scanner, "Infinity is not a JSON number.");
+        return json_check_fail(scanner, "Infinity is not a JSON number.");
     }
     bool zero = peek(scanner) == '0';
     const char *digits = scanner->at;
@@ -178,7 +179,7 @@ static bool scan_number(struct scanner *scanner) {
         return false;
     }
     if (zero && scanner->at - digits > 1) {
-        return fail(scanner, "A number has a leading zero.");
+        return json_check_fail(scanner, "A number has a leading zero.");
     }
     if (peek(scanner) == '.') {
         scanner->at++;
@@ -195,22 +196,22 @@ static bool scan_number(struct scanner *scanner) {
             return false;
         }
     }
-    return scanner->at - start <= NUMBER_MAX_BYTES || fail(scanner, "A number is longer than 63 bytes.");
+    return scanner->at - start <= NUMBER_MAX_BYTES || json_check_fail(scanner, "A number is longer than 63 bytes.");
 }
 
 static bool scan_value(struct scanner *scanner, int depth);
 
 static bool scan_member(struct scanner *scanner, int depth) {
-    skip_space(scanner);
+    json_check_skip_space(scanner);
     if (peek(scanner) != '"') {
-        return fail(scanner, "A name in an object is not a string in double quotes.");
+        return json_check_fail(scanner, "A name in an object is not a string in double quotes.");
     }
     if (!scan_string(scanner)) {
         return false;
     }
-    skip_space(scanner);
+    json_check_skip_space(scanner);
     if (peek(scanner) != ':') {
-        return fail(scanner, "A name in an object is not followed by a colon.");
+        return json_check_fail(scanner, "A name in an object is not followed by a colon.");
     }
     scanner->at++;
     return scan_value(scanner, depth);
@@ -221,9 +222,9 @@ static bool scan_container(struct scanner *scanner, int depth) {
     bool object = *scanner->at++ == '{';
     char closing = object ? '}' : ']';
     if (depth > JSON_MAX_DEPTH) {
-        return fail(scanner, "The nesting is deeper than 16.");
+        return json_check_fail(scanner, "The nesting is deeper than 16.");
     }
-    skip_space(scanner);
+    json_check_skip_space(scanner);
     if (peek(scanner) == closing) {
         scanner->at++;
         return true;
@@ -232,20 +233,20 @@ static bool scan_container(struct scanner *scanner, int depth) {
         if (object ? !scan_member(scanner, depth) : !scan_value(scanner, depth)) {
             return false;
         }
-        skip_space(scanner);
+        json_check_skip_space(scanner);
         char c = peek(scanner);
         if (c != ',' && c != closing) {
-            return fail(scanner, scanner->at == scanner->end ? "An array or object is not closed."
-                                 : object ? "A member of an object is followed by neither a comma nor }."
-                                          : "An element of an array is followed by neither a comma nor ].");
+            return json_check_fail(scanner, scanner->at == scanner->end ? "An array or object is not closed."
+                                            : object ? "A member of an object is followed by neither a comma nor }."
+                                                     : "An element of an array is followed by neither a comma nor ].");
         }
         scanner->at++;
         if (c == closing) {
             return true;
         }
-        skip_space(scanner);
+        json_check_skip_space(scanner);
         if (peek(scanner) == closing) {
-            return fail(scanner, "A comma stands before the end of an array or object.");
+            return json_check_fail(scanner, "A comma stands before the end of an array or object.");
         }
     }
 }
@@ -275,7 +276,7 @@ static const char *describe_no_value(const struct scanner *scanner) {
 
 // depth: how many arrays and objects are open around it.
 static bool scan_value(struct scanner *scanner, int depth) {
-    skip_space(scanner);
+    json_check_skip_space(scanner);
     char c = peek(scanner);
     if (c == '{' || c == '[') {
         return scan_container(scanner, depth + 1);
@@ -283,32 +284,32 @@ static bool scan_value(struct scanner *scanner, int depth) {
     if (c == '"') {
         return scan_string(scanner);
     }
-    if (c == '-' || is_digit(c)) {
+    if (c == '-' || json_check_is_digit(c)) {
         return scan_number(scanner);
     }
     if (skip_word(scanner, "true") || skip_word(scanner, "false") || skip_word(scanner, "null")) {
         return true;
     }
-    return fail(scanner, describe_no_value(scanner));
+    return json_check_fail(scanner, describe_no_value(scanner));
 }
 
 bool json_find_member(const char *text, size_t length, const char *name, const char **value, size_t *value_length) {
     struct scanner scanner = {.at = text, .end = text + length};
     size_t name_length = strlen(name);
-    skip_space(&scanner);
+    json_check_skip_space(&scanner);
     if (peek(&scanner) != '{') {
         return false;
     }
     for (char c = *scanner.at++; c != '}'; c = peek(&scanner), scanner.at++) {
-        skip_space(&scanner);
+        json_check_skip_space(&scanner);
         const char *own = scanner.at + 1;
         if (peek(&scanner) != '"' || !scan_string(&scanner)) {
             return false; // an empty object
         }
         size_t own_length = (size_t)(scanner.at - 1 - own);
-        skip_space(&scanner);
+        json_check_skip_space(&scanner);
         scanner.at++; // the colon
-        skip_space(&scanner);
+        json_check_skip_space(&scanner);
         *value = scanner.at;
         if (!scan_value(&scanner, 1)) {
             return false;
@@ -317,7 +318,7 @@ bool json_find_member(const char *text, size_t length, const char *name, const c
         if (own_length == name_length && memcmp(own, name, name_length) == 0) {
             return true;
         }
-        skip_space(&scanner);
+        json_check_skip_space(&scanner);
     }
     return false;
 }
@@ -327,13 +328,13 @@ const char *json_check(const char *text, size_t length) {
     if (skip_word(&scanner, "\xef\xbb\xbf")) {
         return "The document begins with a byte order mark.";
     }
-    skip_space(&scanner);
+    json_check_skip_space(&scanner);
     if (scanner.at == scanner.end) {
         return "The document is empty.";
     }
     if (!scan_value(&scanner, 0)) {
         return scanner.error;
     }
-    skip_space(&scanner);
+    json_check_skip_space(&scanner);
     return scanner.at == scanner.end ? NULL : "Bytes follow the end of the document.";
 }

@@ -5,7 +5,7 @@
 #include "shared/base/unicode.h"
 
 // How many bytes at the start of a text stand for themselves.
-static size_t plain_run(const char *text, size_t length) {
+static size_t json_write_plain_run(const char *text, size_t length) {
     static const bool special[256] = {
         // clang-format off
         1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
@@ -45,7 +45,7 @@ void json_write_stringn(struct buf *out, const char *text, size_t length) {
     buf_putc(out, '"');
     size_t at = 0;
     while (at < length) {
-        size_t run = plain_run(text + at, length - at);
+        size_t run = json_write_plain_run(text + at, length - at);
         buf_append(out, text + at, run);
         at += run;
         if (at == length) {

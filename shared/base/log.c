@@ -204,7 +204,7 @@ static bool is_bare(const char *value, size_t length) {
     return length > 0;
 }
 
-static void begin_text(struct buf *buf, const char *time, enum log_level level, const char *event) {
+static void log_begin_text(struct buf *buf, const char *time, enum log_level level, const char *event) {
     static const char *const colours[] = {"\033[2m", "\033[32m", "\033[33m", "\033[31m"}; // faint, green, yellow, red
     if (state.coloured) {
         buf_printf(buf, "\033[2m%s\033[0m %s%-5s\033[0m \033[1m%s\033[0m", time, colours[level], level_names[level],
@@ -236,7 +236,7 @@ struct log_line *log_begin(enum log_level level, const char *event) {
     rfc3339_format(clock_unix_ms(), time);
     buf_clear(&line->buf);
     if (state.text) {
-        begin_text(&line->buf, time, level, event);
+        log_begin_text(&line->buf, time, level, event);
     } else {
         begin_json(&line->buf, time, level, event);
     }

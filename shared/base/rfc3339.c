@@ -40,15 +40,15 @@ static int days_in_month(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-static bool is_digit(char c) {
+static bool rfc3339_is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
 // Reads exactly `count` digits that make a number in min..max, and moves on past them.
-static bool take_number(const char **at, int count, int min, int max, int *out) {
+static bool rfc3339_take_number(const char **at, int count, int min, int max, int *out) {
     int value = 0;
     for (int i = 0; i < count; i++) {
-        if (!is_digit((*at)[i])) {
+        if (!rfc3339_is_digit((*at)[i])) {
             return false;
         }
         value = value * 10 + ((*at)[i] - '0');
@@ -72,10 +72,10 @@ static bool take_decimals(const char **at, int *ms) {
     if (!take_char(at, ".")) {
         return true;
     }
-    if (!is_digit(**at)) {
+    if (!rfc3339_is_digit(**at)) {
         return false;
     }
-    for (int weight = 100; is_digit(**at); (*at)++, weight /= 10) {
+    for (int weight = 100; rfc3339_is_digit(**at); (*at)++, weight /= 10) {
         *ms += (**at - '0') * weight;
     }
     return true;
@@ -88,8 +88,8 @@ static bool take_offset(const char **at, int *seconds) {
     }
     int sign = **at == '-' ? -1 : 1;
     int hours, minutes;
-    if (!take_char(at, "+-") || !take_number(at, 2, 0, 23, &hours) || !take_char(at, ":") ||
-        !take_number(at, 2, 0, 59, &minutes)) {
+    if (!take_char(at, "+-") || !rfc3339_take_number(at, 2, 0, 23, &hours) || !take_char(at, ":") ||
+        !rfc3339_take_number(at, 2, 0, 59, &minutes)) {
         return false;
     }
     *seconds = sign * (hours * 3600 + minutes * 60);
@@ -99,11 +99,13 @@ static bool take_offset(const char **at, int *seconds) {
 int rfc3339_parse(const char *text, int64_t *unix_ms) {
     const char *at = text;
     int year, month, day, hour, minute, second, ms, offset;
-    if (!take_number(&at, 4, 1, 9999, &year) || !take_char(&at, "-") || !take_number(&at, 2, 1, 12, &month) ||
-        !take_char(&at, "-") || !take_number(&at, 2, 1, days_in_month(year, month), &day) || !take_char(&at, "Tt") ||
-        !take_number(&at, 2, 0, 23, &hour) || !take_char(&at, ":") || !take_number(&at, 2, 0, 59, &minute) ||
-        !take_char(&at, ":") || !take_number(&at, 2, 0, 60, &second) || !take_decimals(&at, &ms) ||
-        !take_offset(&at, &offset) || *at != '\0') {
+    if (!rfc3339_take_number(&at, 4, 1, 9999, &year) || !take_char(&at, "-") ||
+        !rfc3339_take_number(&at, 2, 1, 12, &month) || !take_char(&at, "-") ||
+        !rfc3339_take_number(&at, 2, 1, days_in_month(year, month), &day) || !take_char(&at, "Tt") ||
+        !rfc3339_take_number(&at, 2, 0, 23, &hour) || !take_char(&at, ":") ||
+        !rfc3339_take_number(&at, 2, 0, 59, &minute) || !take_char(&at, ":") ||
+        !rfc3339_take_number(&at, 2, 0, 60, &second) || !take_decimals(&at, &ms) || !take_offset(&at, &offset) ||
+        *at != '\0') {
         return -1;
     }
     int64_t seconds =

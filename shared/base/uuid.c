@@ -37,7 +37,7 @@ static void set_version(struct uuid *uuid, unsigned version) {
 
 // The millisecond and rand_a of the next id: a new millisecond begins at a random number in the lower half of rand_a,
 // so that there is room to count; when it is used up, the ids run ahead of the clock by a millisecond.
-static void advance(unsigned random) {
+static void uuid_advance(unsigned random) {
     int64_t now = clock_unix_ms();
     if (now > generator.last_ms) {
         generator.last_ms = now;
@@ -52,7 +52,7 @@ struct uuid uuid_v7(void) {
     struct uuid uuid;
     uint8_t random[2];
     take_random(random, sizeof random);
-    advance((unsigned)random[0] << 8 | random[1]);
+    uuid_advance((unsigned)random[0] << 8 | random[1]);
     for (int i = 0; i < 6; i++) {
         uuid.bytes[i] = (uint8_t)(generator.last_ms >> (40 - 8 * i));
     }
@@ -97,7 +97,7 @@ void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_SIZE]) {
     *at = '\0';
 }
 
-static int hex_value(char c) {
+static int uuid_hex_value(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -117,8 +117,8 @@ int uuid_parse(const char *text, struct uuid *out) {
         if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-') {
             return -1;
         }
-        int high = hex_value(at[0]);
-        int low = high < 0 ? -1 : hex_value(at[1]);
+        int high = uuid_hex_value(at[0]);
+        int low = high < 0 ? -1 : uuid_hex_value(at[1]);
         if (low < 0) {
             return -1;
         }

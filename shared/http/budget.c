@@ -66,7 +66,7 @@ static void put_in(struct claims *list, struct http_claim *claim, links_of links
     *(younger ? &links(younger)->older : &list->youngest) = claim;
 }
 
-static void take_out(struct claims *list, struct http_claim *claim, links_of links) {
+static void http_budget_take_out(struct claims *list, struct http_claim *claim, links_of links) {
     struct http_claim *older = links(claim)->older, *younger = links(claim)->younger;
     *(older ? &links(older)->younger : &list->oldest) = younger;
     *(younger ? &links(younger)->older : &list->youngest) = older;
@@ -74,7 +74,7 @@ static void take_out(struct claims *list, struct http_claim *claim, links_of lin
 
 // ---- Accounts
 
-static struct http_holder **find(struct http_budget *budget, const struct in6_addr *network) {
+static struct http_holder **http_budget_find(struct http_budget *budget, const struct in6_addr *network) {
     struct http_holder **at = &budget->buckets[http_peers_hash(budget->seed, network) % BUCKETS];
     while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
@@ -83,7 +83,7 @@ static struct http_holder **find(struct http_budget *budget, const struct in6_ad
 }
 
 static struct http_holder *holder_of(struct http_claim *claim) {
-    struct http_holder **at = find(claim->budget, &claim->network);
+    struct http_holder **at = http_budget_find(claim->budget, &claim->network);
     if (!*at) {
         *at = xcalloc(1, sizeof **at);
         (*at)->network = claim->network;
@@ -93,7 +93,7 @@ static struct http_holder *holder_of(struct http_claim *claim) {
 
 static void free_if_empty(struct http_budget *budget, struct http_holder *holder) {
     if (holder->bytes == 0) {
-        struct http_holder **at = find(budget, &holder->network);
+        struct http_holder **at = http_budget_find(budget, &holder->network);
         *at = holder->next;
         free(holder);
     }
@@ -104,8 +104,8 @@ static void change(struct http_claim *claim, enum http_claim_state state, size_t
     struct http_budget *budget = claim->budget;
     struct http_holder *holder = holder_of(claim);
     if (claim->state == HTTP_CLAIM_UNFINISHED && state != HTTP_CLAIM_UNFINISHED) {
-        take_out(&budget->unfinished, claim, of_all);
-        take_out(&holder->unfinished, claim, of_holder);
+        http_budget_take_out(&budget->unfinished, claim, of_all);
+        http_budget_take_out(&holder->unfinished, claim, of_holder);
     } else if (claim->state != HTTP_CLAIM_UNFINISHED && state == HTTP_CLAIM_UNFINISHED) {
         put_in(&budget->unfinished, claim, of_all);
         put_in(&holder->unfinished, claim, of_holder);
@@ -148,10 +148,10 @@ static bool send_oldest_away(const struct claims *unfinished, const struct http_
 }
 
 // Of the client's own first.
-static bool make_room(struct http_claim *claim, size_t more) {
+static bool http_budget_make_room(struct http_claim *claim, size_t more) {
     struct http_budget *budget = claim->budget;
     struct http_holder *holder;
-    while ((holder = *find(budget, &claim->network)) != NULL &&
+    while ((holder = *http_budget_find(budget, &claim->network)) != NULL &&
            holder->bytes - holder->leaving + more > budget->most / CLIENTS_SHARE) {
         if (!send_oldest_away(&holder->unfinished, claim)) {
             return false;
@@ -172,7 +172,7 @@ bool http_claim_grow(struct http_claim *claim, size_t bytes) {
         return true;
     }
     uv_mutex_lock(&claim->budget->lock);
-    bool granted = claim->state != HTTP_CLAIM_LEAVING && make_room(claim, bytes - claim->bytes);
+    bool granted = claim->state != HTTP_CLAIM_LEAVING && http_budget_make_room(claim, bytes - claim->bytes);
     if (granted) {
         change(claim, HTTP_CLAIM_UNFINISHED, bytes);
         claim->counted = true;
@@ -201,7 +201,7 @@ static size_t less(size_t a, size_t b) {
 // With the lock held. What makes way is no hindrance.
 static size_t room_of(const struct http_claim *claim) {
     struct http_budget *budget = claim->budget;
-    const struct http_holder *holder = *find(budget, &claim->network);
+    const struct http_holder *holder = *http_budget_find(budget, &claim->network);
     size_t own = claim->state == HTTP_CLAIM_KEPT ? claim->bytes : 0;
     size_t of_client = holder ? holder->kept - own : 0, of_all = budget->kept - own;
     size_t share = less(budget->most / CLIENTS_SHARE, of_client);
@@ -242,13 +242,13 @@ void http_claim_release(struct http_claim *claim) {
     }
 }
 
-static bool hold(struct http_claim *claim, size_t bytes, bool force) {
+static bool http_budget_hold(struct http_claim *claim, size_t bytes, bool force) {
     if (!claim->budget || (bytes <= HTTP_FREE_BYTES && !claim->counted)) {
         return true;
     }
     uv_mutex_lock(&claim->budget->lock);
     bool granted = force || bytes <= claim->bytes || bytes <= HTTP_FREE_BYTES ||
-                   (bytes <= room_of(claim) && make_room(claim, bytes - claim->bytes));
+                   (bytes <= room_of(claim) && http_budget_make_room(claim, bytes - claim->bytes));
     if (granted && bytes <= HTTP_FREE_BYTES) {
         release(claim);
     } else if (granted) {
@@ -263,11 +263,11 @@ static bool hold(struct http_claim *claim, size_t bytes, bool force) {
 }
 
 bool http_claim_hold(struct http_claim *claim, size_t bytes) {
-    return hold(claim, bytes, false);
+    return http_budget_hold(claim, bytes, false);
 }
 
 void http_claim_force(struct http_claim *claim, size_t bytes) {
-    (void)!hold(claim, bytes, true);
+    (void)!http_budget_hold(claim, bytes, true);
 }
 
 struct http_claim *http_claimant_next(struct http_budget *budget, struct http_claimant *claimant) {

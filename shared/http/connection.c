@@ -20,7 +20,7 @@ static int64_t now_ms(const struct http_server *server) {
 
 // ---- The lists
 
-static void take_out(struct http_connection *connection) {
+static void http_connection_take_out(struct http_connection *connection) {
     struct http_connections *list = &connection->server->stages[connection->stage];
     if (connection->previous) {
         connection->previous->next = connection->next;
@@ -48,7 +48,7 @@ static void put_last(struct http_connection *connection) {
 
 void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms) {
     if (connection->stage != HTTP_STAGE_FREE) {
-        take_out(connection);
+        http_connection_take_out(connection);
     }
     connection->stage = stage;
     connection->due_ms = now_ms(connection->server) + most_ms;

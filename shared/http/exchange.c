@@ -64,14 +64,14 @@ static bool take_host(struct http_request *request) {
     return false;
 }
 
-static enum http_body_state judge(struct http_request *request, const struct framing *framing) {
+static enum http_body_state http_exchange_judge(struct http_request *request, const struct framing *framing) {
     if (!http_wire_has_seen(request->place) || !take_host(request)) {
         return HTTP_BODY_MALFORMED;
     }
     return framing->declared > request->server->options.max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
 }
 
-static void ask(struct http_request *request) {
+static void http_exchange_ask(struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     request->asked = true;
     if (!request->answered) {
@@ -121,18 +121,18 @@ static struct framing look_at_head(const struct http_request *request) {
     };
 }
 
-static enum MHD_Result begin(struct http_request *request) {
+static enum MHD_Result http_exchange_begin(struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     struct framing framing = look_at_head(request);
     request->declared = framing.declared;
     http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
-    request->state = judge(request, &framing);
+    request->state = http_exchange_judge(request, &framing);
     if (options->on_headers) {
         options->on_headers(options->argument, request);
     }
     if (request->state != HTTP_BODY_OK) {
-        ask(request);
+        http_exchange_ask(request);
     }
     if (!request->answered || !answer_now(request, &framing)) {
         return MHD_YES;
@@ -147,7 +147,7 @@ static enum MHD_Result begin(struct http_request *request) {
 static enum MHD_Result cut_short(struct http_request *request) {
     request->cut_short = true;
     if (!request->asked) {
-        ask(request);
+        http_exchange_ask(request);
     }
     return MHD_NO;
 }
@@ -168,7 +168,7 @@ void http_exchange_drop(struct http_claim *claim) {
 }
 
 // Doubles, but not beyond the length that was declared.
-static bool make_room(struct http_request *request, size_t more) {
+static bool http_exchange_make_room(struct http_request *request, size_t more) {
     struct buf *body = &request->body;
     size_t needed = body->length + more + 1;
     if (needed <= body->room) {
@@ -185,15 +185,15 @@ static bool make_room(struct http_request *request, size_t more) {
     return true;
 }
 
-static bool keep(struct http_request *request, const char *data, size_t size) {
-    bool kept = make_room(request, size);
+static bool http_exchange_keep(struct http_request *request, const char *data, size_t size) {
+    bool kept = http_exchange_make_room(request, size);
     if (kept) {
         buf_append(&request->body, data, size);
     }
     return kept;
 }
 
-static enum MHD_Result take_body(struct http_request *request, const char *data, size_t *size) {
+static enum MHD_Result http_exchange_take_body(struct http_request *request, const char *data, size_t *size) {
     size_t max_body = request->server->options.max_body;
     request->received += *size;
     if (request->state == HTTP_BODY_OK && request->received > max_body) {
@@ -204,7 +204,7 @@ static enum MHD_Result take_body(struct http_request *request, const char *data,
     if (request->received > 2 * (uint64_t)max_body) {
         return cut_short(request);
     }
-    if (request->state == HTTP_BODY_OK && !request->answered && !keep(request, data, *size)) {
+    if (request->state == HTTP_BODY_OK && !request->answered && !http_exchange_keep(request, data, *size)) {
         http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
         return MHD_NO;
     }
@@ -222,7 +222,7 @@ static enum MHD_Result complete(struct http_request *request) {
         request->state = HTTP_BODY_CROWDED_OUT;
     }
     if (!request->asked) {
-        ask(request);
+        http_exchange_ask(request);
     }
     if (request->answered) {
         return http_reply_queue(request);
@@ -238,9 +238,9 @@ enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connectio
     (void)version;
     if (!*slot) {
         *slot = new_request(cls, connection, url, method);
-        return begin(*slot);
+        return http_exchange_begin(*slot);
     }
-    return *size > 0 ? take_body(*slot, data, size) : complete(*slot);
+    return *size > 0 ? http_exchange_take_body(*slot, data, size) : complete(*slot);
 }
 
 void http_exchange_completed(void *cls, struct MHD_Connection *connection, void **slot,

@@ -7,7 +7,7 @@
 // Nobody here reads either.
 enum { CHUNK_LINE_MOST = 256, TRAILERS_MOST = 1024 };
 
-static void refuse(struct http_framing *framing, const char *why) {
+static void http_framing_refuse(struct http_framing *framing, const char *why) {
     framing->refusal = (struct http_refusal){400, why};
 }
 
@@ -65,7 +65,7 @@ static bool read_chunk_size(const char *line, size_t length, uint64_t *size) {
 
 static void take_chunk_line(struct http_framing *framing, const char *line, size_t length) {
     if (!read_chunk_size(line, length, &framing->left) || memchr(line, '\0', length) || memchr(line, '\r', length)) {
-        refuse(framing, "a chunk's size is malformed");
+        http_framing_refuse(framing, "a chunk's size is malformed");
     } else {
         framing->part = framing->left > 0 ? HTTP_PART_CHUNK : HTTP_PART_TRAILER;
     }
@@ -73,7 +73,7 @@ static void take_chunk_line(struct http_framing *framing, const char *line, size
 
 static void take_chunk_end(struct http_framing *framing, size_t length) {
     if (length > 0) {
-        refuse(framing, "a chunk is longer than its size");
+        http_framing_refuse(framing, "a chunk is longer than its size");
     } else {
         framing->part = HTTP_PART_CHUNK_BEGIN;
     }
@@ -84,11 +84,11 @@ static void take_trailer(struct http_framing *framing, const char *line, size_t 
     if (length == 0) {
         end_request(framing);
     } else if (framing->trailers > TRAILERS_MOST || !http_head_is_field(line, length)) {
-        refuse(framing, "a trailer is malformed or too long");
+        http_framing_refuse(framing, "a trailer is malformed or too long");
     }
 }
 
-static void take_line(struct http_framing *framing, const char *line, size_t length) {
+static void http_framing_take_line(struct http_framing *framing, const char *line, size_t length) {
     switch (framing->part) {
     case HTTP_PART_HEAD:
         take_head_line(framing, line, length);
@@ -120,17 +120,17 @@ static void look_at_length(struct http_framing *framing, size_t length) {
         break;
     case HTTP_PART_CHUNK_BEGIN:
         if (length > CHUNK_LINE_MOST) {
-            refuse(framing, "a chunk's extension is too long");
+            http_framing_refuse(framing, "a chunk's extension is too long");
         }
         break;
     case HTTP_PART_CHUNK_END:
         if (length > 1) {
-            refuse(framing, "a chunk is longer than its size");
+            http_framing_refuse(framing, "a chunk is longer than its size");
         }
         break;
     case HTTP_PART_TRAILER:
         if (framing->trailers + length > TRAILERS_MOST) {
-            refuse(framing, "a trailer is malformed or too long");
+            http_framing_refuse(framing, "a trailer is malformed or too long");
         }
         break;
     case HTTP_PART_BODY:
@@ -141,12 +141,12 @@ static void look_at_length(struct http_framing *framing, size_t length) {
 
 // Lines of a head may end with a bare LF (RFC 9112, 2.2); a chunk's bounds may not, for they are read in more than one
 // way.
-static void end_line(struct http_framing *framing, const char *line, size_t length) {
+static void http_framing_end_line(struct http_framing *framing, const char *line, size_t length) {
     bool has_cr = length > 0 && line[length - 1] == '\r';
     if (!has_cr && framing->part != HTTP_PART_HEAD) {
-        refuse(framing, "a chunk's line must end with CR LF");
+        http_framing_refuse(framing, "a chunk's line must end with CR LF");
     } else {
-        take_line(framing, line, has_cr ? length - 1 : length);
+        http_framing_take_line(framing, line, has_cr ? length - 1 : length);
     }
 }
 
@@ -161,7 +161,7 @@ static size_t take_of_body(struct http_framing *framing, size_t length) {
     return taken;
 }
 
-static void hold(struct http_framing *framing, const char *bytes, size_t length) {
+static void http_framing_hold(struct http_framing *framing, const char *bytes, size_t length) {
     if (length > 0 && framing->refusal.status == 0) {
         buf_append(&framing->held, bytes, length);
     }
@@ -182,8 +182,8 @@ static void pass_line(const struct http_framing *framing, enum http_framing_part
 
 // Takes what lies in text from framing->line_at on, whose bytes up to `looked_at` have no line end. Returns up to where
 // it has been dealt with: what is behind that is the begin of a head or of a line.
-static size_t take_text(struct http_framing *framing, const char *text, size_t length, size_t looked_at,
-                        struct buf *out) {
+static size_t http_framing_take_text(struct http_framing *framing, const char *text, size_t length, size_t looked_at,
+                                     struct buf *out) {
     size_t at = framing->line_at;
     size_t done = 0;
     while (at < length) {
@@ -201,7 +201,7 @@ static size_t take_text(struct http_framing *framing, const char *text, size_t l
         if (!end || framing->refusal.status != 0) {
             break;
         }
-        end_line(framing, text + at, line);
+        http_framing_end_line(framing, text + at, line);
         at += line + 1;
         if (framing->refusal.status != 0) {
             break;
@@ -224,11 +224,11 @@ void http_framing_take(struct http_framing *framing, const char *bytes, size_t l
     if (text.length > 0) {
         size_t held = text.length;
         buf_append(&text, bytes, length);
-        size_t done = take_text(framing, text.data, text.length, held, out);
-        hold(framing, text.data + done, text.length - done);
+        size_t done = http_framing_take_text(framing, text.data, text.length, held, out);
+        http_framing_hold(framing, text.data + done, text.length - done);
     } else {
-        size_t done = take_text(framing, bytes, length, 0, out);
-        hold(framing, bytes + done, length - done);
+        size_t done = http_framing_take_text(framing, bytes, length, 0, out);
+        http_framing_hold(framing, bytes + done, length - done);
     }
     buf_free(&text);
 }

@@ -13,7 +13,7 @@ struct text {
     size_t length;
 };
 
-static enum http_head_step refuse(struct http_head *head, unsigned status, const char *why) {
+static enum http_head_step http_head_refuse(struct http_head *head, unsigned status, const char *why) {
     head->refusal = (struct http_refusal){status, why};
     return HTTP_HEAD_REFUSED;
 }
@@ -29,7 +29,7 @@ static bool is_token(struct text text) {
     return text.length > 0;
 }
 
-static size_t count(struct text text, char wanted) {
+static size_t http_head_count(struct text text, char wanted) {
     size_t found = 0;
     for (size_t i = 0; i < text.length; i++) {
         found += text.at[i] == wanted;
@@ -42,7 +42,7 @@ static bool equals(struct text text, const char *word) {
 }
 
 // Cuts text at the first `mark`, which must be there, and returns what is before it.
-static bool cut(struct text *text, char mark, struct text *before) {
+static bool http_head_cut(struct text *text, char mark, struct text *before) {
     const char *found = memchr(text->at, mark, text->length);
     if (!found) {
         return false;
@@ -55,7 +55,7 @@ static bool cut(struct text *text, char mark, struct text *before) {
 
 // Blanks behind a value stay: not every version of the library takes them away, and what is to be read in one way only
 // (a length) must not have any.
-static struct text skip_blanks(struct text text) {
+static struct text http_head_skip_blanks(struct text text) {
     while (text.length > 0 && (text.at[0] == ' ' || text.at[0] == '\t')) {
         text.at++;
         text.length--;
@@ -70,8 +70,8 @@ static bool is_too_costly(struct http_head *head, size_t cost) {
         head->cost += cost;
         return false;
     }
-    (void)(head->has_request_line ? refuse(head, 431, "the request's headers are too large")
-                                  : refuse(head, 414, "the request's target is too long"));
+    (void)(head->has_request_line ? http_head_refuse(head, 431, "the request's headers are too large")
+                                  : http_head_refuse(head, 414, "the request's target is too long"));
     return true;
 }
 
@@ -86,12 +86,12 @@ bool http_head_is_too_long(struct http_head *head, size_t length) {
 
 static size_t cost_of_parameters(struct text target) {
     struct text path;
-    return cut(&target, '?', &path) ? RECORD_BYTES * (count(target, '&') + 1) : 0;
+    return http_head_cut(&target, '?', &path) ? RECORD_BYTES * (http_head_count(target, '&') + 1) : 0;
 }
 
 // The library keeps a copy of a Cookie header, in pieces.
 static size_t cost_of_header(struct text name, struct text value) {
-    return equals(name, "Cookie") ? RECORD_BYTES * (count(value, ';') + 2) + value.length : RECORD_BYTES;
+    return equals(name, "Cookie") ? RECORD_BYTES * (http_head_count(value, ';') + 2) + value.length : RECORD_BYTES;
 }
 
 // ---- The request line
@@ -113,12 +113,12 @@ static bool is_version(struct text version) {
 
 static enum http_head_step take_request_line(struct http_head *head, struct text line) {
     struct text method, target, version = line;
-    if (!cut(&version, ' ', &method) || !cut(&version, ' ', &target) || !is_token(method) || !is_target(target) ||
-        !is_version(version)) {
-        return refuse(head, 400, "the request's first line is malformed");
+    if (!http_head_cut(&version, ' ', &method) || !http_head_cut(&version, ' ', &target) || !is_token(method) ||
+        !is_target(target) || !is_version(version)) {
+        return http_head_refuse(head, 400, "the request's first line is malformed");
     }
     if (version.at[5] != '1') {
-        return refuse(head, 505, "this version of HTTP is not spoken here");
+        return http_head_refuse(head, 505, "this version of HTTP is not spoken here");
     }
     if (is_too_costly(head, cost_of_parameters(target))) {
         return HTTP_HEAD_REFUSED;
@@ -132,10 +132,10 @@ static enum http_head_step take_request_line(struct http_head *head, struct text
 
 static bool split_field(struct text line, struct text *name, struct text *value) {
     *value = line;
-    if (memchr(line.at, '\0', line.length) || memchr(line.at, '\r', line.length) || !cut(value, ':', name)) {
+    if (memchr(line.at, '\0', line.length) || memchr(line.at, '\r', line.length) || !http_head_cut(value, ':', name)) {
         return false;
     }
-    *value = skip_blanks(*value);
+    *value = http_head_skip_blanks(*value);
     return is_token(*name);
 }
 
@@ -149,27 +149,28 @@ static enum http_head_step take_content_length(struct http_head *head, struct te
     head->lengths++;
     for (size_t i = 0; i < value.length; i++) {
         if (!isdigit((unsigned char)value.at[i])) {
-            return refuse(head, 400, "Content-Length is no number");
+            return http_head_refuse(head, 400, "Content-Length is no number");
         }
         unsigned digit = (unsigned)(value.at[i] - '0');
         if (length > (UINT64_MAX / 2 - digit) / 10) {
-            return refuse(head, 413, "the request's body is too large");
+            return http_head_refuse(head, 413, "the request's body is too large");
         }
         length = length * 10 + digit;
     }
     head->content_length = length;
-    return value.length > 0 ? HTTP_HEAD_MORE : refuse(head, 400, "Content-Length is no number");
+    return value.length > 0 ? HTTP_HEAD_MORE : http_head_refuse(head, 400, "Content-Length is no number");
 }
 
 static enum http_head_step take_encoding(struct http_head *head, struct text value) {
     head->encodings++;
-    return equals(value, "chunked") ? HTTP_HEAD_MORE : refuse(head, 400, "Transfer-Encoding can only be chunked");
+    return equals(value, "chunked") ? HTTP_HEAD_MORE
+                                    : http_head_refuse(head, 400, "Transfer-Encoding can only be chunked");
 }
 
 static enum http_head_step take_header(struct http_head *head, struct text line) {
     struct text name, value;
     if (!split_field(line, &name, &value)) {
-        return refuse(head, 400, "a header is malformed");
+        return http_head_refuse(head, 400, "a header is malformed");
     }
     if (is_too_costly(head, cost_of_header(name, value))) {
         return HTTP_HEAD_REFUSED;
@@ -186,15 +187,15 @@ static enum http_head_step take_header(struct http_head *head, struct text line)
 
 // ---- The whole
 
-static enum http_head_step end(struct http_head *head) {
+static enum http_head_step http_head_end(struct http_head *head) {
     if (head->hosts > 1 || (head->hosts == 0 && !head->is_http_1_0)) {
-        return refuse(head, 400, "there must be one Host header");
+        return http_head_refuse(head, 400, "there must be one Host header");
     }
     if (head->lengths > 1 || head->encodings > 1 || (head->encodings > 0 && head->lengths > 0)) {
-        return refuse(head, 400, "the body's length is told more than once");
+        return http_head_refuse(head, 400, "the body's length is told more than once");
     }
     if (head->encodings > 0 && head->is_http_1_0) {
-        return refuse(head, 400, "Transfer-Encoding came with a version of HTTP that has none");
+        return http_head_refuse(head, 400, "Transfer-Encoding came with a version of HTTP that has none");
     }
     return HTTP_HEAD_WHOLE;
 }
@@ -207,5 +208,5 @@ enum http_head_step http_head_take(struct http_head *head, const char *line, siz
     if (!head->has_request_line) {
         return length > 0 ? take_request_line(head, text) : HTTP_HEAD_MORE; // RFC 9112, 2.2: empty lines before it
     }
-    return length > 0 ? take_header(head, text) : end(head);
+    return length > 0 ? take_header(head, text) : http_head_end(head);
 }

@@ -12,7 +12,7 @@ static bool is_of_name(char c) {
 }
 
 // reg-name, which IPv4 addresses are as well. Escapes stand for what a name is not made of.
-static bool is_name(const char *text, size_t length) {
+static bool http_host_is_name(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '%') {
             if (length - i < 3 || !isxdigit((unsigned char)text[i + 1]) || !isxdigit((unsigned char)text[i + 2])) {
@@ -60,9 +60,9 @@ static bool read_ipv6(const char *text, size_t length, struct http_host *out) {
     return !memchr(text, '\0', length) && take_name(text, length, out) && inet_pton(AF_INET6, out->name, &address) == 1;
 }
 
-static bool read_name(const char *text, size_t length, struct http_host *out) {
+static bool http_host_read_name(const char *text, size_t length, struct http_host *out) {
     struct in_addr address;
-    if (!is_name(text, length) || !take_name(text, length, out)) {
+    if (!http_host_is_name(text, length) || !take_name(text, length, out)) {
         return false;
     }
     out->is_address = inet_pton(AF_INET, out->name, &address) == 1;
@@ -80,7 +80,7 @@ bool http_host_parse(const char *text, size_t length, struct http_host *out) {
             return false;
         }
         rest++;
-    } else if (!read_name(text, host_length, out)) {
+    } else if (!http_host_read_name(text, host_length, out)) {
         return false;
     }
     size_t left = length - (size_t)(rest - text);

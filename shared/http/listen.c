@@ -9,7 +9,7 @@
 #include "shared/http/server.h"
 
 // Returns the length, or 0 with errno EINVAL when it is no numeric address.
-static socklen_t numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {
+static socklen_t http_listen_numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {
     struct sockaddr_in *v4 = (struct sockaddr_in *)out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
     memset(out, 0, sizeof *out);
@@ -42,7 +42,7 @@ static int set_options(int fd, int family, bool shared_port) {
 
 int http_listen(const char *address, uint16_t port, bool shared_port) {
     struct sockaddr_storage local;
-    socklen_t length = numeric_address(address, port, &local);
+    socklen_t length = http_listen_numeric_address(address, port, &local);
     if (length == 0) {
         return -1;
     }

@@ -79,7 +79,7 @@ uint64_t http_peers_hash(uint64_t seed, const struct in6_addr *network) {
 }
 
 // Where the network's peer hangs, or would; called with the lock held.
-static struct peer **find(struct http_peers *peers, const struct in6_addr *network) {
+static struct peer **http_peers_find(struct http_peers *peers, const struct in6_addr *network) {
     struct peer **at = &peers->buckets[http_peers_hash(peers->seed, network) % BUCKETS];
     while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
@@ -89,7 +89,7 @@ static struct peer **find(struct http_peers *peers, const struct in6_addr *netwo
 
 bool http_peers_is_full(struct http_peers *peers, const struct in6_addr *network) {
     uv_mutex_lock(&peers->lock);
-    const struct peer *peer = *find(peers, network);
+    const struct peer *peer = *http_peers_find(peers, network);
     bool full = peer && peer->connections >= peers->most;
     uv_mutex_unlock(&peers->lock);
     return full;
@@ -97,7 +97,7 @@ bool http_peers_is_full(struct http_peers *peers, const struct in6_addr *network
 
 void http_peers_enter(struct http_peers *peers, const struct in6_addr *network) {
     uv_mutex_lock(&peers->lock);
-    struct peer **at = find(peers, network);
+    struct peer **at = http_peers_find(peers, network);
     if (!*at) {
         *at = xcalloc(1, sizeof **at);
         (*at)->network = *network;
@@ -108,7 +108,7 @@ void http_peers_enter(struct http_peers *peers, const struct in6_addr *network) 
 
 void http_peers_leave(struct http_peers *peers, const struct in6_addr *network) {
     uv_mutex_lock(&peers->lock);
-    struct peer **at = find(peers, network);
+    struct peer **at = http_peers_find(peers, network);
     struct peer *peer = *at;
     if (peer && --peer->connections == 0) {
         *at = peer->next;

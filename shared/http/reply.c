@@ -37,7 +37,7 @@ static void add_to_text(void *argument, const char *name, const char *value) {
 }
 
 // The first lines of an answer that closes its connection.
-static void begin_text(struct buf *text, unsigned status, const char *content_type, size_t length) {
+static void http_reply_begin_text(struct buf *text, unsigned status, const char *content_type, size_t length) {
     char date[64];
     time_t now = time(NULL);
     struct tm utc;
@@ -56,7 +56,7 @@ static void send_past_daemon(struct http_request *request, unsigned status, cons
     int fd = request->place->fd;
     struct buf text = {0};
     char unread[4096];
-    begin_text(&text, status, content_type, length);
+    http_reply_begin_text(&text, status, content_type, length);
     each_added(request, add_to_text, &text);
     buf_puts(&text, "\r\n");
     buf_append(&text, body, length);
@@ -72,7 +72,7 @@ static void send_past_daemon(struct http_request *request, unsigned status, cons
 
 void http_reply_refusal(int fd, const struct http_refusal *refusal) {
     struct buf text = {0};
-    begin_text(&text, refusal->status, "text/plain", strlen(refusal->why) + 1);
+    http_reply_begin_text(&text, refusal->status, "text/plain", strlen(refusal->why) + 1);
     buf_printf(&text, "\r\n%s\n", refusal->why);
     (void)!send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
@@ -131,8 +131,8 @@ static void account(struct http_request *request, const struct answer_body *body
     }
 }
 
-static void answer(struct http_request *request, unsigned status, const char *content_type,
-                   const struct answer_body *body, bool close) {
+static void http_reply_answer(struct http_request *request, unsigned status, const char *content_type,
+                              const struct answer_body *body, bool close) {
     if (request->answered) {
         log_error("http_answered_twice", "a second answer (%u) to %s %s was dropped", status, request->method,
                   request->path);
@@ -150,7 +150,7 @@ static void answer(struct http_request *request, unsigned status, const char *co
 
 void http_reply(struct http_request *request, unsigned status, const char *content_type, const char *body,
                 size_t length) {
-    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, false);
+    http_reply_answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, false);
 }
 
 void http_reply_taking(struct http_request *request, unsigned status, const char *content_type, struct buf *body) {
@@ -160,18 +160,20 @@ void http_reply_taking(struct http_request *request, unsigned status, const char
         return;
     }
     char *bytes = xrealloc(body->data, body->length > 0 ? body->length : 1);
-    answer(request, status, content_type, &(struct answer_body){bytes, body->length, MHD_RESPMEM_MUST_FREE}, false);
+    http_reply_answer(request, status, content_type, &(struct answer_body){bytes, body->length, MHD_RESPMEM_MUST_FREE},
+                      false);
     *body = (struct buf){0};
 }
 
 void http_reply_constant(struct http_request *request, unsigned status, const char *content_type, const char *body,
                          size_t length) {
-    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_PERSISTENT}, false);
+    http_reply_answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_PERSISTENT},
+                      false);
 }
 
 void http_reply_and_close(struct http_request *request, unsigned status, const char *content_type, const char *body,
                           size_t length) {
-    answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, true);
+    http_reply_answer(request, status, content_type, &(struct answer_body){body, length, MHD_RESPMEM_MUST_COPY}, true);
 }
 
 // The slowest client that an answer waits for: so many bytes in a millisecond, on average.

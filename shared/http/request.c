@@ -141,7 +141,7 @@ void http_request_read_peer(struct http_request *request) {
     }
 }
 
-static int hex_digit(char c) {
+static int http_request_hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -159,8 +159,8 @@ size_t http_request_unescape(void *cls, struct MHD_Connection *connection, char 
     (void)connection;
     char *out = text;
     for (const char *in = text; *in; in++) {
-        int high = in[0] == '%' ? hex_digit(in[1]) : -1;
-        int low = high >= 0 ? hex_digit(in[2]) : -1;
+        int high = in[0] == '%' ? http_request_hex_digit(in[1]) : -1;
+        int low = high >= 0 ? http_request_hex_digit(in[2]) : -1;
         if (low >= 0 && high + low > 0) {
             *out++ = (char)(high * 16 + low);
             in += 2;

@@ -31,7 +31,7 @@ static void log_from_daemon(void *cls, const char *format, va_list arguments) {
     buf_free(&text);
 }
 
-static void on_timer(uv_timer_t *timer);
+static void http_server_on_timer(uv_timer_t *timer);
 
 static void set_timer(struct http_server *server) {
     MHD_UNSIGNED_LONG_LONG wait_ms;
@@ -42,7 +42,7 @@ static void set_timer(struct http_server *server) {
     if (wait_ms == 0) { // not by the timer: libuv runs one that is due at once again before it polls, for ever
         http_server_run_soon(server);
     } else {
-        uv_timer_start(&server->timer, on_timer, wait_ms, 0);
+        uv_timer_start(&server->timer, http_server_on_timer, wait_ms, 0);
     }
 }
 
@@ -55,7 +55,7 @@ static void leave_daemon(struct http_server *server) {
     }
 }
 
-static void run(struct http_server *server) {
+static void http_server_run(struct http_server *server) {
     if (server->in_daemon) {
         return;
     }
@@ -65,14 +65,14 @@ static void run(struct http_server *server) {
     leave_daemon(server);
 }
 
-static void on_sweep(uv_timer_t *timer) {
+static void http_server_on_sweep(uv_timer_t *timer) {
     struct http_server *server = timer->data;
     server->in_daemon = true; // what it calls may want to stop the daemon
     http_connections_sweep(server);
     leave_daemon(server);
 }
 
-static void on_crowd(uv_async_t *crowd) {
+static void http_server_on_crowd(uv_async_t *crowd) {
     struct http_server *server = crowd->data;
     server->in_daemon = true;
     http_connections_crowd_out(server);
@@ -92,29 +92,29 @@ void http_server_sweep(struct http_server *server, bool on) {
     int64_t every = server->options.request_timeout_ms / SWEEPS_PER_TIMEOUT;
     every = every > SHORTEST_SWEEP_MS ? every : SHORTEST_SWEEP_MS;
     if (on) {
-        uv_timer_start(&server->sweep, on_sweep, (uint64_t)every, (uint64_t)every);
+        uv_timer_start(&server->sweep, http_server_on_sweep, (uint64_t)every, (uint64_t)every);
     } else {
         uv_timer_stop(&server->sweep);
     }
 }
 
-static void on_timer(uv_timer_t *timer) {
-    run(timer->data);
+static void http_server_on_timer(uv_timer_t *timer) {
+    http_server_run(timer->data);
 }
 
-static void on_ready(uv_poll_t *poll, int status, int events) {
+static void http_server_on_ready(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
-    run(poll->data);
+    http_server_run(poll->data);
 }
 
-static void on_resumed(uv_idle_t *idle) {
+static void http_server_on_resumed(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    run(idle->data);
+    http_server_run(idle->data);
 }
 
 void http_server_run_soon(struct http_server *server) {
-    uv_idle_start(&server->resumed, on_resumed);
+    uv_idle_start(&server->resumed, http_server_on_resumed);
 }
 
 // The memory of one connection: a request's line and headers, pieces of its body, the answer's headers. The library's
@@ -156,7 +156,7 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     uv_timer_init(loop, &server->timer);
     uv_idle_init(loop, &server->resumed);
     uv_timer_init(loop, &server->sweep);
-    uv_async_init(loop, &server->crowd, on_crowd);
+    uv_async_init(loop, &server->crowd, http_server_on_crowd);
     server->claimant = (struct http_claimant){.drop = http_exchange_drop, .wake = wake_for_crowd};
     server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server->crowd.data = server;
     server->open_handles = 5;
@@ -168,7 +168,7 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
 
 void http_server_begin(struct http_server *server) {
     if (!server->destroyed) {
-        uv_poll_start(&server->poll, UV_READABLE, on_ready);
+        uv_poll_start(&server->poll, UV_READABLE, http_server_on_ready);
     }
 }
 
@@ -177,7 +177,7 @@ void http_server_quiesce(struct http_server *server) {
         return;
     }
     http_server_begin(server);
-    run(server); // connections that the kernel has accepted for this socket would be reset
+    http_server_run(server); // connections that the kernel has accepted for this socket would be reset
     server->quiesced = true;
     MHD_socket listening = MHD_quiesce_daemon(server->daemon);
     if (listening != MHD_INVALID_SOCKET) {
@@ -189,7 +189,7 @@ size_t http_server_pending(const struct http_server *server) {
     return server->pending;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void http_server_on_closed(uv_handle_t *handle) {
     struct http_server *server = handle->data;
     if (--server->open_handles == 0) {
         free(server->sockets);
@@ -215,11 +215,11 @@ static void stop(struct http_server *server) {
     http_wire_run(server);
     uv_poll_stop(&server->poll); // before its descriptor is closed
     MHD_stop_daemon(server->daemon);
-    uv_close((uv_handle_t *)&server->poll, on_closed);
-    uv_close((uv_handle_t *)&server->timer, on_closed);
-    uv_close((uv_handle_t *)&server->resumed, on_closed);
-    uv_close((uv_handle_t *)&server->sweep, on_closed);
-    uv_close((uv_handle_t *)&server->crowd, on_closed);
+    uv_close((uv_handle_t *)&server->poll, http_server_on_closed);
+    uv_close((uv_handle_t *)&server->timer, http_server_on_closed);
+    uv_close((uv_handle_t *)&server->resumed, http_server_on_closed);
+    uv_close((uv_handle_t *)&server->sweep, http_server_on_closed);
+    uv_close((uv_handle_t *)&server->crowd, http_server_on_closed);
 }
 
 void http_server_destroy(struct http_server *server) {

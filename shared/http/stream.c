@@ -13,7 +13,7 @@
 enum { BLOCK_BYTES = 16 * 1024, KERNEL_BYTES = 64 * 1024 };
 
 // All is sent. What one that was slow for a while had needed isn't kept for it.
-static void clear(struct http_request *request) {
+static void http_stream_clear(struct http_request *request) {
     struct buf *unsent = &request->stream.unsent;
     if (unsent->room > HTTP_FREE_BYTES) {
         buf_free(unsent);
@@ -37,7 +37,7 @@ static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
         memcpy(out, stream->unsent.data + stream->sent, piece);
         stream->sent += piece;
         if (stream->sent == stream->unsent.length) {
-            clear(request);
+            http_stream_clear(request);
         }
         return (ssize_t)piece;
     }
@@ -86,7 +86,7 @@ void http_reply_stream_head(struct http_request *request, unsigned status, const
     http_reply_is_ready(request, status, response);
 }
 
-static void go_on(struct http_request *request) {
+static void http_stream_go_on(struct http_request *request) {
     if (request->stream.suspended) {
         request->stream.suspended = false;
         MHD_resume_connection(request->connection);
@@ -118,13 +118,13 @@ int http_stream_write(struct http_request *request, const char *bytes, size_t le
         return -1;
     }
     buf_append(&stream->unsent, bytes, length);
-    go_on(request);
+    http_stream_go_on(request);
     return 0;
 }
 
 void http_stream_end(struct http_request *request) {
     request->stream.ended = true;
-    go_on(request);
+    http_stream_go_on(request);
 }
 
 void http_stream_break(struct http_request *request) {
@@ -136,5 +136,5 @@ void http_stream_break(struct http_request *request) {
     http_claim_release(&request->claim);
     request->stream.sent = 0;
     (void)shutdown(socket_of(request), SHUT_RDWR);
-    go_on(request);
+    http_stream_go_on(request);
 }

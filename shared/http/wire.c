@@ -61,7 +61,7 @@ void http_wire_close(struct http_connection *connection) {
     buf_free(&connection->judged);
 }
 
-static struct http_connection *find(int fd) {
+static struct http_connection *http_wire_find(int fd) {
     return running && fd >= 0 && (size_t)fd < running->socket_room ? running->sockets[fd] : NULL;
 }
 
@@ -83,7 +83,7 @@ static ssize_t read_away(int fd, void *bytes, size_t size) {
     return nothing_yet();
 }
 
-static void judge(struct http_connection *connection, const char *bytes, size_t length) {
+static void http_wire_judge(struct http_connection *connection, const char *bytes, size_t length) {
     http_framing_take(&connection->framing, bytes, length, &connection->judged);
     if (connection->framing.refusal.status != 0) {
         connection->is_refused = true;
@@ -120,7 +120,7 @@ static ssize_t read_judged(struct http_connection *connection, char *bytes, size
             return filled > 0 ? (ssize_t)filled : length;
         }
         is_empty = (size_t)length < room;
-        judge(connection, bytes + filled, (size_t)length);
+        http_wire_judge(connection, bytes + filled, (size_t)length);
         filled += hand_over(connection, bytes + filled, room);
     }
     return filled > 0 ? (ssize_t)filled : nothing_yet();
@@ -129,7 +129,7 @@ static ssize_t read_judged(struct http_connection *connection, char *bytes, size
 ssize_t http_wire_recv(int fd, void *bytes, size_t size, int flags) __asm__("recv");
 
 ssize_t http_wire_recv(int fd, void *bytes, size_t size, int flags) {
-    struct http_connection *connection = find(fd);
+    struct http_connection *connection = http_wire_find(fd);
     if (!connection) {
         return recvfrom(fd, bytes, size, flags, NULL, NULL);
     }
@@ -147,7 +147,7 @@ bool http_wire_has_seen(struct http_connection *connection) {
 
 // ---- Answering what was refused
 
-static void answer(struct http_connection *connection) {
+static void http_wire_answer(struct http_connection *connection) {
     char unread[4096], peer[INET6_ADDRSTRLEN];
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
@@ -161,7 +161,7 @@ static void answer(struct http_connection *connection) {
 }
 
 // Returns whether it has been dealt with: not while earlier requests wait for their answers.
-static bool settle(struct http_connection *connection) {
+static bool http_wire_settle_one(struct http_connection *connection) {
     struct http_request *request = connection->request;
     if (connection->begun < connection->framing.requests) {
         return false;
@@ -170,12 +170,12 @@ static bool settle(struct http_connection *connection) {
         if (request) {
             return false;
         }
-        answer(connection);
+        http_wire_answer(connection);
     } else if (request && !request->answered) {
         http_exchange_give_up(request, HTTP_BODY_MALFORMED);
         http_connection_end(connection);
     } else {
-        answer(connection);
+        http_wire_answer(connection);
     }
     return true;
 }
@@ -184,7 +184,7 @@ void http_wire_settle(struct http_server *server) {
     struct http_connection **at = &server->refused;
     while (*at) {
         struct http_connection *connection = *at;
-        if (settle(connection)) {
+        if (http_wire_settle_one(connection)) {
             *at = connection->next_refused;
             connection->is_refused = false;
             connection->is_deaf = true;

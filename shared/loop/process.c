@@ -87,7 +87,7 @@ const char *process_instance(void) {
     return instance;
 }
 
-static void hurry(struct process *process, const char *why) {
+static void process_hurry(struct process *process, const char *why) {
     if (process->asked >= 2) {
         return;
     }
@@ -96,28 +96,28 @@ static void hurry(struct process *process, const char *why) {
     process->on_hurry(process->argument);
 }
 
-static void on_limit(uv_timer_t *timer) {
-    hurry(timer->data, "the drain took longer than DRAIN_TIMEOUT_SECS");
+static void process_on_limit(uv_timer_t *timer) {
+    process_hurry(timer->data, "the drain took longer than DRAIN_TIMEOUT_SECS");
 }
 
-static void drain(struct process *process, const char *signal_name) {
+static void process_drain(struct process *process, const char *signal_name) {
     process->asked = 1;
     log_info("drain", "%s: taking no new work, finishing what is in flight", signal_name);
-    uv_timer_start(&process->limit, on_limit, (uint64_t)process->drain_timeout_ms, 0);
+    uv_timer_start(&process->limit, process_on_limit, (uint64_t)process->drain_timeout_ms, 0);
     process->on_drain(process->argument);
 }
 
-static void on_stop(uv_signal_t *handle, int number) {
+static void process_on_stop(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
     if (process->asked == 0) {
-        drain(process, name);
+        process_drain(process, name);
     } else {
-        hurry(process, name);
+        process_hurry(process, name);
     }
 }
 
-static void on_hangup(uv_signal_t *handle, int number) {
+static void process_on_hangup(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     (void)number;
     log_reopen();
@@ -134,9 +134,9 @@ void process_watch(struct process *process, const struct settings *settings) {
     uv_signal_init(process->loop, &process->interrupt);
     uv_signal_init(process->loop, &process->hangup);
     uv_timer_init(process->loop, &process->limit);
-    uv_signal_start(&process->terminate, on_stop, SIGTERM);
-    uv_signal_start(&process->interrupt, on_stop, SIGINT);
-    uv_signal_start(&process->hangup, on_hangup, SIGHUP);
+    uv_signal_start(&process->terminate, process_on_stop, SIGTERM);
+    uv_signal_start(&process->interrupt, process_on_stop, SIGINT);
+    uv_signal_start(&process->hangup, process_on_hangup, SIGHUP);
 }
 
 void process_finished(struct process *process) {

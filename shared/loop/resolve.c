@@ -42,7 +42,7 @@ static void report(struct resolve *resolve, const char *address, const char *err
     }
 }
 
-static void on_addresses(uv_getaddrinfo_t *request, int status, struct addrinfo *list) {
+static void resolve_on_addresses(uv_getaddrinfo_t *request, int status, struct addrinfo *list) {
     struct resolve *resolve = request->data;
     char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
     size_t count = count_addresses(list);
@@ -64,7 +64,7 @@ static void free_resolve(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static void on_failed_start(uv_timer_t *timer) {
+static void resolve_on_failed_start(uv_timer_t *timer) {
     struct resolve *resolve = timer->data;
     report(resolve, NULL, uv_strerror(resolve->failure));
     uv_close((uv_handle_t *)timer, free_resolve);
@@ -76,11 +76,11 @@ struct resolve *resolve_start(uv_loop_t *loop, const char *host, unsigned attemp
     resolve->request.data = resolve;
     // No AI_ADDRCONFIG: it would hide 127.0.0.1 in a container that has nothing but loopback.
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    resolve->failure = uv_getaddrinfo(loop, &resolve->request, on_addresses, host, NULL, &hints);
+    resolve->failure = uv_getaddrinfo(loop, &resolve->request, resolve_on_addresses, host, NULL, &hints);
     if (resolve->failure != 0) {
         resolve->at_once.data = resolve;
         uv_timer_init(loop, &resolve->at_once);
-        uv_timer_start(&resolve->at_once, on_failed_start, 0, 0);
+        uv_timer_start(&resolve->at_once, resolve_on_failed_start, 0, 0);
     }
     return resolve;
 }

@@ -36,7 +36,7 @@ static bool is_ascii_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static struct span trim(struct span span) {
+static struct span address_trim(struct span span) {
     while (span.length > 0 && is_ascii_space(span.text[0])) {
         span.text++;
         span.length--;
@@ -119,7 +119,7 @@ static void append_identity(struct buf *out, struct span span) {
     }
 }
 
-static bool is_email(struct span span) {
+static bool address_is_email(struct span span) {
     const char *at = memchr(span.text, '@', span.length);
     if (at == NULL || at == span.text || at == span.text + span.length - 1) {
         return false;
@@ -153,7 +153,7 @@ static bool find_link_target(struct span span, struct span *target) {
     return true;
 }
 
-static int hex_value(char c) {
+static int address_hex_value(char c) {
     const char *digits = "0123456789abcdef";
     const char *found = c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
     return found == NULL ? -1 : (int)(found - digits);
@@ -168,8 +168,8 @@ static bool decode_mailto(struct span target, struct buf *out) {
     }
     target = tail(target, skipped);
     for (size_t i = 0; i < target.length && target.text[i] != '?'; i++) {
-        int high = i + 2 < target.length && target.text[i] == '%' ? hex_value(target.text[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(target.text[i + 2]) : -1;
+        int high = i + 2 < target.length && target.text[i] == '%' ? address_hex_value(target.text[i + 1]) : -1;
+        int low = high >= 0 ? address_hex_value(target.text[i + 2]) : -1;
         if (low >= 0) {
             buf_putc(out, (char)(high << 4 | low));
             i += 2;
@@ -180,7 +180,7 @@ static bool decode_mailto(struct span target, struct buf *out) {
     return true;
 }
 
-static bool is_utf8(struct span span) {
+static bool address_is_utf8(struct span span) {
     for (size_t at = 0; at < span.length;) {
         size_t length = unicode_sequence(span.text + at, span.length - at);
         if (length == 0) {
@@ -199,7 +199,7 @@ static struct span without_name(struct span span) {
     }
     struct span inner = tail(span, (size_t)(open - span.text) + 1);
     inner.length--;
-    return trim(inner);
+    return address_trim(inner);
 }
 
 static const char *parse_phone(struct span span, char **shown, char **normalized) {
@@ -218,7 +218,7 @@ static const char *parse_plain_email(struct span span, char **shown, char **norm
     if (error != NULL) {
         return error;
     }
-    if (!is_email(span)) {
+    if (!address_is_email(span)) {
         return error_email;
     }
     struct buf lower = {0};
@@ -232,16 +232,16 @@ static const char *parse_plain_email(struct span span, char **shown, char **norm
 static const char *parse_link(struct span target, char **shown, char **normalized) {
     struct buf plain = {0};
     const char *error = error_link;
-    if (decode_mailto(trim(target), &plain) && plain.length > 0) {
-        struct span span = trim((struct span){plain.data, plain.length});
-        error = is_utf8(span) ? parse_plain_email(span, shown, normalized) : error_email;
+    if (decode_mailto(address_trim(target), &plain) && plain.length > 0) {
+        struct span span = address_trim((struct span){plain.data, plain.length});
+        error = address_is_utf8(span) ? parse_plain_email(span, shown, normalized) : error_email;
     }
     buf_free(&plain);
     return error;
 }
 
 const char *address_parse(enum channel channel, const char *text, char **shown, char **normalized) {
-    struct span span = trim((struct span){text, strlen(text)});
+    struct span span = address_trim((struct span){text, strlen(text)});
     struct span target;
     if (channel == CHANNEL_EMAIL && find_link_target(span, &target)) {
         return parse_link(target, shown, normalized);

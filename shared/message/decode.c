@@ -42,7 +42,7 @@ static const struct text_field text_fields[] = {
 
 #define TEXT_FIELD_COUNT (sizeof text_fields / sizeof *text_fields)
 
-static char **text_at(struct message *message, const struct text_field *field) {
+static char **message_decode_text_at(struct message *message, const struct text_field *field) {
     return (char **)(void *)((char *)message + field->offset);
 }
 
@@ -53,7 +53,7 @@ static char *steal_string(cJSON *value) {
     return text;
 }
 
-static const char *take_text(struct message *message, const struct text_field *field, cJSON *value) {
+static const char *message_decode_take_text(struct message *message, const struct text_field *field, cJSON *value) {
     if (value == NULL || cJSON_IsNull(value)) {
         return field->optional ? NULL : field->error;
     }
@@ -64,14 +64,14 @@ static const char *take_text(struct message *message, const struct text_field *f
     if (length < field->min || (field->max > 0 && length > field->max)) {
         return field->error;
     }
-    *text_at(message, field) = steal_string(value);
+    *message_decode_text_at(message, field) = steal_string(value);
     return NULL;
 }
 
-static const char *take_texts(struct message *message, const cJSON *object) {
+static const char *message_decode_take_texts(struct message *message, const cJSON *object) {
     for (size_t i = 0; i < TEXT_FIELD_COUNT; i++) {
         cJSON *value = cJSON_GetObjectItemCaseSensitive(object, text_fields[i].name);
-        const char *error = take_text(message, &text_fields[i], value);
+        const char *error = message_decode_take_text(message, &text_fields[i], value);
         if (error != NULL) {
             return error;
         }
@@ -104,7 +104,7 @@ static const char *take_attachments(struct message *message, const cJSON *object
     return NULL;
 }
 
-static const char *take_kind(struct message *message, const cJSON *object) {
+static const char *message_decode_take_kind(struct message *message, const cJSON *object) {
     const char *type = json_string(object, "type");
     if (type == NULL || message_type_parse(type, &message->type) != 0) {
         return "type is not sms, mms or email";
@@ -121,7 +121,7 @@ static const char *take_kind(struct message *message, const cJSON *object) {
     return "direction is not outbound or inbound";
 }
 
-static bool take_time(const cJSON *object, const char *name, int64_t *out) {
+static bool message_decode_take_time(const cJSON *object, const char *name, int64_t *out) {
     return json_integer(object, name, out) && *out >= MIN_MS && *out <= MAX_MS;
 }
 
@@ -129,9 +129,9 @@ static const char *take_all(struct message *message, const cJSON *object) {
     if (!cJSON_IsObject(object)) {
         return "the payload is not an object";
     }
-    const char *error = take_kind(message, object);
+    const char *error = message_decode_take_kind(message, object);
     if (error == NULL) {
-        error = take_texts(message, object);
+        error = message_decode_take_texts(message, object);
     }
     if (error == NULL) {
         error = take_attachments(message, object);
@@ -139,10 +139,10 @@ static const char *take_all(struct message *message, const cJSON *object) {
     if (error != NULL) {
         return error;
     }
-    if (!take_time(object, "occurred_ms", &message->occurred_ms)) {
+    if (!message_decode_take_time(object, "occurred_ms", &message->occurred_ms)) {
         return "occurred_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
     }
-    if (!take_time(object, "accepted_ms", &message->accepted_ms)) {
+    if (!message_decode_take_time(object, "accepted_ms", &message->accepted_ms)) {
         return "accepted_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
     }
     if ((message->direction == MESSAGE_INBOUND) != (message->provider_message_id != NULL)) {
@@ -171,7 +171,7 @@ const char *message_recall(const char *text, size_t length, struct message *out)
     if (tree == NULL) {
         return error;
     }
-    error = take_kind(out, tree);
+    error = message_decode_take_kind(out, tree);
     if (error == NULL) {
         error = add_normalized(tree, message_channel(out->type), "from", "sender");
     }
@@ -205,7 +205,7 @@ const char *message_decode(const char *text, size_t length, struct message *out)
 
 void message_free(struct message *message) {
     for (size_t i = 0; i < TEXT_FIELD_COUNT; i++) {
-        free(*text_at(message, &text_fields[i]));
+        free(*message_decode_text_at(message, &text_fields[i]));
     }
     for (size_t i = 0; i < message->attachment_count; i++) {
         free(message->attachments[i]);

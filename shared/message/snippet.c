@@ -16,7 +16,7 @@ struct cursor {
 };
 
 // Appends one code point of `length` bytes; false when it would begin one cluster too many.
-static bool put(struct cursor *cursor, int32_t code, const char *bytes, size_t length) {
+static bool snippet_put(struct cursor *cursor, int32_t code, const char *bytes, size_t length) {
     if (!cursor->begun || utf8proc_grapheme_break_stateful(cursor->last, code, &cursor->state)) {
         if (cursor->left == 0) {
             return false;
@@ -39,12 +39,12 @@ void snippet_append(struct buf *out, const char *body, size_t length, size_t gra
             space = cursor.begun;
             continue;
         }
-        if (space && !put(&cursor, ' ', " ", 1)) {
+        if (space && !snippet_put(&cursor, ' ', " ", 1)) {
             return;
         }
         space = false;
         bool malformed = code == 0xfffd && taken == 1;
-        if (!put(&cursor, code, malformed ? "\xef\xbf\xbd" : body + at, malformed ? 3 : taken)) {
+        if (!snippet_put(&cursor, code, malformed ? "\xef\xbf\xbd" : body + at, malformed ? 3 : taken)) {
             return;
         }
     }

@@ -12,7 +12,7 @@
 
 enum { MAX_PARAMETERS = 64 }; // libpq 15 knows 41
 
-static const char *value_of(const PQconninfoOption *parts, const char *keyword) {
+static const char *pg_connect_value_of(const PQconninfoOption *parts, const char *keyword) {
     for (const PQconninfoOption *option = parts; option->keyword; option++) {
         if (strcmp(option->keyword, keyword) == 0) {
             return option->val && *option->val ? option->val : NULL;
@@ -23,8 +23,8 @@ static const char *value_of(const PQconninfoOption *parts, const char *keyword) 
 
 // A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for
 // the port, the rest for the database's name, and would name both in its errors.
-static const char *check_parts(const PQconninfoOption *parts) {
-    const char *port = value_of(parts, "port"), *database = value_of(parts, "dbname");
+static const char *pg_connect_check_parts(const PQconninfoOption *parts) {
+    const char *port = pg_connect_value_of(parts, "port"), *database = pg_connect_value_of(parts, "dbname");
     if (port && port[strspn(port, "0123456789,")] != '\0') {
         return "the port is not a number (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)";
     }
@@ -38,7 +38,7 @@ char *pg_url_check(const char *url) {
     char *error = NULL;
     PQconninfoOption *parts = PQconninfoParse(url, &error);
     if (parts) {
-        const char *wrong = check_parts(parts);
+        const char *wrong = pg_connect_check_parts(parts);
         PQconninfoFree(parts);
         return wrong ? xstrdup(wrong) : NULL;
     }
@@ -51,7 +51,7 @@ char *pg_url_check(const char *url) {
 }
 
 static const char *part(const struct pg_link *link, const char *keyword) {
-    return value_of(link->address, keyword);
+    return pg_connect_value_of(link->address, keyword);
 }
 
 static void free_socket(uv_handle_t *handle) {
@@ -95,7 +95,7 @@ void pg_socket_watch(struct pg_link *link, int events, uv_poll_cb on_io) {
 }
 
 // The default is to print them on stderr, while connecting too: a server that shuts down just then says so by one.
-static void on_notice(void *argument, const PGresult *notice) {
+static void pg_connect_on_notice(void *argument, const PGresult *notice) {
     const struct pg_link *link = argument;
     struct log_line *line = log_begin(LOG_DEBUG, "postgres_notice");
     log_str(line, "link", link->name);
@@ -115,7 +115,7 @@ static void connected(struct pg_link *link) {
     pg_setup_start(link);
 }
 
-static void on_connect_io(uv_poll_t *poll, int status, int events) {
+static void pg_connect_on_io(uv_poll_t *poll, int status, int events) {
     // status < 0 is an error on the socket: libpq finds it for itself.
     (void)status;
     (void)events;
@@ -130,12 +130,12 @@ static void on_connect_io(uv_poll_t *poll, int status, int events) {
     } else if (next == PGRES_POLLING_FAILED) {
         pg_link_fail_conn(link);
     } else {
-        pg_socket_watch(link, next == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE, on_connect_io);
+        pg_socket_watch(link, next == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE, pg_connect_on_io);
     }
 }
 
 // address: what the host's name stands for, or NULL to leave it to libpq.
-static void connect_to(struct pg_link *link, const char *address) {
+static void pg_connect_to(struct pg_link *link, const char *address) {
     const char *keywords[MAX_PARAMETERS + 4];
     const char *values[MAX_PARAMETERS + 4];
     size_t count = 0;
@@ -161,19 +161,19 @@ static void connect_to(struct pg_link *link, const char *address) {
         pg_link_fail(link, "out of memory");
         return;
     }
-    PQsetNoticeReceiver(link->conn, on_notice, link);
+    PQsetNoticeReceiver(link->conn, pg_connect_on_notice, link);
     if (PQstatus(link->conn) == CONNECTION_BAD) {
         pg_link_fail_conn(link);
     } else {
-        pg_socket_watch(link, UV_WRITABLE, on_connect_io);
+        pg_socket_watch(link, UV_WRITABLE, pg_connect_on_io);
     }
 }
 
-static void on_resolved(void *argument, const char *address, const char *error) {
+static void pg_connect_on_resolved(void *argument, const char *address, const char *error) {
     struct pg_link *link = argument;
     link->resolve = NULL;
     if (address) {
-        connect_to(link, address);
+        pg_connect_to(link, address);
         return;
     }
     char *why = xasprintf("the host %s has no address: %s", part(link, "host"), error);
@@ -190,9 +190,9 @@ void pg_connect_start(struct pg_link *link) {
     link->oldest_since_ms = deadline_now_ms();
     if (needs_lookup(link)) {
         pg_link_change_state(link, PG_LINK_RESOLVING);
-        link->resolve = resolve_start(link->loop, part(link, "host"), link->failures, on_resolved, link);
+        link->resolve = resolve_start(link->loop, part(link, "host"), link->failures, pg_connect_on_resolved, link);
     } else {
-        connect_to(link, NULL);
+        pg_connect_to(link, NULL);
     }
     if (link->state == PG_LINK_RESOLVING || link->state == PG_LINK_CONNECTING) {
         deadline_watch(&link->deadline);

@@ -31,7 +31,7 @@ static void free_job(struct pg_job *job) {
     free(job);
 }
 
-static void append(struct pg_link *link, struct pg_job *job) {
+static void pg_job_append(struct pg_link *link, struct pg_job *job) {
     if (!link->first) {
         link->oldest_since_ms = deadline_now_ms();
     }
@@ -51,7 +51,7 @@ static void push_front(struct pg_link *link, struct pg_job *job) {
     link->first = job;
 }
 
-static struct pg_job *take_first(struct pg_link *link) {
+static struct pg_job *pg_job_take_first(struct pg_link *link) {
     struct pg_job *job = link->first;
     link->first = job->next;
     if (!link->first) {
@@ -80,7 +80,7 @@ void pg_job_lose(struct pg_job *first, struct pg_link *link) {
 
 // --- Sending
 
-static void flush(struct pg_link *link) {
+static void pg_job_flush(struct pg_link *link) {
     int left = PQflush(link->conn);
     if (left < 0) {
         pg_link_fail_conn(link);
@@ -89,21 +89,21 @@ static void flush(struct pg_link *link) {
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void pg_job_on_end_of_turn(uv_idle_t *idle) {
     struct pg_link *link = idle->data;
     uv_idle_stop(idle);
     if (PQstatus(link->conn) != CONNECTION_OK) {
         pg_link_fail_conn(link);
     } else {
-        flush(link);
+        pg_job_flush(link);
     }
 }
 
 static void flush_at_end_of_turn(struct pg_link *link) {
-    uv_idle_start(&link->end_of_turn, on_end_of_turn);
+    uv_idle_start(&link->end_of_turn, pg_job_on_end_of_turn);
 }
 
-static void on_broken_send(uv_idle_t *idle) {
+static void pg_job_on_broken_send(uv_idle_t *idle) {
     struct pg_link *link = idle->data;
     uv_idle_stop(idle);
     pg_link_fail_conn(link);
@@ -112,10 +112,10 @@ static void on_broken_send(uv_idle_t *idle) {
 // libpq refused to take it. The job was taken, so it gets its LOST, but not from within the call that brought it.
 static void fail_at_end_of_turn(struct pg_link *link) {
     uv_idle_stop(&link->end_of_turn);
-    uv_idle_start(&link->end_of_turn, on_broken_send);
+    uv_idle_start(&link->end_of_turn, pg_job_on_broken_send);
 }
 
-static void start_next(struct pg_link *link) {
+static void pg_job_start_next(struct pg_link *link) {
     bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF; // there they are sent when they are taken
     if (pipeline || link->running || !link->first) {
         return;
@@ -141,7 +141,7 @@ static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done,
 
 // Pipeline: it was sent, or could not be; its sync follows.
 static void sent(struct pg_link *link, int taken, struct pg_job *job) {
-    append(link, job);
+    pg_job_append(link, job);
     if (taken && PQpipelineSync(link->conn)) {
         flush_at_end_of_turn(link);
     } else {
@@ -150,8 +150,8 @@ static void sent(struct pg_link *link, int taken, struct pg_job *job) {
 }
 
 void pg_job_script(struct pg_link *link, const char *sql, bool internal, pg_link_done done, void *argument) {
-    append(link, new_job(sql, internal, done, argument));
-    start_next(link);
+    pg_job_append(link, new_job(sql, internal, done, argument));
+    pg_job_start_next(link);
 }
 
 // What a statement is called in this session, and in no other.
@@ -194,8 +194,8 @@ int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t
     job->copy = true;
     job->data = data;
     job->length = length;
-    append(link, job);
-    start_next(link);
+    pg_job_append(link, job);
+    pg_job_start_next(link);
     return 0;
 }
 
@@ -208,7 +208,7 @@ static void end_copy(struct pg_link *link) {
         pg_link_fail_conn(link);
     } else if (taken > 0) {
         link->copying = false;
-        flush(link);
+        pg_job_flush(link);
     } else {
         pg_socket_watch(link, UV_READABLE | UV_WRITABLE, pg_job_on_io);
     }
@@ -242,7 +242,7 @@ static void feed_copy(struct pg_link *link) {
 
 // --- Answers
 
-static bool is_error(const PGresult *result) {
+static bool pg_job_is_error(const PGresult *result) {
     ExecStatusType status = PQresultStatus(result);
     return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY;
 }
@@ -264,7 +264,7 @@ static bool spoils_session(const struct pg_link *link, const PGresult *result) {
 
 // Keeps the last result, or the first error. Returns false when the link has failed over it.
 static bool keep_result(struct pg_link *link, PGresult *result) {
-    if (is_error(result) && (ends_connection(link->conn, result) || spoils_session(link, result))) {
+    if (pg_job_is_error(result) && (ends_connection(link->conn, result) || spoils_session(link, result))) {
         char *why = xstrdup(PQresultErrorMessage(result));
         PQclear(result);
         pg_link_fail(link, *why ? why : "the connection broke");
@@ -272,7 +272,7 @@ static bool keep_result(struct pg_link *link, PGresult *result) {
         return false;
     }
     struct pg_job *job = link->first;
-    if (job->result && is_error(job->result)) {
+    if (job->result && pg_job_is_error(job->result)) {
         PQclear(result);
         return true;
     }
@@ -281,7 +281,7 @@ static bool keep_result(struct pg_link *link, PGresult *result) {
     return true;
 }
 
-static void on_rolled_back(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_job_on_rolled_back(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     (void)result;
     if (outcome == PG_LINK_ERROR) {
@@ -292,11 +292,11 @@ static void on_rolled_back(void *argument, enum pg_outcome outcome, const PGresu
 // Hands the first job its answer. Returns false when its callback has let go of the connection.
 static bool answer_first(struct pg_link *link) {
     PGconn *conn = link->conn;
-    struct pg_job *job = take_first(link);
+    struct pg_job *job = pg_job_take_first(link);
     if (!link->options.pipeline && PQtransactionStatus(conn) == PQTRANS_INERROR) {
-        push_front(link, new_job("ROLLBACK", true, on_rolled_back, link));
+        push_front(link, new_job("ROLLBACK", true, pg_job_on_rolled_back, link));
     }
-    enum pg_outcome outcome = job->result && !is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
+    enum pg_outcome outcome = job->result && !pg_job_is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
     if (job->done) {
         job->done(job->argument, outcome, job->result);
     }
@@ -314,7 +314,7 @@ static bool query_over(struct pg_link *link) {
         return false;
     }
     link->running = false;
-    start_next(link);
+    pg_job_start_next(link);
     return false; // the next one's answer can't be there yet
 }
 
@@ -371,7 +371,7 @@ void pg_job_on_io(uv_poll_t *poll, int status, int events) {
     if (link->copying) {
         feed_copy(link);
     } else if (events & UV_WRITABLE) {
-        flush(link);
+        pg_job_flush(link);
     }
     if (link->conn == conn) {
         take_answers(link);

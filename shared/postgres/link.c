@@ -40,7 +40,7 @@ static char *one_line(const char *text) {
     return line;
 }
 
-static void complain(struct pg_link *link, enum log_level level, const char *why) {
+static void pg_link_complain(struct pg_link *link, enum log_level level, const char *why) {
     free(link->last_error);
     link->last_error = xstrdup(why);
     if (link->complaint && strcmp(link->complaint, why) == 0) {
@@ -60,7 +60,7 @@ static void complain(struct pg_link *link, enum log_level level, const char *why
     log_end(line);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void pg_link_on_closed(uv_handle_t *handle) {
     struct pg_link *link = handle->data;
     if (--link->open_handles > 0) {
         return;
@@ -74,19 +74,19 @@ static void on_closed(uv_handle_t *handle) {
     free(link);
 }
 
-static void on_retry(uv_timer_t *timer) {
+static void pg_link_on_retry(uv_timer_t *timer) {
     struct pg_link *link = timer->data;
     pg_connect_start(link);
 }
 
-static void wait_for_retry(struct pg_link *link) {
+static void pg_link_wait_for_retry(struct pg_link *link) {
     int64_t wait_ms = backoff_full_jitter_ms(link->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
     link->failures++;
-    uv_timer_start(&link->retry, on_retry, (uint64_t)wait_ms, 0);
+    uv_timer_start(&link->retry, pg_link_on_retry, (uint64_t)wait_ms, 0);
 }
 
 // Lets go of the connection; jobs get their LOST here.
-static void let_go(struct pg_link *link, enum pg_link_state next) {
+static void pg_link_let_go(struct pg_link *link, enum pg_link_state next) {
     struct pg_job *lost = link->first;
     PGconn *conn = link->conn;
     struct resolve *resolve = link->resolve;
@@ -114,17 +114,17 @@ void pg_link_fail(struct pg_link *link, const char *why) {
         return;
     }
     char *line = one_line(why);
-    complain(link, LOG_WARN, line);
+    pg_link_complain(link, LOG_WARN, line);
     free(line);
     if (was_up && deadline_now_ms() - link->up_since_ms >= STEADY_MS) {
         link->failures = 0;
     }
-    let_go(link, PG_LINK_WAITING);
+    pg_link_let_go(link, PG_LINK_WAITING);
     if (was_up && link->state == PG_LINK_WAITING && link->options.on_down) {
         link->options.on_down(link->options.argument);
     }
     if (link->state == PG_LINK_WAITING) {
-        wait_for_retry(link);
+        pg_link_wait_for_retry(link);
     }
 }
 
@@ -156,13 +156,13 @@ void pg_link_ready(struct pg_link *link) {
 }
 
 // While connecting, the attempt as a whole; then the oldest job.
-static int64_t due_ms(const void *owner) {
+static int64_t pg_link_due_ms(const void *owner) {
     const struct pg_link *link = owner;
     bool connecting = link->state == PG_LINK_RESOLVING || link->state == PG_LINK_CONNECTING;
     return connecting || link->first ? link->oldest_since_ms + link->options.timeout_ms : -1;
 }
 
-static void on_late(void *owner) {
+static void pg_link_on_late(void *owner) {
     struct pg_link *link = owner;
     pg_link_fail(link, link->state == PG_LINK_SETUP ? "connected, but no answer in time: is a pooler's pool full?"
                        : link->first                ? "no answer in time"
@@ -182,14 +182,14 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     link->retry.data = link->end_of_turn.data = link;
     uv_timer_init(loop, &link->retry);
     uv_idle_init(loop, &link->end_of_turn);
-    link->deadline = (struct deadline){.due_ms = due_ms, .on_late = on_late, .owner = link};
+    link->deadline = (struct deadline){.due_ms = pg_link_due_ms, .on_late = pg_link_on_late, .owner = link};
     deadline_init(loop, &link->deadline);
     link->open_handles = 3;
     link->address = PQconninfoParse(options->url, NULL);
     if (!link->address) { // pg_url_check at start was skipped: say it, and stay down
-        complain(link, LOG_ERROR, "the Postgres URL is not valid");
+        pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
     } else {
-        uv_timer_start(&link->retry, on_retry, 0, 0); // the first attempt begins in the loop, as every other
+        uv_timer_start(&link->retry, pg_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other
     }
     return link;
 }
@@ -198,10 +198,10 @@ void pg_link_destroy(struct pg_link *link) {
     if (link->state == PG_LINK_DESTROYED) {
         return;
     }
-    let_go(link, PG_LINK_DESTROYED);
-    uv_close((uv_handle_t *)&link->retry, on_closed);
-    uv_close((uv_handle_t *)&link->end_of_turn, on_closed);
-    deadline_close(&link->deadline, link, on_closed);
+    pg_link_let_go(link, PG_LINK_DESTROYED);
+    uv_close((uv_handle_t *)&link->retry, pg_link_on_closed);
+    uv_close((uv_handle_t *)&link->end_of_turn, pg_link_on_closed);
+    deadline_close(&link->deadline, link, pg_link_on_closed);
 }
 
 void pg_link_drop(struct pg_link *link, const char *why) {

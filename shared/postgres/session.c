@@ -46,7 +46,7 @@ static long long backend_of(enum pg_outcome outcome, const PGresult *result) {
     return outcome == PG_LINK_OK && PQntuples(result) == 1 ? atoll(PQgetvalue(result, 0, 0)) : 0;
 }
 
-static void on_check_closed(uv_handle_t *handle) {
+static void pg_session_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
@@ -57,11 +57,11 @@ void pg_session_check_cancel(struct pg_link *link) {
     }
     link->check = NULL;
     check->link = NULL;
-    uv_close((uv_handle_t *)&check->late, on_check_closed);
+    uv_close((uv_handle_t *)&check->late, pg_session_on_closed);
     pg_link_destroy(check->other);
 }
 
-static void refuse(struct pg_link *link) {
+static void pg_session_refuse(struct pg_link *link) {
     link->unseen = 0;
     pg_link_fail(link, REFUSED);
 }
@@ -74,11 +74,11 @@ static void pass(struct pg_link *link, bool certain) {
     pg_setup_run(link);
 }
 
-static void on_check_late(uv_timer_t *timer) {
+static void pg_session_on_late(uv_timer_t *timer) {
     struct pg_session_check *check = timer->data;
     struct pg_link *link = check->link;
     if (check->asking) {
-        refuse(link);
+        pg_session_refuse(link);
     } else if (++link->unseen < TRIES) {
         pg_link_fail(link, NO_ROOM);
     } else {
@@ -88,13 +88,13 @@ static void on_check_late(uv_timer_t *timer) {
 
 static void wait_for(struct pg_session_check *check, bool asking) {
     check->asking = asking;
-    uv_timer_start(&check->late, on_check_late, asking ? ASK_MS : HOLD_MS, 0);
+    uv_timer_start(&check->late, pg_session_on_late, asking ? ASK_MS : HOLD_MS, 0);
 }
 
-static void on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result);
+static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result);
 
 // After the second one has let go: what it had lies uppermost in a pool, and would be the first one's now.
-static void on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_session_on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     struct pg_session_check *check = link->check;
     if (outcome == PG_LINK_LOST || !check) {
@@ -102,24 +102,24 @@ static void on_asked_after(void *argument, enum pg_outcome outcome, const PGresu
     }
     wait_for(check, false);
     if (backend_of(outcome, result) != check->backend) {
-        refuse(link);
+        pg_session_refuse(link);
     } else if (++check->rounds == ROUNDS) {
         pass(link, true);
-    } else if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
+    } else if (pg_link_script(check->other, HOLD, pg_session_on_other_held, check) != 0) {
         pass(link, false);
     }
 }
 
-static void on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_session_on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
     (void)result;
     if (check->link && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
         wait_for(check, true);
-        pg_job_script(check->link, ASK, true, on_asked_after, check->link);
+        pg_job_script(check->link, ASK, true, pg_session_on_asked_after, check->link);
     }
 }
 
-static void on_asked_again(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_session_on_asked_again(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     struct pg_session_check *check = link->check;
     if (outcome == PG_LINK_LOST || !check) {
@@ -127,36 +127,39 @@ static void on_asked_again(void *argument, enum pg_outcome outcome, const PGresu
     }
     wait_for(check, false);
     if (backend_of(outcome, result) != check->backend) {
-        refuse(link);
-    } else if (pg_link_script(check->other, LET_GO, on_other_let_go, check) != 0) {
+        pg_session_refuse(link);
+    } else if (pg_link_script(check->other, LET_GO, pg_session_on_other_let_go, check) != 0) {
         pass(link, false);
     }
 }
 
-static void on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
     if (!check->link || outcome != PG_LINK_OK) {
         return;
     }
     if (backend_of(outcome, result) == check->backend) {
-        refuse(check->link);
+        pg_session_refuse(check->link);
     } else {
         wait_for(check, true);
-        pg_job_script(check->link, ASK, true, on_asked_again, check->link);
+        pg_job_script(check->link, ASK, true, pg_session_on_asked_again, check->link);
     }
 }
 
-static void on_other_up(void *argument) {
+static void pg_session_on_other_up(void *argument) {
     struct pg_session_check *check = argument;
-    if (pg_link_script(check->other, HOLD, on_other_held, check) != 0) {
+    if (pg_link_script(check->other, HOLD, pg_session_on_other_held, check) != 0) {
         pass(check->link, false);
     }
 }
 
 static void look_closer(struct pg_link *link, long long backend) {
     struct pg_session_check *check = xcalloc(1, sizeof *check);
-    const struct pg_link_options options = {
-        .url = link->url, .name = link->name, .timeout_ms = HOLD_MS, .on_up = on_other_up, .argument = check};
+    const struct pg_link_options options = {.url = link->url,
+                                            .name = link->name,
+                                            .timeout_ms = HOLD_MS,
+                                            .on_up = pg_session_on_other_up,
+                                            .argument = check};
     check->link = link;
     check->backend = backend;
     check->other = pg_link_create(link->loop, &options);
@@ -167,7 +170,7 @@ static void look_closer(struct pg_link *link, long long backend) {
     wait_for(check, false);
 }
 
-static void on_asked(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_session_on_asked(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     if (outcome == PG_LINK_LOST) {
         return;
@@ -184,6 +187,6 @@ void pg_session_check_start(struct pg_link *link) {
     if (PQbackendPID(link->conn) == 0) { // the server told none
         pg_setup_run(link);
     } else {
-        pg_job_script(link, ASK, true, on_asked, link);
+        pg_job_script(link, ASK, true, pg_session_on_asked, link);
     }
 }

@@ -19,7 +19,7 @@ static bool lacks_schema(const PGresult *result) {
     return false;
 }
 
-static void fail_with(struct pg_link *link, const char *what, const PGresult *result) {
+static void pg_setup_fail_with(struct pg_link *link, const char *what, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char *why = xasprintf("%s failed: %s%s", what, message ? message : "no reason given",
                           lacks_schema(result) ? " (is the database migrated? run make migrate-apply)" : "");
@@ -27,7 +27,7 @@ static void fail_with(struct pg_link *link, const char *what, const PGresult *re
     free(why);
 }
 
-static void on_prepared(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_setup_on_prepared(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     if (outcome == PG_LINK_LOST) {
         return;
@@ -35,7 +35,7 @@ static void on_prepared(void *argument, enum pg_outcome outcome, const PGresult 
     const struct pg_statement *statement = &link->options.statements[link->statements_ready];
     if (outcome == PG_LINK_ERROR) {
         char *what = xasprintf("preparing statement %s", statement->name);
-        fail_with(link, what, result);
+        pg_setup_fail_with(link, what, result);
         free(what);
         return;
     }
@@ -56,7 +56,7 @@ static void prepare_statements(struct pg_link *link) {
         return;
     }
     for (; statement->name; statement++) {
-        pg_job_prepare(link, statement, on_prepared, link);
+        pg_job_prepare(link, statement, pg_setup_on_prepared, link);
     }
 }
 
@@ -68,10 +68,10 @@ static void after_script(struct pg_link *link) {
     }
 }
 
-static void on_script(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void pg_setup_on_script(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_link *link = argument;
     if (outcome == PG_LINK_ERROR) {
-        fail_with(link, "the set-up script", result);
+        pg_setup_fail_with(link, "the set-up script", result);
     } else if (outcome == PG_LINK_OK) {
         if (link->options.on_set_up) {
             link->options.on_set_up(link->options.argument, result);
@@ -94,7 +94,7 @@ void pg_setup_start(struct pg_link *link) {
 
 void pg_setup_run(struct pg_link *link) {
     if (link->setup) {
-        pg_job_script(link, link->setup, true, on_script, link);
+        pg_job_script(link, link->setup, true, pg_setup_on_script, link);
     } else {
         after_script(link);
     }

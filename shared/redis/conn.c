@@ -55,7 +55,7 @@ struct redis_conn {
     char input[READ_BYTES];
 };
 
-static void on_closed(uv_handle_t *handle) {
+static void redis_conn_on_closed(uv_handle_t *handle) {
     struct redis_conn *conn = handle->data;
     if (--conn->open_handles > 0) {
         return;
@@ -66,7 +66,7 @@ static void on_closed(uv_handle_t *handle) {
     free(conn);
 }
 
-static void break_off(struct redis_conn *conn, const char *why) {
+static void redis_conn_break_off(struct redis_conn *conn, const char *why) {
     if (conn->broken || conn->dropped) {
         return;
     }
@@ -74,7 +74,7 @@ static void break_off(struct redis_conn *conn, const char *why) {
     conn->events->on_broken(conn->owner, why);
 }
 
-static int64_t due_ms(const void *owner) {
+static int64_t redis_conn_due_ms(const void *owner) {
     const struct redis_conn *conn = owner;
     const struct call *oldest = conn->first;
     if (!conn->connected) {
@@ -87,14 +87,14 @@ static int64_t due_ms(const void *owner) {
     return since + conn->timeout_ms + oldest->block_ms;
 }
 
-static void on_late(void *owner) {
+static void redis_conn_on_late(void *owner) {
     struct redis_conn *conn = owner;
-    break_off(conn, conn->connected ? "no reply in time" : "could not connect in time");
+    redis_conn_break_off(conn, conn->connected ? "no reply in time" : "could not connect in time");
 }
 
-static void flush(struct redis_conn *conn);
+static void redis_conn_flush(struct redis_conn *conn);
 
-static void on_written(uv_write_t *write, int status) {
+static void redis_conn_on_written(uv_write_t *write, int status) {
     struct redis_conn *conn = write->data;
     conn->writing = false;
     buf_clear(&conn->flight);
@@ -102,47 +102,47 @@ static void on_written(uv_write_t *write, int status) {
         return;
     }
     if (status < 0) {
-        break_off(conn, uv_strerror(status));
+        redis_conn_break_off(conn, uv_strerror(status));
     } else {
-        flush(conn);
+        redis_conn_flush(conn);
     }
 }
 
 // What the kernel did not take at once waits in `flight`, while further calls gather in `out`.
-static void write_rest(struct redis_conn *conn, size_t written) {
+static void redis_conn_write_rest(struct redis_conn *conn, size_t written) {
     struct buf swap = conn->flight;
     conn->flight = conn->out;
     conn->out = swap;
     uv_buf_t rest = uv_buf_init(conn->flight.data + written, (unsigned)(conn->flight.length - written));
-    int status = uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &rest, 1, on_written);
+    int status = uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &rest, 1, redis_conn_on_written);
     if (status == 0) {
         conn->writing = true;
     } else {
-        break_off(conn, uv_strerror(status));
+        redis_conn_break_off(conn, uv_strerror(status));
     }
 }
 
-static void flush(struct redis_conn *conn) {
+static void redis_conn_flush(struct redis_conn *conn) {
     if (conn->writing || conn->out.length == 0) {
         return;
     }
     uv_buf_t all = uv_buf_init(conn->out.data, (unsigned)conn->out.length);
     int written = uv_try_write((uv_stream_t *)&conn->tcp, &all, 1);
     if (written < 0 && written != UV_EAGAIN) {
-        break_off(conn, uv_strerror(written));
+        redis_conn_break_off(conn, uv_strerror(written));
     } else if (written == (int)conn->out.length) {
         buf_clear(&conn->out);
     } else {
-        write_rest(conn, written > 0 ? (size_t)written : 0);
+        redis_conn_write_rest(conn, written > 0 ? (size_t)written : 0);
     }
 }
 
-static void on_end_of_turn(uv_idle_t *idle) {
+static void redis_conn_on_end_of_turn(uv_idle_t *idle) {
     uv_idle_stop(idle);
-    flush(idle->data);
+    redis_conn_flush(idle->data);
 }
 
-static struct call *take_first(struct redis_conn *conn) {
+static struct call *redis_conn_take_first(struct redis_conn *conn) {
     struct call *call = conn->first;
     conn->first = call->next;
     if (!conn->first) {
@@ -153,10 +153,10 @@ static struct call *take_first(struct redis_conn *conn) {
 
 static void deliver(struct redis_conn *conn, const redisReply *reply) {
     if (!conn->first) { // e.g. "-ERR max number of clients reached", or not a Redis at all
-        break_off(conn, reply->type == REDIS_REPLY_ERROR ? reply->str : "a reply to no call");
+        redis_conn_break_off(conn, reply->type == REDIS_REPLY_ERROR ? reply->str : "a reply to no call");
         return;
     }
-    struct call *call = take_first(conn);
+    struct call *call = redis_conn_take_first(conn);
     conn->events->on_reply(conn->owner, call->done, call->argument, reply);
     free(call);
 }
@@ -166,7 +166,7 @@ static void deliver_replies(struct redis_conn *conn) {
     while (!conn->dropped && !conn->broken) {
         void *reply = NULL;
         if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
-            break_off(conn, conn->reader->errstr);
+            redis_conn_break_off(conn, conn->reader->errstr);
             return;
         }
         if (!reply) {
@@ -177,19 +177,19 @@ static void deliver_replies(struct redis_conn *conn) {
     }
 }
 
-static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
+static void redis_conn_on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
     (void)suggested;
     struct redis_conn *conn = handle->data;
     *out = uv_buf_init(conn->input, sizeof conn->input);
 }
 
-static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input) {
+static void redis_conn_on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input) {
     struct redis_conn *conn = stream->data;
     if (length == 0 || conn->dropped) {
         return;
     }
     if (length < 0) {
-        break_off(conn, length == UV_EOF ? "Redis closed the connection" : uv_strerror((int)length));
+        redis_conn_break_off(conn, length == UV_EOF ? "Redis closed the connection" : uv_strerror((int)length));
         return;
     }
     conn->last_arrival_ms = deadline_now_ms();
@@ -197,16 +197,16 @@ static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *input)
     deliver_replies(conn);
 }
 
-static void on_connect(uv_connect_t *connect, int status) {
+static void redis_conn_on_connect(uv_connect_t *connect, int status) {
     struct redis_conn *conn = connect->data;
     if (conn->dropped) {
         return;
     }
     if (status == 0) {
-        status = uv_read_start((uv_stream_t *)&conn->tcp, on_room, on_input);
+        status = uv_read_start((uv_stream_t *)&conn->tcp, redis_conn_on_room, redis_conn_on_input);
     }
     if (status < 0) {
-        break_off(conn, uv_strerror(status));
+        redis_conn_break_off(conn, uv_strerror(status));
         return;
     }
     // Neither can fail in a way that matters: they make it faster, and a silent peer found sooner.
@@ -217,7 +217,7 @@ static void on_connect(uv_connect_t *connect, int status) {
     conn->events->on_connected(conn->owner);
 }
 
-static int numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {
+static int redis_conn_numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {
     if (uv_ip4_addr(address, port, (struct sockaddr_in *)out) == 0) {
         return 0;
     }
@@ -234,7 +234,7 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     conn->tcp.data = conn->end_of_turn.data = conn;
     conn->connect.data = conn->write.data = conn;
     uv_tcp_init(loop, &conn->tcp);
-    conn->deadline = (struct deadline){.due_ms = due_ms, .on_late = on_late, .owner = conn};
+    conn->deadline = (struct deadline){.due_ms = redis_conn_due_ms, .on_late = redis_conn_on_late, .owner = conn};
     deadline_init(loop, &conn->deadline);
     uv_idle_init(loop, &conn->end_of_turn);
     conn->open_handles = 3;
@@ -244,7 +244,7 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
 struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
                                    const struct redis_conn_events *events, void *owner, const char **error) {
     struct sockaddr_storage peer = {0};
-    int status = numeric_address(address, port, &peer);
+    int status = redis_conn_numeric_address(address, port, &peer);
     if (status < 0) {
         *error = uv_strerror(status);
         return NULL;
@@ -254,7 +254,7 @@ struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_
     conn->events = events;
     conn->owner = owner;
     conn->last_arrival_ms = deadline_now_ms();
-    status = uv_tcp_connect(&conn->connect, &conn->tcp, (const struct sockaddr *)&peer, on_connect);
+    status = uv_tcp_connect(&conn->connect, &conn->tcp, (const struct sockaddr *)&peer, redis_conn_on_connect);
     if (status < 0) {
         *error = uv_strerror(status);
         redis_conn_drop(conn);
@@ -289,7 +289,7 @@ void redis_conn_send(struct redis_conn *conn, int64_t block_ms, redis_link_reply
     *conn->last = call;
     conn->last = &call->next;
     deadline_watch(&conn->deadline);
-    uv_idle_start(&conn->end_of_turn, on_end_of_turn);
+    uv_idle_start(&conn->end_of_turn, redis_conn_on_end_of_turn);
 }
 
 void redis_conn_drop(struct redis_conn *conn) {
@@ -297,11 +297,11 @@ void redis_conn_drop(struct redis_conn *conn) {
         return;
     }
     conn->dropped = true;
-    uv_close((uv_handle_t *)&conn->tcp, on_closed);
-    deadline_close(&conn->deadline, conn, on_closed);
-    uv_close((uv_handle_t *)&conn->end_of_turn, on_closed);
+    uv_close((uv_handle_t *)&conn->tcp, redis_conn_on_closed);
+    deadline_close(&conn->deadline, conn, redis_conn_on_closed);
+    uv_close((uv_handle_t *)&conn->end_of_turn, redis_conn_on_closed);
     while (conn->first) {
-        struct call *call = take_first(conn);
+        struct call *call = redis_conn_take_first(conn);
         if (call->done) {
             call->done(call->argument, REDIS_LINK_LOST, NULL);
         }

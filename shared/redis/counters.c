@@ -73,7 +73,7 @@ static void field_name(unsigned field, char out[HISTOGRAM_FIELD_SIZE]) {
     }
 }
 
-static void gather(struct counters *counters, unsigned field, uint64_t amount) {
+static void counters_gather(struct counters *counters, unsigned field, uint64_t amount) {
     uint64_t *into = &counters->gathered[field];
     if (field == FIELD_GREATEST) {
         *into = *into > amount ? *into : amount;
@@ -89,7 +89,7 @@ static void free_when_done(struct counters *counters) {
 }
 
 // An error reply means that nothing was added: it waits for the next flush. A lost one may have been, so it is let go.
-static void on_added(void *argument, enum redis_result result, const redisReply *reply) {
+static void counters_on_added(void *argument, enum redis_result result, const redisReply *reply) {
     struct addition *addition = argument;
     struct counters *counters = addition->counters;
     if (result == REDIS_LINK_ERROR && !counters->complained) {
@@ -98,7 +98,7 @@ static void on_added(void *argument, enum redis_result result, const redisReply 
     counters->complained = result == REDIS_LINK_ERROR;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
         for (unsigned field = 0; field < FIELD_COUNT; field++) {
-            gather(counters, field, addition->amount[field]);
+            counters_gather(counters, field, addition->amount[field]);
         }
     }
     counters->in_flight--;
@@ -112,7 +112,7 @@ struct pairs {
     char amounts[FIELD_COUNT][NUMBER_SIZE];
 };
 
-static int add_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments, int count) {
+static int counters_add_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments, int count) {
     for (unsigned field = 0; field < FIELD_COUNT; field++) {
         if (counters->gathered[field] == 0) {
             continue;
@@ -129,14 +129,14 @@ void counters_flush(struct counters *counters) {
     struct pairs pairs = {0};
     const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_COUNT), "1",
                                                                KEY_METRICS};
-    int count = add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
+    int count = counters_add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
     if (count == HEAD_ARGUMENTS) {
         return;
     }
     struct addition *addition = xmalloc(sizeof *addition);
     addition->counters = counters;
     memcpy(addition->amount, counters->gathered, sizeof addition->amount);
-    if (redis_link_call(counters->link, on_added, addition, count, arguments, NULL) != 0) {
+    if (redis_link_call(counters->link, counters_on_added, addition, count, arguments, NULL) != 0) {
         free(addition); // the link is down: all of it waits
         return;
     }
@@ -144,7 +144,7 @@ void counters_flush(struct counters *counters) {
     memset(counters->gathered, 0, sizeof counters->gathered);
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void counters_on_timer(uv_timer_t *timer) {
     counters_flush(timer->data);
 }
 
@@ -153,7 +153,7 @@ struct counters *counters_create(uv_loop_t *loop, struct redis_link *link) {
     counters->link = link;
     counters->timer.data = counters;
     uv_timer_init(loop, &counters->timer);
-    uv_timer_start(&counters->timer, on_timer, FLUSH_MS, FLUSH_MS);
+    uv_timer_start(&counters->timer, counters_on_timer, FLUSH_MS, FLUSH_MS);
     return counters;
 }
 
@@ -169,14 +169,14 @@ void counters_add_for(struct counters *counters, enum counter counter, enum prov
 void counters_observe(struct counters *counters, enum histogram histogram, int64_t us) {
     uint64_t value = us > 0 ? (uint64_t)us : 0;
     unsigned first = FIELD_HISTOGRAMS + (unsigned)histogram * HISTOGRAM_PART_COUNT;
-    gather(counters, first + histogram_bucket(us), 1);
-    gather(counters, first + HISTOGRAM_SUM, value);
+    counters_gather(counters, first + histogram_bucket(us), 1);
+    counters_gather(counters, first + HISTOGRAM_SUM, value);
     if (histogram == HISTOGRAM_WORKER_LATENCY) {
-        gather(counters, FIELD_GREATEST, value);
+        counters_gather(counters, FIELD_GREATEST, value);
     }
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void counters_on_closed(uv_handle_t *handle) {
     struct counters *counters = handle->data;
     counters->closed = true;
     free_when_done(counters);
@@ -187,12 +187,12 @@ void counters_destroy(struct counters *counters) {
         return;
     }
     counters->destroyed = true;
-    uv_close((uv_handle_t *)&counters->timer, on_closed);
+    uv_close((uv_handle_t *)&counters->timer, counters_on_closed);
 }
 
 // ---- Reading
 
-static void put(struct counter_values *out, unsigned field, int64_t value) {
+static void counters_put(struct counter_values *out, unsigned field, int64_t value) {
     if (field < FIELD_HISTOGRAMS) {
         out->counter[field] = value;
     } else if (field < FIELD_GREATEST) {
@@ -210,7 +210,7 @@ void counters_read(const redisReply *hash, struct counter_values *out) {
         field_name(field, name);
         for (size_t i = 0; i + 1 < hash->elements; i += 2) {
             if (strcmp(hash->element[i]->str, name) == 0) {
-                put(out, field, strtoll(hash->element[i + 1]->str, NULL, 10));
+                counters_put(out, field, strtoll(hash->element[i + 1]->str, NULL, 10));
                 break;
             }
         }

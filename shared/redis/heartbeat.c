@@ -51,7 +51,7 @@ static void free_once_done(struct heartbeat *heartbeat) {
 
 // ---- What troubles it
 
-static void write_trouble(const struct trouble *trouble, int64_t now_ms, struct buf *out) {
+static void heartbeat_write_trouble(const struct trouble *trouble, int64_t now_ms, struct buf *out) {
     buf_puts(out, out->length == 1 ? "{" : ",{");
     json_write_member(out, "code", trouble->code);
     json_write_member_int(out, "since_ms", now_ms - (clock_boot_ms() - trouble->since_ms));
@@ -59,12 +59,12 @@ static void write_trouble(const struct trouble *trouble, int64_t now_ms, struct 
     buf_putc(out, '}');
 }
 
-static void tell(struct heartbeat *heartbeat) {
+static void heartbeat_tell(struct heartbeat *heartbeat) {
     struct buf json = {0};
     buf_putc(&json, '[');
     for (size_t i = 0; i < HEARTBEAT_TROUBLES; i++) {
         if (*heartbeat->troubles[i].code) {
-            write_trouble(&heartbeat->troubles[i], redis_link_now_ms(heartbeat->link), &json);
+            heartbeat_write_trouble(&heartbeat->troubles[i], redis_link_now_ms(heartbeat->link), &json);
         }
     }
     buf_putc(&json, ']');
@@ -80,7 +80,7 @@ static void tell(struct heartbeat *heartbeat) {
     buf_free(&json);
 }
 
-static struct trouble *find(struct heartbeat *heartbeat, const char *code) {
+static struct trouble *heartbeat_find(struct heartbeat *heartbeat, const char *code) {
     for (size_t i = 0; i < HEARTBEAT_TROUBLES; i++) {
         if (strcmp(heartbeat->troubles[i].code, code) == 0) {
             return &heartbeat->troubles[i];
@@ -90,7 +90,7 @@ static struct trouble *find(struct heartbeat *heartbeat, const char *code) {
 }
 
 void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char *text) {
-    struct trouble *known = find(heartbeat, code), *place = known ? known : find(heartbeat, "");
+    struct trouble *known = heartbeat_find(heartbeat, code), *place = known ? known : heartbeat_find(heartbeat, "");
     if (text == NULL && known) {
         *known = (struct trouble){0};
     } else if (text && place && strcmp(place->text, text) != 0) {
@@ -100,7 +100,7 @@ void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char
     } else {
         return;
     }
-    tell(heartbeat);
+    heartbeat_tell(heartbeat);
 }
 
 // ---- What it serves
@@ -130,7 +130,7 @@ static void renew_partitions(const struct heartbeat *heartbeat) {
 
 // ---- The beat
 
-static void on_beaten(void *argument, enum redis_result result, const redisReply *reply) {
+static void heartbeat_on_beaten(void *argument, enum redis_result result, const redisReply *reply) {
     struct heartbeat *heartbeat = argument;
     heartbeat->awaited--;
     if (result != REDIS_LINK_LOST && heartbeat->on_beat != NULL) {
@@ -147,7 +147,7 @@ void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument
 
 // Who was heard of in the future was heard by a clock that was wrong: it would look alive for as long. Whoever lives
 // says so again.
-static void beat(struct heartbeat *heartbeat) {
+static void heartbeat_beat(struct heartbeat *heartbeat) {
     int64_t now = redis_link_now_ms(heartbeat->link);
     char at[NUMBER_SIZE], forgotten[NUMBER_SIZE], unbelievable[NUMBER_SIZE];
     snprintf(at, sizeof at, "%" PRId64, now);
@@ -158,18 +158,18 @@ static void beat(struct heartbeat *heartbeat) {
     const char *add[] = {"ZADD", KEY_PROCESSES, at, heartbeat->member};
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, disbelieve, NULL);
-    if (redis_link_call(heartbeat->link, on_beaten, heartbeat, 4, add, NULL) == 0) {
+    if (redis_link_call(heartbeat->link, heartbeat_on_beaten, heartbeat, 4, add, NULL) == 0) {
         heartbeat->awaited++;
     }
 }
 
-static void on_timer(uv_timer_t *timer) {
+static void heartbeat_on_timer(uv_timer_t *timer) {
     struct heartbeat *heartbeat = timer->data;
     if (redis_link_is_up(heartbeat->link)) {
-        beat(heartbeat);
+        heartbeat_beat(heartbeat);
         renew_partitions(heartbeat);
     }
-    tell(heartbeat);
+    heartbeat_tell(heartbeat);
 }
 
 struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program,
@@ -181,11 +181,11 @@ struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, con
     heartbeat->told = true; // maybe, by the one of that name before us
     heartbeat->timer.data = heartbeat;
     uv_timer_init(loop, &heartbeat->timer);
-    uv_timer_start(&heartbeat->timer, on_timer, BEAT_MS / 10, BEAT_MS);
+    uv_timer_start(&heartbeat->timer, heartbeat_on_timer, BEAT_MS / 10, BEAT_MS);
     return heartbeat;
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void heartbeat_on_closed(uv_handle_t *handle) {
     struct heartbeat *heartbeat = handle->data;
     heartbeat->closed = true;
     free_once_done(heartbeat);
@@ -196,10 +196,10 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
     uv_timer_stop(&heartbeat->timer);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 3, leave, NULL);
     memset(heartbeat->troubles, 0, sizeof heartbeat->troubles);
-    tell(heartbeat);
+    heartbeat_tell(heartbeat);
 }
 
 void heartbeat_destroy(struct heartbeat *heartbeat) {
     heartbeat->on_beat = NULL;
-    uv_close((uv_handle_t *)&heartbeat->timer, on_closed);
+    uv_close((uv_handle_t *)&heartbeat->timer, heartbeat_on_closed);
 }

@@ -18,11 +18,11 @@ enum {
     STEADY_MS = 2000, // an up shorter than this does not start the backoff anew
 };
 
-static void change_state(struct redis_link *link, enum redis_link_state state) {
+static void redis_link_change_state(struct redis_link *link, enum redis_link_state state) {
     link->state = state;
 }
 
-static void complain(struct redis_link *link, enum log_level level, const char *why) {
+static void redis_link_complain(struct redis_link *link, enum log_level level, const char *why) {
     if (link->complaint && strcmp(link->complaint, why) == 0) {
         return;
     }
@@ -36,7 +36,7 @@ static void complain(struct redis_link *link, enum log_level level, const char *
     log_end(line);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void redis_link_on_closed(uv_handle_t *handle) {
     struct redis_link *link = handle->data;
     if (--link->open_handles > 0) {
         return;
@@ -47,16 +47,16 @@ static void on_closed(uv_handle_t *handle) {
     free(link);
 }
 
-static void on_retry(uv_timer_t *timer);
+static void redis_link_on_retry(uv_timer_t *timer);
 
-static void wait_for_retry(struct redis_link *link) {
+static void redis_link_wait_for_retry(struct redis_link *link) {
     int64_t wait_ms = backoff_full_jitter_ms(link->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
     link->failures++;
-    uv_timer_start(&link->retry, on_retry, (uint64_t)wait_ms, 0);
+    uv_timer_start(&link->retry, redis_link_on_retry, (uint64_t)wait_ms, 0);
 }
 
 // Lets go of the connection; pending calls get their LOST here.
-static void let_go(struct redis_link *link, enum redis_link_state next) {
+static void redis_link_let_go(struct redis_link *link, enum redis_link_state next) {
     struct redis_conn *conn = link->conn;
     struct resolve *resolve = link->resolve;
     link->conn = NULL;
@@ -67,7 +67,7 @@ static void let_go(struct redis_link *link, enum redis_link_state next) {
     if (link->state == REDIS_LINK_UP) {
         redis_probe_stop(link);
     }
-    change_state(link, next);
+    redis_link_change_state(link, next);
     if (resolve) {
         resolve_cancel(resolve);
     }
@@ -81,16 +81,16 @@ void redis_link_fail(struct redis_link *link, const char *why) {
     if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED) {
         return;
     }
-    complain(link, LOG_WARN, why);
+    redis_link_complain(link, LOG_WARN, why);
     if (was_up && redis_link_up_ms(link) >= STEADY_MS) {
         link->failures = 0;
     }
-    let_go(link, REDIS_LINK_WAITING);
+    redis_link_let_go(link, REDIS_LINK_WAITING);
     if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down) {
         link->options.on_down(link->options.argument);
     }
     if (link->state == REDIS_LINK_WAITING) {
-        wait_for_retry(link);
+        redis_link_wait_for_retry(link);
     }
 }
 
@@ -117,7 +117,7 @@ static enum redis_result classify(struct redis_link *link, const redisReply *rep
     return REDIS_LINK_ERROR;
 }
 
-static void on_later(uv_timer_t *timer) {
+static void redis_link_on_later(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
     if (link->reconnect_why) {
         redis_link_reconnect(link, link->reconnect_why);
@@ -128,11 +128,11 @@ static void on_later(uv_timer_t *timer) {
 void redis_link_fail_soon(struct redis_link *link, const char *why) {
     if (link->state == REDIS_LINK_UP && !link->reconnect_why) {
         link->reconnect_why = xstrdup(why);
-        uv_timer_start(&link->retry, on_later, 0, 0);
+        uv_timer_start(&link->retry, redis_link_on_later, 0, 0);
     }
 }
 
-static void on_reply(void *owner, redis_link_reply done, void *argument, const redisReply *reply) {
+static void redis_link_on_reply(void *owner, redis_link_reply done, void *argument, const redisReply *reply) {
     struct redis_link *link = owner;
     bool reconnect = reply->type == REDIS_REPLY_ERROR && asks_for_reconnect(reply->str);
     enum redis_result result = classify(link, reply);
@@ -144,20 +144,20 @@ static void on_reply(void *owner, redis_link_reply done, void *argument, const r
     }
 }
 
-static void on_connected(void *owner) {
+static void redis_link_on_connected(void *owner) {
     struct redis_link *link = owner;
-    change_state(link, REDIS_LINK_SETUP);
+    redis_link_change_state(link, REDIS_LINK_SETUP);
     redis_setup_start(link);
 }
 
-static void on_broken(void *owner, const char *why) {
+static void redis_link_on_broken(void *owner, const char *why) {
     redis_link_fail(owner, why);
 }
 
-static void connect_to(struct redis_link *link, const char *address) {
-    static const struct redis_conn_events events = {on_connected, on_reply, on_broken};
+static void redis_link_connect_to(struct redis_link *link, const char *address) {
+    static const struct redis_conn_events events = {redis_link_on_connected, redis_link_on_reply, redis_link_on_broken};
     const char *error = NULL;
-    change_state(link, REDIS_LINK_CONNECTING);
+    redis_link_change_state(link, REDIS_LINK_CONNECTING);
     link->conn =
         redis_conn_open(link->loop, address, link->address.port, link->options.timeout_ms, &events, link, &error);
     if (!link->conn) {
@@ -165,18 +165,18 @@ static void connect_to(struct redis_link *link, const char *address) {
     }
 }
 
-static void on_resolved(void *argument, const char *address, const char *error) {
+static void redis_link_on_resolved(void *argument, const char *address, const char *error) {
     struct redis_link *link = argument;
     link->resolve = NULL;
     uv_timer_stop(&link->retry);
     if (address) {
-        connect_to(link, address);
+        redis_link_connect_to(link, address);
     } else {
         redis_link_fail(link, error);
     }
 }
 
-static void on_resolve_timeout(uv_timer_t *timer) {
+static void redis_link_on_resolve_timeout(uv_timer_t *timer) {
     redis_link_fail(timer->data, "the name could not be looked up in time");
 }
 
@@ -186,19 +186,19 @@ static bool is_numeric(const char *host) {
     return uv_ip4_addr(host, 0, &v4) == 0 || uv_ip6_addr(host, 0, &v6) == 0;
 }
 
-static void on_retry(uv_timer_t *timer) {
+static void redis_link_on_retry(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
     if (is_numeric(link->address.host)) {
-        connect_to(link, link->address.host);
+        redis_link_connect_to(link, link->address.host);
         return;
     }
-    change_state(link, REDIS_LINK_RESOLVING);
-    link->resolve = resolve_start(link->loop, link->address.host, link->failures, on_resolved, link);
-    uv_timer_start(&link->retry, on_resolve_timeout, (uint64_t)link->options.timeout_ms, 0);
+    redis_link_change_state(link, REDIS_LINK_RESOLVING);
+    link->resolve = resolve_start(link->loop, link->address.host, link->failures, redis_link_on_resolved, link);
+    uv_timer_start(&link->retry, redis_link_on_resolve_timeout, (uint64_t)link->options.timeout_ms, 0);
 }
 
 void redis_link_ready(struct redis_link *link) {
-    change_state(link, REDIS_LINK_UP);
+    redis_link_change_state(link, REDIS_LINK_UP);
     link->generation++;
     link->up_since_ms = clock_boot_ms();
     free(link->complaint);
@@ -228,9 +228,9 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     link->open_handles = 2;
     const char *error = redis_url_parse(options->url, &link->address);
     if (error) { // redis_url_check at start was skipped: say it, and stay down
-        complain(link, LOG_ERROR, error);
+        redis_link_complain(link, LOG_ERROR, error);
     } else {
-        uv_timer_start(&link->retry, on_retry, 0, 0); // the first attempt begins in the loop, as every other
+        uv_timer_start(&link->retry, redis_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other
     }
     return link;
 }
@@ -239,9 +239,9 @@ void redis_link_destroy(struct redis_link *link) {
     if (link->state == REDIS_LINK_DESTROYED) {
         return;
     }
-    let_go(link, REDIS_LINK_DESTROYED);
-    uv_close((uv_handle_t *)&link->retry, on_closed);
-    uv_close((uv_handle_t *)&link->probe, on_closed);
+    redis_link_let_go(link, REDIS_LINK_DESTROYED);
+    uv_close((uv_handle_t *)&link->retry, redis_link_on_closed);
+    uv_close((uv_handle_t *)&link->probe, redis_link_on_closed);
 }
 
 bool redis_link_is_up(const struct redis_link *link) {

@@ -41,7 +41,7 @@ void redis_probe_take_time(struct redis_link *link, const redisReply *reply) {
 }
 
 // The number behind "\n<field>:" of an INFO reply, 0 when it isn't there.
-static unsigned long long info_number(const char *info, const char *field) {
+static unsigned long long redis_probe_info_number(const char *info, const char *field) {
     size_t length = strlen(field);
     for (const char *line = info; line; line = strchr(line, '\n')) {
         line += *line == '\n';
@@ -56,10 +56,10 @@ void redis_probe_take_memory(struct redis_link *link, const redisReply *reply) {
     if (reply->type != REDIS_REPLY_STRING) {
         return;
     }
-    unsigned long long used = info_number(reply->str, "used_memory");
-    unsigned long long limit = info_number(reply->str, "maxmemory");
+    unsigned long long used = redis_probe_info_number(reply->str, "used_memory");
+    unsigned long long limit = redis_probe_info_number(reply->str, "maxmemory");
     if (strstr(reply->str, "cluster_enabled:")) {
-        link->takes_all_slots = info_number(reply->str, "cluster_enabled") == 0;
+        link->takes_all_slots = redis_probe_info_number(reply->str, "cluster_enabled") == 0;
     }
     link->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
 }
@@ -70,7 +70,7 @@ void redis_probe_take_server(struct redis_link *link, const redisReply *reply) {
     snprintf(link->server, sizeof link->server, "%.*s", (int)strcspn(at, "\r\n"), at);
 }
 
-static void on_memory(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_probe_on_memory(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST) {
         return;
@@ -86,7 +86,7 @@ static void on_memory(void *argument, enum redis_result result, const redisReply
     }
 }
 
-static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_probe_on_time(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST) {
         return;
@@ -102,22 +102,22 @@ void redis_probe_time(struct redis_link *link) {
     if (!link->time_waits) {
         link->time_waits = true;
         link->time_asked_us = clock_monotonic_us();
-        redis_link_send(link, on_time, 1, time);
+        redis_link_send(link, redis_probe_on_time, 1, time);
     }
 }
 
-static void on_probe(uv_timer_t *timer) {
+static void redis_probe_on_reply(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
     const char *memory[] = {"INFO", "memory", "replication"};
     if (!link->info_waits) { // behind a blocking read it may wait for longer than a second
         link->info_waits = true;
-        redis_link_send(link, on_memory, 3, memory);
+        redis_link_send(link, redis_probe_on_memory, 3, memory);
     }
     redis_probe_time(link);
 }
 
 void redis_probe_start(struct redis_link *link) {
-    uv_timer_start(&link->probe, on_probe, PROBE_MS, PROBE_MS);
+    uv_timer_start(&link->probe, redis_probe_on_reply, PROBE_MS, PROBE_MS);
 }
 
 void redis_probe_stop(struct redis_link *link) {

@@ -17,11 +17,11 @@
 
 enum { ALL_SLOTS = 16384 }; // of a cluster
 
-static bool is_error(const redisReply *reply, const char *code) {
+static bool redis_setup_is_error(const redisReply *reply, const char *code) {
     return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
 }
 
-static void fail_with(struct redis_link *link, const char *what, const redisReply *reply) {
+static void redis_setup_fail_with(struct redis_link *link, const char *what, const redisReply *reply) {
     char *why = xasprintf("%s: %s", what, reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply");
     redis_link_fail(link, why);
     free(why);
@@ -38,10 +38,11 @@ static void fail_with_code(struct redis_link *link, const char *what, const redi
 
 // Redis's answer to whatever comes first where it wants a password and REDIS_URL has none.
 static bool refused_without_password(struct redis_link *link, const redisReply *reply) {
-    if (!is_error(reply, "NOAUTH")) {
+    if (!redis_setup_is_error(reply, "NOAUTH")) {
         return false;
     }
-    fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)", reply);
+    redis_setup_fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)",
+                          reply);
     return true;
 }
 
@@ -67,7 +68,7 @@ const char *redis_setup_judge_role(const redisReply *info) {
     return NULL;
 }
 
-static void on_role(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_role(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST || refused_without_password(link, reply)) {
         return;
@@ -79,7 +80,7 @@ static void on_role(void *argument, enum redis_result result, const redisReply *
 }
 
 // Elsewhere than in a cluster Redis answers with an error.
-static void on_cluster(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_cluster(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result != REDIS_LINK_OK) {
         return;
@@ -94,49 +95,50 @@ static void on_cluster(void *argument, enum redis_result result, const redisRepl
     }
 }
 
-static void on_auth(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_auth(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK) {
         return;
     }
-    if (is_error(reply, "WRONGPASS")) {
-        fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
+    if (redis_setup_is_error(reply, "WRONGPASS")) {
+        redis_setup_fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
     } else {
         fail_with_code(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
     }
 }
 
-static void on_select(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_select(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(link, reply)) {
-        fail_with(link, "Redis has no such database as REDIS_URL names", reply);
+        redis_setup_fail_with(link, "Redis has no such database as REDIS_URL names", reply);
     }
 }
 
-static void on_name(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_name(void *argument, enum redis_result result, const redisReply *reply) {
     if (result != REDIS_LINK_LOST) { // a server that forbids CLIENT serves all the same
         (void)refused_without_password(argument, reply);
     }
 }
 
-static void on_time(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_time(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
         redis_probe_take_time(link, reply);
     } else if (result != REDIS_LINK_LOST) {
-        fail_with(link, "Redis does not tell the time", reply);
+        redis_setup_fail_with(link, "Redis does not tell the time", reply);
     }
 }
 
 // Where it may be loaded, it is by now, or memory is short.
-static void on_library_asked(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_library_asked(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_NO_LIBRARY && link->library_forbidden) {
-        fail_with(link, "the function library isn't there, and this user may not load it (redis/users.acl)", reply);
+        redis_setup_fail_with(link, "the function library isn't there, and this user may not load it (redis/users.acl)",
+                              reply);
     }
 }
 
-static void on_library(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_library(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST) {
         return;
@@ -146,18 +148,18 @@ static void on_library(void *argument, enum redis_result result, const redisRepl
         return;
     }
     // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
-    if (is_error(reply, "OOM")) {
+    if (redis_setup_is_error(reply, "OOM")) {
         return;
     }
     // A user that may not load it relies on whoever did.
-    if (is_error(reply, "NOPERM")) {
+    if (redis_setup_is_error(reply, "NOPERM")) {
         link->library_forbidden = true;
         return;
     }
     if (strstr(reply->str, "unknown command")) {
-        fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
+        redis_setup_fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
     } else {
-        fail_with(link, "the function library could not be loaded", reply);
+        redis_setup_fail_with(link, "the function library could not be loaded", reply);
     }
 }
 
@@ -167,7 +169,7 @@ void redis_setup_load_library(struct redis_link *link) {
         return;
     }
     link->library_queued = true;
-    redis_link_send(link, on_library, 3, load);
+    redis_link_send(link, redis_setup_on_library, 3, load);
 }
 
 struct wanted {
@@ -184,7 +186,7 @@ static void warn_unless(const struct wanted *wanted, const char *value) {
 }
 
 // Once a process: every thread's link sees the same server.
-static void on_config(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_config(void *argument, enum redis_result result, const redisReply *reply) {
     static const struct wanted settings[] = {
         {"maxmemory-policy", "noeviction", "a full Redis may drop messages that were accepted"},
         {"appendonly", "yes", "accepted messages are lost when Redis restarts"},
@@ -205,7 +207,7 @@ static void on_config(void *argument, enum redis_result result, const redisReply
     }
 }
 
-static void on_last(void *argument, enum redis_result result, const redisReply *reply) {
+static void redis_setup_on_last(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_link *link = argument;
     if (result == REDIS_LINK_LOST) {
         return;
@@ -221,9 +223,9 @@ static void send_auth(struct redis_link *link) {
     const char *by_password[] = {"AUTH", link->address.password};
     const char *by_user[] = {"AUTH", link->address.user, link->address.password};
     if (link->address.user) {
-        redis_link_send(link, on_auth, 3, by_user);
+        redis_link_send(link, redis_setup_on_auth, 3, by_user);
     } else if (link->address.password) {
-        redis_link_send(link, on_auth, 2, by_password);
+        redis_link_send(link, redis_setup_on_auth, 2, by_password);
     }
 }
 
@@ -232,7 +234,7 @@ static void send_select(struct redis_link *link) {
     const char *select[] = {"SELECT", number};
     snprintf(number, sizeof number, "%d", link->address.database);
     if (link->address.database != 0) {
-        redis_link_send(link, on_select, 2, select);
+        redis_link_send(link, redis_setup_on_select, 2, select);
     }
 }
 
@@ -245,7 +247,7 @@ static void send_name(struct redis_link *link) {
         }
     }
     const char *set_name[] = {"CLIENT", "SETNAME", name};
-    redis_link_send(link, on_name, 3, set_name);
+    redis_link_send(link, redis_setup_on_name, 3, set_name);
     free(name);
 }
 
@@ -258,14 +260,14 @@ void redis_setup_start(struct redis_link *link) {
     link->library_forbidden = false;
     link->server[0] = '\0';
     send_auth(link);
-    redis_link_send(link, on_role, 3, role);
+    redis_link_send(link, redis_setup_on_role, 3, role);
     send_select(link);
     send_name(link);
-    redis_link_send(link, on_cluster, 2, cluster);
+    redis_link_send(link, redis_setup_on_cluster, 2, cluster);
     link->time_asked_us = clock_monotonic_us();
-    redis_link_send(link, on_time, 1, time);
+    redis_link_send(link, redis_setup_on_time, 1, time);
     redis_setup_load_library(link);
-    redis_link_send(link, on_library_asked, 3, count);
-    redis_link_send(link, on_config, 5, config);
-    redis_link_send(link, on_last, 4, info);
+    redis_link_send(link, redis_setup_on_library_asked, 3, count);
+    redis_link_send(link, redis_setup_on_config, 5, config);
+    redis_link_send(link, redis_setup_on_last, 4, info);
 }

@@ -8,7 +8,7 @@
 
 enum { DEFAULT_PORT = 6379, MAX_DATABASE = 1 << 20 };
 
-static int hex_digit(char c) {
+static int redis_url_hex_digit(char c) {
     if (c >= '0' && c <= '9') {
         return c - '0';
     }
@@ -28,8 +28,8 @@ static char *percent_decode(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
         if (c == '%') {
-            int high = i + 2 < length ? hex_digit(text[i + 1]) : -1;
-            int low = i + 2 < length ? hex_digit(text[i + 2]) : -1;
+            int high = i + 2 < length ? redis_url_hex_digit(text[i + 1]) : -1;
+            int low = i + 2 < length ? redis_url_hex_digit(text[i + 2]) : -1;
             if (high < 0 || low < 0 || high + low == 0) {
                 free(out);
                 return NULL;
@@ -44,7 +44,7 @@ static char *percent_decode(const char *text, size_t length) {
 }
 
 // A decimal number without sign that fills the text. Returns -1 when it isn't one or is above max.
-static long number(const char *text, size_t length, long max) {
+static long redis_url_number(const char *text, size_t length, long max) {
     long value = 0;
     if (length == 0) {
         return -1;
@@ -84,7 +84,7 @@ static const char *parse_port(const char *text, size_t length, struct redis_url 
     if (length == 0) {
         return NULL;
     }
-    long port = text[0] == ':' ? number(text + 1, length - 1, UINT16_MAX) : -1;
+    long port = text[0] == ':' ? redis_url_number(text + 1, length - 1, UINT16_MAX) : -1;
     if (port <= 0) {
         return "the port must be a number from 1 to 65535";
     }
@@ -92,7 +92,7 @@ static const char *parse_port(const char *text, size_t length, struct redis_url 
     return NULL;
 }
 
-static const char *parse_address(const char *text, size_t length, struct redis_url *out) {
+static const char *redis_url_parse_address(const char *text, size_t length, struct redis_url *out) {
     const char *host = text;
     const char *end;
     const char *rest;
@@ -121,7 +121,7 @@ static const char *parse_database(const char *text, struct redis_url *out) {
     if (text[0] == '\0' || strcmp(text, "/") == 0) {
         return NULL;
     }
-    long database = number(text + 1, strlen(text + 1), MAX_DATABASE);
+    long database = redis_url_number(text + 1, strlen(text + 1), MAX_DATABASE);
     if (text[0] != '/' || database < 0) {
         return "what follows the host must be /<number of the database>";
     }
@@ -147,7 +147,7 @@ static const char *parse_parts(const char *url, struct redis_url *out) {
         address = at + 1;
     }
     if (!error) {
-        error = parse_address(address, (size_t)(authority + length - address), out);
+        error = redis_url_parse_address(address, (size_t)(authority + length - address), out);
     }
     return error ? error : parse_database(authority + length, out);
 }

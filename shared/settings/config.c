@@ -20,7 +20,7 @@ struct config_reader {
     char *error; // the first one
 };
 
-static void fail(struct config_reader *reader, const char *what) {
+static void settings_config_fail(struct config_reader *reader, const char *what) {
     if (reader->error == NULL) {
         reader->error = xasprintf("%s, line %d: %s", reader->file->path, reader->line, what);
     }
@@ -36,7 +36,7 @@ static char *read_line(char *out, int size, void *argument) {
     reader->line++;
     const char *start = reader->text + strspn(reader->text, " \t");
     if (*start == '[') {
-        fail(reader, "sections are not supported");
+        settings_config_fail(reader, "sections are not supported");
         return NULL;
     }
     if (*start == '#') {
@@ -44,28 +44,28 @@ static char *read_line(char *out, int size, void *argument) {
     }
     size_t taken = strlen(start) + 1;
     if (taken >= (size_t)size) {
-        fail(reader, "the line is too long");
+        settings_config_fail(reader, "the line is too long");
         return NULL;
     }
     memcpy(out, start, taken);
     return out;
 }
 
-static void take_quoted(struct config_reader *reader, const char *name, const char *value) {
+static void settings_config_take_quoted(struct config_reader *reader, const char *name, const char *value) {
     const char *closing = strchr(value + 1, *value);
     if (closing == NULL) {
-        fail(reader, "a quote is not closed");
+        settings_config_fail(reader, "a quote is not closed");
         return;
     }
     const char *rest = closing + 1 + strspn(closing + 1, " \t");
     if (*rest != '\0' && *rest != '#') {
-        fail(reader, "something follows the closing quote");
+        settings_config_fail(reader, "something follows the closing quote");
         return;
     }
     settings_file_add(reader->file, name, value + 1, (size_t)(closing - value - 1), reader->line);
 }
 
-static void take_bare(struct config_reader *reader, const char *name, const char *value) {
+static void settings_config_take_bare(struct config_reader *reader, const char *name, const char *value) {
     size_t length = strcspn(value, "#");
     while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t')) {
         length--;
@@ -77,13 +77,13 @@ static void take_bare(struct config_reader *reader, const char *name, const char
 static int take_pair(void *argument, const char *section, const char *name, const char *value) {
     struct config_reader *reader = argument;
     if (*section != '\0') {
-        fail(reader, "sections are not supported");
+        settings_config_fail(reader, "sections are not supported");
     } else if (settings_file_find(reader->file, name) != NULL) {
-        fail(reader, "the name is given a second time");
+        settings_config_fail(reader, "the name is given a second time");
     } else if (*value == '"' || *value == '\'') {
-        take_quoted(reader, name, value);
+        settings_config_take_quoted(reader, name, value);
     } else {
-        take_bare(reader, name, value);
+        settings_config_take_bare(reader, name, value);
     }
     return 1;
 }

@@ -12,11 +12,11 @@
 // .env is read by these programs and by the scripts' shell, so it means here what it means there, as far as it goes:
 // nothing is expanded, and a value ends with its line.
 
-static const char *skip_blanks(const char *at) {
+static const char *settings_dotenv_skip_blanks(const char *at) {
     return at + strspn(at, " \t");
 }
 
-static bool is_name(const char *name) {
+static bool settings_dotenv_is_name(const char *name) {
     if (!isalpha((unsigned char)*name) && *name != '_') {
         return false;
     }
@@ -30,12 +30,12 @@ static bool is_name(const char *name) {
 
 // Whether nothing but a comment is left of the line.
 static bool is_rest(const char *at) {
-    const char *rest = skip_blanks(at);
+    const char *rest = settings_dotenv_skip_blanks(at);
     return *rest == '\0' || (*rest == '#' && rest > at);
 }
 
 // A value in single or double quotes; in double quotes a backslash takes ", \, $ and ` for themselves.
-static const char *take_quoted(const char *at, struct buf *value) {
+static const char *settings_dotenv_take_quoted(const char *at, struct buf *value) {
     char quote = *at++;
     for (; *at != quote; at++) {
         if (quote == '"' && *at == '\\' && at[1] != '\0' && strchr("\"\\$`", at[1]) != NULL) {
@@ -49,7 +49,7 @@ static const char *take_quoted(const char *at, struct buf *value) {
     return is_rest(at + 1) ? NULL : "something follows the closing quote";
 }
 
-static void take_bare(const char *at, struct buf *value) {
+static void settings_dotenv_take_bare(const char *at, struct buf *value) {
     const char *end = at;
     while (*end != '\0' && !(*end == '#' && (end == at || end[-1] == ' ' || end[-1] == '\t'))) {
         end++;
@@ -61,7 +61,7 @@ static void take_bare(const char *at, struct buf *value) {
 }
 
 // Returns NULL or what is wrong with the line, which is changed.
-static const char *take_line(struct settings_file *file, char *line, int number) {
+static const char *settings_dotenv_take_line(struct settings_file *file, char *line, int number) {
     line[strcspn(line, "\r\n")] = '\0';
     char *name = line + strspn(line, " \t");
     if (*name == '\0' || *name == '#') {
@@ -75,16 +75,16 @@ static const char *take_line(struct settings_file *file, char *line, int number)
         return "not a NAME=value line";
     }
     *equals = '\0';
-    if (!is_name(name)) {
+    if (!settings_dotenv_is_name(name)) {
         return "not a NAME=value line: a name has letters, digits and _ only, and no blank before the =";
     }
-    const char *at = skip_blanks(equals + 1);
+    const char *at = settings_dotenv_skip_blanks(equals + 1);
     struct buf value = {0};
     const char *error = NULL;
     if (*at == '"' || *at == '\'') {
-        error = take_quoted(at, &value);
+        error = settings_dotenv_take_quoted(at, &value);
     } else {
-        take_bare(at, &value);
+        settings_dotenv_take_bare(at, &value);
     }
     if (error == NULL) {
         settings_file_add(file, name, value.data != NULL ? value.data : "", value.length, number);
@@ -103,7 +103,7 @@ char *settings_file_read_dotenv(struct settings_file *file, const char *path) {
     char *line = NULL;
     size_t room = 0;
     for (int number = 1; error == NULL && getline(&line, &room, in) >= 0; number++) {
-        const char *wrong = take_line(file, line, number);
+        const char *wrong = settings_dotenv_take_line(file, line, number);
         if (wrong != NULL) {
             error = xasprintf("%s, line %d: %s", path, number, wrong);
         }

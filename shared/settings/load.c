@@ -44,7 +44,7 @@ static bool find_above_config(const struct sources *sources, const char *name, s
     return find_in_file(&sources->dotenv, name, found);
 }
 
-static struct found find(const struct sources *sources, const struct setting *setting) {
+static struct found settings_load_find(const struct sources *sources, const struct setting *setting) {
     struct found found = {.value = setting->flags & SETTING_COMPUTED ? "" : setting->fallback};
     if (!find_above_config(sources, setting->name, &found) && setting->key != NULL) {
         find_in_file(&sources->config, setting->key, &found);
@@ -82,7 +82,7 @@ static void describe_allowed(struct buf *out, const struct setting *setting) {
     }
 }
 
-static char *refuse(const struct setting *setting, const struct found *found, const char *what) {
+static char *settings_load_refuse(const struct setting *setting, const struct found *found, const char *what) {
     struct buf line = {0};
     describe_origin(&line, found);
     buf_printf(&line, "%s: ", setting->name);
@@ -102,12 +102,12 @@ static char *apply_number(struct settings *out, const struct setting *setting, c
     }
     const char *digits = found->value + (*found->value == '-' ? 1 : 0);
     if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0') {
-        return refuse(setting, found, "is not a whole number");
+        return settings_load_refuse(setting, found, "is not a whole number");
     }
     errno = 0;
     int64_t number = strtoll(found->value, NULL, 10);
     if (errno != 0 || number < setting->min || number > setting->max) {
-        return refuse(setting, found, "is out of range");
+        return settings_load_refuse(setting, found, "is out of range");
     }
     *(int64_t *)member(out, setting) = number;
     if (setting->flags & SETTING_BOTH_MOCKS) {
@@ -127,7 +127,7 @@ static char *apply_choice(struct settings *out, const struct setting *setting, c
             return NULL;
         }
     }
-    return refuse(setting, found, "is not one of them");
+    return settings_load_refuse(setting, found, "is not one of them");
 }
 
 static char *apply_bool(struct settings *out, const struct setting *setting, const struct found *found) {
@@ -140,10 +140,10 @@ static char *apply_bool(struct settings *out, const struct setting *setting, con
             }
         }
     }
-    return refuse(setting, found, "is neither true nor false");
+    return settings_load_refuse(setting, found, "is neither true nor false");
 }
 
-static char *apply(struct settings *out, const struct setting *setting, const struct found *found) {
+static char *settings_load_apply(struct settings *out, const struct setting *setting, const struct found *found) {
     switch (setting->type) {
     case SETTING_NUMBER:
         return apply_number(out, setting, found);
@@ -153,7 +153,7 @@ static char *apply(struct settings *out, const struct setting *setting, const st
         return apply_bool(out, setting, found);
     case SETTING_PATH:
         if (*found->value != '/') {
-            return refuse(setting, found, "does not begin with /");
+            return settings_load_refuse(setting, found, "does not begin with /");
         }
         *(char **)member(out, setting) = xstrdup(found->value);
         return NULL;
@@ -275,8 +275,8 @@ char *settings_load(struct settings *out, settings_lookup environment, const cha
         error = read_config(&sources, config_path);
     }
     for (size_t i = 0; error == NULL && i < settings_table_count; i++) {
-        struct found found = find(&sources, &settings_table[i]);
-        error = apply(out, &settings_table[i], &found);
+        struct found found = settings_load_find(&sources, &settings_table[i]);
+        error = settings_load_apply(out, &settings_table[i], &found);
     }
     if (error == NULL) {
         compute_defaults(out);
