@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 // Allocation that ends the process with one line on stderr when memory runs out: every stage may die at
-// any instant without losing a message (ARCHITECTURE.md), so a clean end beats a half-served request.
+// any instant without losing a message (docs/internals.md), so a clean end beats a half-served request.
 // All results are owned by the caller and released with free().
 
 #define MUST_CHECK __attribute__((warn_unused_result))
