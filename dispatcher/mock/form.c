@@ -5,35 +5,7 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
-
-static int mock_form_hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
-}
-
-// In place: it only gets shorter.
-static void mock_form_decode(char *text) {
-    char *out = text;
-    for (const char *in = text; *in; in++) {
-        int high = *in == '%' ? mock_form_hex_digit(in[1]) : -1;
-        int low = high >= 0 ? mock_form_hex_digit(in[2]) : -1;
-        if (low >= 0) {
-            *out++ = (char)(high * 16 + low);
-            in += 2;
-        } else {
-            *out++ = *in == '+' ? ' ' : *in;
-        }
-    }
-    *out = '\0';
-}
+#include "shared/base/percent.h"
 
 static void mock_form_add(struct mock_form *form, char *pair) {
     char *equals = strchr(pair, '=');
@@ -41,8 +13,8 @@ static void mock_form_add(struct mock_form *form, char *pair) {
     if (equals) {
         *equals = '\0';
     }
-    mock_form_decode(pair);
-    mock_form_decode(value);
+    percent_decode_form(pair, strlen(pair), pair);
+    percent_decode_form(value, strlen(value), value);
     form->fields = xrealloc(form->fields, (form->count + 1) * sizeof *form->fields);
     form->fields[form->count++] = (struct mock_form_field){pair, value};
 }

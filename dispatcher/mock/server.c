@@ -14,6 +14,7 @@
 #include "dispatcher/mock/sequence.h"
 #include "dispatcher/mock/stats.h"
 #include "dispatcher/mock/wire.h"
+#include "shared/base/hex.h"
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -46,15 +47,6 @@ struct mock_provider {
 
 // --- A call of a provider
 
-static void write_id(const uint8_t *digest, char out[MOCK_ID_SIZE]) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < MOCK_DIGEST_BYTES; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-    out[2 * MOCK_DIGEST_BYTES] = '\0';
-}
-
 static void read_request(struct http_request *http, struct mock_request *out) {
     *out = (struct mock_request){
         .path = http_path(http),
@@ -71,7 +63,7 @@ static struct mock_key *count_key(struct mock_provider *mock, enum provider prov
     const char *name = http_header(http, "Idempotency-Key");
     struct mock_counts *counts = &mock->stats.providers[provider];
     if (!name || *name == '\0') {
-        write_id(uuid_v7().bytes, request->id);
+        hex_encode(uuid_v7().bytes, MOCK_DIGEST_BYTES, request->id);
         return NULL;
     }
     struct mock_key *key = mock_memory_touch(mock->memory, provider, name);
@@ -80,7 +72,7 @@ static struct mock_key *count_key(struct mock_provider *mock, enum provider prov
     } else {
         counts->repeats++;
     }
-    write_id(key->digest, request->id);
+    hex_encode(key->digest, MOCK_DIGEST_BYTES, request->id);
     return key;
 }
 

@@ -7,6 +7,7 @@
 #include "ingest/request/printable.h"
 #include "shared/base/buf.h"
 #include "shared/base/crypto.h"
+#include "shared/base/hex.h"
 
 #define MAX_KEY_CHARACTERS 255
 
@@ -32,9 +33,7 @@ static void format_key(const char *tag, const char *one, const char *two, const 
     uint8_t bytes[IDEMPOTENCY_HASH_SIZE];
     hash(&joined, bytes);
     int at = snprintf(out, IDEMPOTENCY_KEY_SIZE, "idem:{%s}:", tag);
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        snprintf(out + at + 2 * i, 3, "%02x", bytes[i]);
-    }
+    hex_encode(bytes, sizeof bytes, out + at);
 }
 
 void idempotency_key_of_client(const char *tag, const char *route, const char *sender, const char *key,

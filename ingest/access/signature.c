@@ -12,6 +12,7 @@
 #include "shared/base/crypto.h"
 #include "shared/base/hex.h"
 #include "shared/base/mem.h"
+#include "shared/base/percent.h"
 
 #define TIME_DIGITS 15 // the year 31 million: no overflow
 
@@ -108,23 +109,10 @@ struct field {
     char *name, *value;
 };
 
-static int hex_pair(const char *text) {
-    uint8_t byte;
-    return text[0] != '\0' && text[1] != '\0' && hex_decode(text, 2, &byte, 1) ? byte : -1;
-}
-
-// A name or value of a form (WHATWG URL, 5.1), decoded. Owned by the caller. One with a NUL ends there.
+// A name or value of a form, decoded. Owned by the caller. One with a NUL ends there.
 static char *signature_decode(const char *text, size_t length) {
     char *out = xmalloc(length + 1);
-    size_t used = 0;
-    for (size_t i = 0; i < length; i++) {
-        int byte = text[i] == '%' && i + 2 < length ? hex_pair(text + i + 1) : -1;
-        if (byte >= 0) {
-            i += 2;
-        }
-        out[used++] = byte >= 0 ? (char)byte : text[i] == '+' ? ' ' : text[i];
-    }
-    out[used] = '\0';
+    percent_decode_form(text, length, out);
     return out;
 }
 

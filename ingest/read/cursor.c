@@ -4,11 +4,12 @@
 // negative), 16 of a number or 32 of a message's id.
 #include "ingest/read/cursor.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "shared/base/hex.h"
 #include "shared/base/rfc3339.h"
 
 #define EARLIEST_US INT64_C(-62135596800000000) // 0001-01-01T00:00:00Z
@@ -24,21 +25,18 @@ void cursor_format(enum cursor_kind kind, const struct cursor *cursor, char out[
         snprintf(out + at, CURSOR_SIZE - (size_t)at, "%016" PRIx64, (uint64_t)cursor->id.number);
         return;
     }
-    for (size_t i = 0; i < UUID_BYTES; i++) {
-        snprintf(out + at + 2 * i, 3, "%02x", cursor->id.uuid.bytes[i]);
-    }
+    hex_encode(cursor->id.uuid.bytes, UUID_BYTES, out + at);
 }
 
 // Exactly `count` lower-case hexadecimal digits, up to 16.
 static bool read_hex(const char **text, size_t count, uint64_t *out) {
-    static const char digits[] = "0123456789abcdef";
     *out = 0;
     for (size_t i = 0; i < count; i++, (*text)++) {
-        const char *digit = **text == '\0' ? NULL : strchr(digits, **text);
-        if (digit == NULL) {
+        int digit = isupper((unsigned char)**text) ? -1 : hex_digit(**text);
+        if (digit < 0) {
             return false;
         }
-        *out = *out << 4 | (uint64_t)(digit - digits);
+        *out = *out << 4 | (uint64_t)digit;
     }
     return true;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "shared/base/hex.h"
 #include "shared/base/json.h"
 #include "shared/base/unicode.h"
 
@@ -59,20 +60,12 @@ static bool json_check_is_digit(char c) {
 
 // Four hexadecimal digits; -1 when they aren't.
 static int scan_hex(struct scanner *scanner) {
-    int value = 0;
-    if (left(scanner) < 4) {
+    uint8_t unit[2];
+    if (left(scanner) < 4 || !hex_decode(scanner->at, 4, unit, sizeof unit)) {
         return -1;
     }
-    for (int i = 0; i < 4; i++) {
-        char c = scanner->at[i];
-        bool letter = (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (!letter && !json_check_is_digit(c)) {
-            return -1;
-        }
-        value = value << 4 | (letter ? (c | 0x20) - 'a' + 10 : c - '0');
-    }
     scanner->at += 4;
-    return value;
+    return unit[0] << 8 | unit[1];
 }
 
 static bool scan_unicode_escape(struct scanner *scanner) {

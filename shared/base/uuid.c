@@ -6,6 +6,7 @@
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
 #include "shared/base/crypto.h"
+#include "shared/base/hex.h"
 
 // A call of the random generator costs far more than the ten bytes that an id takes, so they are drawn in blocks.
 #define RANDOM_BLOCK 4096
@@ -84,48 +85,27 @@ bool uuid_v7_time(const struct uuid *uuid, int64_t *out_ms) {
     return uuid->bytes[6] >> 4 == 7;
 }
 
-void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_SIZE]) {
-    static const char digits[] = "0123456789abcdef";
-    char *at = out;
-    for (int i = 0; i < UUID_BYTES; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *at++ = '-';
-        }
-        *at++ = digits[uuid->bytes[i] >> 4];
-        *at++ = digits[uuid->bytes[i] & 0x0f];
-    }
-    *at = '\0';
-}
+static const uint8_t parts[] = {4, 2, 2, 2, 6}; // bytes between the dashes
 
-static int uuid_hex_value(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
+void uuid_format(const struct uuid *uuid, char out[UUID_TEXT_SIZE]) {
+    const uint8_t *bytes = uuid->bytes;
+    for (size_t i = 0; i < sizeof parts; bytes += parts[i++]) {
+        hex_encode(bytes, parts[i], out);
+        out += 2 * parts[i];
+        *out++ = i + 1 < sizeof parts ? '-' : '\0';
     }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
 }
 
 int uuid_parse(const char *text, struct uuid *out) {
     struct uuid uuid;
-    const char *at = text;
-    for (int i = 0; i < UUID_BYTES; i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && *at++ != '-') {
+    uint8_t *bytes = uuid.bytes;
+    for (size_t i = 0; i < sizeof parts; bytes += parts[i++]) {
+        if ((i > 0 && *text++ != '-') || !hex_decode(text, 2 * parts[i], bytes, parts[i])) {
             return -1;
         }
-        int high = uuid_hex_value(at[0]);
-        int low = high < 0 ? -1 : uuid_hex_value(at[1]);
-        if (low < 0) {
-            return -1;
-        }
-        uuid.bytes[i] = (uint8_t)(high << 4 | low);
-        at += 2;
+        text += 2 * parts[i];
     }
-    if (*at != '\0') {
+    if (*text != '\0') {
         return -1;
     }
     *out = uuid;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "shared/http/framing.h"
 
-#include <ctype.h>
 #include <string.h>
+
+#include "shared/base/hex.h"
 
 // Nobody here reads either.
 enum { CHUNK_LINE_MOST = 256, TRAILERS_MOST = 1024 };
@@ -53,10 +54,9 @@ static void take_head_line(struct http_framing *framing, const char *line, size_
 static bool read_chunk_size(const char *line, size_t length, uint64_t *size) {
     size_t digits = 0;
     *size = 0;
-    while (digits < length && isxdigit((unsigned char)line[digits])) {
-        char c = (char)tolower((unsigned char)line[digits++]);
-        *size = *size * 16 + (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-        if (digits > 15) {
+    for (int digit; digits < length && (digit = hex_digit(line[digits])) >= 0;) {
+        *size = *size * 16 + (uint64_t)digit;
+        if (++digits > 15) {
             return false;
         }
     }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/base/percent.h"
+
 // RFC 3986: unreserved and sub-delims.
 static bool is_of_name(char c) {
     return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c));
@@ -15,7 +17,7 @@ static bool is_of_name(char c) {
 static bool http_host_is_name(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (text[i] == '%') {
-            if (length - i < 3 || !isxdigit((unsigned char)text[i + 1]) || !isxdigit((unsigned char)text[i + 2])) {
+            if (percent_byte(text + i, length - i) < 0) {
                 return false;
             }
             i += 2;

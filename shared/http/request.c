@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "shared/base/percent.h"
 #include "shared/http/peers.h"
 #include "shared/http/private.h"
 
@@ -141,32 +142,14 @@ void http_request_read_peer(struct http_request *request) {
     }
 }
 
-static int http_request_hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
-}
-
 size_t http_request_unescape(void *cls, struct MHD_Connection *connection, char *text) {
     (void)cls;
     (void)connection;
     char *out = text;
     for (const char *in = text; *in; in++) {
-        int high = in[0] == '%' ? http_request_hex_digit(in[1]) : -1;
-        int low = high >= 0 ? http_request_hex_digit(in[2]) : -1;
-        if (low >= 0 && high + low > 0) {
-            *out++ = (char)(high * 16 + low);
-            in += 2;
-        } else {
-            *out++ = *in;
-        }
+        int byte = percent_byte(in, 3);
+        *out++ = byte > 0 ? (char)byte : *in;
+        in += byte > 0 ? 2 : 0;
     }
     *out = '\0';
     return (size_t)(out - text);

@@ -8,6 +8,7 @@
 #include <utf8proc.h>
 
 #include "shared/base/buf.h"
+#include "shared/base/percent.h"
 #include "shared/base/unicode.h"
 
 #define PHONE_MIN_DIGITS 3
@@ -153,12 +154,6 @@ static bool find_link_target(struct span span, struct span *target) {
     return true;
 }
 
-static int address_hex_value(char c) {
-    const char *digits = "0123456789abcdef";
-    const char *found = c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
-    return found == NULL ? -1 : (int)(found - digits);
-}
-
 // The address of a mailto: URI (RFC 6068): percent-decoded, without its ?subject=… part. False when it is another URI.
 static bool decode_mailto(struct span target, struct buf *out) {
     static const char scheme[] = "mailto:";
@@ -168,14 +163,9 @@ static bool decode_mailto(struct span target, struct buf *out) {
     }
     target = tail(target, skipped);
     for (size_t i = 0; i < target.length && target.text[i] != '?'; i++) {
-        int high = i + 2 < target.length && target.text[i] == '%' ? address_hex_value(target.text[i + 1]) : -1;
-        int low = high >= 0 ? address_hex_value(target.text[i + 2]) : -1;
-        if (low >= 0) {
-            buf_putc(out, (char)(high << 4 | low));
-            i += 2;
-        } else {
-            buf_putc(out, target.text[i]);
-        }
+        int byte = percent_byte(target.text + i, target.length - i);
+        buf_putc(out, byte >= 0 ? (char)byte : target.text[i]);
+        i += byte >= 0 ? 2 : 0;
     }
     return true;
 }

@@ -4,40 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/percent.h"
 #include "shared/redis/link.h"
 
 enum { DEFAULT_PORT = 6379, MAX_DATABASE = 1 << 20 };
 
-static int redis_url_hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
-}
-
-// RFC 3986, 2.1. Returns NULL on a bad escape or an escaped NUL.
+// Returns NULL on a bad escape or an escaped NUL.
 static char *percent_decode(const char *text, size_t length) {
     char *out = xmalloc(length + 1);
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c == '%') {
-            int high = i + 2 < length ? redis_url_hex_digit(text[i + 1]) : -1;
-            int low = i + 2 < length ? redis_url_hex_digit(text[i + 2]) : -1;
-            if (high < 0 || low < 0 || high + low == 0) {
-                free(out);
-                return NULL;
-            }
-            c = (char)(high * 16 + low);
-            i += 2;
+        int byte = percent_byte(text + i, length - i);
+        if (text[i] == '%' && byte <= 0) {
+            free(out);
+            return NULL;
         }
-        out[used++] = c;
+        out[used++] = byte > 0 ? (char)byte : text[i];
+        i += byte > 0 ? 2 : 0;
     }
     out[used] = '\0';
     return out;
