@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "ingest/accept/intake.h"
-#include "ingest/console/console.h"
-#include "ingest/console/document.h"
+#include "ingest/console/static_files.h"
 #include "ingest/dead_letters/dead_letters.h"
 #include "ingest/dead_letters/replay_many.h"
 #include "ingest/dead_letters/replay_one.h"
@@ -39,11 +38,11 @@ static const struct route routes[] = {
     {"GET",  health_pattern,                     health_alive,           SCOPE_NONE,  ROUTE_JSON},
     {"GET",  "/readyz",                          health_ready,           SCOPE_NONE,  ROUTE_JSON},
     {"GET",  "/metrics",                         metrics_show,           SCOPE_NONE,  0},
-    {"GET",  "/",                                console_page,           SCOPE_NONE,  ROUTE_PAGE},
-    {"GET",  "/console.css",                     console_style,          SCOPE_NONE,  0},
-    {"GET",  "/console.js",                      console_script,         SCOPE_NONE,  0},
+    {"GET",  "/",                                static_files_page,      SCOPE_NONE,  ROUTE_PAGE},
+    {"GET",  "/console.css",                     static_files_style,     SCOPE_NONE,  0},
+    {"GET",  "/console.js",                      static_files_script,    SCOPE_NONE,  0},
     {"GET",  "/api/events",                      events_show,            SCOPE_READ,  ROUTE_EVENTS},
-    {"GET",  "/openapi.yaml",                    document_show,          SCOPE_NONE,  0},
+    {"GET",  "/openapi.yaml",                    static_files_openapi,   SCOPE_NONE,  0},
 };
 // clang-format on
 

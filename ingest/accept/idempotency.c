@@ -4,15 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ingest/request/printable.h"
 #include "shared/base/buf.h"
 #include "shared/base/crypto.h"
 #include "shared/base/hex.h"
+#include "shared/base/unicode.h"
 
 #define MAX_KEY_CHARACTERS 255
 
 bool idempotency_key_is_valid(const char *key) {
-    return is_printable(key, MAX_KEY_CHARACTERS);
+    return unicode_is_printable_ascii(key, MAX_KEY_CHARACTERS);
 }
 
 // The first half of the SHA-256 of what was gathered; frees it.

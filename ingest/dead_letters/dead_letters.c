@@ -7,8 +7,6 @@
 #include "ingest/read/database.h"
 #include "ingest/read/list.h"
 #include "ingest/read/paging.h"
-#include "ingest/read/row_id.h"
-#include "ingest/read/shown_time.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
 #include "ingest/resources.h"
@@ -21,7 +19,7 @@ static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     if (PQgetisnull(rows, row, REPLAYED_US)) {
         json_write_member(json, "replayed_at", NULL);
     } else {
-        shown_time_write(json, "replayed_at", database_int(rows, row, REPLAYED_US));
+        json_write_member_time(json, "replayed_at", database_int(rows, row, REPLAYED_US));
     }
 }
 
@@ -33,7 +31,7 @@ static void dead_letters_write_item(struct ingest_request *request, struct buf *
     json_write_member(json, "provider", database_text(rows, row, PROVIDER));
     json_write_member(json, "reason", database_text(rows, row, REASON));
     json_write_member_int(json, "attempts", database_int(rows, row, ATTEMPTS));
-    shown_time_write(json, "failed_at", database_int(rows, row, FAILED_US));
+    json_write_member_time(json, "failed_at", database_int(rows, row, FAILED_US));
     write_replayed(json, rows, row);
     json_write_name(json, "payload");
     buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
@@ -117,7 +115,7 @@ static void dead_letters_on_letter(struct ingest_request *request, const PGresul
 }
 
 void dead_letters_show(struct ingest_request *request) {
-    if (!row_id_is_valid(request->match.parameter)) {
+    if (!paging_is_row_id(request->match.parameter)) {
         response_error(request, API_NOT_FOUND, "no such dead letter");
         return;
     }

@@ -12,7 +12,7 @@
 #include "ingest/accept/idempotency.h"
 #include "ingest/accept/redis_failure.h"
 #include "ingest/read/database.h"
-#include "ingest/read/row_id.h"
+#include "ingest/read/paging.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
@@ -152,7 +152,7 @@ void replay_one(struct ingest_request *request) {
         response_error(request, API_BAD_REQUEST, error);
     } else if (!ingest_request_take_key(request, &key)) {
         return;
-    } else if (!row_id_is_valid(request->match.parameter)) {
+    } else if (!paging_is_row_id(request->match.parameter)) {
         response_error(request, API_NOT_FOUND, "no such dead letter");
     } else {
         const char *values[] = {request->match.parameter};

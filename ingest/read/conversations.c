@@ -7,7 +7,6 @@
 #include "ingest/read/database.h"
 #include "ingest/read/list.h"
 #include "ingest/read/paging.h"
-#include "ingest/read/shown_time.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
 #include "shared/base/json.h"
@@ -32,7 +31,7 @@ static void conversations_write_item(struct ingest_request *request, struct buf 
     json_write_member(json, "participant_a", database_text(rows, row, PARTICIPANT_A));
     json_write_member(json, "participant_b", database_text(rows, row, PARTICIPANT_B));
     json_write_member_int(json, "message_count", database_int(rows, row, MESSAGE_COUNT));
-    shown_time_write(json, "last_activity_at", database_int(rows, row, LAST_ACTIVITY_US));
+    json_write_member_time(json, "last_activity_at", database_int(rows, row, LAST_ACTIVITY_US));
 }
 
 static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, -1, NULL, conversations_write_item};

@@ -8,8 +8,6 @@
 #include "ingest/read/database.h"
 #include "ingest/read/list.h"
 #include "ingest/read/paging.h"
-#include "ingest/read/row_id.h"
-#include "ingest/read/shown_time.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
 #include "ingest/resources.h"
@@ -62,7 +60,7 @@ static void messages_write_message(struct ingest_request *request, struct buf *j
     buf_puts(json, database_text(rows, row, ATTACHMENTS)); // a JSON array, by Postgres
     json_write_member(json, "status", database_text(rows, row, STATUS));
     json_write_member(json, "provider", database_text(rows, row, PROVIDER));
-    shown_time_write(json, "timestamp", database_int(rows, row, OCCURRED_US));
+    json_write_member_time(json, "timestamp", database_int(rows, row, OCCURRED_US));
 }
 
 static void run_thread(struct ingest_request *request);
@@ -97,7 +95,7 @@ static void run_thread(struct ingest_request *request) {
 
 void messages_list(struct ingest_request *request) {
     struct paging_error error;
-    if (!row_id_is_valid(request->match.parameter)) {
+    if (!paging_is_row_id(request->match.parameter)) {
         response_error(request, API_NOT_FOUND, "no such conversation");
     } else if (paging_read(request->http, CURSOR_MESSAGE, &request->paging, &error) != 0) {
         response_bad_field(request, error.parameter, error.reason);
@@ -117,8 +115,8 @@ static void messages_on_message(struct ingest_request *request, const PGresult *
     buf_putc(json, '{');
     messages_write_message(request, json, rows, 0);
     json_write_member(json, "provider_message_id", database_text_or_null(rows, 0, PROVIDER_MESSAGE_ID));
-    shown_time_write(json, "accepted_at", database_int(rows, 0, ACCEPTED_US));
-    shown_time_write(json, "persisted_at", database_int(rows, 0, PERSISTED_US));
+    json_write_member_time(json, "accepted_at", database_int(rows, 0, ACCEPTED_US));
+    json_write_member_time(json, "persisted_at", database_int(rows, 0, PERSISTED_US));
     json_write_name(json, "timeline");
     buf_puts(json, database_text(rows, 0, TIMELINE)); // a JSON array, by Postgres
     buf_putc(json, '}');

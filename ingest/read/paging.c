@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/read/paging.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,16 @@ int paging_read(const struct http_request *http, enum cursor_kind kind, struct p
         error->parameter = "page_size";
     }
     return result;
+}
+
+bool paging_is_row_id(const char *text) {
+    size_t length = strlen(text);
+    if (length == 0 || strspn(text, "0123456789") != length || text[0] == '0') {
+        return false;
+    }
+    errno = 0;
+    (void)strtoll(text, NULL, 10);
+    return errno == 0;
 }
 
 int64_t paging_offset(const struct paging *paging) {

@@ -40,6 +40,9 @@ int paging_parse(const char *page, const char *page_size, const char *cursor, en
 int paging_read_once(const struct http_request *http, const char *parameter, const char **value,
                      struct paging_error *error) MUST_CHECK;
 
+// Whether the text is a decimal number from 1 to the greatest bigint, as Postgres gives ids out.
+bool paging_is_row_id(const char *text);
+
 // Rows to skip: none where there is a cursor.
 int64_t paging_offset(const struct paging *paging);
 #define PAGING_NOT_COUNTED (-1) // a total that is shown as null

@@ -10,11 +10,11 @@
 #include "ingest/accept/idempotency.h"
 #include "ingest/request/log.h"
 #include "ingest/request/media_type.h"
-#include "ingest/request/printable.h"
 #include "ingest/request/response.h"
 #include "ingest/resources.h"
 #include "ingest/watch/events.h"
 #include "shared/base/buf.h"
+#include "shared/base/unicode.h"
 #include "shared/settings/settings.h"
 
 static struct ingest_request *request_new(struct ingest_resources *with) {
@@ -68,7 +68,7 @@ bool ingest_request_reply_came(struct ingest_request *request) {
 
 static void take_id(struct ingest_request *request) {
     const char *given = http_header(request->http, "X-Request-Id");
-    if (given != NULL && is_printable(given, sizeof request->id - 1)) {
+    if (given != NULL && unicode_is_printable_ascii(given, sizeof request->id - 1)) {
         strcpy(request->id, given);
         return;
     }

@@ -28,8 +28,8 @@
 #include "ingest/request/response.h"
 #include "ingest/resources.h"
 #include "ingest/watch/flow_here.h"
-#include "ingest/watch/metrics.h"
 #include "ingest/watch/pipeline.h"
+#include "ingest/watch/pipeline_json.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/http/budget.h"
@@ -385,7 +385,7 @@ static void write_state(struct event_hub *hub, const struct pipeline *pipeline) 
     struct flow flow;
     flow_judge_here(hub->with, pipeline, NULL, &flow);
     buf_puts(&hub->state, "event: pipeline\ndata: ");
-    metrics_write_json(&hub->state, pipeline, &flow, http_budget_used(hub->with->budget));
+    pipeline_write_json(pipeline, &flow, http_budget_used(hub->with->budget), &hub->state);
     buf_puts(&hub->state, "\n\n");
     flow_free(&flow);
 }

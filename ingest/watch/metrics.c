@@ -8,8 +8,7 @@
 #include "ingest/watch/flow_here.h"
 #include "ingest/watch/metrics_text.h"
 #include "ingest/watch/pipeline.h"
-#include "shared/base/clock.h"
-#include "shared/base/json.h"
+#include "ingest/watch/pipeline_json.h"
 #include "shared/http/budget.h"
 #include "shared/redis/counters.h"
 
@@ -37,38 +36,13 @@ static enum format choose_format(const char *accept) {
     return best;
 }
 
-static int64_t average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
-    int64_t count = 0;
-    for (int bucket = 0; bucket <= HISTOGRAM_ABOVE; bucket++) {
-        count += parts[bucket];
-    }
-    return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
-}
-
-// The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
-void metrics_write_json(struct buf *out, const struct pipeline *pipeline, const struct flow *flow,
-                        size_t client_bytes) {
-    const struct counter_values *values = &pipeline->counters;
-    buf_putc(out, '{');
-    json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
-    for (int counter = 0; counter < COUNTER_COUNT; counter++) {
-        json_write_member_int(out, counter_name((enum counter)counter), values->counter[counter]);
-    }
-    json_write_member_int(out, "worker_latency_avg_us", average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
-    json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
-    json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
-    pipeline_write_members(pipeline, out);
-    flow_write_members(flow, out);
-    buf_putc(out, '}');
-}
-
 static void answer_values(struct ingest_request *request, const struct pipeline *pipeline, const struct flow *flow) {
     enum format format = choose_format(http_header(request->http, "Accept"));
     size_t client_bytes = http_budget_used(request->with->budget);
     struct buf *out = &request->with->answer;
     buf_clear(out);
     if (format == FORMAT_JSON) {
-        metrics_write_json(out, pipeline, flow, client_bytes);
+        pipeline_write_json(pipeline, flow, client_bytes, out);
         response_json(request, 200, out);
         return;
     }

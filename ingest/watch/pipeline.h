@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/base/buf.h"
 #include "shared/base/mem.h"
 #include "shared/message/message.h"
 #include "shared/redis/counters.h"
@@ -95,8 +94,5 @@ void pipeline_free(struct pipeline *pipeline); // NULL is fine
 
 // Adds up a provider's partitions; the greatest age of them.
 void pipeline_sum(const struct pipeline *pipeline, enum provider provider, struct pipeline_partition *out);
-
-// Appends `"providers":{…},"redis":{…},"processes":{…}`: members of an object that is open.
-void pipeline_write_members(const struct pipeline *pipeline, struct buf *out);
 
 #endif

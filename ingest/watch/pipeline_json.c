@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-//
-// The pipeline as members of a JSON object: for GET /metrics and for the events that the console shows.
-#include "ingest/watch/pipeline.h"
+#include "ingest/watch/pipeline_json.h"
+
+#include "shared/base/clock.h"
 #include "shared/base/json.h"
+#include "shared/redis/counters.h"
 
 static void write_age(struct buf *out, const char *name, int64_t age_ms) {
     if (age_ms < 0) {
@@ -53,7 +54,7 @@ static void write_provider(struct buf *out, const struct pipeline *pipeline, enu
     buf_putc(out, '}');
 }
 
-void pipeline_write_members(const struct pipeline *pipeline, struct buf *out) {
+static void write_members(const struct pipeline *pipeline, struct buf *out) {
     json_write_name(out, "providers");
     buf_putc(out, '{');
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
@@ -70,5 +71,31 @@ void pipeline_write_members(const struct pipeline *pipeline, struct buf *out) {
     buf_putc(out, '{');
     json_write_member_int(out, "memory_used_bytes", pipeline->memory_used);
     json_write_member_int(out, "memory_max_bytes", pipeline->memory_max);
+    buf_putc(out, '}');
+}
+
+static int64_t pipeline_json_average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
+    int64_t count = 0;
+    for (int bucket = 0; bucket <= HISTOGRAM_ABOVE; bucket++) {
+        count += parts[bucket];
+    }
+    return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
+}
+
+// The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
+void pipeline_write_json(const struct pipeline *pipeline, const struct flow *flow, size_t client_bytes,
+                         struct buf *out) {
+    const struct counter_values *values = &pipeline->counters;
+    buf_putc(out, '{');
+    json_write_member_int(out, "ts_unix_ms", clock_unix_ms());
+    for (int counter = 0; counter < COUNTER_COUNT; counter++) {
+        json_write_member_int(out, counter_name((enum counter)counter), values->counter[counter]);
+    }
+    json_write_member_int(out, "worker_latency_avg_us",
+                          pipeline_json_average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
+    json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
+    json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
+    write_members(pipeline, out);
+    flow_write_members(flow, out);
     buf_putc(out, '}');
 }

@@ -43,5 +43,7 @@ void json_write_stringn(struct buf *out, const char *text, size_t length);
 void json_write_name(struct buf *out, const char *name);
 void json_write_member(struct buf *out, const char *name, const char *value); // NULL value: null
 void json_write_member_int(struct buf *out, const char *name, int64_t value);
+// A time, microseconds since 1970, as UTC RFC 3339 with three decimals.
+void json_write_member_time(struct buf *out, const char *name, int64_t time_us);
 
 #endif

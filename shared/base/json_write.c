@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shared/base/json.h"
+#include "shared/base/rfc3339.h"
 #include "shared/base/unicode.h"
 
 // How many bytes at the start of a text stand for themselves.
@@ -98,4 +99,11 @@ void json_write_member(struct buf *out, const char *name, const char *value) {
 void json_write_member_int(struct buf *out, const char *name, int64_t value) {
     json_write_name(out, name);
     buf_put_int(out, value);
+}
+
+void json_write_member_time(struct buf *out, const char *name, int64_t time_us) {
+    int64_t below_ms = (time_us % 1000 + 1000) % 1000;
+    char text[RFC3339_SIZE];
+    rfc3339_format((time_us - below_ms) / 1000, text);
+    json_write_member(out, name, text);
 }

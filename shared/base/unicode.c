@@ -70,3 +70,13 @@ bool unicode_is_space(int32_t code) {
 bool unicode_is_control(int32_t code) {
     return (code >= 0 && code < 0x20) || (code >= 0x7f && code <= 0x9f);
 }
+
+bool unicode_is_printable_ascii(const char *text, size_t most) {
+    size_t length = 0;
+    for (; text[length] != '\0'; length++) {
+        if (length == most || text[length] < ' ' || text[length] > '~') {
+            return false;
+        }
+    }
+    return length > 0;
+}

@@ -15,5 +15,7 @@ int32_t unicode_decode(const char *text, size_t left, size_t *length);
 bool unicode_is_space(int32_t code);
 // Unicode's general category Cc: U+0000 to U+001F and U+007F to U+009F.
 bool unicode_is_control(int32_t code);
+// Whether a text is 1 to `most` printable ASCII characters (space to ~).
+bool unicode_is_printable_ascii(const char *text, size_t most);
 
 #endif
