@@ -8,6 +8,8 @@
 # The base is kept for a month in DEBIAN_CACHE (/var/cache/messaging-service).
 # shellcheck source=bin/lib/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../bin/lib/common.sh"
+# shellcheck source=tests/support/ports.bash
+. "$(dirname -- "${BASH_SOURCE[0]}")/../support/ports.bash"
 umask 022
 
 cache=${DEBIAN_CACHE:-/var/cache/messaging-service}
@@ -56,7 +58,8 @@ lay_out() {
   git -C "$2$place" checkout --quiet --detach "$(git rev-parse HEAD)"
 }
 
-# What runs in the release's tree. Its ports are its own, as other tests may run beside it.
+# What runs in the release's tree. Its ports are its own, as other tests may run beside it; which ones are taken is
+# written in one folder for all.
 commands=$(
   cat <<'END'
 set -euo pipefail
@@ -75,32 +78,25 @@ END
 
 # in_tree TREE COMMANDS: runs them there; PID 1 of the namespace is the shell, with which all ends.
 in_tree() {
-  # shellcheck disable=SC2016 # for the inner shell
+  # shellcheck disable=SC2016,SC2153 # for the inner shell; claim_ports sets them by name
   unshare --mount --pid --fork --kill-child --propagation private bash -c '
     set -e
     mount -t proc proc "$1/proc"
     mount --rbind /sys "$1/sys"
     mount --rbind /dev "$1/dev"
+    mkdir -p "$1$8"
+    mount --bind "$8" "$1$8"
     cd "$1"
     exec chroot "$1" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/srv LANG=C.UTF-8 \
       PORT="$3" MOCK_PROVIDER_PORT="$4" LOCAL_REDIS_PORT="$5" LOCAL_POSTGRES_PORT="$6" \
-      bash -c "cd $7 && $2"' tree "$1" "$2" "${ports[@]}" "$place" </dev/null
-}
-
-# choose_ports: sets `ports` to four that are free.
-choose_ports() {
-  local port
-  ports=()
-  while [ ${#ports[@]} -lt 4 ]; do
-    port=$((20000 + RANDOM % 12000))
-    if ! port_listens "$port"; then ports+=("$port"); fi
-  done
+      bash -c "cd $7 && $2"' tree "$1" "$2" "$PORT" "$MOCK_PROVIDER_PORT" "$LOCAL_REDIS_PORT" "$LOCAL_POSTGRES_PORT" \
+    "$place" "$ports_folder" </dev/null
 }
 
 [ $# -gt 0 ] || die 'which releases? bookworm trixie'
 [ "$EUID" = 0 ] || die 'a chroot takes root'
 for release in "$@"; do
-  choose_ports
+  claim_ports
   lay_out "$release" "$folder/$release"
   in_tree "$folder/$release" "$commands" || die "README's commands fail on $release"
   rm -rf --one-file-system -- "${folder:?}/$release"

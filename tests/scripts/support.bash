@@ -10,7 +10,6 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/messaging-test.XXXXXX")
 chmod 711 "$folder"
 passed=0
 failed=0
-claims=()
 
 # What a developer's environment and .env say must not reach a test; an empty value counts as none.
 export DATABASE_URL='' REDIS_URL='' API_ENABLE_INMEMORY_FALLBACK='' BIND_ADDRESS=127.0.0.1 CONFIRM=''
@@ -20,27 +19,10 @@ export BUILD_DIR=${BUILD_DIR:-build} RUN_DIR=$folder/run
 . bin/lib/common.sh
 # shellcheck source=bin/lib/process.sh
 . bin/lib/process.sh
+# shellcheck source=tests/support/ports.bash
+. tests/support/ports.bash
 run_dir=$RUN_DIR
 umask "$given_umask" # the tests' own files, and how the scripts are called
-
-# claim_port NAME: sets and exports NAME to a port that is free and that no other test has claimed.
-claim_port() {
-  local port claim
-  while :; do
-    port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
-    claim=${TMPDIR:-/tmp}/messaging-test.port.$port
-    if ! port_listens "$port" && mkdir -- "$claim" 2>/dev/null; then break; fi
-  done
-  claims+=("$claim")
-  export "$1=$port"
-}
-
-claim_ports() {
-  claim_port PORT
-  claim_port MOCK_PROVIDER_PORT
-  claim_port LOCAL_REDIS_PORT
-  claim_port LOCAL_POSTGRES_PORT
-}
 
 clean_up() {
   local status=${1:-$?}
@@ -55,7 +37,7 @@ clean_up() {
       fi
     done
   fi
-  rm -rf -- "$folder" "${claims[@]}"
+  rm -rf -- "$folder"
   exit "$status"
 }
 trap clean_up EXIT

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-// A port of this machine's loopback on which nobody listens. Fails the test when there is none.
+// A port on which nobody listens and which no other test of this machine is given before this process, and those that
+// it has forked without exec, have ended. Fails the test when there is none.
 uint16_t free_port(void);
 
 #endif
