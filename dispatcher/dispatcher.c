@@ -207,7 +207,7 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         dispatcher->upstreams[i] = upstream_create(env, (enum provider)i, cap);
     }
-    dispatcher->settler = settler_create(env, lane_settled);
+    dispatcher->settler = settler_create(env, &(struct settler_events){lane_settled, lane_hold_sender});
     dispatcher->lanes = lanes_create(env, &(struct lanes_options){
                                               .upstreams = dispatcher->upstreams,
                                               .settler = dispatcher->settler,

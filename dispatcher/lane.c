@@ -36,8 +36,21 @@ enum {
 };
 #define REAP_IDLE_MS (24LL * 3600 * 1000)
 
-void lane_change_step(struct lane *lane, enum lane_step step) {
+// The one place that changes the step.
+static void lane_change_step(struct lane *lane, enum lane_step step) {
     lane->step = step;
+}
+
+// Does what is to be done next, unless something is under way.
+static void lane_go_on(struct lane *lane);
+
+// A step is under way for as long as its answer is awaited.
+static void lane_begin(struct lane *lane, enum lane_step step, int (*send)(struct lane *lane, redis_link_reply done),
+                       redis_link_reply done) {
+    lane_change_step(lane, step);
+    if (send(lane, done) != 0) {
+        lane_change_step(lane, LANE_READY);
+    }
 }
 
 static bool is_up(const struct lane *lane) {
@@ -54,12 +67,14 @@ static void lane_on_refusal_over(uv_timer_t *timer) {
     lane_go_on(lane);
 }
 
-void lane_refuse(struct lane *lane, int64_t wait_ms) {
+static void lane_refuse(struct lane *lane, int64_t wait_ms) {
     lane_change_step(lane, LANE_REFUSED);
     uv_timer_start(&lane->refusal, lane_on_refusal_over, (uint64_t)wait_ms, 0);
 }
 
-void lane_failed(struct lane *lane, const char *what, enum redis_result result, const redisReply *reply) {
+// What any reply may say: the group is gone (it is made again), or an error that is logged; then the lane waits a
+// while. Of a LOST nothing is to be made: lane_down follows.
+static void lane_failed(struct lane *lane, const char *what, enum redis_result result, const redisReply *reply) {
     if (result == REDIS_LINK_LOST) {
         lane_change_step(lane, LANE_READY);
         return;
@@ -89,12 +104,62 @@ static void lane_on_group(void *argument, enum redis_result result, const redisR
     lane_go_on(lane);
 }
 
-static void lane_make_group(struct lane *lane) {
-    const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
-    lane_change_step(lane, LANE_HEALING);
-    if (redis_link_call(lane->env->link, lane_on_group, lane, 6, argv, NULL) != 0) {
+// --- Taking
+
+static void lane_on_located(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "XINFO GROUPS", result, reply);
+    } else {
         lane_change_step(lane, LANE_READY);
+        lane_take_located(lane, reply);
     }
+    lane_go_on(lane);
+}
+
+static void lane_sort_taken(struct lane *lane) {
+    struct lease *lease;
+    while ((lease = lease_queue_take(&lane->taken))) {
+        if (lease->state == LEASE_FINISHED) {
+            settler_take(lane->settler, lease);
+        } else if (lease->state == LEASE_RETURNING || lane->stopping) {
+            lane_give_back(lease);
+        } else {
+            lane_wait(lease);
+        }
+    }
+}
+
+static void lane_on_read(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    size_t count = 0;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "XREADGROUP", result, reply);
+    } else {
+        lane_change_step(lane, LANE_READY);
+        count = lane_take_read(lane, reply);
+        lane_sort_taken(lane);
+    }
+    lane_release_reserved(lane);
+    if (result == REDIS_LINK_OK && count == 0 && !lane->stopping) {
+        // Another dispatcher took what was there: the watch would see it for as long as it lies in the stream.
+        lane_begin(lane, LANE_LOCATING, lane_send_locate, lane_on_located);
+    } else {
+        lane_go_on(lane);
+    }
+}
+
+static void lane_on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    if (result != REDIS_LINK_OK) {
+        lane_failed(lane, "claim", result, reply);
+    } else {
+        lane_change_step(lane, LANE_READY);
+        lane_take_claimed(lane, reply);
+        lane_sort_taken(lane);
+    }
+    lane_release_reserved(lane);
+    lane_go_on(lane);
 }
 
 // --- The grant
@@ -113,7 +178,7 @@ static int ask_backlog(struct lane *lane) {
 
 static void lane_on_grant(void *argument, struct grant grant, int64_t wait_ms) {
     struct lane *lane = argument;
-    struct breaker *breaker = lane->options.upstream->breaker;
+    struct breaker *breaker = lane->upstream->breaker;
     breaker_give_up(breaker, &lane->grant);
     lane->grant = grant;
     lane_change_step(lane, LANE_READY);
@@ -137,9 +202,9 @@ static void lane_on_grant(void *argument, struct grant grant, int64_t wait_ms) {
 
 // Probes that are too old to begin by go back first, lest they stand in the way of new ones.
 static void lane_ask_breaker(struct lane *lane, size_t want) {
-    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
+    breaker_give_up(lane->upstream->breaker, &lane->grant);
     lane_change_step(lane, LANE_ASKING);
-    if (ask_backlog(lane) != 0 || breaker_ask(lane->options.upstream->breaker, want, lane_on_grant, lane) != 0) {
+    if (ask_backlog(lane) != 0 || breaker_ask(lane->upstream->breaker, want, lane_on_grant, lane) != 0) {
         lane_change_step(lane, LANE_READY);
     }
 }
@@ -153,20 +218,20 @@ static void lane_on_arrival(void *argument) {
 }
 
 static void lane_rest(struct lane *lane) {
-    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
+    breaker_give_up(lane->upstream->breaker, &lane->grant);
     watch_begin(lane->watch, lane->after);
 }
 
 static void stop_when_idle(struct lane *lane) {
     lane_give_back_waiting(lane);
-    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
+    breaker_give_up(lane->upstream->breaker, &lane->grant);
     if (lane_is_idle(lane)) {
-        lane->options.on_idle(lane->options.argument);
+        lane->on_idle(lane->argument);
     }
 }
 
 static void next_step(struct lane *lane) {
-    struct upstream *upstream = lane->options.upstream;
+    struct upstream *upstream = lane->upstream;
     size_t want = lane->waiting.first ? lane->waiting_count : upstream_room(upstream);
     int64_t margin_ms = lane->waiting.first ? 0 : READ_MARGIN_MS;
     if (want == 0) { // the upstream wakes the lane when there is room
@@ -176,14 +241,15 @@ static void next_step(struct lane *lane) {
         lane_ask_breaker(lane, want);
     } else if (lane->waiting.first) {
         lane_call_waiting(lane);
+        lane_go_on(lane);
     } else if (lane->claim_due) {
-        lane_claim(lane);
+        lane_begin(lane, LANE_CLAIMING, lane_send_claim, lane_on_claimed);
     } else {
-        lane_read(lane);
+        lane_begin(lane, LANE_READING, lane_send_read, lane_on_read);
     }
 }
 
-void lane_go_on(struct lane *lane) {
+static void lane_go_on(struct lane *lane) {
     if (lane->step != LANE_READY) {
         return;
     }
@@ -192,7 +258,7 @@ void lane_go_on(struct lane *lane) {
     } else if (!is_up(lane)) {
         return;
     } else if (!lane->has_group) {
-        lane_make_group(lane);
+        lane_begin(lane, LANE_HEALING, lane_send_group, lane_on_group);
     } else if (!lane->waiting.first && !lane->more && !lane->claim_due) {
         lane_rest(lane);
     } else {
@@ -200,7 +266,9 @@ void lane_go_on(struct lane *lane) {
     }
 }
 
-void lane_wake(struct lane *lane) {
+// There may be room, or the provider may be called again.
+static void lane_wake(void *argument) {
+    struct lane *lane = argument;
     if (lane->step == LANE_REFUSED) {
         uv_timer_stop(&lane->refusal);
         lane_change_step(lane, LANE_READY);
@@ -266,20 +334,11 @@ void lane_up(struct lane *lane) {
 void lane_down(struct lane *lane) {
     // Read but not called: the next connection's first claim brings them again.
     lane_drop_waiting(lane);
-    breaker_give_up(lane->options.upstream->breaker, &lane->grant);
-    breaker_forget_go(lane->options.upstream->breaker);
+    breaker_give_up(lane->upstream->breaker, &lane->grant);
+    breaker_forget_go(lane->upstream->breaker);
     uv_timer_stop(&lane->refusal);
     lane_change_step(lane, LANE_READY);
     lane_go_on(lane);
-}
-
-void lane_drop(struct lease *lease) {
-    struct lane *lane = lease->lane;
-    lease_table_remove(lane->leases, lease);
-    upstream_release(lane->options.upstream, 1);
-    if (lane->stopping) {
-        lane_go_on(lane);
-    }
 }
 
 void lane_settled(struct lease *lease) {
@@ -333,8 +392,11 @@ void lane_destroy(struct lane *lane) {
 struct lane *lane_create(const struct dispatch_env *env, const struct lane_options *options) {
     struct lane *lane = xcalloc(1, sizeof *lane);
     lane->env = env;
-    lane->options = *options;
-    lane->options.tag = NULL;
+    lane->upstream = options->upstream;
+    lane->settler = options->settler;
+    lane->on_idle = options->on_idle;
+    lane->argument = options->argument;
+    lane->go_on = lane_go_on;
     partition_keys(options->tag, &lane->keys);
     lane->leases = lease_table_create();
     lane->refusal.data = lane;
@@ -348,13 +410,10 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
                                         .on_arrival = lane_on_arrival,
                                         .argument = lane,
                                     });
+    upstream_add_waiter(lane->upstream, lane_wake, lane);
     return lane;
 }
 
 const struct partition_keys *lane_keys(const struct lane *lane) {
     return &lane->keys;
-}
-
-struct upstream *lane_upstream(const struct lane *lane) {
-    return lane->options.upstream;
 }

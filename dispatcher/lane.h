@@ -30,11 +30,9 @@ void lane_up(struct lane *lane);
 void lane_down(struct lane *lane);
 // Every second.
 void lane_tick(struct lane *lane);
-// There may be room, or the provider may be called again.
-void lane_wake(struct lane *lane);
 // A lease's entry is settled; it is freed here.
 void lane_settled(struct lease *lease);
-// By a lease that was settled its sender is held now.
+// By a lease that is about to be settled its sender is held now.
 void lane_hold_sender(const struct lease *lease);
 // Takes nothing more: gives back what was not called; what is in flight goes on.
 void lane_stop(struct lane *lane);
@@ -43,6 +41,5 @@ bool lane_is_idle(const struct lane *lane);
 void lane_destroy(struct lane *lane);
 
 const struct partition_keys *lane_keys(const struct lane *lane);
-struct upstream *lane_upstream(const struct lane *lane);
 
 #endif

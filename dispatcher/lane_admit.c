@@ -33,7 +33,7 @@ static void lane_admit_take_go(struct lane *lane, struct lease *lease) {
         return;
     }
     lease->admitted = true;
-    lane_wait(lane, lease);
+    lane_wait(lease);
 }
 
 // GO | {LATER, ms} | LOST | an error
@@ -65,7 +65,7 @@ static void lane_admit_on_reply(void *argument, enum redis_result result, const 
     }
     drop_all(admission);
     free(admission);
-    lane_go_on(lane);
+    lane->go_on(lane);
 }
 
 void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {

@@ -1,98 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// What becomes of the entries that a lane holds: called, renewed first where their lease is half over, or given back.
+// Calls what waits in a lane; what has waited for too long is renewed first, or has expired.
 #include <stdio.h>
 
 #include "dispatcher/age.h"
-#include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
-
-void lane_wait(struct lane *lane, struct lease *lease) {
-    lease->state = LEASE_WAITING;
-    lease_queue_put(&lane->waiting, lease);
-    lane->waiting_count++;
-}
-
-static struct lease *take_waiting(struct lane *lane) {
-    struct lease *lease = lease_queue_take(&lane->waiting);
-    if (lease) {
-        lane->waiting_count--;
-    }
-    return lease;
-}
-
-void lane_drop_waiting(struct lane *lane) {
-    struct lease *lease;
-    while ((lease = take_waiting(lane))) {
-        lane_drop(lease);
-    }
-}
-
-// --- Giving back and renewing
-
-static struct fcall *fenced(enum library_function function, const struct lease *lease) {
-    const struct lane *lane = lease->lane;
-    struct fcall *fcall = fcall_new(function, 1);
-    fcall_text(fcall, lane->keys.outbound);
-    fcall_text(fcall, GROUP_DISPATCHERS);
-    fcall_text(fcall, lane->env->me);
-    fcall_text(fcall, lease->entry.id);
-    fcall_int(fcall, lease->count);
-    return fcall;
-}
-
-static void lane_call_on_given_back(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lease *lease = argument;
-    if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
-        lease_log(LOG_ERROR, "give_back_failed", lease, reply->str); // its lease runs out by itself
-    }
-    lane_drop(lease);
-}
-
-void lane_give_back(struct lease *lease) {
-    lease->state = LEASE_RETURNING;
-    if (fcall_send(fenced(LIBRARY_GIVE_BACK, lease), lease->lane->env->link, lane_call_on_given_back, lease) != 0) {
-        lane_drop(lease);
-    }
-}
-
-void lane_give_back_waiting(struct lane *lane) {
-    struct lease *lease;
-    while ((lease = take_waiting(lane))) {
-        lane_give_back(lease);
-    }
-}
-
-static void lane_call_on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lease *lease = argument;
-    struct lane *lane = lease->lane;
-    bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
-    if (!ours) {
-        if (result == REDIS_LINK_OK) {
-            lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
-        }
-        lane_drop(lease);
-    } else if (lane->stopping) {
-        lane_give_back(lease);
-    } else {
-        lease->dated_ms = lease->renewal_ms;
-        lane_wait(lane, lease);
-    }
-    lane_go_on(lane);
-}
-
-static void lane_call_renew(struct lease *lease) {
-    lease->state = LEASE_RENEWING;
-    lease->renewal_ms = clock_boot_ms();
-    if (fcall_send(fenced(LIBRARY_RENEW, lease), lease->lane->env->link, lane_call_on_renewed, lease) != 0) {
-        lane_drop(lease);
-    }
-}
-
-// --- Calling
 
 // So young that nobody can have taken it, nor will before a call that begins now has ended: the claim time-out is at
 // least twice the provider's and 2 s.
@@ -105,7 +20,7 @@ static bool may_begin(void *argument) {
 }
 
 static void log_attempt(const struct lease *lease) {
-    const struct upstream *upstream = lane_upstream(lease->lane);
+    const struct upstream *upstream = lease->upstream;
     struct log_line *line =
         lease_log_begin(LOG_DEBUG, upstream->mock ? "mock_dispatch_attempt" : "dispatch_attempt", lease);
     log_str(line, "probe", lease->probe);
@@ -117,7 +32,7 @@ static void log_attempt(const struct lease *lease) {
 
 static void hand_back_probe(struct lease *lease) {
     if (*lease->probe) {
-        breaker_record(lane_upstream(lease->lane)->breaker,
+        breaker_record(lease->upstream->breaker,
                        &(struct breaker_result){
                            .epoch = lease->epoch, .probe = lease->probe, .result = "none", .reason = "", .count = 1});
     }
@@ -130,13 +45,13 @@ static void lane_on_called(void *argument, struct outcome *outcome) {
     lease->call = NULL;
     if (outcome) {
         lease->outcome = *outcome;
-        settler_take(lane->options.settler, lease);
+        settler_take(lane->settler, lease);
         return;
     }
     // The process was stopped between the read and the call, and went on when the lease was no longer young.
     hand_back_probe(lease);
     if (redis_link_is_up(lane->env->link)) {
-        lane_call_renew(lease);
+        lane_renew(lease);
     } else {
         lane_drop(lease);
     }
@@ -145,7 +60,7 @@ static void lane_on_called(void *argument, struct outcome *outcome) {
 static void lane_call_begin(struct lease *lease) {
     static const struct call_events events = {may_begin, lane_on_called};
     struct lane *lane = lease->lane;
-    struct upstream *upstream = lane->options.upstream;
+    struct upstream *upstream = lane->upstream;
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
     lease->called_ms = redis_link_now_ms(lane->env->link);
@@ -167,7 +82,7 @@ static void expire(struct lease *lease) {
     lease->outcome.class = OUTCOME_EXPIRED;
     lease->outcome.started_ms = clock_unix_ms();
     lease->outcome.error = xstrdup("it was not delivered within API_WORKER_DEADLINE_SECS");
-    settler_take(lease->lane->options.settler, lease);
+    settler_take(lease->lane->settler, lease);
 }
 
 static bool must_ask(const struct lease *lease) {
@@ -178,11 +93,11 @@ void lane_call_waiting(struct lane *lane) {
     struct lease *lease;
     struct lease_queue held = {0};
     size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
-    while (count-- > 0 && (lease = take_waiting(lane))) {
+    while (count-- > 0 && (lease = lane_next_waiting(lane))) {
         if (is_expired(lease)) {
             expire(lease);
         } else if (!is_young(lease)) {
-            lane_call_renew(lease);
+            lane_renew(lease);
         } else if (must_ask(lease)) {
             lease_queue_put(&held, lease);
         } else if (breaker_take_probe(&lane->grant, lease->probe)) {
@@ -195,7 +110,6 @@ void lane_call_waiting(struct lane *lane) {
         lane_ask_admission(lane, &held);
     }
     if (lane->grant.kind == GRANT_PROBE) { // those that are left: others may have work for them
-        breaker_give_up(lane->options.upstream->breaker, &lane->grant);
+        breaker_give_up(lane->upstream->breaker, &lane->grant);
     }
-    lane_go_on(lane);
 }

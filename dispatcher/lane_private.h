@@ -5,12 +5,15 @@
 #include <uv.h>
 
 #include "dispatcher/holds.h"
-#include "dispatcher/lane.h"
+#include "dispatcher/lease.h"
 #include "dispatcher/parked.h"
+#include "dispatcher/settle.h"
+#include "dispatcher/upstream.h"
 #include "dispatcher/watch.h"
 
-// What lane.c (what to do next), lane_take.c (reading and claiming) and lane_call.c (calling, renewing, giving back)
-// share.
+// What the files of a lane share. From the top: lane.c (what to do next), lane_take.c (reading and claiming),
+// lane_call.c (calling), lane_admit.c (asking for a held sender's message), lane_lease.c (waiting, renewing, giving
+// back).
 
 enum lane_step {
     LANE_READY,    // for the next step: nothing of these is under way
@@ -24,8 +27,13 @@ enum lane_step {
 
 struct lane {
     const struct dispatch_env *env;
-    struct lane_options options; // tag is not kept: see keys
+    struct upstream *upstream;
+    struct settler *settler;
     struct partition_keys keys;
+    void (*on_idle)(void *argument);
+    void *argument;
+    // By what has come of its leases there may be something to do. For the files below lane.c.
+    void (*go_on)(struct lane *lane);
     char *watch_name;
     struct watch *watch;
     struct parked *parked;
@@ -42,6 +50,7 @@ struct lane {
     struct grant grant;
 
     struct lease_table *leases;
+    struct lease_queue taken;   // read or claimed by the reply at hand, not looked at yet
     struct lease_queue waiting; // read or claimed, to be called
     size_t waiting_count;
     size_t reserved;            // of the upstream's room, by the read or claim under way
@@ -51,33 +60,38 @@ struct lane {
     unsigned ticks;
 };
 
-// The one place that changes the step.
-void lane_change_step(struct lane *lane, enum lane_step step);
-// Does what is to be done next, unless something is under way.
-void lane_go_on(struct lane *lane);
-// What any reply may say: the group is gone (it is made anew), or an error that is logged; then the lane waits a
-// while. Of a LOST nothing is to be made: lane_down follows.
-void lane_failed(struct lane *lane, const char *what, enum redis_result result, const redisReply *reply);
-void lane_refuse(struct lane *lane, int64_t wait_ms);
-// Frees a lease of which nothing is known any more.
-void lane_drop(struct lease *lease);
-
 // lane_take.c
-void lane_read(struct lane *lane);
-void lane_claim(struct lane *lane);
+// Each asks Redis for something. Returns 0, and done gets the lane and the answer; or -1 when the link isn't up.
+int lane_send_group(struct lane *lane, redis_link_reply done) MUST_CHECK;
+int lane_send_locate(struct lane *lane, redis_link_reply done) MUST_CHECK;
+// These two hold room for what they may bring, until lane_release_reserved.
+int lane_send_read(struct lane *lane, redis_link_reply done) MUST_CHECK;
+int lane_send_claim(struct lane *lane, redis_link_reply done) MUST_CHECK;
+void lane_release_reserved(struct lane *lane);
+// Take an answer that is no error. What was read or claimed is in `taken` then: FINISHED what can't be read, RETURNING
+// what is of a newer format, WAITING what is to be called; of poison Redis is told.
+void lane_take_located(struct lane *lane, const redisReply *reply);
+size_t lane_take_read(struct lane *lane, const redisReply *reply); // returns how many entries came
+void lane_take_claimed(struct lane *lane, const redisReply *reply);
 // Every second: says how many entries of a newer format were given back.
 void lane_log_newer(struct lane *lane);
 
 // lane_call.c
 // Calls what waits, as far as the grant goes, and gives back the rest.
 void lane_call_waiting(struct lane *lane);
-void lane_wait(struct lane *lane, struct lease *lease);
-void lane_give_back(struct lease *lease);
-void lane_give_back_waiting(struct lane *lane);
-void lane_drop_waiting(struct lane *lane);
 
 // lane_admit.c
 // Asks whether those may be called, and empties the queue: they come back to what waits, or are gone.
 void lane_ask_admission(struct lane *lane, struct lease_queue *leases);
+
+// lane_lease.c
+void lane_wait(struct lease *lease);
+struct lease *lane_next_waiting(struct lane *lane); // takes it out; NULL: none waits
+void lane_renew(struct lease *lease);
+void lane_give_back(struct lease *lease);
+void lane_give_back_waiting(struct lane *lane);
+// Frees a lease of which nothing is known any more.
+void lane_drop(struct lease *lease);
+void lane_drop_waiting(struct lane *lane);
 
 #endif

@@ -17,7 +17,7 @@ enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 
 // As the grant and the cap allow; that room is held until the reply says how much of it is used.
 static size_t lane_take_reserve(struct lane *lane) {
-    size_t count = upstream_room(lane->options.upstream);
+    size_t count = upstream_room(lane->upstream);
     if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count) {
         count = lane->grant.probe_count;
     }
@@ -26,12 +26,12 @@ static size_t lane_take_reserve(struct lane *lane) {
     }
     lane->reserved = count;
     lane->asked_ms = clock_boot_ms();
-    upstream_hold(lane->options.upstream, count);
+    upstream_hold(lane->upstream, count);
     return count;
 }
 
-static void release_reserved(struct lane *lane) {
-    upstream_release(lane->options.upstream, lane->reserved);
+void lane_release_reserved(struct lane *lane) {
+    upstream_release(lane->upstream, lane->reserved);
     lane->reserved = 0;
 }
 
@@ -40,7 +40,7 @@ static void log_about(enum log_level level, const char *event, const struct lane
     struct log_line *line = log_begin(level, event);
     log_str(line, "stream", lane->keys.outbound);
     log_str(line, "entry", entry_id);
-    log_str(line, "provider", provider_name(lane->options.upstream->provider));
+    log_str(line, "provider", provider_name(lane->upstream->provider));
     log_str(line, "message", message);
     log_end(line);
 }
@@ -101,38 +101,36 @@ static bool is_held(struct lane *lane, const struct entry *entry, int64_t count)
 }
 
 static const char *lane_take_check(const struct lane *lane, const struct entry *entry) {
-    return message_provider(entry->message.type) == lane->options.upstream->provider
-               ? NULL
-               : "the message is for another provider";
+    return message_provider(entry->message.type) == lane->upstream->provider ? NULL
+                                                                             : "the message is for another provider";
 }
 
-static void lane_take_hold(struct lane *lane, struct entry *entry, int64_t count, const char *unreadable) {
+static struct lease *lane_take_hold(struct lane *lane, struct entry *entry, int64_t count, enum lease_state state) {
     struct lease *lease = lease_table_add(lane->leases, entry);
     lease->lane = lane;
+    lease->keys = &lane->keys;
+    lease->upstream = lane->upstream;
+    lease->state = state;
     lease->count = count;
     lease->dated_ms = lane->asked_ms;
-    upstream_hold(lane->options.upstream, 1);
-    if (unreadable) {
-        lease->outcome.class = OUTCOME_UNREADABLE;
-        lease->outcome.started_ms = clock_unix_ms();
-        lease->outcome.error = xstrdup(unreadable);
-        settler_take(lane->options.settler, lease);
-    } else if (lane->stopping) {
-        lane_give_back(lease);
-    } else {
-        lane_wait(lane, lease);
-    }
+    upstream_hold(lane->upstream, 1);
+    lease_queue_put(&lane->taken, lease);
+    return lease;
+}
+
+// It can be settled as failed.
+static void lane_take_unreadable(struct lane *lane, struct entry *entry, int64_t count, const char *why) {
+    struct lease *lease = lane_take_hold(lane, entry, count, LEASE_FINISHED);
+    lease->outcome.class = OUTCOME_UNREADABLE;
+    lease->outcome.started_ms = clock_unix_ms();
+    lease->outcome.error = xstrdup(why);
 }
 
 // An entry of a newer release is given back for one that can read it, from which alone it will be claimed.
-static void lane_take_hand_on(struct lane *lane, struct entry *entry, int64_t count) {
+static void lane_take_newer(struct lane *lane, struct entry *entry, int64_t count) {
     lane->newer++;
     snprintf(lane->newest, sizeof lane->newest, "%s", entry->id);
-    struct lease *lease = lease_table_add(lane->leases, entry);
-    lease->lane = lane;
-    lease->count = count;
-    upstream_hold(lane->options.upstream, 1);
-    lane_give_back(lease);
+    lane_take_hold(lane, entry, count, LEASE_RETURNING);
 }
 
 void lane_log_newer(struct lane *lane) {
@@ -143,7 +141,7 @@ void lane_log_newer(struct lane *lane) {
     log_str(line, "stream", lane->keys.outbound);
     log_str(line, "entry", lane->newest);
     log_int(line, "entries", (int64_t)lane->newer);
-    log_str(line, "provider", provider_name(lane->options.upstream->provider));
+    log_str(line, "provider", provider_name(lane->upstream->provider));
     log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
     log_end(line);
     lane->newer = 0;
@@ -162,9 +160,11 @@ static bool lane_take_entry(struct lane *lane, const redisReply *id, int64_t cou
     } else if (kind == ENTRY_POISON) {
         quarantine(lane, entry.id, count, fields, why);
     } else if (kind == ENTRY_NEWER) {
-        lane_take_hand_on(lane, &entry, count);
+        lane_take_newer(lane, &entry, count);
+    } else if (kind == ENTRY_UNREADABLE) {
+        lane_take_unreadable(lane, &entry, count, why);
     } else {
-        lane_take_hold(lane, &entry, count, kind == ENTRY_UNREADABLE ? why : NULL);
+        lane_take_hold(lane, &entry, count, LEASE_WAITING);
     }
     return kind == ENTRY_READABLE || kind == ENTRY_UNREADABLE;
 }
@@ -174,7 +174,12 @@ static bool lane_take_is_entry(const redisReply *reply, size_t elements) {
            reply->element[0]->type == REDIS_REPLY_STRING;
 }
 
-// --- Where the group has read to
+// --- The group, and where it has read to
+
+int lane_send_group(struct lane *lane, redis_link_reply done) {
+    const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
+    return redis_link_call(lane->env->link, done, lane, 6, argv, NULL);
+}
 
 static const char *last_delivered(const redisReply *info) {
     const char *name = NULL, *last = NULL;
@@ -189,43 +194,21 @@ static const char *last_delivered(const redisReply *info) {
     return name && strcmp(name, GROUP_DISPATCHERS) == 0 ? last : NULL;
 }
 
-static void lane_take_on_groups(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lane *lane = argument;
-    if (result != REDIS_LINK_OK) {
-        lane_failed(lane, "XINFO GROUPS", result, reply);
-    } else {
-        lane_change_step(lane, LANE_READY);
-        for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
-            const char *last = last_delivered(reply->element[i]);
-            if (last) {
-                snprintf(lane->after, sizeof lane->after, "%s", last);
-            }
+void lane_take_located(struct lane *lane, const redisReply *reply) {
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        const char *last = last_delivered(reply->element[i]);
+        if (last) {
+            snprintf(lane->after, sizeof lane->after, "%s", last);
         }
     }
-    lane_go_on(lane);
 }
 
-// Another dispatcher took what was there: the watch would see it for as long as it lies in the stream.
-static void lane_take_locate(struct lane *lane) {
+int lane_send_locate(struct lane *lane, redis_link_reply done) {
     const char *argv[] = {"XINFO", "GROUPS", lane->keys.outbound};
-    lane_change_step(lane, LANE_LOCATING);
-    if (redis_link_call(lane->env->link, lane_take_on_groups, lane, 3, argv, NULL) != 0) {
-        lane_change_step(lane, LANE_READY);
-    }
+    return redis_link_call(lane->env->link, done, lane, 3, argv, NULL);
 }
 
 // --- Reading
-
-static void take_read(struct lane *lane, const redisReply *entries) {
-    for (size_t i = 0; i < entries->elements; i++) {
-        const redisReply *entry = entries->element[i];
-        if (!lane_take_is_entry(entry, 2)) {
-            continue;
-        }
-        snprintf(lane->after, sizeof lane->after, "%s", entry->element[0]->str);
-        lane_take_entry(lane, entry->element[0], 1, entry->element[1]);
-    }
-}
 
 // nil, or [[stream, [[id, [field, value, …]], …]]]
 static const redisReply *entries_of(const redisReply *reply) {
@@ -234,56 +217,42 @@ static const redisReply *entries_of(const redisReply *reply) {
     return is_one ? reply->element[0]->element[1] : NULL;
 }
 
-static void lane_take_on_read(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lane *lane = argument;
-    size_t asked = lane->reserved;
-    if (result != REDIS_LINK_OK) {
-        lane_failed(lane, "XREADGROUP", result, reply);
-        release_reserved(lane);
-        lane_go_on(lane);
-        return;
-    }
+size_t lane_take_read(struct lane *lane, const redisReply *reply) {
     const redisReply *entries = entries_of(reply);
     size_t count = entries ? entries->elements : 0;
-    lane_change_step(lane, LANE_READY);
-    lane->more = count == asked;
-    if (entries) {
-        take_read(lane, entries);
+    lane->more = count == lane->reserved;
+    for (size_t i = 0; i < count; i++) {
+        const redisReply *entry = entries->element[i];
+        if (!lane_take_is_entry(entry, 2)) {
+            continue;
+        }
+        snprintf(lane->after, sizeof lane->after, "%s", entry->element[0]->str);
+        lane_take_entry(lane, entry->element[0], 1, entry->element[1]);
     }
-    release_reserved(lane);
-    if (count == 0 && !lane->stopping) {
-        lane_take_locate(lane);
-    } else {
-        lane_go_on(lane);
-    }
+    return count;
 }
 
-void lane_read(struct lane *lane) {
+// Ends what was begun with lane_take_reserve where it could not be sent.
+static int lane_take_sent(struct lane *lane, int status) {
+    if (status != 0) {
+        lane_release_reserved(lane);
+    }
+    return status;
+}
+
+int lane_send_read(struct lane *lane, redis_link_reply done) {
     char count[24];
     snprintf(count, sizeof count, "%zu", lane_take_reserve(lane));
     const char *argv[] = {"XREADGROUP",        "GROUP", GROUP_DISPATCHERS, lane->env->me, "COUNT", count, "STREAMS",
                           lane->keys.outbound, ">"};
-    lane_change_step(lane, LANE_READING);
-    if (redis_link_call(lane->env->link, lane_take_on_read, lane, 9, argv, NULL) != 0) {
-        lane_change_step(lane, LANE_READY);
-        release_reserved(lane);
-    }
+    return lane_take_sent(lane, redis_link_call(lane->env->link, done, lane, 9, argv, NULL));
 }
 
 // --- Claiming
 
-static void lane_take_on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
-    struct lane *lane = argument;
-    size_t asked = lane->reserved;
-    if (result != REDIS_LINK_OK) {
-        lane_failed(lane, "claim", result, reply);
-        release_reserved(lane);
-        lane_go_on(lane);
-        return;
-    }
+void lane_take_claimed(struct lane *lane, const redisReply *reply) {
     size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
-    lane_change_step(lane, LANE_READY);
-    lane->claim_due = count == asked;
+    lane->claim_due = count == lane->reserved;
     for (size_t i = 0; i < count; i++) {
         const redisReply *entry = reply->element[i];
         bool good = lane_take_is_entry(entry, 3) &&
@@ -293,8 +262,6 @@ static void lane_take_on_claimed(void *argument, enum redis_result result, const
         }
     }
     counters_add(lane->env->counters, COUNTER_WORKER_CLAIMED, count);
-    release_reserved(lane);
-    lane_go_on(lane);
 }
 
 static void add_known(void *argument, struct lease *lease) {
@@ -303,7 +270,7 @@ static void add_known(void *argument, struct lease *lease) {
 
 // Nobody steals before it has been connected without a gap, and Redis's clock without a jump, for as long as a lease
 // lasts: idle time runs on while Redis is away, and jumps with its clock.
-void lane_claim(struct lane *lane) {
+int lane_send_claim(struct lane *lane, redis_link_reply done) {
     int64_t lease_ms = lane->env->settings->worker_claim_timeout_secs * 1000;
     struct fcall *fcall = fcall_new(LIBRARY_CLAIM, 1);
     fcall_text(fcall, lane->keys.outbound);
@@ -313,9 +280,5 @@ void lane_claim(struct lane *lane) {
     fcall_int(fcall, lease_ms);
     fcall_int(fcall, (int64_t)lane_take_reserve(lane));
     lease_table_each(lane->leases, add_known, fcall);
-    lane_change_step(lane, LANE_CLAIMING);
-    if (fcall_send(fcall, lane->env->link, lane_take_on_claimed, lane) != 0) {
-        lane_change_step(lane, LANE_READY);
-        release_reserved(lane);
-    }
+    return lane_take_sent(lane, fcall_send(fcall, lane->env->link, done, lane));
 }

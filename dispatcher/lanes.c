@@ -70,7 +70,6 @@ static void lanes_serve(struct lanes *lanes, const char *tag) {
                                                 });
     lanes->all = xrealloc(lanes->all, (lanes->count + 1) * sizeof(struct lane *));
     lanes->all[lanes->count++] = lane;
-    upstream_add_lane(upstream, lane);
     heartbeat_serve(lanes->env->heartbeat, tag);
     if (redis_link_is_up(lanes->env->link)) {
         lane_up(lane);

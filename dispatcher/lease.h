@@ -11,6 +11,7 @@
 #include "dispatcher/provider/call.h"
 #include "dispatcher/provider/outcome.h"
 #include "dispatcher/retry.h"
+#include "shared/redis/keys.h"
 
 // An entry that this process holds, from its read to the reply that says it is settled or given back.
 
@@ -25,9 +26,12 @@ enum lease_state {
 };
 
 struct lane;
+struct upstream;
 
 struct lease {
-    struct lane *lane;
+    struct lane *lane;                 // that holds it
+    const struct partition_keys *keys; // of its partition; the same for all of a lane
+    struct upstream *upstream;         // that it is for
     enum lease_state state;
     struct entry entry;
     int64_t count;                  // its delivery count: with the consumer's name the fence

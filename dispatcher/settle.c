@@ -15,7 +15,6 @@
 
 #include "dispatcher/age.h"
 #include "dispatcher/fcall.h"
-#include "dispatcher/lane.h"
 #include "dispatcher/lease_log.h"
 #include "dispatcher/retry.h"
 #include "dispatcher/upstream.h"
@@ -27,7 +26,7 @@ enum { MOST_IN_CALL = 64 };
 
 struct settler {
     const struct dispatch_env *env;
-    void (*on_settled)(struct lease *lease);
+    struct settler_events events;
     struct lease_queue finished;  // to be sent at the end of the turn
     struct lease_queue unsettled; // kept until the link is up, or for a while
     uv_idle_t end_of_turn;
@@ -49,7 +48,7 @@ static int64_t age_ms(const struct dispatch_env *env, const struct lease *lease)
 }
 
 static void settler_count(const struct dispatch_env *env, const struct lease *lease) {
-    enum provider provider = lane_upstream(lease->lane)->provider;
+    enum provider provider = lease->upstream->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
     if (lease->outcome.class == OUTCOME_SENT) {
@@ -61,7 +60,7 @@ static void settler_count(const struct dispatch_env *env, const struct lease *le
 }
 
 static void log_outcome(const struct lease *lease) {
-    const struct upstream *upstream = lane_upstream(lease->lane);
+    const struct upstream *upstream = lease->upstream;
     const struct outcome *outcome = &lease->outcome;
     enum log_level level = strcmp(lease->decision.verdict, "failed") == 0 ? LOG_WARN : LOG_INFO;
     struct log_line *line =
@@ -105,7 +104,7 @@ static bool can_join(const struct breaker_result *run, const struct breaker_resu
 static void record(const struct lease *first, struct breaker *breaker) {
     struct breaker_result run = {0}, next;
     for (const struct lease *lease = first; lease; lease = lease->next) {
-        if (lane_upstream(lease->lane)->breaker != breaker || !result_of(lease, &next)) {
+        if (lease->upstream->breaker != breaker || !result_of(lease, &next)) {
             continue;
         }
         if (run.count > 0 && can_join(&run, &next)) {
@@ -126,7 +125,7 @@ static void record(const struct lease *first, struct breaker *breaker) {
 static void record_all(struct lease *first) {
     struct breaker *done[PROVIDER_COUNT] = {NULL};
     for (const struct lease *lease = first; lease; lease = lease->next) {
-        struct upstream *upstream = lane_upstream(lease->lane);
+        struct upstream *upstream = lease->upstream;
         if (done[upstream->provider]) {
             continue;
         }
@@ -158,11 +157,11 @@ static void settler_keep(struct settler *settler, struct lease *lease, const cha
 
 // The breaker is told as well: with enough of them it is our own fault.
 static void hold_sender(struct settler *settler, const struct lease *lease) {
-    const struct upstream *upstream = lane_upstream(lease->lane);
+    const struct upstream *upstream = lease->upstream;
     lease_log(LOG_WARN, "sender_held", lease,
               "its provider refuses what this sender sends: its messages wait, uncalled");
     counters_add_for(settler->env->counters, COUNTER_SENDER_HOLDS, upstream->provider);
-    lane_hold_sender(lease);
+    settler->events.on_sender_held(lease);
     breaker_record(upstream->breaker, &(struct breaker_result){
                                           .epoch = lease->epoch,
                                           .probe = "",
@@ -185,9 +184,9 @@ static void take_judgement(struct settler *settler, struct lease *lease, const r
     if (reply->element[1]->integer == 1) {
         hold_sender(settler, lease);
     } else if (reply->element[1]->integer > 0) {
-        lane_hold_sender(lease);
+        settler->events.on_sender_held(lease);
     }
-    settler->on_settled(lease);
+    settler->events.on_settled(lease);
 }
 
 static void settler_take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
@@ -195,7 +194,7 @@ static void settler_take_verdict(struct settler *settler, struct lease *lease, c
         log_settlement(lease, verdict);
         lease->decision.delay_ms = 0; // not ours to wait for
     }
-    settler->on_settled(lease);
+    settler->events.on_settled(lease);
 }
 
 static bool is_judgement(const redisReply *reply) {
@@ -247,7 +246,7 @@ static void encode_attempt(const struct lease *lease, struct buf *out) {
     const struct outcome *outcome = &lease->outcome;
     attempt_encode(
         &(struct attempt){
-            .provider = lane_upstream(lease->lane)->provider,
+            .provider = lease->upstream->provider,
             .outcome = outcome_name(outcome->class),
             .http_status = outcome->http_status,
             .latency_us = outcome->latency_us,
@@ -276,9 +275,9 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
 
 // Takes ownership of round.
 static void settler_send_round(struct round *round) {
-    const struct partition_keys *keys = lane_keys(round->leases.first->lane);
+    const struct partition_keys *keys = round->leases.first->keys;
     const struct dispatch_env *env = round->settler->env;
-    struct breaker *breaker = lane_upstream(round->leases.first->lane)->breaker;
+    struct breaker *breaker = round->leases.first->upstream->breaker;
     struct fcall *fcall = fcall_new(LIBRARY_SETTLE, 8);
     fcall_text(fcall, keys->outbound);
     fcall_text(fcall, keys->events);
@@ -305,11 +304,11 @@ static void settler_send_round(struct round *round) {
 static struct round *settler_gather(struct settler *settler) {
     struct round *round = xcalloc(1, sizeof *round);
     struct lease_queue others = {0};
-    const struct lane *lane = settler->finished.first->lane;
+    const struct partition_keys *keys = settler->finished.first->keys;
     struct lease *lease;
     round->settler = settler;
     while ((lease = lease_queue_take(&settler->finished))) {
-        if (lease->lane == lane && round->count < MOST_IN_CALL) {
+        if (lease->keys == keys && round->count < MOST_IN_CALL) {
             lease->state = LEASE_SETTLING;
             lease_queue_put(&round->leases, lease);
             round->count++;
@@ -336,7 +335,7 @@ static void settler_on_end_of_turn(uv_idle_t *idle) {
 }
 
 void settler_take(struct settler *settler, struct lease *lease) {
-    struct upstream *upstream = lane_upstream(lease->lane);
+    struct upstream *upstream = lease->upstream;
     lease->decision = retry_decide(settler->env->settings, &(struct retry_case){
                                                                .outcome = &lease->outcome,
                                                                .spent = lease->entry.spent,
@@ -372,10 +371,10 @@ void settler_retry(struct settler *settler) {
     settler_flush(settler);
 }
 
-struct settler *settler_create(const struct dispatch_env *env, void (*on_settled)(struct lease *lease)) {
+struct settler *settler_create(const struct dispatch_env *env, const struct settler_events *events) {
     struct settler *settler = xcalloc(1, sizeof *settler);
     settler->env = env;
-    settler->on_settled = on_settled;
+    settler->events = *events;
     settler->end_of_turn.data = settler;
     uv_idle_init(env->loop, &settler->end_of_turn);
     return settler;

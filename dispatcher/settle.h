@@ -10,9 +10,15 @@
 
 struct settler;
 
-// on_settled: the entry is no longer ours, its lease is the receiver's to remove; lease->decision.delay_ms says when it
-// is due again.
-struct settler *settler_create(const struct dispatch_env *env, void (*on_settled)(struct lease *lease));
+struct settler_events {
+    // The entry is no longer ours, its lease is the receiver's to remove; lease->decision.delay_ms says when it is due
+    // again.
+    void (*on_settled)(struct lease *lease);
+    // By a lease that is about to be settled its sender is held now.
+    void (*on_sender_held)(const struct lease *lease);
+};
+
+struct settler *settler_create(const struct dispatch_env *env, const struct settler_events *events);
 // The outcome of a lease is known (lease->outcome): decides what follows, logs it, and settles at the end of the turn.
 void settler_take(struct settler *settler, struct lease *lease);
 // Sends what was kept: when the link is up again, and now and then.

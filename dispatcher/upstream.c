@@ -3,16 +3,16 @@
 
 #include <stdlib.h>
 
-#include "dispatcher/lane.h"
 #include "shared/base/mem.h"
 
 enum { UNPROVEN_CALLS = 5 };
 
 static void wake_all(void *argument) {
     struct upstream *upstream = argument;
-    size_t first = upstream->first_lane++;
-    for (size_t i = 0; i < upstream->lane_count; i++) {
-        lane_wake(upstream->lanes[(first + i) % upstream->lane_count]);
+    size_t first = upstream->first_waiter++;
+    for (size_t i = 0; i < upstream->waiter_count; i++) {
+        const struct upstream_waiter *waiter = &upstream->waiters[(first + i) % upstream->waiter_count];
+        waiter->wake(waiter->argument);
     }
 }
 
@@ -49,9 +49,9 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
     return upstream;
 }
 
-void upstream_add_lane(struct upstream *upstream, struct lane *lane) {
-    upstream->lanes = xrealloc(upstream->lanes, (upstream->lane_count + 1) * sizeof(struct lane *));
-    upstream->lanes[upstream->lane_count++] = lane;
+void upstream_add_waiter(struct upstream *upstream, void (*wake)(void *argument), void *argument) {
+    upstream->waiters = xrealloc(upstream->waiters, (upstream->waiter_count + 1) * sizeof *upstream->waiters);
+    upstream->waiters[upstream->waiter_count++] = (struct upstream_waiter){wake, argument};
 }
 
 size_t upstream_room(const struct upstream *upstream) {
@@ -84,7 +84,7 @@ void upstream_doubt(struct upstream *upstream) {
 
 static void upstream_on_closed(uv_handle_t *handle) {
     struct upstream *upstream = handle->data;
-    free(upstream->lanes);
+    free(upstream->waiters);
     free(upstream);
 }
 

@@ -15,7 +15,10 @@
 // One provider as this process sees it: where it is, its breaker, and how much of its work is held. Shared by the lanes
 // of its partitions.
 
-struct lane;
+struct upstream_waiter {
+    void (*wake)(void *argument); // there may be room, or the provider may be called again
+    void *argument;
+};
 
 struct upstream {
     const struct dispatch_env *env;
@@ -27,18 +30,19 @@ struct upstream {
     struct breaker *breaker;
     struct transport *transport;
     struct caller *caller;
-    struct lane **lanes; // not owned
-    size_t lane_count;
-    size_t first_lane; // the one that is woken first; goes round, so that none starves
+    struct upstream_waiter *waiters;
+    size_t waiter_count;
+    size_t first_waiter; // the one that is woken first; goes round, so that none starves
     uv_idle_t end_of_turn;
 };
 
 struct upstream *upstream_create(const struct dispatch_env *env, enum provider provider, size_t cap);
-void upstream_add_lane(struct upstream *upstream, struct lane *lane);
+// For as long as the upstream is there.
+void upstream_add_waiter(struct upstream *upstream, void (*wake)(void *argument), void *argument);
 // How many entries may be read.
 size_t upstream_room(const struct upstream *upstream);
 void upstream_hold(struct upstream *upstream, size_t count);
-// Lets go of some, and wakes the lanes that wait for room, once all that the loop's turn brings has been let go of.
+// Lets go of some, and wakes those that wait for room, once all that the loop's turn brings has been let go of.
 void upstream_release(struct upstream *upstream, size_t count);
 // The provider has accepted a call: all of the room is there again.
 void upstream_trust(struct upstream *upstream);
