@@ -13,6 +13,7 @@
 #include "dispatcher/upstream.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/loop/turn.h"
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
@@ -36,7 +37,7 @@ struct dispatcher {
     struct settler *settler;
     struct lanes *lanes;
     uv_timer_t tick;
-    uv_idle_t finish; // runs at the end of the turn in which the last thing was done
+    struct turn finish; // runs at the end of the turn in which the last thing was done
     int open_handles;
     void (*on_finished)(void *argument);
     void *argument;
@@ -58,7 +59,8 @@ static void dispatcher_on_closed(uv_handle_t *handle) {
 }
 
 // The link goes first: all that still waits for a reply learns that there will be none, while it is still there.
-static void dispatcher_let_go(struct dispatcher *dispatcher) {
+static void dispatcher_let_go(void *argument) {
+    struct dispatcher *dispatcher = argument;
     if (dispatcher->state == DISPATCHER_FINISHED) {
         return;
     }
@@ -72,20 +74,15 @@ static void dispatcher_let_go(struct dispatcher *dispatcher) {
         upstream_destroy(dispatcher->upstreams[i]);
     }
     uv_close((uv_handle_t *)&dispatcher->tick, dispatcher_on_closed);
-    uv_close((uv_handle_t *)&dispatcher->finish, dispatcher_on_closed);
+    uv_close((uv_handle_t *)&dispatcher->finish.idle, dispatcher_on_closed);
     dispatcher->on_finished(dispatcher->argument);
-}
-
-static void dispatcher_on_finish(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    dispatcher_let_go(idle->data);
 }
 
 static void dispatcher_on_pong(void *argument, enum redis_result result, const redisReply *reply) {
     (void)result, (void)reply;
     struct dispatcher *dispatcher = argument;
     if (dispatcher->state == DISPATCHER_FLUSHING) {
-        uv_idle_start(&dispatcher->finish, dispatcher_on_finish);
+        turn_at_end(&dispatcher->finish, dispatcher_let_go);
     }
 }
 
@@ -96,7 +93,7 @@ static void dispatcher_flush(struct dispatcher *dispatcher) {
     heartbeat_stop(dispatcher->env.heartbeat);
     counters_flush(dispatcher->env.counters);
     if (redis_link_call(dispatcher->env.link, dispatcher_on_pong, dispatcher, 1, argv, NULL) != 0) {
-        uv_idle_start(&dispatcher->finish, dispatcher_on_finish);
+        turn_at_end(&dispatcher->finish, dispatcher_let_go);
     }
 }
 
@@ -183,9 +180,9 @@ static size_t calls_that_fit(const struct settings *settings) {
 }
 
 static void start_timers(struct dispatcher *dispatcher) {
-    dispatcher->tick.data = dispatcher->finish.data = dispatcher;
+    dispatcher->tick.data = dispatcher;
     uv_timer_init(dispatcher->env.loop, &dispatcher->tick);
-    uv_idle_init(dispatcher->env.loop, &dispatcher->finish);
+    turn_init(dispatcher->env.loop, &dispatcher->finish, dispatcher);
     dispatcher->open_handles = 2;
     uv_timer_start(&dispatcher->tick, dispatcher_on_tick, TICK_MS, TICK_MS);
 }

@@ -21,6 +21,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/loop/turn.h"
 
 enum { MOST_IN_CALL = 64 };
 
@@ -29,7 +30,7 @@ struct settler {
     struct settler_events events;
     struct lease_queue finished;  // to be sent at the end of the turn
     struct lease_queue unsettled; // kept until the link is up, or for a while
-    uv_idle_t end_of_turn;
+    struct turn end_of_turn;
 };
 
 // A call of settle: leases of one partition, in the order of its replies.
@@ -320,18 +321,14 @@ static struct round *settler_gather(struct settler *settler) {
     return round;
 }
 
-static void settler_flush(struct settler *settler) {
+static void settler_flush(void *argument) {
+    struct settler *settler = argument;
     if (redis_link_is_up(settler->env->link)) {
         record_all(settler->finished.first);
     }
     while (settler->finished.first) {
         settler_send_round(settler_gather(settler));
     }
-}
-
-static void settler_on_end_of_turn(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    settler_flush(idle->data);
 }
 
 void settler_take(struct settler *settler, struct lease *lease) {
@@ -360,7 +357,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
     }
     lease->state = LEASE_FINISHED;
     lease_queue_put(&settler->finished, lease);
-    uv_idle_start(&settler->end_of_turn, settler_on_end_of_turn);
+    turn_at_end(&settler->end_of_turn, settler_flush);
 }
 
 void settler_retry(struct settler *settler) {
@@ -375,8 +372,7 @@ struct settler *settler_create(const struct dispatch_env *env, const struct sett
     struct settler *settler = xcalloc(1, sizeof *settler);
     settler->env = env;
     settler->events = *events;
-    settler->end_of_turn.data = settler;
-    uv_idle_init(env->loop, &settler->end_of_turn);
+    turn_init(env->loop, &settler->end_of_turn, settler);
     return settler;
 }
 
@@ -385,5 +381,5 @@ static void settler_on_closed(uv_handle_t *handle) {
 }
 
 void settler_destroy(struct settler *settler) {
-    uv_close((uv_handle_t *)&settler->end_of_turn, settler_on_closed);
+    uv_close((uv_handle_t *)&settler->end_of_turn.idle, settler_on_closed);
 }

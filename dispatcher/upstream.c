@@ -7,18 +7,13 @@
 
 enum { UNPROVEN_CALLS = 5 };
 
-static void wake_all(void *argument) {
+static void upstream_wake_all(void *argument) {
     struct upstream *upstream = argument;
     size_t first = upstream->first_waiter++;
     for (size_t i = 0; i < upstream->waiter_count; i++) {
         const struct upstream_waiter *waiter = &upstream->waiters[(first + i) % upstream->waiter_count];
         waiter->wake(waiter->argument);
     }
-}
-
-static void upstream_on_end_of_turn(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    wake_all(idle->data);
 }
 
 static void upstream_on_open(void *argument) {
@@ -38,12 +33,11 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
     upstream->breaker = breaker_create(env, &(struct breaker_options){
                                                 .provider = provider,
                                                 .mock = upstream->mock,
-                                                .on_closed = wake_all,
+                                                .on_closed = upstream_wake_all,
                                                 .on_open = upstream_on_open,
                                                 .argument = upstream,
                                             });
-    upstream->end_of_turn.data = upstream;
-    uv_idle_init(env->loop, &upstream->end_of_turn);
+    turn_init(env->loop, &upstream->end_of_turn, upstream);
     upstream->transport = transport_create(env->loop, (unsigned)cap);
     upstream->caller = caller_create(upstream->transport, provider_adapter(provider), env->settings);
     return upstream;
@@ -67,14 +61,14 @@ void upstream_release(struct upstream *upstream, size_t count) {
     bool was_full = upstream_room(upstream) == 0;
     upstream->held -= count;
     if (was_full && count > 0) {
-        uv_idle_start(&upstream->end_of_turn, upstream_on_end_of_turn);
+        turn_at_end(&upstream->end_of_turn, upstream_wake_all);
     }
 }
 
 void upstream_trust(struct upstream *upstream) {
     if (!upstream->proven) {
         upstream->proven = true;
-        uv_idle_start(&upstream->end_of_turn, upstream_on_end_of_turn);
+        turn_at_end(&upstream->end_of_turn, upstream_wake_all);
     }
 }
 
@@ -92,5 +86,5 @@ void upstream_destroy(struct upstream *upstream) {
     caller_destroy(upstream->caller);
     transport_destroy(upstream->transport);
     breaker_destroy(upstream->breaker);
-    uv_close((uv_handle_t *)&upstream->end_of_turn, upstream_on_closed);
+    uv_close((uv_handle_t *)&upstream->end_of_turn.idle, upstream_on_closed);
 }

@@ -10,6 +10,7 @@
 #include "dispatcher/env.h"
 #include "dispatcher/provider/call.h"
 #include "dispatcher/provider/transport.h"
+#include "shared/loop/turn.h"
 #include "shared/message/message.h"
 
 // One provider as this process sees it: where it is, its breaker, and how much of its work is held. Shared by the lanes
@@ -33,7 +34,7 @@ struct upstream {
     struct upstream_waiter *waiters;
     size_t waiter_count;
     size_t first_waiter; // the one that is woken first; goes round, so that none starves
-    uv_idle_t end_of_turn;
+    struct turn end_of_turn;
 };
 
 struct upstream *upstream_create(const struct dispatch_env *env, enum provider provider, size_t cap);

@@ -20,6 +20,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/uuid.h"
 #include "shared/http/server.h"
+#include "shared/loop/turn.h"
 
 enum {
     MOST_KEYS = 1000000,
@@ -40,7 +41,7 @@ struct mock_provider {
     struct mock_remote *remote;
     struct http_server *server;
     bool draining;
-    uv_idle_t finish; // the server can't be destroyed while it says that a request is done
+    struct turn finish; // the server can't be destroyed while it says that a request is done
     void (*on_finished)(void *argument);
     void *argument;
 };
@@ -291,8 +292,9 @@ static void mock_server_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-static void mock_server_let_go(struct mock_provider *mock) {
-    if (uv_is_closing((uv_handle_t *)&mock->finish)) {
+static void mock_server_let_go(void *argument) {
+    struct mock_provider *mock = argument;
+    if (uv_is_closing((uv_handle_t *)&mock->finish.idle)) {
         return;
     }
     mock_holds_release(mock->holds);
@@ -302,18 +304,13 @@ static void mock_server_let_go(struct mock_provider *mock) {
     mock_memory_destroy(mock->memory);
     mock_config_free(&mock->config);
     mock_ledger_close(mock->ledger);
-    uv_close((uv_handle_t *)&mock->finish, mock_server_on_closed);
+    uv_close((uv_handle_t *)&mock->finish.idle, mock_server_on_closed);
     mock->on_finished(mock->argument);
-}
-
-static void mock_server_on_finish(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    mock_server_let_go(idle->data);
 }
 
 static void finish_when_done(struct mock_provider *mock) {
     if (mock->draining && http_server_pending(mock->server) == 0) {
-        uv_idle_start(&mock->finish, mock_server_on_finish);
+        turn_at_end(&mock->finish, mock_server_let_go);
     }
 }
 
@@ -363,8 +360,7 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
     start_sequences(mock);
     mock->memory = mock_memory_create(MOST_KEYS);
     mock->holds = mock_holds_create(loop);
-    mock->finish.data = mock;
-    uv_idle_init(loop, &mock->finish);
+    turn_init(loop, &mock->finish, mock);
     mock->remote = mock_remote_create(loop, settings, instance, &mock->config, mock_server_on_config, mock);
     return mock;
 }

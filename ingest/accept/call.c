@@ -12,6 +12,7 @@
 #include "ingest/resources.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
+#include "shared/loop/turn.h"
 #include "shared/redis/library.h"
 #include "shared/settings/settings.h"
 
@@ -55,7 +56,7 @@ struct accept_calls {
     struct gathering *gathering; // as keys
     size_t partitions;
     struct buf payload;
-    uv_idle_t end_of_turn;
+    struct turn end_of_turn;
     char cap[NUMBER_SIZE], ttl_ms[NUMBER_SIZE], limit[NUMBER_SIZE], address_limit[NUMBER_SIZE]; // settings
 };
 
@@ -189,17 +190,13 @@ static void accept_call_send_round(struct accept_calls *calls, struct gathering 
     }
 }
 
-static void accept_call_send_all(struct accept_calls *calls) {
+static void accept_call_send_all(void *argument) {
+    struct accept_calls *calls = argument;
     for (size_t i = 0; i < calls->partitions; i++) {
         if (calls->gathering[i].round != NULL) {
             accept_call_send_round(calls, &calls->gathering[i]);
         }
     }
-}
-
-static void accept_call_on_end_of_turn(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    accept_call_send_all(idle->data);
 }
 
 // ---- Messages
@@ -275,7 +272,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     gathering->round->last = &request->next_in_call;
     gathering->round->count++;
     ingest_request_expect_reply(request);
-    uv_idle_start(&calls->end_of_turn, accept_call_on_end_of_turn);
+    turn_at_end(&calls->end_of_turn, accept_call_send_all);
 }
 
 // ---- Life
@@ -294,8 +291,7 @@ struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resource
     snprintf(calls->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
     snprintf(calls->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
     snprintf(calls->address_limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_ip_per_min);
-    uv_idle_init(loop, &calls->end_of_turn);
-    calls->end_of_turn.data = calls;
+    turn_init(loop, &calls->end_of_turn, calls);
     return calls;
 }
 
@@ -312,5 +308,5 @@ static void accept_call_on_closed(uv_handle_t *handle) {
 
 void accept_calls_destroy(struct accept_calls *calls) {
     accept_call_send_all(calls);
-    uv_close((uv_handle_t *)&calls->end_of_turn, accept_call_on_closed);
+    uv_close((uv_handle_t *)&calls->end_of_turn.idle, accept_call_on_closed);
 }

@@ -15,6 +15,7 @@
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/resources.h"
+#include "shared/loop/turn.h"
 #include "shared/redis/library.h"
 
 #define NUMBER_SIZE 24
@@ -32,7 +33,7 @@ struct limit_batch {
 
 struct limiter {
     struct ingest_resources *with;
-    uv_idle_t end_of_turn;
+    struct turn end_of_turn;
     struct limit_batch *gathering; // this turn's, one an address
 };
 
@@ -107,7 +108,8 @@ static void rate_limit_on_limit(void *argument, enum redis_result result, const 
     rate_limit_finish(batch, &verdict);
 }
 
-static void rate_limit_send_all(struct limiter *limiter) {
+static void rate_limit_send_all(void *argument) {
+    struct limiter *limiter = argument;
     struct limit_batch *batch = limiter->gathering;
     limiter->gathering = NULL;
     while (batch != NULL) {
@@ -117,11 +119,6 @@ static void rate_limit_send_all(struct limiter *limiter) {
         }
         batch = next;
     }
-}
-
-static void rate_limit_on_end_of_turn(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    rate_limit_send_all(idle->data);
 }
 
 // kind: "ip" or "key"; limit is the kind's.
@@ -168,7 +165,7 @@ static void rate_limit_ask_of_kind(struct ingest_request *request, const char *k
     batch->count++;
     expect(request, LIMIT_ASKED, limit);
     ingest_request_expect_reply(request);
-    uv_idle_start(&limiter->end_of_turn, rate_limit_on_end_of_turn);
+    turn_at_end(&limiter->end_of_turn, rate_limit_send_all);
 }
 
 void rate_limit_ask(struct ingest_request *request) {
@@ -198,8 +195,7 @@ bool rate_limit_comes_first(struct ingest_request *request) {
 struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *with) {
     struct limiter *limiter = xcalloc(1, sizeof *limiter);
     limiter->with = with;
-    uv_idle_init(loop, &limiter->end_of_turn);
-    limiter->end_of_turn.data = limiter;
+    turn_init(loop, &limiter->end_of_turn, limiter);
     return limiter;
 }
 
@@ -209,5 +205,5 @@ static void rate_limit_on_closed(uv_handle_t *handle) {
 
 void rate_limiter_destroy(struct limiter *limiter) {
     rate_limit_send_all(limiter); // the link is gone, so each gets its answer
-    uv_close((uv_handle_t *)&limiter->end_of_turn, rate_limit_on_closed);
+    uv_close((uv_handle_t *)&limiter->end_of_turn.idle, rate_limit_on_closed);
 }

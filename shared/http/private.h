@@ -14,6 +14,7 @@
 #include "shared/http/framing.h"
 #include "shared/http/host.h"
 #include "shared/http/server.h"
+#include "shared/loop/turn.h"
 
 // What http/server.c (the daemon on the loop), http/wire.c (what it reads), http/connection.c (deadlines and limits of
 // connections), http/exchange.c (the course of one request), http/request.c (what can be asked of it) and http/reply.c
@@ -66,11 +67,11 @@ struct http_server {
     uv_loop_t *loop;
     struct http_server_options options;
     struct MHD_Daemon *daemon;
-    uv_poll_t poll;    // of the daemon's epoll descriptor
-    uv_timer_t timer;  // the daemon's next time-out
-    uv_idle_t resumed; // runs the daemon before the next poll, because a request was resumed
-    uv_timer_t sweep;  // looks for connections past their deadline, while there are any
-    uv_async_t crowd;  // a body of ours makes way
+    uv_poll_t poll;      // of the daemon's epoll descriptor
+    uv_timer_t timer;    // the daemon's next time-out
+    struct turn resumed; // runs the daemon before the next poll, because a request was resumed
+    uv_timer_t sweep;    // looks for connections past their deadline, while there are any
+    uv_async_t crowd;    // a body of ours makes way
     struct http_claimant claimant;
     struct http_connections stages[HTTP_STAGES];
     struct http_connection **sockets; // by their descriptors

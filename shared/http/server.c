@@ -55,7 +55,8 @@ static void leave_daemon(struct http_server *server) {
     }
 }
 
-static void http_server_run(struct http_server *server) {
+static void http_server_run(void *argument) {
+    struct http_server *server = argument;
     if (server->in_daemon) {
         return;
     }
@@ -108,13 +109,8 @@ static void http_server_on_ready(uv_poll_t *poll, int status, int events) {
     http_server_run(poll->data);
 }
 
-static void http_server_on_resumed(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    http_server_run(idle->data);
-}
-
 void http_server_run_soon(struct http_server *server) {
-    uv_idle_start(&server->resumed, http_server_on_resumed);
+    turn_at_end(&server->resumed, http_server_run);
 }
 
 // The memory of one connection: a request's line and headers, pieces of its body, the answer's headers. The library's
@@ -154,11 +150,11 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
         return NULL;
     }
     uv_timer_init(loop, &server->timer);
-    uv_idle_init(loop, &server->resumed);
+    turn_init(loop, &server->resumed, server);
     uv_timer_init(loop, &server->sweep);
     uv_async_init(loop, &server->crowd, http_server_on_crowd);
     server->claimant = (struct http_claimant){.drop = http_exchange_drop, .wake = wake_for_crowd};
-    server->poll.data = server->timer.data = server->resumed.data = server->sweep.data = server->crowd.data = server;
+    server->poll.data = server->timer.data = server->sweep.data = server->crowd.data = server;
     server->open_handles = 5;
     if (!options->held) {
         http_server_begin(server);
@@ -217,7 +213,7 @@ static void stop(struct http_server *server) {
     MHD_stop_daemon(server->daemon);
     uv_close((uv_handle_t *)&server->poll, http_server_on_closed);
     uv_close((uv_handle_t *)&server->timer, http_server_on_closed);
-    uv_close((uv_handle_t *)&server->resumed, http_server_on_closed);
+    uv_close((uv_handle_t *)&server->resumed.idle, http_server_on_closed);
     uv_close((uv_handle_t *)&server->sweep, http_server_on_closed);
     uv_close((uv_handle_t *)&server->crowd, http_server_on_closed);
 }

@@ -89,9 +89,8 @@ static void pg_job_flush(struct pg_link *link) {
     }
 }
 
-static void pg_job_on_end_of_turn(uv_idle_t *idle) {
-    struct pg_link *link = idle->data;
-    uv_idle_stop(idle);
+static void pg_job_on_end_of_turn(void *argument) {
+    struct pg_link *link = argument;
     if (PQstatus(link->conn) != CONNECTION_OK) {
         pg_link_fail_conn(link);
     } else {
@@ -99,20 +98,14 @@ static void pg_job_on_end_of_turn(uv_idle_t *idle) {
     }
 }
 
-static void flush_at_end_of_turn(struct pg_link *link) {
-    uv_idle_start(&link->end_of_turn, pg_job_on_end_of_turn);
-}
-
-static void pg_job_on_broken_send(uv_idle_t *idle) {
-    struct pg_link *link = idle->data;
-    uv_idle_stop(idle);
-    pg_link_fail_conn(link);
+static void pg_job_on_broken_send(void *argument) {
+    pg_link_fail_conn(argument);
 }
 
 // libpq refused to take it. The job was taken, so it gets its LOST, but not from within the call that brought it.
 static void fail_at_end_of_turn(struct pg_link *link) {
-    uv_idle_stop(&link->end_of_turn);
-    uv_idle_start(&link->end_of_turn, pg_job_on_broken_send);
+    uv_idle_stop(&link->end_of_turn.idle);
+    turn_at_end(&link->end_of_turn, pg_job_on_broken_send);
 }
 
 static void pg_job_start_next(struct pg_link *link) {
@@ -124,7 +117,7 @@ static void pg_job_start_next(struct pg_link *link) {
     link->oldest_since_ms = deadline_now_ms();
     deadline_watch(&link->deadline);
     if (PQsendQuery(link->conn, link->first->sql)) {
-        flush_at_end_of_turn(link);
+        turn_at_end(&link->end_of_turn, pg_job_on_end_of_turn);
     } else {
         fail_at_end_of_turn(link);
     }
@@ -143,7 +136,7 @@ static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done,
 static void sent(struct pg_link *link, int taken, struct pg_job *job) {
     pg_job_append(link, job);
     if (taken && PQpipelineSync(link->conn)) {
-        flush_at_end_of_turn(link);
+        turn_at_end(&link->end_of_turn, pg_job_on_end_of_turn);
     } else {
         fail_at_end_of_turn(link);
     }

@@ -92,7 +92,7 @@ static void pg_link_let_go(struct pg_link *link, enum pg_link_state next) {
     struct resolve *resolve = link->resolve;
     pg_socket_unwatch(link); // before libpq closes the descriptor
     deadline_stop(&link->deadline);
-    uv_idle_stop(&link->end_of_turn);
+    uv_idle_stop(&link->end_of_turn.idle);
     pg_session_check_cancel(link);
     link->conn = NULL;
     link->resolve = NULL;
@@ -179,9 +179,9 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     link->setup = options->setup ? xstrdup(options->setup) : NULL;
     link->last_error = xstrdup("");
     link->last = &link->first;
-    link->retry.data = link->end_of_turn.data = link;
+    link->retry.data = link;
     uv_timer_init(loop, &link->retry);
-    uv_idle_init(loop, &link->end_of_turn);
+    turn_init(loop, &link->end_of_turn, link);
     link->deadline = (struct deadline){.due_ms = pg_link_due_ms, .on_late = pg_link_on_late, .owner = link};
     deadline_init(loop, &link->deadline);
     link->open_handles = 3;
@@ -200,7 +200,7 @@ void pg_link_destroy(struct pg_link *link) {
     }
     pg_link_let_go(link, PG_LINK_DESTROYED);
     uv_close((uv_handle_t *)&link->retry, pg_link_on_closed);
-    uv_close((uv_handle_t *)&link->end_of_turn, pg_link_on_closed);
+    uv_close((uv_handle_t *)&link->end_of_turn.idle, pg_link_on_closed);
     deadline_close(&link->deadline, link, pg_link_on_closed);
 }
 

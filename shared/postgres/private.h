@@ -9,6 +9,7 @@
 
 #include "shared/loop/deadline.h"
 #include "shared/loop/resolve.h"
+#include "shared/loop/turn.h"
 #include "shared/postgres/link.h"
 
 // What postgres/link.c (the life of the link), postgres/connect.c (from URL to connection), postgres/setup.c (what it
@@ -60,7 +61,7 @@ struct pg_link {
     struct pg_socket *socket; // what is polled now, or NULL
     uv_timer_t retry;         // while WAITING
     struct deadline deadline; // of the connect, or of the oldest job
-    uv_idle_t end_of_turn;    // runs before the next poll: sends what the turn queued
+    struct turn end_of_turn;  // runs before the next poll: sends what the turn queued
     int open_handles;
     unsigned failures; // in a row: the backoff's attempt, and which of the host's addresses is next
     char *complaint;   // the last trouble that was logged, so that each is logged once; NULL after an up

@@ -18,6 +18,7 @@
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
 #include "shared/loop/deadline.h"
+#include "shared/loop/turn.h"
 
 enum {
     READ_BYTES = 64 * 1024,
@@ -35,7 +36,7 @@ struct call {
 struct redis_conn {
     uv_tcp_t tcp;
     struct deadline deadline;
-    uv_idle_t end_of_turn; // runs before the next poll: the moment to write what the turn queued
+    struct turn end_of_turn; // runs before the next poll: the moment to write what the turn queued
     uv_connect_t connect;
     uv_write_t write;
     int open_handles; // freed when the last one has closed
@@ -92,7 +93,7 @@ static void redis_conn_on_late(void *owner) {
     redis_conn_break_off(conn, conn->connected ? "no reply in time" : "could not connect in time");
 }
 
-static void redis_conn_flush(struct redis_conn *conn);
+static void redis_conn_flush(void *argument);
 
 static void redis_conn_on_written(uv_write_t *write, int status) {
     struct redis_conn *conn = write->data;
@@ -122,7 +123,8 @@ static void redis_conn_write_rest(struct redis_conn *conn, size_t written) {
     }
 }
 
-static void redis_conn_flush(struct redis_conn *conn) {
+static void redis_conn_flush(void *argument) {
+    struct redis_conn *conn = argument;
     if (conn->writing || conn->out.length == 0) {
         return;
     }
@@ -135,11 +137,6 @@ static void redis_conn_flush(struct redis_conn *conn) {
     } else {
         redis_conn_write_rest(conn, written > 0 ? (size_t)written : 0);
     }
-}
-
-static void redis_conn_on_end_of_turn(uv_idle_t *idle) {
-    uv_idle_stop(idle);
-    redis_conn_flush(idle->data);
 }
 
 static struct call *redis_conn_take_first(struct redis_conn *conn) {
@@ -231,12 +228,12 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     if (!conn->reader) {
         mem_exhausted();
     }
-    conn->tcp.data = conn->end_of_turn.data = conn;
+    conn->tcp.data = conn;
     conn->connect.data = conn->write.data = conn;
     uv_tcp_init(loop, &conn->tcp);
     conn->deadline = (struct deadline){.due_ms = redis_conn_due_ms, .on_late = redis_conn_on_late, .owner = conn};
     deadline_init(loop, &conn->deadline);
-    uv_idle_init(loop, &conn->end_of_turn);
+    turn_init(loop, &conn->end_of_turn, conn);
     conn->open_handles = 3;
     return conn;
 }
@@ -289,7 +286,7 @@ void redis_conn_send(struct redis_conn *conn, int64_t block_ms, redis_link_reply
     *conn->last = call;
     conn->last = &call->next;
     deadline_watch(&conn->deadline);
-    uv_idle_start(&conn->end_of_turn, redis_conn_on_end_of_turn);
+    turn_at_end(&conn->end_of_turn, redis_conn_flush);
 }
 
 void redis_conn_drop(struct redis_conn *conn) {
@@ -299,7 +296,7 @@ void redis_conn_drop(struct redis_conn *conn) {
     conn->dropped = true;
     uv_close((uv_handle_t *)&conn->tcp, redis_conn_on_closed);
     deadline_close(&conn->deadline, conn, redis_conn_on_closed);
-    uv_close((uv_handle_t *)&conn->end_of_turn, redis_conn_on_closed);
+    uv_close((uv_handle_t *)&conn->end_of_turn.idle, redis_conn_on_closed);
     while (conn->first) {
         struct call *call = redis_conn_take_first(conn);
         if (call->done) {
