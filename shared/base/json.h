@@ -13,14 +13,13 @@
 // Strict RFC 8259 reading on top of cJSON, which by itself lets several malformed documents pass, cuts strings at
 // \u0000 and looks names up without regard to case.
 
-#define JSON_MAX_DEPTH 16
-
 // Lets cJSON end the process where there is no memory, as the rest does (mem.h), because what it answers otherwise
 // looks like a malformed document: a 400, or a dead letter. To be called before there are threads.
 void json_begin(void);
 
 // Parses one document. Refused: duplicate names in an object, invalid UTF-8, lone surrogates, \u0000, raw control
-// characters, a BOM, NaN and the like, leading zeros, nesting deeper than JSON_MAX_DEPTH, bytes after the document.
+// characters, a BOM, NaN and the like, leading zeros, nesting deeper than JSON_MAX_DEPTH (json_check.h), bytes after
+// the document.
 // Returns the tree (release with cJSON_Delete), or NULL with *error set to a static sentence.
 cJSON *json_parse(const char *text, size_t length, const char **error) MUST_CHECK;
 

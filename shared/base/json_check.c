@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "shared/base/hex.h"
-#include "shared/base/json.h"
 #include "shared/base/unicode.h"
 
 // A scanner of RFC 8259's grammar over the bytes, run before cJSON builds the tree, because cJSON takes for good much

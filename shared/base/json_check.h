@@ -7,6 +7,8 @@
 
 #include "shared/base/mem.h"
 
+#define JSON_MAX_DEPTH 16
+
 // Checks that text is one RFC 8259 document as json.h wants it, but for duplicate names.
 // Returns NULL, or a static sentence that says what is wrong.
 const char *json_check(const char *text, size_t length) MUST_CHECK;
