@@ -17,6 +17,7 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
+#include "shared/redis/url.h"
 
 enum {
     TICK_MS = 1000,

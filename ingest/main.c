@@ -24,7 +24,7 @@
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/link.h"
-#include "shared/redis/link.h"
+#include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
 #define EXIT_BAD_SETTING 2

@@ -7,7 +7,7 @@
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/link.h"
-#include "shared/redis/link.h"
+#include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
 static void persister_main_on_finished(void *process) {

@@ -9,7 +9,7 @@
 #include "shared/base/log.h"
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
-#include "shared/redis/link.h"
+#include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
 // The mock provider stands for Twilio and SendGrid, in their wire formats.

@@ -7,9 +7,10 @@
 #include <uv.h>
 
 #include "shared/base/mem.h"
-#include "shared/redis/link.h"
+#include "shared/redis/result.h"
 
-// One TCP connection to Redis, from connect to its end; private to redis_link, which makes a new one each time.
+// One TCP connection to Redis, from connect to its end; private to redis_link and its parts; the link makes a new one
+// each time.
 
 struct redis_conn;
 

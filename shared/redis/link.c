@@ -3,7 +3,7 @@
 // The life of a link: waiting -> resolving -> connecting -> setup -> up -> waiting … -> destroyed. change_state is the
 // only place that changes it. Any callback of a call may call, reconnect or destroy the link; so whoever has called one
 // looks at the state again before going on, and memory is freed only after the handles' close callbacks.
-#include "shared/redis/private.h"
+#include "shared/redis/link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,46 @@
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/loop/resolve.h"
+#include "shared/redis/conn.h"
+#include "shared/redis/probe.h"
+#include "shared/redis/server.h"
+#include "shared/redis/setup.h"
+#include "shared/redis/url.h"
 
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
     STEADY_MS = 2000, // an up shorter than this does not start the backoff anew
+};
+
+enum redis_link_state {
+    REDIS_LINK_WAITING, // for the next attempt
+    REDIS_LINK_RESOLVING,
+    REDIS_LINK_CONNECTING,
+    REDIS_LINK_SETUP, // connected; authenticating, loading the library, …
+    REDIS_LINK_UP,
+    REDIS_LINK_DESTROYED,
+};
+
+struct redis_link {
+    uv_loop_t *loop;
+    struct redis_link_options options; // url is not kept: see `address`
+    char *name;
+    struct redis_url address;
+    enum redis_link_state state;
+    struct resolve *resolve; // while RESOLVING
+    struct redis_conn *conn; // from CONNECTING to UP
+    struct redis_setup setup;
+    struct redis_probe probe; // while UP
+    struct redis_server server;
+    uv_timer_t retry; // while WAITING
+    int open_handles;
+    unsigned failures;   // in a row: the backoff's attempt, and which of the host's addresses is next
+    char *complaint;     // the last trouble that was logged, so that each is logged once; NULL after an up
+    char *reconnect_why; // an error reply asked for it: done once what has arrived is handed on; else NULL
+    uint64_t generation;
+    int64_t up_since_ms; // clock_boot_ms
 };
 
 static void redis_link_change_state(struct redis_link *link, enum redis_link_state state) {
@@ -63,10 +98,8 @@ static void redis_link_let_go(struct redis_link *link, enum redis_link_state nex
     link->resolve = NULL;
     free(link->reconnect_why);
     link->reconnect_why = NULL;
-    link->library_queued = link->info_waits = link->time_waits = false;
-    if (link->state == REDIS_LINK_UP) {
-        redis_probe_stop(link);
-    }
+    redis_setup_stop(&link->setup);
+    redis_probe_stop(&link->probe);
     redis_link_change_state(link, next);
     if (resolve) {
         resolve_cancel(resolve);
@@ -76,7 +109,8 @@ static void redis_link_let_go(struct redis_link *link, enum redis_link_state nex
     }
 }
 
-void redis_link_fail(struct redis_link *link, const char *why) {
+// Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
+static void redis_link_fail(struct redis_link *link, const char *why) {
     bool was_up = link->state == REDIS_LINK_UP;
     if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED) {
         return;
@@ -111,7 +145,7 @@ static enum redis_result classify(struct redis_link *link, const redisReply *rep
         return REDIS_LINK_OK;
     }
     if (strncmp(reply->str, "ERR Function not found", 22) == 0) {
-        redis_setup_load_library(link);
+        redis_setup_load_library(&link->setup);
         return REDIS_LINK_NO_LIBRARY;
     }
     return REDIS_LINK_ERROR;
@@ -125,11 +159,15 @@ static void redis_link_on_later(uv_timer_t *timer) {
 }
 
 // Not at once: the replies behind this one may have arrived with it, and would be lost. `retry` is idle now.
-void redis_link_fail_soon(struct redis_link *link, const char *why) {
+static void redis_link_fail_soon(struct redis_link *link, const char *why) {
     if (link->state == REDIS_LINK_UP && !link->reconnect_why) {
         link->reconnect_why = xstrdup(why);
         uv_timer_start(&link->retry, redis_link_on_later, 0, 0);
     }
+}
+
+static void redis_link_on_trouble(void *owner, const char *why) {
+    redis_link_fail_soon(owner, why);
 }
 
 static void redis_link_on_reply(void *owner, redis_link_reply done, void *argument, const redisReply *reply) {
@@ -147,15 +185,15 @@ static void redis_link_on_reply(void *owner, redis_link_reply done, void *argume
 static void redis_link_on_connected(void *owner) {
     struct redis_link *link = owner;
     redis_link_change_state(link, REDIS_LINK_SETUP);
-    redis_setup_start(link);
+    redis_setup_start(&link->setup, link->conn);
 }
 
-static void redis_link_on_broken(void *owner, const char *why) {
+static void redis_link_on_failed(void *owner, const char *why) {
     redis_link_fail(owner, why);
 }
 
 static void redis_link_connect_to(struct redis_link *link, const char *address) {
-    static const struct redis_conn_events events = {redis_link_on_connected, redis_link_on_reply, redis_link_on_broken};
+    static const struct redis_conn_events events = {redis_link_on_connected, redis_link_on_reply, redis_link_on_failed};
     const char *error = NULL;
     redis_link_change_state(link, REDIS_LINK_CONNECTING);
     link->conn =
@@ -197,13 +235,14 @@ static void redis_link_on_retry(uv_timer_t *timer) {
     uv_timer_start(&link->retry, redis_link_on_resolve_timeout, (uint64_t)link->options.timeout_ms, 0);
 }
 
-void redis_link_ready(struct redis_link *link) {
+static void redis_link_on_ready(void *owner) {
+    struct redis_link *link = owner;
     redis_link_change_state(link, REDIS_LINK_UP);
     link->generation++;
     link->up_since_ms = clock_boot_ms();
     free(link->complaint);
     link->complaint = NULL;
-    redis_probe_start(link);
+    redis_probe_start(&link->probe, link->conn);
     struct log_line *line = log_begin(LOG_INFO, "redis_up");
     log_str(line, "link", link->name);
     log_str(line, "host", link->address.host);
@@ -221,10 +260,17 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     link->options.url = NULL;
     link->options.name = NULL;
     link->name = xstrdup(options->name ? options->name : "");
-    link->clock_offset_us = clock_unix_ms() * 1000 - clock_monotonic_us();
-    link->retry.data = link->probe.data = link;
+    redis_server_begin(&link->server);
+    link->setup = (struct redis_setup){.address = &link->address,
+                                       .name = link->name,
+                                       .server = &link->server,
+                                       .on_ready = redis_link_on_ready,
+                                       .on_failed = redis_link_on_failed,
+                                       .owner = link};
+    link->probe = (struct redis_probe){.server = &link->server, .on_trouble = redis_link_on_trouble, .owner = link};
+    redis_probe_init(loop, &link->probe);
+    link->retry.data = link;
     uv_timer_init(loop, &link->retry);
-    uv_timer_init(loop, &link->probe);
     link->open_handles = 2;
     const char *error = redis_url_parse(options->url, &link->address);
     if (error) { // redis_url_check at start was skipped: say it, and stay down
@@ -241,7 +287,7 @@ void redis_link_destroy(struct redis_link *link) {
     }
     redis_link_let_go(link, REDIS_LINK_DESTROYED);
     uv_close((uv_handle_t *)&link->retry, redis_link_on_closed);
-    uv_close((uv_handle_t *)&link->probe, redis_link_on_closed);
+    redis_probe_close(&link->probe, link, redis_link_on_closed);
 }
 
 bool redis_link_is_up(const struct redis_link *link) {
@@ -261,34 +307,30 @@ int64_t redis_link_up_ms(const struct redis_link *link) {
 }
 
 int64_t redis_link_steady_ms(const struct redis_link *link) {
-    int64_t up_ms = redis_link_up_ms(link), steady_ms = clock_boot_ms() - link->clock_set_ms;
+    int64_t up_ms = redis_link_up_ms(link), steady_ms = clock_boot_ms() - link->server.clock_set_ms;
     return up_ms < steady_ms ? up_ms : steady_ms;
 }
 
 int64_t redis_link_now_ms(const struct redis_link *link) {
-    return (clock_monotonic_us() + link->clock_offset_us) / 1000;
+    return (clock_monotonic_us() + link->server.clock_offset_us) / 1000;
 }
 
 void redis_link_doubt_time(struct redis_link *link) {
     if (link->state == REDIS_LINK_UP) {
-        redis_probe_time(link);
+        redis_probe_time(&link->probe);
     }
 }
 
 const char *redis_link_server(const struct redis_link *link) {
-    return link->server;
+    return link->server.run_id;
 }
 
 bool redis_link_takes_all_slots(const struct redis_link *link) {
-    return link->takes_all_slots;
+    return link->server.takes_all_slots;
 }
 
 int redis_link_memory_pct(const struct redis_link *link) {
-    return link->memory_pct;
-}
-
-void redis_link_send(struct redis_link *link, redis_link_reply done, int argc, const char **argv) {
-    redis_conn_send(link->conn, 0, done, link, argc, argv, NULL);
+    return link->server.memory_pct;
 }
 
 int redis_link_call(struct redis_link *link, redis_link_reply done, void *argument, int argc, const char **argv,

@@ -2,13 +2,13 @@
 #ifndef SHARED_REDIS_LINK_H
 #define SHARED_REDIS_LINK_H
 
-#include <hiredis/hiredis.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
 #include "shared/base/mem.h"
+#include "shared/redis/result.h"
 
 // One connection to Redis on a libuv loop that comes back by itself: it resolves, connects, authenticates, selects
 // the database and loads the function library (redis/messaging.lua) before it calls itself up, and reconnects with
@@ -18,17 +18,6 @@
 
 struct redis_link;
 
-enum redis_result {
-    REDIS_LINK_OK,         // reply is set and is not an error
-    REDIS_LINK_ERROR,      // reply is set and is an error: nothing is known to have been written but by its text
-    REDIS_LINK_NO_LIBRARY, // "Function not found": nothing was written; the library is being loaded again over the
-                           // same connection, so that a repeat of the call now comes after it
-    REDIS_LINK_LOST,       // the connection broke or timed out before the reply: the call's fate is unknown
-};
-
-// reply belongs to the link and is valid during the call only; NULL for REDIS_LINK_LOST.
-typedef void (*redis_link_reply)(void *argument, enum redis_result result, const redisReply *reply);
-
 struct redis_link_options {
     const char *url;    // redis://[[user]:password@]host[:port][/db]; checked by redis_url_check at start
     const char *name;   // CLIENT SETNAME and the log's "link" field, e.g. "ingest-0"
@@ -37,9 +26,6 @@ struct redis_link_options {
     void (*on_down)(void *argument); // it can't any more; all pending calls have had their LOST. May be NULL
     void *argument;
 };
-
-// Checks a URL. Returns NULL or a static sentence ("rediss:// (TLS) is not supported: …").
-const char *redis_url_check(const char *url) MUST_CHECK;
 
 // Starts connecting; never fails. options' strings are copied.
 struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_options *options);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What a link says before it is up. All of it leaves as one pipeline; each reply has its handler, and the first that
+// What is said before a link is up. All of it leaves as one pipeline; each reply has its handler, and the first that
 // will not do ends the attempt with one line that says what a person can do about it.
-#include "shared/redis/private.h"
+#include "shared/redis/setup.h"
 
 #include <ctype.h>
 #include <stdatomic.h>
@@ -21,96 +21,77 @@ static bool redis_setup_is_error(const redisReply *reply, const char *code) {
     return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, code, strlen(code)) == 0;
 }
 
-static void redis_setup_fail_with(struct redis_link *link, const char *what, const redisReply *reply) {
+static void redis_setup_fail_with(struct redis_setup *setup, const char *what, const redisReply *reply) {
     char *why = xasprintf("%s: %s", what, reply->type == REDIS_REPLY_ERROR ? reply->str : "an unexpected reply");
-    redis_link_fail(link, why);
+    setup->on_failed(setup->owner, why);
     free(why);
 }
 
 // The same with the reply's code alone: what follows may repeat what was sent, and that was a password.
-static void fail_with_code(struct redis_link *link, const char *what, const redisReply *reply) {
+static void fail_with_code(struct redis_setup *setup, const char *what, const redisReply *reply) {
     bool error = reply->type == REDIS_REPLY_ERROR;
     char *why = xasprintf("%s: %.*s", what, error ? (int)strcspn(reply->str, " ") : 19,
                           error ? reply->str : "an unexpected reply");
-    redis_link_fail(link, why);
+    setup->on_failed(setup->owner, why);
     free(why);
 }
 
 // Redis's answer to whatever comes first where it wants a password and REDIS_URL has none.
-static bool refused_without_password(struct redis_link *link, const redisReply *reply) {
+static bool refused_without_password(struct redis_setup *setup, const redisReply *reply) {
     if (!redis_setup_is_error(reply, "NOAUTH")) {
         return false;
     }
-    redis_setup_fail_with(link, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)",
+    redis_setup_fail_with(setup, "Redis asks for a password: put it into REDIS_URL (redis://:password@host:port)",
                           reply);
     return true;
 }
 
 // ---- Whether it is a Redis that takes what we write
 
-static bool says(const redisReply *info, const char *line) {
-    return info->type == REDIS_REPLY_STRING && strstr(info->str, line) != NULL;
-}
-
-// Where there is no such line: fallback.
-static long number_of(const redisReply *info, const char *name, long fallback) {
-    const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, name) : NULL;
-    return at ? strtol(at + strlen(name), NULL, 10) : fallback;
-}
-
-const char *redis_setup_judge_role(const redisReply *info) {
-    if (says(info, "redis_mode:sentinel")) {
-        return "this is a Sentinel and no Redis: REDIS_URL must name the master itself";
-    }
-    if (says(info, "\nrole:slave")) {
-        return "this Redis is a replica, which takes no writes of ours: REDIS_URL must name its master";
-    }
-    return NULL;
-}
-
 static void redis_setup_on_role(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
-    if (result == REDIS_LINK_LOST || refused_without_password(link, reply)) {
+    struct redis_setup *setup = argument;
+    if (result == REDIS_LINK_LOST || refused_without_password(setup, reply)) {
         return;
     }
-    const char *trouble = redis_setup_judge_role(reply);
+    const char *trouble = redis_server_judge_role(reply);
     if (trouble) {
-        redis_link_fail(link, trouble);
+        setup->on_failed(setup->owner, trouble);
     }
 }
 
 // Elsewhere than in a cluster Redis answers with an error.
 static void redis_setup_on_cluster(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
+    struct redis_setup *setup = argument;
     if (result != REDIS_LINK_OK) {
         return;
     }
-    long masters = number_of(reply, "cluster_size:", 1), slots = number_of(reply, "cluster_slots_assigned:", ALL_SLOTS);
+    long long masters = redis_server_number(reply, "cluster_size", 1);
+    long long slots = redis_server_number(reply, "cluster_slots_assigned", ALL_SLOTS);
     if (masters > 1 || slots < ALL_SLOTS) {
-        char *why = xasprintf("this Redis is one of a cluster's %ld masters, by which %ld of %d slots are served: one "
-                              "that serves all is needed",
+        char *why = xasprintf("this Redis is one of a cluster's %lld masters, by which %lld of %d slots are served: "
+                              "one that serves all is needed",
                               masters, slots, ALL_SLOTS);
-        redis_link_fail(link, why);
+        setup->on_failed(setup->owner, why);
         free(why);
     }
 }
 
 static void redis_setup_on_auth(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
+    struct redis_setup *setup = argument;
     if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK) {
         return;
     }
     if (redis_setup_is_error(reply, "WRONGPASS")) {
-        redis_setup_fail_with(link, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
+        redis_setup_fail_with(setup, "Redis refuses the user or password in REDIS_URL: correct it there", reply);
     } else {
-        fail_with_code(link, "Redis refuses to authenticate with what REDIS_URL says", reply);
+        fail_with_code(setup, "Redis refuses to authenticate with what REDIS_URL says", reply);
     }
 }
 
 static void redis_setup_on_select(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
-    if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(link, reply)) {
-        redis_setup_fail_with(link, "Redis has no such database as REDIS_URL names", reply);
+    struct redis_setup *setup = argument;
+    if (result != REDIS_LINK_LOST && result != REDIS_LINK_OK && !refused_without_password(setup, reply)) {
+        redis_setup_fail_with(setup, "Redis has no such database as REDIS_URL names", reply);
     }
 }
 
@@ -121,29 +102,29 @@ static void redis_setup_on_name(void *argument, enum redis_result result, const 
 }
 
 static void redis_setup_on_time(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
+    struct redis_setup *setup = argument;
     if (result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY) {
-        redis_probe_take_time(link, reply);
+        redis_server_take_time(setup->server, reply);
     } else if (result != REDIS_LINK_LOST) {
-        redis_setup_fail_with(link, "Redis does not tell the time", reply);
+        redis_setup_fail_with(setup, "Redis does not tell the time", reply);
     }
 }
 
 // Where it may be loaded, it is by now, or memory is short.
 static void redis_setup_on_library_asked(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
-    if (result == REDIS_LINK_NO_LIBRARY && link->library_forbidden) {
-        redis_setup_fail_with(link, "the function library isn't there, and this user may not load it (redis/users.acl)",
-                              reply);
+    struct redis_setup *setup = argument;
+    if (result == REDIS_LINK_NO_LIBRARY && setup->library_forbidden) {
+        redis_setup_fail_with(
+            setup, "the function library isn't there, and this user may not load it (redis/users.acl)", reply);
     }
 }
 
 static void redis_setup_on_library(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
+    struct redis_setup *setup = argument;
     if (result == REDIS_LINK_LOST) {
         return;
     }
-    link->library_queued = false;
+    setup->library_queued = false;
     if (result == REDIS_LINK_OK || strstr(reply->str, "already exists")) {
         return;
     }
@@ -153,23 +134,27 @@ static void redis_setup_on_library(void *argument, enum redis_result result, con
     }
     // A user that may not load it relies on whoever did.
     if (redis_setup_is_error(reply, "NOPERM")) {
-        link->library_forbidden = true;
+        setup->library_forbidden = true;
         return;
     }
     if (strstr(reply->str, "unknown command")) {
-        redis_setup_fail_with(link, "Redis 7.0 or newer is needed, for Redis Functions", reply);
+        redis_setup_fail_with(setup, "Redis 7.0 or newer is needed, for Redis Functions", reply);
     } else {
-        redis_setup_fail_with(link, "the function library could not be loaded", reply);
+        redis_setup_fail_with(setup, "the function library could not be loaded", reply);
     }
 }
 
-void redis_setup_load_library(struct redis_link *link) {
+static void redis_setup_send(struct redis_setup *setup, redis_link_reply done, int argc, const char **argv) {
+    redis_conn_send(setup->conn, 0, done, setup, argc, argv, NULL);
+}
+
+void redis_setup_load_library(struct redis_setup *setup) {
     const char *load[] = {"FUNCTION", "LOAD", library_text};
-    if (link->library_queued || !link->conn) {
+    if (setup->library_queued || !setup->conn) {
         return;
     }
-    link->library_queued = true;
-    redis_link_send(link, redis_setup_on_library, 3, load);
+    setup->library_queued = true;
+    redis_setup_send(setup, redis_setup_on_library, 3, load);
 }
 
 struct wanted {
@@ -208,66 +193,72 @@ static void redis_setup_on_config(void *argument, enum redis_result result, cons
 }
 
 static void redis_setup_on_last(void *argument, enum redis_result result, const redisReply *reply) {
-    struct redis_link *link = argument;
+    struct redis_setup *setup = argument;
     if (result == REDIS_LINK_LOST) {
         return;
     }
     if (result == REDIS_LINK_OK) {
-        redis_probe_take_memory(link, reply);
-        redis_probe_take_server(link, reply);
+        redis_server_take_memory(setup->server, reply);
+        redis_server_take_run_id(setup->server, reply);
     }
-    redis_link_ready(link);
+    setup->on_ready(setup->owner);
 }
 
-static void send_auth(struct redis_link *link) {
-    const char *by_password[] = {"AUTH", link->address.password};
-    const char *by_user[] = {"AUTH", link->address.user, link->address.password};
-    if (link->address.user) {
-        redis_link_send(link, redis_setup_on_auth, 3, by_user);
-    } else if (link->address.password) {
-        redis_link_send(link, redis_setup_on_auth, 2, by_password);
+static void send_auth(struct redis_setup *setup) {
+    const char *by_password[] = {"AUTH", setup->address->password};
+    const char *by_user[] = {"AUTH", setup->address->user, setup->address->password};
+    if (setup->address->user) {
+        redis_setup_send(setup, redis_setup_on_auth, 3, by_user);
+    } else if (setup->address->password) {
+        redis_setup_send(setup, redis_setup_on_auth, 2, by_password);
     }
 }
 
-static void send_select(struct redis_link *link) {
+static void send_select(struct redis_setup *setup) {
     char number[16];
     const char *select[] = {"SELECT", number};
-    snprintf(number, sizeof number, "%d", link->address.database);
-    if (link->address.database != 0) {
-        redis_link_send(link, redis_setup_on_select, 2, select);
+    snprintf(number, sizeof number, "%d", setup->address->database);
+    if (setup->address->database != 0) {
+        redis_setup_send(setup, redis_setup_on_select, 2, select);
     }
 }
 
 // CLIENT SETNAME takes printable characters without spaces only.
-static void send_name(struct redis_link *link) {
-    char *name = xstrdup(link->name);
+static void send_name(struct redis_setup *setup) {
+    char *name = xstrdup(setup->name);
     for (char *c = name; *c; c++) {
         if (!isgraph((unsigned char)*c)) {
             *c = '-';
         }
     }
     const char *set_name[] = {"CLIENT", "SETNAME", name};
-    redis_link_send(link, redis_setup_on_name, 3, set_name);
+    redis_setup_send(setup, redis_setup_on_name, 3, set_name);
     free(name);
 }
 
-void redis_setup_start(struct redis_link *link) {
+void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn) {
     const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication"}, *cluster[] = {"CLUSTER", "INFO"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
     const char *info[] = {"INFO", "server", "memory", "cluster"};
     const char *count[] = {"FCALL", library_function(LIBRARY_COUNT), "0"}; // which counts nothing
-    link->takes_all_slots = false;                                         // until it says so
-    link->library_forbidden = false;
-    link->server[0] = '\0';
-    send_auth(link);
-    redis_link_send(link, redis_setup_on_role, 3, role);
-    send_select(link);
-    send_name(link);
-    redis_link_send(link, redis_setup_on_cluster, 2, cluster);
-    link->time_asked_us = clock_monotonic_us();
-    redis_link_send(link, redis_setup_on_time, 1, time);
-    redis_setup_load_library(link);
-    redis_link_send(link, redis_setup_on_library_asked, 3, count);
-    redis_link_send(link, redis_setup_on_config, 5, config);
-    redis_link_send(link, redis_setup_on_last, 4, info);
+    setup->conn = conn;
+    setup->server->takes_all_slots = false; // until it says so
+    setup->library_forbidden = false;
+    setup->server->run_id[0] = '\0';
+    send_auth(setup);
+    redis_setup_send(setup, redis_setup_on_role, 3, role);
+    send_select(setup);
+    send_name(setup);
+    redis_setup_send(setup, redis_setup_on_cluster, 2, cluster);
+    setup->server->time_asked_us = clock_monotonic_us();
+    redis_setup_send(setup, redis_setup_on_time, 1, time);
+    redis_setup_load_library(setup);
+    redis_setup_send(setup, redis_setup_on_library_asked, 3, count);
+    redis_setup_send(setup, redis_setup_on_config, 5, config);
+    redis_setup_send(setup, redis_setup_on_last, 4, info);
+}
+
+void redis_setup_stop(struct redis_setup *setup) {
+    setup->conn = NULL;
+    setup->library_queued = false;
 }

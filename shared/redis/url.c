@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "shared/base/percent.h"
-#include "shared/redis/link.h"
 
 enum { DEFAULT_PORT = 6379, MAX_DATABASE = 1 << 20 };
 

@@ -18,5 +18,7 @@ struct redis_url {
 // Returns NULL with *out filled (release it with redis_url_free), or a static sentence with *out empty.
 const char *redis_url_parse(const char *url, struct redis_url *out) MUST_CHECK;
 void redis_url_free(struct redis_url *url);
+// Checks a URL. Returns NULL or a static sentence ("rediss:// (TLS) is not supported: …").
+const char *redis_url_check(const char *url) MUST_CHECK;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/redis/library.h"
+#include "shared/redis/url.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/port.h"
 #include "tests/support/private_redis.h"

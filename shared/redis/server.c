@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#include "shared/redis/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/clock.h"
+
+enum { CLOCK_SET_MS = 1000 }; // what a reply that is late, or a clock that drifts, doesn't make
+
+void redis_server_begin(struct redis_server *server) {
+    server->clock_offset_us = clock_unix_ms() * 1000 - clock_monotonic_us();
+}
+
+// Redis read its clock at some time between our question and now: what is known of it stays as far as that allows, for
+// a reply that is read late would put it back by as much. One that is later still, as behind a blocking read, may hide
+// that the clock was set: no more than CLOCK_SET_MS of its delay count.
+static int64_t possible_offset_us(const struct redis_server *server, int64_t redis_us) {
+    int64_t now_us = clock_monotonic_us(), late_us = now_us - server->time_asked_us;
+    int64_t least_us = redis_us - now_us;
+    int64_t most_us = least_us + (late_us < CLOCK_SET_MS * 1000 ? late_us : CLOCK_SET_MS * 1000);
+    return server->clock_offset_us < least_us  ? least_us
+           : server->clock_offset_us > most_us ? most_us
+                                               : server->clock_offset_us;
+}
+
+void redis_server_take_time(struct redis_server *server, const redisReply *time) {
+    if (time->type != REDIS_REPLY_ARRAY || time->elements != 2 || !time->element[0]->str || !time->element[1]->str) {
+        return;
+    }
+    int64_t redis_us = strtoll(time->element[0]->str, NULL, 10) * 1000000 + strtoll(time->element[1]->str, NULL, 10);
+    int64_t offset_us = possible_offset_us(server, redis_us);
+    if (llabs(offset_us - server->clock_offset_us) >= CLOCK_SET_MS * 1000) {
+        server->clock_set_ms = clock_boot_ms();
+    }
+    server->clock_offset_us = offset_us;
+}
+
+long long redis_server_number(const redisReply *info, const char *name, long long fallback) {
+    size_t length = strlen(name);
+    for (const char *line = info->type == REDIS_REPLY_STRING ? info->str : NULL; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ':') {
+            return strtoll(line + length + 1, NULL, 10);
+        }
+    }
+    return fallback;
+}
+
+void redis_server_take_memory(struct redis_server *server, const redisReply *info) {
+    if (info->type != REDIS_REPLY_STRING) {
+        return;
+    }
+    long long used = redis_server_number(info, "used_memory", 0), limit = redis_server_number(info, "maxmemory", 0);
+    long long cluster = redis_server_number(info, "cluster_enabled", -1);
+    if (cluster >= 0) {
+        server->takes_all_slots = cluster == 0;
+    }
+    server->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
+}
+
+void redis_server_take_run_id(struct redis_server *server, const redisReply *info) {
+    const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, "\nrun_id:") : NULL;
+    at = at ? at + strlen("\nrun_id:") : "";
+    snprintf(server->run_id, sizeof server->run_id, "%.*s", (int)strcspn(at, "\r\n"), at);
+}
+
+static bool says(const redisReply *info, const char *line) {
+    return info->type == REDIS_REPLY_STRING && strstr(info->str, line) != NULL;
+}
+
+const char *redis_server_judge_role(const redisReply *info) {
+    if (says(info, "redis_mode:sentinel")) {
+        return "this is a Sentinel and no Redis: REDIS_URL must name the master itself";
+    }
+    if (says(info, "\nrole:slave")) {
+        return "this Redis is a replica, which takes no writes of ours: REDIS_URL must name its master";
+    }
+    return NULL;
+}
