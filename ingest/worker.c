@@ -25,9 +25,10 @@
 #include "ingest/accept/replicas.h"
 #include "ingest/access/access.h"
 #include "ingest/access/rate_limit.h"
+#include "ingest/checks.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "ingest/watch/events.h"
 #include "ingest/watch/lookout.h"
 #include "ingest/watch/readiness.h"
@@ -75,7 +76,7 @@ static void close_everything(struct ingest_worker *worker) {
     lookout_destroy(worker->with.lookout);
     event_hub_destroy(worker->with.hub);
     database_destroy(worker->with.reader);
-    ingest_request_abandon_all(&worker->with);
+    checks_abandon_all(&worker->with);
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
     former_destroy(worker->with.former);
@@ -127,7 +128,7 @@ static void worker_on_wake(uv_async_t *handle) {
 
 static void worker_on_done(void *argument, struct http_request *http) {
     struct ingest_worker *worker = argument;
-    ingest_request_on_done(&worker->with, http);
+    checks_on_done(&worker->with, http);
     if (worker->phase == PHASE_DRAINING) {
         uv_async_send(&worker->wake);
     }
@@ -135,12 +136,12 @@ static void worker_on_done(void *argument, struct http_request *http) {
 
 static void worker_on_headers(void *argument, struct http_request *http) {
     struct ingest_worker *worker = argument;
-    ingest_request_on_headers(&worker->with, http);
+    checks_on_headers(&worker->with, http);
 }
 
 static void worker_on_request(void *argument, struct http_request *http, enum http_body_state body) {
     struct ingest_worker *worker = argument;
-    ingest_request_on_request(&worker->with, http, body);
+    checks_on_request(&worker->with, http, body);
 }
 
 static void worker_on_redis_up(void *argument) {
@@ -251,7 +252,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
     worker->with.former = former_create(&worker->loop, &worker->with);
-    worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with);
+    worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with, checks_proceed);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {
         worker->with.replicas = replicas_create(&worker->loop, &worker->with, number);
@@ -295,7 +296,7 @@ bool ingest_worker_has_ended(struct ingest_worker *worker) {
 
 void ingest_worker_join(struct ingest_worker *worker) {
     uv_thread_join(&worker->thread);
-    ingest_request_free_idle(&worker->with);
+    request_free_idle(&worker->with);
     buf_free(&worker->with.answer);
     uv_loop_close(&worker->loop);
     free(worker);

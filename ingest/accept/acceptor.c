@@ -20,8 +20,8 @@
 #include "ingest/accept/replicas.h"
 #include "ingest/access/rate_limit.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -138,7 +138,7 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
     if (strcmp(verdict, "SEEN") == 0) {
         request->message_id[0] = '\0';
-        rate_limit_ask(request); // ingest_request_proceed then comes here again, and with the signature counted
+        rate_limit_ask(request); // the request then comes here again, and with the signature counted
         return;
     }
     read_window(request, reply);
@@ -185,6 +185,19 @@ static bool replicas_are_short(const struct ingest_resources *with) {
     return with->replicas != NULL && replicas_are_missing(with->replicas);
 }
 
+bool acceptor_take_key(struct ingest_request *request, const char **key) {
+    *key = http_header(request->http, "Idempotency-Key");
+    request->has_key = *key != NULL;
+    if (*key == NULL || idempotency_key_is_valid(*key)) {
+        return true;
+    }
+    if (rate_limit_comes_first(request)) {
+        return false;
+    }
+    response_bad_field(request, "Idempotency-Key", "must be 1 to 255 printable characters");
+    return false;
+}
+
 bool acceptor_is_open(struct ingest_request *request) {
     struct acceptor *acceptor = request->with->acceptor;
     if (acceptor->announced && !memory_is_short(request->with) && !replicas_are_short(request->with)) {
@@ -214,7 +227,7 @@ void acceptor_sent(struct ingest_request *request, int sent) {
         return;
     }
     request->sent_ms = clock_monotonic_us() / 1000;
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
 }
 
 void acceptor_message(struct ingest_request *request, const struct message *message,

@@ -9,7 +9,7 @@
 #include "ingest/access/rate_limit.h"
 #include "ingest/access/signature.h"
 #include "ingest/request/request.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
@@ -86,7 +86,7 @@ static void accept_call_on_reply(void *argument, enum redis_result result, const
     struct ingest_request *request = round->first;
     for (size_t i = 0; request != NULL; i++) {
         struct ingest_request *next = request->next_in_call;
-        if (!ingest_request_reply_came(request)) {
+        if (!request_reply_came(request)) {
             // Nobody waits for the answer.
         } else if (each) {
             accept_call_hand_on(round, request, reply->element[i]);
@@ -102,7 +102,7 @@ static void accept_call_give_up(struct round *round) {
     struct ingest_request *request = round->first;
     while (request != NULL) {
         struct ingest_request *next = request->next_in_call;
-        if (ingest_request_reply_came(request)) {
+        if (request_reply_came(request)) {
             round->calls->outcomes.not_sent(request);
         }
         request = next;
@@ -271,7 +271,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     *gathering->round->last = request;
     gathering->round->last = &request->next_in_call;
     gathering->round->count++;
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
     turn_at_end(&calls->end_of_turn, accept_call_send_all);
 }
 

@@ -23,8 +23,8 @@
 #include "ingest/accept/idempotency.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/redis/link.h"
@@ -171,7 +171,7 @@ static void former_give_up(struct question *question, const char *why) {
 
 // The request's part of a reply; false where that was the end of the question.
 static bool is_answered(struct question *question, enum redis_result result, const redisReply *reply) {
-    if (!ingest_request_reply_came(question->request)) {
+    if (!request_reply_came(question->request)) {
         former_end(question);
         return false;
     }
@@ -185,7 +185,7 @@ static bool is_answered(struct question *question, enum redis_result result, con
 static void former_call(struct question *question, redis_link_reply done, int argc, const char **argv,
                         const size_t *lengths) {
     if (redis_link_call(question->request->with->redis, done, question, argc, argv, lengths) == 0) {
-        ingest_request_expect_reply(question->request);
+        request_expect_reply(question->request);
     } else {
         former_give_up(question, "the link is down");
     }

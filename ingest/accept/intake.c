@@ -10,8 +10,8 @@
 #include "ingest/access/rate_limit.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/clock.h"
 #include "shared/settings/settings.h"
 
@@ -101,7 +101,7 @@ static void intake_take(struct ingest_request *request, enum payload_kind kind) 
     const struct settings *settings = request->with->settings;
     // A webhook's is its provider's id: whoever captured one could repeat it under ever new keys.
     const char *key = NULL;
-    if (!is_webhook(kind) && !ingest_request_take_key(request, &key)) {
+    if (!is_webhook(kind) && !acceptor_take_key(request, &key)) {
         return;
     }
     struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms()};

@@ -22,8 +22,8 @@
 #include <string.h>
 
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -83,14 +83,14 @@ static struct ingest_request *replicas_take(struct queue *queue) {
 
 static void vouch(struct queue *queue) {
     for (struct ingest_request *request; (request = replicas_take(queue)) != NULL;) {
-        if (ingest_request_reply_came(request)) {
+        if (request_reply_came(request)) {
             request->answer(request, request->is_replay);
         }
     }
 }
 
 static void deny(struct ingest_request *request) {
-    if (ingest_request_reply_came(request)) {
+    if (request_reply_came(request)) {
         response_unavailable(request, "too few replicas have the message", RETRY_SECS, true);
     }
 }
@@ -248,7 +248,7 @@ bool replicas_are_missing(const struct replicas *replicas) {
 
 void replicas_hold(struct replicas *replicas, struct ingest_request *request) {
     replicas_put(&replicas->next, request);
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
     if (!uv_is_active((uv_handle_t *)&replicas->overdue)) {
         watch_oldest(replicas);
     }

@@ -10,8 +10,8 @@
 #include "ingest/access/signature.h"
 #include "ingest/request/media_type.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 
@@ -38,7 +38,7 @@ static void log_refusal(const struct ingest_request *request) {
     log_str(line, "reason", refusals[request->access].reason);
     log_str(line, "client_ip", request->client);
     log_str(line, "correlation_id", request->id);
-    log_str(line, "key_name", request->key.name);
+    log_str(line, "key_name", request->key_name);
     log_end(line);
 }
 
@@ -145,7 +145,9 @@ void access_read_headers(struct ingest_request *request) {
         bool is_signed = access_signs(request->with->settings, provider_of(route));
         request->access = is_signed ? ACCESS_BY_SIGNATURE : ACCESS_GRANTED;
     } else if (request->with->keys != NULL && route->scope != SCOPE_NONE) {
-        request->access = check_key(request, route->scope, &request->key);
+        struct api_key_owner owner = {.name = ""};
+        request->access = check_key(request, route->scope, &owner);
+        strcpy(request->key_name, owner.name);
         count_guess(request);
     }
     if (request->access == ACCESS_NO_KEY || request->access == ACCESS_NO_SCOPE) {

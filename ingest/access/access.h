@@ -15,17 +15,6 @@ struct settings;
 // always gets in, whatever others behind its address have tried: the limit is there to keep guessing slow and the log
 // short, and 256 random bits are not guessed.
 
-enum access {
-    ACCESS_GRANTED,
-    ACCESS_BY_SIGNATURE, // it will be decided when the body is there
-    ACCESS_NO_KEY,
-    ACCESS_WRONG_KEY,
-    ACCESS_NO_SCOPE, // a key, but not for this
-    ACCESS_NO_SIGNATURE,
-    ACCESS_WRONG_SIGNATURE,
-    ACCESS_STALE_SIGNATURE,
-};
-
 // Whether webhooks of the provider with that index must be signed.
 bool access_signs(const struct settings *settings, unsigned provider);
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ingest/request/route.h"
+#include "ingest/request/verdicts.h"
 #include "shared/base/mem.h"
 
 // The keys that /api asks for. Of each only the SHA-256 is known here, so that whoever reads the settings has no key: a
@@ -12,15 +14,6 @@
 //
 // An entry is name:scope[+scope]:sha256hex. The name is for the log; two entries may have the same, for the time in
 // which a client changes its key.
-
-enum api_scope {
-    SCOPE_NONE = 0, // a route that asks for no key
-    SCOPE_SEND = 1,
-    SCOPE_READ = 2,
-    SCOPE_ADMIN = 4, // the mock's controls, dead letters and their replay
-};
-
-#define API_KEY_NAME_SIZE 33 // 1 to 32 of A-Z a-z 0-9 . _ -
 
 // Whose key it is and what it is good for.
 struct api_key_owner {

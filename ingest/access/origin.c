@@ -8,8 +8,8 @@
 #include "ingest/access/origin_rules.h"
 #include "ingest/request/client_address.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/log.h"
 
 #define MOST_SHOWN 200 // bytes of what a client wrote, in an answer

@@ -14,12 +14,6 @@ struct ingest_request;
 // /api is served under names alone that nobody else can point here. Who isn't a browser sends neither Origin nor
 // Sec-Fetch-Site, and passes.
 
-enum origin_verdict {
-    ORIGIN_ADMITTED,
-    ORIGIN_FOREIGN_HOST,
-    ORIGIN_FOREIGN_PAGE,
-};
-
 // Decides request->origin by its headers, the route having been found.
 void origin_read_headers(struct ingest_request *request);
 // Whether it is admitted; if not, it has answered 403.

@@ -14,7 +14,7 @@
 #include "ingest/request/client_address.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "shared/loop/turn.h"
 #include "shared/redis/library.h"
 
@@ -34,6 +34,7 @@ struct limit_batch {
 struct limiter {
     struct ingest_resources *with;
     struct turn end_of_turn;
+    void (*proceed)(struct ingest_request *request);
     struct limit_batch *gathering; // this turn's, one an address
 };
 
@@ -83,9 +84,9 @@ static void rate_limit_finish(struct limit_batch *batch, const struct verdict *v
     struct ingest_request *request = batch->first;
     for (int64_t place = 0; request != NULL; place++) {
         struct ingest_request *next = request->next_in_call;
-        if (ingest_request_reply_came(request)) {
+        if (request_reply_came(request)) {
             rate_limit_apply(request, verdict, place);
-            ingest_request_proceed(request);
+            batch->limiter->proceed(request);
         }
         request = next;
     }
@@ -164,7 +165,7 @@ static void rate_limit_ask_of_kind(struct ingest_request *request, const char *k
     batch->last = &request->next_in_call;
     batch->count++;
     expect(request, LIMIT_ASKED, limit);
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
     turn_at_end(&limiter->end_of_turn, rate_limit_send_all);
 }
 
@@ -177,7 +178,8 @@ void rate_limit_ask_failures(struct ingest_request *request) {
 }
 
 void rate_limit_begin(struct ingest_request *request) {
-    if ((request->match.route->flags & ROUTE_MESSAGE) && redis_link_takes_all_slots(request->with->redis)) {
+    request->shows_limit = request_has_flag(request, ROUTE_SEND);
+    if (request_has_flag(request, ROUTE_MESSAGE) && redis_link_takes_all_slots(request->with->redis)) {
         expect(request, LIMIT_DEFERRED, request->with->settings->rate_limit_per_ip_per_min);
     } else {
         rate_limit_ask(request);
@@ -192,10 +194,12 @@ bool rate_limit_comes_first(struct ingest_request *request) {
     return true;
 }
 
-struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *with) {
+struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *with,
+                                    void (*proceed)(struct ingest_request *request)) {
     struct limiter *limiter = xcalloc(1, sizeof *limiter);
     limiter->with = with;
     turn_init(loop, &limiter->end_of_turn, limiter);
+    limiter->proceed = proceed;
     return limiter;
 }
 

@@ -17,38 +17,23 @@ struct limiter;
 #define LIMIT_WINDOW_MS 60000
 #define LIMIT_WINDOW_MS_TEXT "60000"
 
-// The window that RateLimit-* speak of.
-struct rate_window {
-    int64_t limit; // a minute
-    int64_t left;
-    int64_t reset_secs;
-};
-
-enum rate_limit_state {
-    LIMIT_NONE,     // the route has none
-    LIMIT_DEFERRED, // the call that accepts the message will count it as well
-    LIMIT_ASKED,    // the reply is under way
-    LIMIT_ADMITTED, // window is the address's
-    LIMIT_REFUSED,  // window.reset_secs: when one more is admitted
-    LIMIT_UNKNOWN,  // Redis is away or refused the call
-};
-
 // A POST or PUT counts against its client address's limit. Where the request is for a message and Redis is no cluster,
 // the call that accepts the message counts it too (LIMIT_DEFERRED), which saves a turn of Redis.
 void rate_limit_begin(struct ingest_request *request);
 // For whoever is about to answer a request of which no message comes: true where it was not counted yet. Then it is
-// now, and ingest_request_proceed comes again to where this was asked.
+// now, and the request comes again to where this was asked.
 bool rate_limit_comes_first(struct ingest_request *request) MUST_CHECK;
 // What the address is counted under, for the call that accepts.
 void rate_limit_key(const struct ingest_request *request, char out[LIMIT_KEY_SIZE]);
 // Counts the request now, with what else its address sends in this turn of the loop. request->limit is LIMIT_ASKED
-// until the reply, which leads to ingest_request_proceed.
+// until the reply, with which it proceeds.
 void rate_limit_ask(struct ingest_request *request);
 // The same for one that came with a wrong key or signature, by the address's limit of those.
 void rate_limit_ask_failures(struct ingest_request *request);
 
-// One a thread; with outlives it.
-struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *with);
+// One a thread; with outlives it. proceed(request): its limit is no longer LIMIT_ASKED, so that its checks go on.
+struct limiter *rate_limiter_create(uv_loop_t *loop, struct ingest_resources *with,
+                                    void (*proceed)(struct ingest_request *request));
 // with->redis must have been destroyed before: what was not sent yet goes on without a verdict. Frees itself once its
 // handle has closed.
 void rate_limiter_destroy(struct limiter *limiter);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/request/verdicts.h"
 #include "shared/settings/settings.h"
 
 // Whether a webhook was signed with one of a provider's secrets. Comparisons take the same time wherever two signatures
@@ -20,9 +21,8 @@ enum signature {
 
 // secrets: WEBHOOK_SECRETS of them, "" for none.
 //
-// id, where it is right, is the hash of the bytes that were signed: the same signature's, however its header or the
-// body around those bytes is written and whichever of the secrets it was made with.
-#define SIGNATURE_ID_SIZE 10
+// id, SIGNATURE_ID_SIZE bytes, is where it is right the hash of the bytes that were signed: the same signature's,
+// however its header or the body around those bytes is written and whichever of the secrets it was made with.
 
 // X-Signature: t=<seconds since 1970>,v1=<hex of HMAC-SHA256(secret, "<t>.<body>")>, with up to SIGNATURE_MOST_V1 of
 // v1 (a sender that changes its secret signs with both) in any order; other names are ignored. now_secs and

@@ -8,8 +8,8 @@
 #include "ingest/read/list.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/json.h"
 
 // The columns of ingest/read/sql/dead_letter*.sql.

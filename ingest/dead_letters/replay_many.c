@@ -15,8 +15,8 @@
 #include "ingest/accept/redis_failure.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/redis/keys.h"
@@ -43,7 +43,7 @@ static void answer_matched(struct ingest_request *request, bool replayed) {
 
 static void replay_many_on_asked(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         return;
     }
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements < 1) {
@@ -127,7 +127,7 @@ void replay_many(struct ingest_request *request) {
     const char *key;
     size_t length;
     const char *body = http_body(request->http, &length);
-    if (!ingest_request_take_key(request, &key)) {
+    if (!acceptor_take_key(request, &key)) {
         return;
     }
     if (replay_request_parse(body, length, request->with->settings, &request->wish, &error) != 0) {

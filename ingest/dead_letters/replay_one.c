@@ -15,8 +15,8 @@
 #include "ingest/read/paging.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/message/message.h"
@@ -31,7 +31,7 @@ static const char already[] = "this dead letter was replayed before";
 
 static void replay_one_on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         return;
     }
     switch (result == REDIS_LINK_OK ? replay_verdict(reply) : REPLAY_UNKNOWN) {
@@ -150,7 +150,7 @@ void replay_one(struct ingest_request *request) {
     const char *key, *error = check_body(request);
     if (error != NULL) {
         response_error(request, API_BAD_REQUEST, error);
-    } else if (!ingest_request_take_key(request, &key)) {
+    } else if (!acceptor_take_key(request, &key)) {
         return;
     } else if (!paging_is_row_id(request->match.parameter)) {
         response_error(request, API_NOT_FOUND, "no such dead letter");

@@ -4,8 +4,8 @@
 #include "ingest/mock/config.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/link.h"
 
@@ -26,7 +26,7 @@ static void mock_control_answer_away(struct ingest_request *request, bool ambigu
 
 static void mock_control_on_shown(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         return;
     }
     if (result != REDIS_LINK_OK) {
@@ -57,7 +57,7 @@ void mock_control_show(struct ingest_request *request) {
         mock_control_answer_away(request, false);
         return;
     }
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
 }
 
 // ---- PUT
@@ -105,7 +105,7 @@ static int delete_arguments(char names[EVERY_FIELD][MOCK_FIELD_NAME_SIZE], const
 static void mock_control_on_changed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
     (void)reply;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         return;
     }
     if (result != REDIS_LINK_OK) {
@@ -145,7 +145,7 @@ static int send_change(struct ingest_request *request, const struct mock_config 
     if (failed != 0) {
         return -1;
     }
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
     (void)!redis_link_call(redis, NULL, NULL, 3, publish, NULL); // the mock looks by itself every 50 ms
     return 0;
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -144,7 +144,7 @@ static void answer_failure(struct ingest_request *request, const PGresult *resul
 
 static void database_on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         return;
     }
     switch (outcome) {
@@ -169,7 +169,7 @@ void database_run(struct ingest_request *request, enum database_statement statem
         database_answer_away(request);
         return;
     }
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
 }
 
 const char *database_text(const PGresult *rows, int row, int column) {

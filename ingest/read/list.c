@@ -7,8 +7,8 @@
 #include "ingest/read/database.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "shared/base/uuid.h"
 
 enum {

@@ -46,7 +46,7 @@ void request_log(const struct ingest_request *request, unsigned status) {
     log_int(line, "duration_us", clock_monotonic_us() - http_started_us(request->http));
     log_str(line, "client_ip", request->client);
     log_str(line, "correlation_id", request->id);
-    log_str(line, "key_name", request->key.name);
+    log_str(line, "key_name", request->key_name);
     log_int(line, "header_count", http_header_count(request->http));
     log_str(line, "sensitive_headers", names.text);
     log_str(line, "message_id", request->message_id);

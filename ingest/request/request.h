@@ -6,20 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/access/access.h"
-#include "ingest/access/api_keys.h"
-#include "ingest/access/origin.h"
-#include "ingest/access/rate_limit.h"
-#include "ingest/access/signature.h"
 #include "ingest/dead_letters/replay_request.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/client_address.h"
-#include "ingest/routes.h"
+#include "ingest/request/route.h"
+#include "ingest/request/verdicts.h"
 #include "shared/base/mem.h"
 #include "shared/base/uuid.h"
 #include "shared/http/server.h"
 
-struct event_client;
 struct ingest_resources;
 
 #define REQUEST_ID_SIZE 129 // 1 to 128 printable characters
@@ -37,10 +32,11 @@ struct ingest_request {
     enum access access;
     uint8_t signature[SIGNATURE_ID_SIZE]; // of a webhook that is_signed
     bool is_signed;
-    struct api_key_owner key; // whose the request is, where keys are configured; name "": nobody's
+    char key_name[API_KEY_NAME_SIZE]; // whose the request is, where keys are configured; "": nobody's
 
     enum rate_limit_state limit;
     struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
+    bool shows_limit;          // RateLimit-* in the answer are the window
     struct ingest_request *next_in_call; // what the same call is about (access/rate_limit.c, accept/call.c)
     bool has_arrived;                    // on_request came; `body` is valid
     enum http_body_state body;
@@ -68,31 +64,29 @@ struct ingest_request {
     int64_t matched;            // by it
     void (*on_rows)(struct ingest_request *request, const PGresult *rows);
 
-    struct event_client *events; // of GET /api/events; NULL otherwise
+    // What its route's handler keeps of it (request_state), freed with the request. leave, where it is set, is called
+    // when http_server lets go of the request.
+    void *state;
+    void (*leave)(struct ingest_request *request);
 
     struct ingest_request *previous, *next; // in with->live; next also in with->idle
 };
 
-// http_server's callbacks; argument is the struct ingest_resources.
-void ingest_request_on_headers(void *argument, struct http_request *http);
-void ingest_request_on_request(void *argument, struct http_request *http, enum http_body_state body);
-void ingest_request_on_done(void *argument, struct http_request *http);
+// A request has begun whose answer is http's; it is in with->live, and http's context.
+struct ingest_request *request_begin(struct ingest_resources *with, struct http_request *http);
+// http_server lets go of it. Its memory stays until the last reply came.
+void request_end(struct ingest_request *request);
+// The state, of that size, which a handler that runs once more finds as it was; zeroed at first.
+void *request_state(struct ingest_request *request, size_t size);
+// Frees what finished requests left for reuse.
+void request_free_idle(struct ingest_resources *with);
 
-// The Idempotency-Key into *key, or NULL where there is none; false where it is wrong: 400 was answered, or is once
-// the limit has been asked.
-bool ingest_request_take_key(struct ingest_request *request, const char **key) MUST_CHECK;
-
-// Goes on where everything that the checks need is there: api.md's order of checks, then the route's handler.
-void ingest_request_proceed(struct ingest_request *request);
+// Whether its route was found and has that flag.
+bool request_has_flag(const struct ingest_request *request, enum route_flag flag);
 
 // For every call with the request as its argument: once when it was taken, and first thing in its callback.
-void ingest_request_expect_reply(struct ingest_request *request);
+void request_expect_reply(struct ingest_request *request);
 // Returns false when nobody waits for the answer any more; the request is then gone and must not be touched.
-bool ingest_request_reply_came(struct ingest_request *request) MUST_CHECK;
-
-// Answers 503 to all that have no answer yet: the process ends now.
-void ingest_request_abandon_all(struct ingest_resources *with);
-// Frees what finished requests left for reuse.
-void ingest_request_free_idle(struct ingest_resources *with);
+bool request_reply_came(struct ingest_request *request) MUST_CHECK;
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "shared/base/json.h"
 #include "shared/redis/counters.h"
 
@@ -47,10 +47,6 @@ static const char strict_policy[] = "default-src 'none'; frame-ancestors 'none'"
 static const char page_policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
                                   "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-static bool response_has_flag(const struct ingest_request *request, unsigned flag) {
-    return request->match.route != NULL && (request->match.route->flags & flag) != 0;
-}
-
 static void response_add_number(struct ingest_request *request, const char *name, int64_t value) {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, value);
@@ -62,11 +58,9 @@ static void add_common_headers(struct ingest_request *request) {
         http_add_header(request->http, security_headers[i][0], security_headers[i][1]);
     }
     http_add_header(request->http, "Content-Security-Policy",
-                    response_has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
+                    request_has_flag(request, ROUTE_PAGE) ? page_policy : strict_policy);
     http_add_header(request->http, "X-Request-Id", request->id);
-    origin_add_headers(request);
-    if (response_has_flag(request, ROUTE_SEND) && request->origin == ORIGIN_ADMITTED &&
-        request->access == ACCESS_GRANTED) {
+    if (request->shows_limit) {
         response_add_number(request, "RateLimit-Limit", request->window.limit);
         response_add_number(request, "RateLimit-Remaining", request->window.left);
         response_add_number(request, "RateLimit-Reset", request->window.reset_secs);

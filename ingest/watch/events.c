@@ -25,8 +25,8 @@
 #include "ingest/access/access.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/flow_here.h"
 #include "ingest/watch/pipeline.h"
 #include "ingest/watch/pipeline_json.h"
@@ -123,7 +123,7 @@ static void set_id(char out[ID_SIZE], const char *id) {
     snprintf(out, ID_SIZE, "%s", id);
 }
 
-// ---- Writing. A client that is too slow is dropped by http_stream_write; its on_done leads to events_leave.
+// ---- Writing. A client that is too slow is dropped by http_stream_write, which ends its request (events_leave).
 
 static void events_give(struct event_client *client, const char *bytes, size_t length) {
     if (client->is_dropped || http_stream_write(client->request->http, bytes, length) == 0) {
@@ -350,10 +350,10 @@ static void give_missed(struct event_client *client, const redisReply *entries) 
 
 static void events_on_missed(void *argument, enum redis_result result, const redisReply *reply) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request) || request->events == NULL) {
+    if (!request_reply_came(request)) {
         return;
     }
-    struct event_client *client = request->events;
+    struct event_client *client = request->state;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
         client->resumes = true; // with the next tick
         return;
@@ -376,7 +376,7 @@ static void catch_up(struct event_client *client) {
         client->resumes = true; // with the next tick
         return;
     }
-    ingest_request_expect_reply(client->request);
+    request_expect_reply(client->request);
 }
 
 // ---- Every second: the pipeline, and now and then a sign of life
@@ -476,21 +476,8 @@ static bool take_seat(struct ingest_resources *with) {
     return false;
 }
 
-static struct event_client *join(struct event_hub *hub, struct ingest_request *request, const char *last) {
-    struct event_client *client = xcalloc(1, sizeof *client);
-    client->hub = hub;
-    client->request = request;
-    client->resumes = last != NULL;
-    set_id(client->last, last != NULL ? last : "");
-    client->next = hub->clients;
-    if (hub->clients != NULL) {
-        hub->clients->previous = client;
-    }
-    hub->clients = client;
-    return client;
-}
-
-void events_leave(struct event_client *client) {
+static void events_leave(struct ingest_request *request) {
+    const struct event_client *client = request->state;
     struct event_hub *hub = client->hub;
     if (client->previous != NULL) {
         client->previous->next = client->next;
@@ -501,10 +488,24 @@ void events_leave(struct event_client *client) {
         client->next->previous = client->previous;
     }
     atomic_fetch_sub(hub->with->event_clients, 1);
-    free(client);
     if (hub->clients == NULL && hub->step == HUB_READING && !hub->reading) {
         events_forget(hub);
     }
+}
+
+static struct event_client *join(struct event_hub *hub, struct ingest_request *request, const char *last) {
+    struct event_client *client = request_state(request, sizeof *client);
+    request->leave = events_leave;
+    client->hub = hub;
+    client->request = request;
+    client->resumes = last != NULL;
+    set_id(client->last, last != NULL ? last : "");
+    client->next = hub->clients;
+    if (hub->clients != NULL) {
+        hub->clients->previous = client;
+    }
+    hub->clients = client;
+    return client;
 }
 
 void events_show(struct ingest_request *request) {
@@ -527,11 +528,11 @@ void events_show(struct ingest_request *request) {
                              false);
         return;
     }
-    request->events = join(hub, request, last);
+    struct event_client *client = join(hub, request, last);
     response_stream(request, type, (size_t)request->with->settings->events_max_unsent_bytes);
-    events_give(request->events, welcome, sizeof welcome - 1);
+    events_give(client, welcome, sizeof welcome - 1);
     events_go_on(hub);
-    show_state(request->events);
+    show_state(client);
     if (!uv_is_active((uv_handle_t *)&hub->tick)) {
         uv_timer_start(&hub->tick, events_on_tick, TICK_MS, TICK_MS);
     }

@@ -6,7 +6,6 @@
 
 #include "shared/redis/link.h"
 
-struct event_client;
 struct event_hub;
 struct ingest_request;
 struct ingest_resources;
@@ -23,7 +22,5 @@ void event_hub_destroy(struct event_hub *hub);
 
 // The route.
 void events_show(struct ingest_request *request);
-// The client has gone; to be called when its request is done.
-void events_leave(struct event_client *client);
 
 #endif

@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "ingest/read/database.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "ingest/watch/flow_here.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/clock.h"

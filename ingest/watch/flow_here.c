@@ -2,7 +2,7 @@
 #include "ingest/watch/flow_here.h"
 
 #include "ingest/read/database.h"
-#include "ingest/resources.h"
+#include "ingest/request/resources.h"
 #include "ingest/watch/readiness.h"
 
 static const char *postgres_trouble(const struct ingest_resources *with) {

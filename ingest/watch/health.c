@@ -2,8 +2,8 @@
 #include "ingest/watch/health.h"
 
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/flow_here.h"
 #include "ingest/watch/lookout.h"
 #include "ingest/watch/readiness.h"
@@ -53,12 +53,12 @@ static void answer_flow(struct ingest_request *request, const struct pipeline *p
 
 static void health_on_pipeline(void *argument, const struct pipeline *pipeline, const char *why) {
     struct ingest_request *request = argument;
-    if (ingest_request_reply_came(request)) {
+    if (request_reply_came(request)) {
         answer_flow(request, pipeline, why);
     }
 }
 
 void health_ready(struct ingest_request *request) {
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
     lookout_ask(request->with->lookout, health_on_pipeline, request);
 }

@@ -3,8 +3,8 @@
 
 #include "ingest/request/media_type.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/resources.h"
 #include "ingest/watch/flow_here.h"
 #include "ingest/watch/metrics_text.h"
 #include "ingest/watch/pipeline.h"
@@ -55,7 +55,7 @@ static void answer_values(struct ingest_request *request, const struct pipeline 
 
 static void metrics_on_read(void *argument, struct pipeline *pipeline, const char *why) {
     struct ingest_request *request = argument;
-    if (!ingest_request_reply_came(request)) {
+    if (!request_reply_came(request)) {
         // Nobody waits for the answer.
     } else if (pipeline != NULL) {
         struct flow flow;
@@ -78,5 +78,5 @@ void metrics_show(struct ingest_request *request) {
         response_unavailable(request, "Redis is unreachable", 1, false);
         return;
     }
-    ingest_request_expect_reply(request);
+    request_expect_reply(request);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#ifndef INGEST_RESOURCES_H
-#define INGEST_RESOURCES_H
+#ifndef INGEST_REQUEST_RESOURCES_H
+#define INGEST_REQUEST_RESOURCES_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
