@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/base/uuid.h"
+#include "shared/message/format.h"
 
 #define MOST INT32_MAX            // Postgres keeps them as integer
 #define MOST_MS 253402300799999LL // the year 9999
@@ -35,7 +36,7 @@ static bool entry_number(const redisReply *fields, const char *name, int64_t min
 
 static bool is_newer(const redisReply *fields) {
     int64_t format;
-    return entry_number(fields, "v", 0, INT64_MAX, &format) && format > strtoll(STREAM_FORMAT, NULL, 10);
+    return entry_number(fields, "v", 0, INT64_MAX, &format) && format > STREAM_FORMAT;
 }
 
 static const char *read_token(const redisReply *fields, struct entry *out) {

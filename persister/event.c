@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/base/json.h"
+#include "shared/message/format.h"
 
 #define MAX_INT32 2147483647LL
 #define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
@@ -243,7 +244,7 @@ enum event_result event_decode(const char *packed, size_t length, struct event *
         *reason = "v is not a format's number";
         return EVENT_POISON;
     }
-    if (format > atoll(STREAM_FORMAT)) {
+    if (format > STREAM_FORMAT) {
         return EVENT_NEWER;
     }
     if (!event_take_kind(fields.k, &out->kind)) {

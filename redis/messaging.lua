@@ -20,7 +20,8 @@
 --             v k id gen at                           k = replayed
 --   jobs      v at matched provider reason since last per_second partitions request_id    a replay of many
 
-local FORMAT = '1'
+local FORMAT = '1' -- the newest that these functions read, shared/message/format.h's
+local writes = FORMAT -- the format that this call writes, at most FORMAT: set as it begins
 local HOUR_MS = 3600000
 local DAY_MS = 24 * HOUR_MS
 local LONGEST_WAIT_MS = 72 * HOUR_MS
@@ -178,10 +179,10 @@ local function accept_one(t, w, address, idempotency, kind, id, token, payload, 
   if t.recorded >= t.cap or (is_send and t.waiting >= t.cap) then return { 'FULL', left, reset } end
   if w and w.free == 0 then return { 'LIMITED', reset } end
 
-  redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', kind, 'id', id, 'gen', '0', 'at', t.at, 'p', payload)
+  redis.call('XADD', t.events, '*', 'v', writes, 'k', kind, 'id', id, 'gen', '0', 'at', t.at, 'p', payload)
   t.recorded = t.recorded + 1
   if is_send then
-    redis.call('XADD', t.outbound, '*', 'v', FORMAT, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', t.at, 'p',
+    redis.call('XADD', t.outbound, '*', 'v', writes, 'id', id, 'gen', '0', 'call', '1', 'spent', '0', 'at', t.at, 'p',
       payload)
     t.waiting = t.waiting + 1
   end
@@ -316,7 +317,7 @@ local function settle_one(t, e, count, id, gen, number, verdict, delay, free, se
   local token, m, o = id .. ':' .. gen, nil, nil
   if not t.gone[e] then m, o = find_entry(t.outbound, t.group, e, id, gen) end
   local function record(...)
-    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', number,
+    redis.call('XADD', t.events, '*', 'v', writes, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', number,
       'n', count, 'verdict', verdict, 'p', payload, ...)
   end
   local function end_entry()
@@ -444,12 +445,12 @@ end
 local function give_up_parked(t, token, packed, why)
   local id, gen = string.match(token, '^(.+):(%d+)$')
   if id then
-    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', '0',
+    redis.call('XADD', t.events, '*', 'v', writes, 'k', 'outcome', 'id', id, 'gen', gen, 'at', int(t.now), 'call', '0',
       'n', '0', 'verdict', 'failed', 'p', cjson.encode({ provider = string.match(t.events, '{([^:]*)'), outcome = 'lost',
         http_status = 0, latency_us = 0, started_ms = t.now, error = why }))
   end
   if packed or not id then
-    redis.call('XADD', t.events, '*', 'v', FORMAT, 'k', 'poison', 'why', why, 'parked', token, 'payload', packed or '')
+    redis.call('XADD', t.events, '*', 'v', writes, 'k', 'poison', 'why', why, 'parked', token, 'payload', packed or '')
   end
 end
 
@@ -604,7 +605,7 @@ local function quarantine(keys, args)
   local outbound, events, e = keys[1], keys[2], args[2]
   local group = 'dispatchers'
   if not owned_by(owner(outbound, group, e), args[1], args[3]) then return 'LOST' end
-  redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'poison', 'why', args[4], 'entry', e, 'fields', args[5])
+  redis.call('XADD', events, '*', 'v', writes, 'k', 'poison', 'why', args[4], 'entry', e, 'fields', args[5])
   redis.call('XACK', outbound, group, e)
   redis.call('XDEL', outbound, e)
   return 'OK'
@@ -662,8 +663,8 @@ local function replay(keys, args)
   if redis.call('XLEN', events) >= cap or redis.call('XLEN', outbound) + redis.call('HLEN', parked) >= cap then
     return 'FULL'
   end
-  redis.call('XADD', events, '*', 'v', FORMAT, 'k', 'replayed', 'id', id, 'gen', gen, 'at', at)
-  redis.call('XADD', outbound, '*', 'v', FORMAT, 'id', id, 'gen', gen, 'call', '1', 'spent', '0', 'at', at, 'p', payload)
+  redis.call('XADD', events, '*', 'v', writes, 'k', 'replayed', 'id', id, 'gen', gen, 'at', at)
+  redis.call('XADD', outbound, '*', 'v', writes, 'id', id, 'gen', gen, 'call', '1', 'spent', '0', 'at', at, 'p', payload)
   redis.call('SET', guard, '1', 'PX', int(LONGEST_WAIT_MS))
   if ttl > 0 then redis.call('SET', idempotency, token, 'PX', ttl) end
   return 'OK'
@@ -684,7 +685,7 @@ local function replay_ask(keys, args)
     end
   end
   if redis.call('XLEN', jobs) >= tonumber(args[3]) then return { 'FULL' } end
-  redis.call('XADD', jobs, '*', 'v', FORMAT, 'at', int(now_ms()), 'matched', matched, unpack(args, 5))
+  redis.call('XADD', jobs, '*', 'v', writes, 'at', int(now_ms()), 'matched', matched, unpack(args, 5))
   if ttl > 0 then redis.call('SET', idempotency, token .. matched, 'PX', ttl) end
   return { 'OK', matched }
 end
@@ -975,8 +976,19 @@ local function look(keys)
 end
 
 -- Work that frees memory must run when memory is full; what adds to it must not.
+-- Each function is there once a format: `settle_dev` writes 1, `settle_dev_f2` writes 2, and so on up to FORMAT.
 local function register(name, callback, flags)
-  redis.register_function({ function_name = name .. '_dev', callback = callback, flags = flags })
+  for number = 1, FORMAT + 0 do -- there is no tonumber while a library is loaded
+    local format = '' .. number
+    redis.register_function({
+      function_name = name .. '_dev' .. (number > 1 and '_f' .. format or ''),
+      callback = function(keys, args)
+        writes = format
+        return callback(keys, args)
+      end,
+      flags = flags,
+    })
+  end
 end
 
 register('accept', accept, {})

@@ -12,8 +12,6 @@
 // What travels through Redis in the field `p` of a stream entry: a JSON object, so that redis-cli shows it readably.
 // The fields around it (kind, id, generation, call, …) are those of redis/messaging.lua.
 
-#define STREAM_FORMAT "1" // the entry field `v`; an entry with a greater one comes from a newer release
-
 enum message_type { MESSAGE_SMS, MESSAGE_MMS, MESSAGE_EMAIL };
 enum message_direction { MESSAGE_OUTBOUND, MESSAGE_INBOUND };
 enum provider { PROVIDER_SMS_MMS, PROVIDER_EMAIL, PROVIDER_COUNT };

@@ -2,6 +2,7 @@
 #include "shared/redis/heartbeat.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +11,13 @@
 #include "shared/base/clock.h"
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
+#include "shared/message/format.h"
 #include "shared/redis/keys.h"
 
 enum { BEAT_MS = 1000, FORGET_MS = 24 * 3600 * 1000 };
 
 #define NUMBER_SIZE 24
+#define MOCK_PROVIDER "mock-provider" // reads no entries
 
 struct trouble {
     char code[HEARTBEAT_CODE_SIZE]; // "": this place is free
@@ -26,16 +29,28 @@ struct heartbeat {
     uv_timer_t timer;
     struct redis_link *link;
     char *member;
+    char *format_member; // of `formats`; NULL: it reads no entries
     char *trouble_key;
+    char **readers; // who lives and reads entries, while their formats are looked up
+    size_t reader_count;
     struct trouble troubles[HEARTBEAT_TROUBLES];
     bool told;   // that key may be there
     char **tags; // of the partitions that it serves
     size_t tag_count;
     void (*on_beat)(void *argument, const char *refusal); // may be NULL
     void *argument;
-    unsigned awaited; // answers to beats
+    unsigned awaited; // answers to beats and looks
     bool closed;
 };
+
+static void heartbeat_forget_readers(struct heartbeat *heartbeat) {
+    for (size_t i = 0; i < heartbeat->reader_count; i++) {
+        free(heartbeat->readers[i]);
+    }
+    free(heartbeat->readers);
+    heartbeat->readers = NULL;
+    heartbeat->reader_count = 0;
+}
 
 static void free_once_done(struct heartbeat *heartbeat) {
     if (heartbeat->closed && heartbeat->awaited == 0) {
@@ -43,7 +58,9 @@ static void free_once_done(struct heartbeat *heartbeat) {
             free(heartbeat->tags[i]);
         }
         free(heartbeat->tags);
+        heartbeat_forget_readers(heartbeat);
         free(heartbeat->member);
+        free(heartbeat->format_member);
         free(heartbeat->trouble_key);
         free(heartbeat);
     }
@@ -128,6 +145,88 @@ static void renew_partitions(const struct heartbeat *heartbeat) {
     free(add);
 }
 
+// ---- What the others read
+
+// The least format that is announced for a program; the oldest where none is.
+static int format_of(const char *program, const redisReply *announced) {
+    int format = 0;
+    for (size_t i = 0; i < announced->elements; i++) {
+        const char *text = announced->element[i]->str;
+        char *end;
+        long one = strtol(text, &end, 10);
+        if (*end == ':' && strcmp(end + 1, program) == 0 && (format == 0 || one < format)) {
+            format = one < STREAM_FORMAT_OLDEST || one > INT_MAX ? STREAM_FORMAT_OLDEST : (int)one;
+        }
+    }
+    return format == 0 ? STREAM_FORMAT_OLDEST : format;
+}
+
+static bool heartbeat_is_list(enum redis_result result, const redisReply *reply) {
+    return result == REDIS_LINK_OK && reply->type == REDIS_REPLY_ARRAY;
+}
+
+static void heartbeat_on_readers(void *argument, enum redis_result result, const redisReply *reply) {
+    struct heartbeat *heartbeat = argument;
+    heartbeat->awaited--;
+    heartbeat_forget_readers(heartbeat);
+    if (heartbeat_is_list(result, reply)) {
+        heartbeat->readers = xcalloc(reply->elements + 1, sizeof *heartbeat->readers);
+        for (size_t i = 0; i < reply->elements; i++) {
+            if (strncmp(reply->element[i]->str, MOCK_PROVIDER ":", strlen(MOCK_PROVIDER ":")) != 0) {
+                heartbeat->readers[heartbeat->reader_count++] = xstrdup(reply->element[i]->str);
+            }
+        }
+    }
+    free_once_done(heartbeat);
+}
+
+static bool heartbeat_is_reader(const struct heartbeat *heartbeat, const char *member) {
+    for (size_t i = 0; i < heartbeat->reader_count; i++) {
+        if (strcmp(heartbeat->readers[i], member) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// INT_MAX where there are no others.
+static int heartbeat_lowest_of_others(const struct heartbeat *heartbeat, const redisReply *announced) {
+    int lowest = INT_MAX;
+    for (size_t i = 0; i < heartbeat->reader_count; i++) {
+        int format = format_of(heartbeat->readers[i], announced);
+        if (format < lowest && strcmp(heartbeat->readers[i], heartbeat->member) != 0) {
+            lowest = format;
+        }
+    }
+    return lowest;
+}
+
+static void heartbeat_on_formats(void *argument, enum redis_result result, const redisReply *reply) {
+    struct heartbeat *heartbeat = argument;
+    heartbeat->awaited--;
+    // A set without this process is no picture of who lives.
+    int lowest = STREAM_FORMAT_OLDEST;
+    if (heartbeat_is_list(result, reply) && heartbeat_is_reader(heartbeat, heartbeat->member)) {
+        lowest = heartbeat_lowest_of_others(heartbeat, reply);
+    }
+    format_looked(lowest, clock_boot_ms());
+    free_once_done(heartbeat);
+}
+
+// Who lives is asked before what is announced, and announced the other way around: nobody is seen between the two.
+static void heartbeat_look(struct heartbeat *heartbeat) {
+    char since[NUMBER_SIZE];
+    snprintf(since, sizeof since, "%" PRId64, redis_link_now_ms(heartbeat->link) - HEARTBEAT_ALIVE_MS);
+    const char *readers[] = {"ZRANGEBYSCORE", KEY_PROCESSES, since, "+inf"};
+    const char *formats[] = {"ZRANGEBYSCORE", KEY_FORMATS, since, "+inf"};
+    if (redis_link_call(heartbeat->link, heartbeat_on_readers, heartbeat, 4, readers, NULL) == 0) {
+        heartbeat->awaited++;
+    }
+    if (redis_link_call(heartbeat->link, heartbeat_on_formats, heartbeat, 4, formats, NULL) == 0) {
+        heartbeat->awaited++;
+    }
+}
+
 // ---- The beat
 
 static void heartbeat_on_beaten(void *argument, enum redis_result result, const redisReply *reply) {
@@ -145,21 +244,31 @@ void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument
     heartbeat->argument = argument;
 }
 
-// Who was heard of in the future was heard by a clock that was wrong: it would look alive for as long. Whoever lives
-// says so again.
-static void heartbeat_beat(struct heartbeat *heartbeat) {
+// Renews a member of a sorted set by when it was last heard of, and removes what no longer counts. Who was heard of in
+// the future was heard by a clock that was wrong: it would look alive for as long. Who lives says so again.
+static void heartbeat_say(struct heartbeat *heartbeat, const char *key, const char *member, redis_link_reply done) {
     int64_t now = redis_link_now_ms(heartbeat->link);
     char at[NUMBER_SIZE], forgotten[NUMBER_SIZE], unbelievable[NUMBER_SIZE];
     snprintf(at, sizeof at, "%" PRId64, now);
     snprintf(forgotten, sizeof forgotten, "%" PRId64, now - FORGET_MS);
     snprintf(unbelievable, sizeof unbelievable, "%" PRId64, now + HEARTBEAT_ALIVE_MS);
-    const char *forget[] = {"ZREMRANGEBYSCORE", KEY_PROCESSES, "-inf", forgotten};
-    const char *disbelieve[] = {"ZREMRANGEBYSCORE", KEY_PROCESSES, unbelievable, "+inf"};
-    const char *add[] = {"ZADD", KEY_PROCESSES, at, heartbeat->member};
+    const char *forget[] = {"ZREMRANGEBYSCORE", key, "-inf", forgotten};
+    const char *disbelieve[] = {"ZREMRANGEBYSCORE", key, unbelievable, "+inf"};
+    const char *add[] = {"ZADD", key, at, member};
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, disbelieve, NULL);
-    if (redis_link_call(heartbeat->link, heartbeat_on_beaten, heartbeat, 4, add, NULL) == 0) {
+    if (redis_link_call(heartbeat->link, done, heartbeat, 4, add, NULL) == 0 && done != NULL) {
         heartbeat->awaited++;
+    }
+}
+
+static void heartbeat_beat(struct heartbeat *heartbeat) {
+    if (heartbeat->format_member != NULL) {
+        heartbeat_say(heartbeat, KEY_FORMATS, heartbeat->format_member, NULL);
+    }
+    heartbeat_say(heartbeat, KEY_PROCESSES, heartbeat->member, heartbeat_on_beaten);
+    if (heartbeat->format_member != NULL) {
+        heartbeat_look(heartbeat);
     }
 }
 
@@ -177,6 +286,9 @@ struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, con
     struct heartbeat *heartbeat = xcalloc(1, sizeof *heartbeat);
     heartbeat->link = link;
     heartbeat->member = xasprintf("%s:%s", program, instance);
+    if (strcmp(program, MOCK_PROVIDER) != 0) {
+        heartbeat->format_member = xasprintf("%d:%s", STREAM_FORMAT, heartbeat->member);
+    }
     heartbeat->trouble_key = xasprintf(KEY_TROUBLE "%s", heartbeat->member);
     heartbeat->told = true; // maybe, by the one of that name before us
     heartbeat->timer.data = heartbeat;
@@ -193,8 +305,12 @@ static void heartbeat_on_closed(uv_handle_t *handle) {
 
 void heartbeat_stop(struct heartbeat *heartbeat) {
     const char *leave[] = {"ZREM", KEY_PROCESSES, heartbeat->member};
+    const char *withdraw[] = {"ZREM", KEY_FORMATS, heartbeat->format_member};
     uv_timer_stop(&heartbeat->timer);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 3, leave, NULL);
+    if (heartbeat->format_member != NULL) {
+        (void)!redis_link_call(heartbeat->link, NULL, NULL, 3, withdraw, NULL);
+    }
     memset(heartbeat->troubles, 0, sizeof heartbeat->troubles);
     heartbeat_tell(heartbeat);
 }

@@ -12,6 +12,10 @@
 // The partitions that this process serves go with it, into the set `partitions`: who lost that set (FLUSHALL, an
 // eviction) has it again within a second.
 //
+// The newest format of entries that it reads goes with it, into the sorted set `formats`, member "1:program:instance",
+// scored alike; and what the other live programs read is looked up, for format_to_write (shared/message/format.h). One
+// that announces nothing reads the oldest format. The mock provider reads no entries, and takes no part.
+//
 // What troubles a process goes with it: `trouble:program:instance` is a JSON array of {"code","since_ms","text"},
 // written with each beat, and gone HEARTBEAT_ALIVE_MS after the last one.
 

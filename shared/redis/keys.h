@@ -14,6 +14,7 @@
 #define KEY_MOCK_CONFIG "mock:config" // hash
 #define KEY_METRICS "metrics"         // hash of fleet-wide counters and histograms
 #define KEY_PROCESSES "processes"     // zset of "program:instance" by when it was last heard of, ms since 1970
+#define KEY_FORMATS "formats"         // zset of "format:program:instance", the same: the newest that it reads
 #define KEY_TROUBLE "trouble:"        // before a member of `processes`: string, JSON of what troubles that process
 #define KEY_FEED "feed"               // stream, trimmed: what has changed, for those who watch
 

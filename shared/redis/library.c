@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "shared/message/format.h"
+
 #define NAME_SIZE 64
 
 static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
@@ -31,16 +33,19 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
 };
 
 // A constant in all but name: the version is known only to the linker, so the names are put together at first use.
-static char names[LIBRARY_FUNCTION_COUNT][NAME_SIZE];
+static char names[STREAM_FORMAT + 1][LIBRARY_FUNCTION_COUNT][NAME_SIZE]; // by the format that the function writes
 static pthread_once_t names_once = PTHREAD_ONCE_INIT;
 
 static void make_names(void) {
     for (int i = 0; i < LIBRARY_FUNCTION_COUNT; i++) {
-        snprintf(names[i], NAME_SIZE, "%s_%.40s", functions[i], library_version);
+        snprintf(names[STREAM_FORMAT_OLDEST][i], NAME_SIZE, "%s_%.40s", functions[i], library_version);
+        for (int format = STREAM_FORMAT_OLDEST + 1; format <= STREAM_FORMAT; format++) {
+            snprintf(names[format][i], NAME_SIZE, "%s_%.40s_f%d", functions[i], library_version, format);
+        }
     }
 }
 
 const char *library_function(enum library_function function) {
     pthread_once(&names_once, make_names);
-    return names[function];
+    return names[format_to_write()][function];
 }

@@ -3,7 +3,7 @@
 #define SHARED_REDIS_LIBRARY_H
 
 // redis/messaging.lua as the build embeds it. Its functions carry the content's version, so that two releases
-// run side by side: LIBRARY_FUNCTION_ACCEPT is "accept_<version>".
+// run side by side: LIBRARY_ACCEPT is "accept_<version>".
 
 extern const char library_text[];    // for FUNCTION LOAD
 extern const char library_version[]; // 12 hexadecimal digits of the file's SHA-256
@@ -33,7 +33,8 @@ enum library_function {
     LIBRARY_FUNCTION_COUNT
 };
 
-// "accept_0123456789ab". Static.
+// "accept_0123456789ab", or "accept_0123456789ab_f2" where entries are to be written in format 2 (format_to_write).
+// Static.
 const char *library_function(enum library_function function);
 
 #endif

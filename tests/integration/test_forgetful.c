@@ -26,6 +26,7 @@ static const char *const losses[] = {
     "FLUSHALL",
     "DEL partitions",
     "DEL processes",
+    "DEL formats",
     "DEL metrics",
     "DEL outbound:{sms-mms:0} events:{sms-mms:0}",
     "XGROUP DESTROY outbound:{sms-mms:0} dispatchers",
@@ -35,6 +36,7 @@ static const char *const losses[] = {
     "SET metrics garbage",
     "SET feed garbage",
     "SET processes garbage",
+    "SET formats garbage",
     "HSET replaying:{replay} owner me until garbage after garbage",
     "HSET mock:config error_pct garbage latency_ms garbage",
 };
@@ -51,7 +53,7 @@ START_TEST(what_comes_after_a_loss_is_delivered_and_recorded) {
         free(id);
     }
     WAIT_FOR(20000, status_count(stack, first, "sent") == 4);
-    freeReplyObject(stack_redis(stack, "DEL metrics feed processes mock:config replaying:{replay}"));
+    freeReplyObject(stack_redis(stack, "DEL metrics feed processes formats mock:config replaying:{replay}"));
 }
 END_TEST
 

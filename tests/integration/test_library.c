@@ -51,6 +51,7 @@ struct sending {
     int address_limit;     // 0: the address isn't counted by this call
     const char *signature; // 10 bytes; NULL: it has none
     bool memory_is_short;
+    const char *function; // NULL: this release's
 };
 
 static const char *word(char *texts[], size_t *count, char *text) {
@@ -61,7 +62,7 @@ static const char *word(char *texts[], size_t *count, char *text) {
 // An array of verdicts.
 static redisReply *accept_all(const struct sending *first, size_t count) {
     char *texts[64];
-    const char *argv[96] = {"FCALL", library_function(LIBRARY_ACCEPT)};
+    const char *argv[96] = {"FCALL", first->function != NULL ? first->function : library_function(LIBRARY_ACCEPT)};
     size_t owned = 0;
     int argc = 2;
     int64_t deadline = now_ms() + (first->late_ms > 0 ? -first->late_ms : 60000);
@@ -445,6 +446,32 @@ START_TEST(two_versions_of_the_library_live_side_by_side) {
 }
 END_TEST
 
+// A release that reads two formats, and may have to write either.
+START_TEST(a_function_is_there_once_a_format_and_writes_what_its_name_says) {
+    char *next = xstrdup(library_text), *format = strstr(next, "local FORMAT = '1'");
+    ck_assert_ptr_nonnull(format);
+    format[strlen("local FORMAT = '")] = '2';
+    for (char *at = next; (at = strstr(at, library_version)) != NULL;) {
+        memset(at, '1', strlen(library_version));
+    }
+    redisReply *reply = stack_redis(stack, "FUNCTION LOAD %s", next);
+    ck_assert_msg(reply != NULL && reply->type == REDIS_REPLY_STRING, "%s", reply_text(reply, 0));
+    freeReplyObject(reply);
+    free(next);
+    static const char *const names[] = {"accept_111111111111", "accept_111111111111_f2", "accept_111111111111"};
+    static const char *const formats[] = {"1", "2", "1"};
+    for (size_t i = 0; i < 3; i++) {
+        ASSERT_VERDICT(accept((struct sending){.function = names[i]}), "OK");
+        for (int stream = 0; stream < 2; stream++) {
+            reply = stack_redis(stack, "XREVRANGE %s:{t:0} + - COUNT 1", stream == 0 ? "outbound" : "events");
+            ck_assert_str_eq(reply->element[0]->element[1]->element[0]->str, "v");
+            ck_assert_str_eq(reply->element[0]->element[1]->element[1]->str, formats[i]);
+            freeReplyObject(reply);
+        }
+    }
+}
+END_TEST
+
 Suite *suite_library(void);
 
 Suite *suite_library(void) {
@@ -474,6 +501,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, what_cannot_be_accepted_is_an_error_of_its_own);
     tcase_add_test(tests, a_backlog_fills_up_within_a_call);
     tcase_add_test(tests, two_versions_of_the_library_live_side_by_side);
+    tcase_add_test(tests, a_function_is_there_once_a_format_and_writes_what_its_name_says);
     suite_add_tcase(suite, tests);
     return suite;
 }

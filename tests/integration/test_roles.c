@@ -202,6 +202,7 @@ START_TEST(events_metrics_and_replays_of_the_provider_work) {
     expect("GET", "/metrics", NULL, 200);
     WAIT_FOR(10000, stack_redis_int(stack, "HLEN metrics") > 0);
     ck_assert_int_ge(stack_redis_int(stack, "ZCARD processes"), 3);
+    ck_assert_int_ge(stack_redis_int(stack, "ZCARD formats"), 3);
     expect("POST", "/api/provider/mock/inbound",
            "{\"channel\":\"sms\",\"from\":\"+1804\",\"to\":\"+1201\",\"body\":\"x\",\"attachments\":null,"
            "\"timestamp\":\"2024-11-01T14:00:00Z\"}",

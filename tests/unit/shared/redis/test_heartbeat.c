@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/json.h"
+#include "shared/message/format.h"
 #include "tests/support/private_redis.h"
 #include "tests/support/wait.h"
 
@@ -109,6 +111,78 @@ START_TEST(what_one_of_that_name_told_before_is_over_with_the_first_beat) {
 }
 END_TEST
 
+// Another program, which lives on and reads the format, or announces none.
+struct other {
+    uv_timer_t timer;
+    const char *member;
+    int format; // 0: none
+};
+
+static void on_other_beat(uv_timer_t *timer) {
+    const struct other *other = timer->data;
+    long long now_ms = redis_link_now_ms(redis_link);
+    freeReplyObject(private_redis_command(redis, "ZADD processes %lld %s", now_ms, other->member));
+    if (other->format > 0) {
+        freeReplyObject(private_redis_command(redis, "ZADD formats %lld %d:%s", now_ms, other->format, other->member));
+    }
+}
+
+static void live(struct other *other) {
+    RUN_UNTIL(&loop, 5000, redis_link_is_up(redis_link));
+    other->timer.data = other;
+    uv_timer_init(&loop, &other->timer);
+    uv_timer_start(&other->timer, on_other_beat, 0, 500);
+}
+
+static void die(struct other *other) {
+    uv_close((uv_handle_t *)&other->timer, NULL);
+}
+
+static int agreed(void) {
+    return format_agreed(clock_boot_ms());
+}
+
+START_TEST(it_announces_the_format_that_it_reads_and_takes_it_back_at_the_end) {
+    RUN_UNTIL(&loop, 5000, number_of("ZCARD formats") == 1);
+    redisReply *reply = private_redis_command(redis, "ZRANGE formats 0 -1");
+    char member[64];
+    snprintf(member, sizeof member, "%d:persister:p-0", STREAM_FORMAT);
+    ck_assert_str_eq(reply->element[0]->str, member);
+    freeReplyObject(reply);
+    heartbeat_stop(heartbeat);
+    RUN_UNTIL(&loop, 5000, number_of("ZCARD formats") == 0);
+}
+END_TEST
+
+START_TEST(a_format_is_agreed_once_all_that_live_read_it) {
+    static struct other newer = {.member = "dispatcher:new", .format = STREAM_FORMAT + 1};
+    static struct other older = {.member = "persister:of-50b4a1b"};
+    static struct other mock = {.member = "mock-provider:m"};
+    live(&newer);
+    live(&older);
+    live(&mock);
+    run_for(&loop, FORMAT_SETTLE_MS + 2000);
+    ck_assert_int_eq(agreed(), STREAM_FORMAT_OLDEST);
+    uv_timer_stop(&older.timer); // killed: it is in the set for HEARTBEAT_ALIVE_MS still
+    RUN_UNTIL(&loop, 20000, agreed() == STREAM_FORMAT + 1);
+    uv_timer_start(&older.timer, on_other_beat, 0, 500);
+    RUN_UNTIL(&loop, 2500, agreed() == STREAM_FORMAT_OLDEST);
+    die(&newer);
+    die(&older);
+    die(&mock);
+}
+END_TEST
+
+START_TEST(a_look_that_fails_agrees_on_the_oldest) {
+    static struct other newer = {.member = "dispatcher:new", .format = STREAM_FORMAT + 1};
+    live(&newer);
+    RUN_UNTIL(&loop, 20000, agreed() == STREAM_FORMAT + 1);
+    private_redis_do(redis, "ACL SETUSER default -zrangebyscore");
+    RUN_UNTIL(&loop, 2500, agreed() == STREAM_FORMAT_OLDEST);
+    die(&newer);
+}
+END_TEST
+
 static char refused_with[64];
 static int beats;
 
@@ -157,6 +231,9 @@ Suite *suite_redis_heartbeat(void) {
     tcase_add_test(tests, it_keeps_the_time_at_which_it_began_whatever_its_text_becomes);
     tcase_add_test(tests, it_goes_with_its_process);
     tcase_add_test(tests, what_one_of_that_name_told_before_is_over_with_the_first_beat);
+    tcase_add_test(tests, it_announces_the_format_that_it_reads_and_takes_it_back_at_the_end);
+    tcase_add_test(tests, a_format_is_agreed_once_all_that_live_read_it);
+    tcase_add_test(tests, a_look_that_fails_agrees_on_the_oldest);
     tcase_add_test(tests, each_beat_tells_whether_redis_took_it);
     tcase_add_test(tests, codes_and_texts_are_bounded);
     suite_add_tcase(suite, tests);

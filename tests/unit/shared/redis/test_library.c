@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/message/format.h"
 #include "shared/redis/library.h"
 
 Suite *suite_redis_library(void);
@@ -42,6 +43,13 @@ START_TEST(each_function_is_called_by_its_name_and_the_version) {
 }
 END_TEST
 
+START_TEST(it_reads_the_same_format_as_the_programs) {
+    char line[64];
+    snprintf(line, sizeof line, "\nlocal FORMAT = '%d' ", STREAM_FORMAT);
+    ck_assert_ptr_nonnull(strstr(library_text, line));
+}
+END_TEST
+
 static bool is_word(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
@@ -61,6 +69,7 @@ Suite *suite_redis_library(void) {
     tcase_add_test(tests, the_version_is_twelve_hexadecimal_digits);
     tcase_add_test(tests, the_library_is_named_after_its_version);
     tcase_add_test(tests, no_placeholder_is_left_in_the_text);
+    tcase_add_test(tests, it_reads_the_same_format_as_the_programs);
     tcase_add_loop_test(tests, each_function_is_called_by_its_name_and_the_version, 0, LIBRARY_FUNCTION_COUNT);
     tcase_add_loop_test(tests, each_function_stands_in_the_library, 0, LIBRARY_FUNCTION_COUNT);
     suite_add_tcase(suite, tests);
