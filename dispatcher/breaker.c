@@ -11,6 +11,7 @@
 #include "shared/base/log.h"
 #include "shared/redis/feed.h"
 #include "shared/redis/keys.h"
+#include "shared/redis/reply.h"
 
 enum {
     GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a
@@ -76,21 +77,6 @@ static void log_transition(struct breaker *breaker, const char *from, const char
     log_end(line);
 }
 
-static const char *breaker_text_at(const redisReply *reply, size_t index) {
-    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements || !reply->element[index]->str) {
-        return "";
-    }
-    return reply->element[index]->str;
-}
-
-static int64_t breaker_number_at(const redisReply *reply, size_t index) {
-    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements) {
-        return 0;
-    }
-    const redisReply *element = reply->element[index];
-    return element->type == REDIS_REPLY_INTEGER ? element->integer : element->str ? strtoll(element->str, NULL, 10) : 0;
-}
-
 static int64_t within(int64_t value, int64_t least, int64_t most) {
     return value < least ? least : value > most ? most : value;
 }
@@ -98,22 +84,22 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
 // {NO, ms, why, moved, accepted}
 static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
     breaker_forget_go(breaker);
-    if (strcmp(breaker_text_at(reply, 2), "open") == 0) {
+    if (strcmp(redis_reply_text(reply, 2, ""), "open") == 0) {
         breaker->options.on_open(breaker->options.argument);
     }
-    return within(breaker_number_at(reply, 1), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
+    return within(redis_reply_number(reply, 1, 0), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
 }
 
 // {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
 static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     struct grant grant = {.asked_ms = asked_ms};
-    grant.kind = strcmp(breaker_text_at(reply, 0), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
-    copy_text(grant.epoch, sizeof grant.epoch, breaker_text_at(reply, 1));
+    grant.kind = strcmp(redis_reply_text(reply, 0, ""), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
+    copy_text(grant.epoch, sizeof grant.epoch, redis_reply_text(reply, 1, ""));
     if (grant.kind == GRANT_PROBE && reply->elements > FIRST_LEASE) {
         grant.probe_count = reply->elements - FIRST_LEASE;
         grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
         for (size_t i = 0; i < grant.probe_count; i++) {
-            copy_text(grant.probes[i], sizeof grant.probes[i], breaker_text_at(reply, i + FIRST_LEASE));
+            copy_text(grant.probes[i], sizeof grant.probes[i], redis_reply_text(reply, i + FIRST_LEASE, ""));
         }
     }
     return grant;
@@ -139,17 +125,16 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
         if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
         }
-    } else if (strcmp(breaker_text_at(reply, 0), "NO") == 0) {
-        breaker->accepted_ms = breaker_number_at(reply, 4);
+    } else if (strcmp(redis_reply_text(reply, 0, ""), "NO") == 0) {
+        breaker->accepted_ms = redis_reply_number(reply, 4, 0);
         wait_ms = read_refusal(breaker, reply);
     } else {
-        breaker->accepted_ms = breaker_number_at(reply, 3);
+        breaker->accepted_ms = redis_reply_number(reply, 3, 0);
         grant = read_grant(reply, question->asked_ms);
-        if (*breaker_text_at(reply,
-                             2)) { // from GO and PROBE alike: only asking moves an open breaker, and only to half-open
-            bool was_open = strcmp(breaker_text_at(reply, 2), "open") == 0;
-            log_transition(breaker, breaker_text_at(reply, 2), "half-open",
-                           was_open ? "cool-down over" : "a pause was cut");
+        const char *moved = redis_reply_text(reply, 2, "");
+        if (*moved) { // by GO and PROBE alike: only asking moves an open breaker, and only to half-open
+            bool was_open = strcmp(moved, "open") == 0;
+            log_transition(breaker, moved, "half-open", was_open ? "cool-down over" : "a pause was cut");
         }
         wait_ms = breaker_take_go(question, &grant);
     }
@@ -252,12 +237,12 @@ static void log_pause(struct breaker *breaker, int64_t asked_ms) {
 }
 
 static void read_recorded(struct breaker *breaker, struct recording *recording, const redisReply *reply) {
-    const char *from = breaker_text_at(reply, 1), *to = breaker_text_at(reply, 0);
-    breaker->accepted_ms = breaker_number_at(reply, 3);
-    if (breaker_number_at(reply, 4) > 0) {
+    const char *from = redis_reply_text(reply, 1, ""), *to = redis_reply_text(reply, 0, "");
+    breaker->accepted_ms = redis_reply_number(reply, 3, 0);
+    if (redis_reply_number(reply, 4, 0) > 0) {
         log_pause(breaker, recording->pause_ms);
     }
-    if (breaker_number_at(reply, 5) > 0 && recording->sender) {
+    if (redis_reply_number(reply, 5, 0) > 0 && recording->sender) {
         keep_held(breaker, recording);
     }
     if (*from == '\0') {

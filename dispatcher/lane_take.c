@@ -12,6 +12,7 @@
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/redis/reply.h"
 
 enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 
@@ -182,16 +183,8 @@ int lane_send_group(struct lane *lane, redis_link_reply done) {
 }
 
 static const char *last_delivered(const redisReply *info) {
-    const char *name = NULL, *last = NULL;
-    for (size_t i = 0; info->type == REDIS_REPLY_ARRAY && i + 1 < info->elements; i += 2) {
-        if (info->element[i]->str && strcmp(info->element[i]->str, "name") == 0) {
-            name = info->element[i + 1]->str;
-        }
-        if (info->element[i]->str && strcmp(info->element[i]->str, "last-delivered-id") == 0) {
-            last = info->element[i + 1]->str;
-        }
-    }
-    return name && strcmp(name, GROUP_DISPATCHERS) == 0 ? last : NULL;
+    bool ours = strcmp(redis_reply_field(info, "name", ""), GROUP_DISPATCHERS) == 0;
+    return ours ? redis_reply_field(info, "last-delivered-id", NULL) : NULL;
 }
 
 void lane_take_located(struct lane *lane, const redisReply *reply) {
@@ -210,15 +203,8 @@ int lane_send_locate(struct lane *lane, redis_link_reply done) {
 
 // --- Reading
 
-// nil, or [[stream, [[id, [field, value, …]], …]]]
-static const redisReply *entries_of(const redisReply *reply) {
-    bool is_one = reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 &&
-                  reply->element[0]->type == REDIS_REPLY_ARRAY && reply->element[0]->elements == 2;
-    return is_one ? reply->element[0]->element[1] : NULL;
-}
-
 size_t lane_take_read(struct lane *lane, const redisReply *reply) {
-    const redisReply *entries = entries_of(reply);
+    const redisReply *entries = redis_reply_entries(reply);
     size_t count = entries ? entries->elements : 0;
     lane->more = count == lane->reserved;
     for (size_t i = 0; i < count; i++) {

@@ -9,6 +9,7 @@
 #include "dispatcher/retry.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/redis/reply.h"
 
 enum { MOST = 100, LONGEST_WAIT_MS = 1000 };
 
@@ -36,26 +37,13 @@ static void look_in(struct parked *parked, int64_t wait_ms) {
     uv_timer_start(&parked->timer, parked_on_timer, (uint64_t)within, 0);
 }
 
-static int64_t parked_number_at(const redisReply *reply, size_t index, int64_t otherwise) {
-    if (reply->type != REDIS_REPLY_ARRAY || index >= reply->elements ||
-        reply->element[index]->type != REDIS_REPLY_INTEGER) {
-        return otherwise;
-    }
-    return reply->element[index]->integer;
-}
-
-static void keep_cursor(struct parked *parked, const redisReply *reply) {
-    bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements > 2 && reply->element[2]->type == REDIS_REPLY_STRING;
-    snprintf(parked->cursor, sizeof parked->cursor, "%s", is ? reply->element[2]->str : "0");
-}
-
 static void say_trouble(struct parked *parked, const redisReply *reply) {
-    const char *why = reply->type == REDIS_REPLY_ARRAY && reply->elements > 3 ? reply->element[3]->str : NULL;
-    if (why && *why && !parked->complained) {
+    const char *why = redis_reply_text(reply, 3, "");
+    if (*why && !parked->complained) {
         log_warn("parked_unchecked", "%s: what has no time, or too long a wait, isn't looked for: %s",
                  parked->keys->tag, why);
     }
-    parked->complained = why && *why;
+    parked->complained = *why;
 }
 
 // {moved, ms until the next is due | -1, cursor, trouble}
@@ -70,9 +58,9 @@ static void parked_on_reply(void *argument, enum redis_result result, const redi
         look_in(parked, LONGEST_WAIT_MS);
         return;
     }
-    keep_cursor(parked, reply);
+    snprintf(parked->cursor, sizeof parked->cursor, "%s", redis_reply_text(reply, 2, "0"));
     say_trouble(parked, reply);
-    int64_t next_ms = parked_number_at(reply, 1, -1);
+    int64_t next_ms = redis_reply_number(reply, 1, -1);
     look_in(parked, next_ms < 0 ? LONGEST_WAIT_MS : next_ms);
 }
 

@@ -22,6 +22,7 @@
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
 #include "shared/redis/link.h"
+#include "shared/redis/reply.h"
 
 #define BLOCK_MS 500                 // how long a drain may have to wait for an idle reader
 #define TICK_MS 1000                 // how often a reader that met an error tries again
@@ -163,12 +164,10 @@ static void event_consumer_on_read(void *argument, enum redis_result result, con
         return;
     }
     size_t taken = 0;
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements == 2) {
-        const redisReply *entries = reply->element[0]->element[1];
-        for (size_t i = 0; i < entries->elements; i++) {
-            const redisReply *entry = entries->element[i];
-            taken += entry->elements == 2 && take_entry(reader, entry->element[0], entry->element[1], 1);
-        }
+    const redisReply *entries = redis_reply_entries(reply);
+    for (size_t i = 0; entries != NULL && i < entries->elements; i++) {
+        const redisReply *entry = entries->element[i];
+        taken += entry->elements == 2 && take_entry(reader, entry->element[0], entry->element[1], 1);
     }
     reader->dry = taken == 0 && reader->held > 0;
     event_consumer_go_on(reader);

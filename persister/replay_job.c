@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/redis/reply.h"
+
 #define MAX_PER_SECOND 10000
 #define MAX_PARTITIONS 256
 
@@ -34,21 +36,6 @@ static const struct {
     {"partitions", offsetof(struct replay_job, partitions), 1, MAX_PARTITIONS, "partitions is not from 1 to 256"},
 };
 
-static const char *replay_job_text_of(const redisReply *reply) {
-    return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS ? reply->str : NULL;
-}
-
-// The value of a field in a flat list, or NULL.
-static const char *replay_job_field(const redisReply *fields, const char *name) {
-    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
-        const char *found = replay_job_text_of(fields->element[i]);
-        if (found != NULL && strcmp(found, name) == 0) {
-            return replay_job_text_of(fields->element[i + 1]);
-        }
-    }
-    return NULL;
-}
-
 static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out) {
     if (text == NULL || *text == '\0' || strspn(text, "0123456789") != strlen(text)) {
         return false;
@@ -60,7 +47,7 @@ static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out
 
 static const char *read_fields(const redisReply *fields, struct replay_job *out) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        const char *value = replay_job_field(fields, texts[i].name);
+        const char *value = redis_reply_field(fields, texts[i].name, NULL);
         if (value == NULL || strlen(value) >= texts[i].size) {
             return texts[i].error;
         }
@@ -68,7 +55,7 @@ static const char *read_fields(const redisReply *fields, struct replay_job *out)
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t *number = (int64_t *)(void *)((char *)out + numbers[i].offset);
-        if (!read_number(replay_job_field(fields, numbers[i].name), numbers[i].min, numbers[i].max, number)) {
+        if (!read_number(redis_reply_field(fields, numbers[i].name, NULL), numbers[i].min, numbers[i].max, number)) {
             return numbers[i].error;
         }
     }
@@ -81,13 +68,14 @@ static const char *read_fields(const redisReply *fields, struct replay_job *out)
 
 const char *replay_job_read(const redisReply *reply, struct replay_job *out) {
     *out = (struct replay_job){0};
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 6 || replay_job_text_of(reply->element[1]) == NULL) {
+    const char *entry = redis_reply_text(reply, 1, NULL);
+    if (reply->elements != 6 || entry == NULL) {
         return "the reply has another shape";
     }
-    snprintf(out->entry, sizeof out->entry, "%s", replay_job_text_of(reply->element[1]));
-    if (!read_number(replay_job_text_of(reply->element[2]), 0, INT64_MAX, &out->after) ||
-        !read_number(replay_job_text_of(reply->element[3]), 0, INT64_MAX, &out->replayed) ||
-        !read_number(replay_job_text_of(reply->element[4]), 0, INT64_MAX, &out->skipped)) {
+    snprintf(out->entry, sizeof out->entry, "%s", entry);
+    if (!read_number(redis_reply_text(reply, 2, NULL), 0, INT64_MAX, &out->after) ||
+        !read_number(redis_reply_text(reply, 3, NULL), 0, INT64_MAX, &out->replayed) ||
+        !read_number(redis_reply_text(reply, 4, NULL), 0, INT64_MAX, &out->skipped)) {
         return "how far it has come is no number";
     }
     return read_fields(reply->element[5], out);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/redis/reply.h"
+
 #define MAX_SEED 9007199254740991LL // 2^53 - 1
 #define NO_SEED (-1)
 #define NAME_SIZE 64
@@ -36,15 +38,6 @@ static int64_t get(const struct mock_settings *settings, const struct field *fie
     return *(const int64_t *)(const void *)((const char *)settings + field->offset);
 }
 
-const char *mock_config_field(const redisReply *hash, const char *name) {
-    for (size_t i = 0; hash->type == REDIS_REPLY_ARRAY && i + 1 < hash->elements; i += 2) {
-        if (hash->element[i]->str && strcmp(hash->element[i]->str, name) == 0) {
-            return hash->element[i + 1]->str;
-        }
-    }
-    return NULL;
-}
-
 static bool parse(const char *text, const struct field *field, int64_t *out) {
     if (*text == '\0') {
         *out = field->otherwise;
@@ -60,11 +53,7 @@ static bool parse(const char *text, const struct field *field, int64_t *out) {
 static const char *mock_config_text_of(const redisReply *hash, enum provider provider, const char *name) {
     char own[NAME_SIZE];
     snprintf(own, sizeof own, "%s.%s", provider_name(provider), name);
-    const char *text = mock_config_field(hash, own);
-    if (!text) {
-        text = mock_config_field(hash, name);
-    }
-    return text ? text : "";
+    return redis_reply_field(hash, own, redis_reply_field(hash, name, ""));
 }
 
 static const char *read_provider(const redisReply *hash, enum provider provider, struct mock_settings *out) {

@@ -24,8 +24,6 @@ struct mock_config {
 // static sentence with *out as it was.
 const char *mock_config_read(const redisReply *hash, struct mock_config *out, bool *changed) MUST_CHECK;
 void mock_config_free(struct mock_config *config);
-// A field of the reply, or NULL.
-const char *mock_config_field(const redisReply *hash, const char *name);
 // The fields that say the same: the first provider's for all, then what differs in the others. Calls
 // each(argument, name, value) for them.
 void mock_config_each_field(const struct mock_config *config,

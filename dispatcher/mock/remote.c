@@ -11,6 +11,7 @@
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/link.h"
+#include "shared/redis/reply.h"
 
 enum { POLL_MS = 50, VERSION_SIZE = 24, MOST_ARGUMENTS = 64 };
 
@@ -89,7 +90,7 @@ static void mock_remote_complain(struct mock_remote *remote, const char *why) {
 
 static void mock_remote_take(struct mock_remote *remote, const redisReply *hash) {
     bool changed;
-    const char *version = mock_config_field(hash, "version");
+    const char *version = redis_reply_field(hash, "version", NULL);
     const char *error = mock_config_read(hash, remote->config, &changed);
     if (error) {
         mock_remote_complain(remote, error);

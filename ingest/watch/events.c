@@ -34,6 +34,7 @@
 #include "shared/base/log.h"
 #include "shared/http/budget.h"
 #include "shared/redis/keys.h"
+#include "shared/redis/reply.h"
 
 enum { TICK_MS = 1000, BLOCK_MS = 2000 };
 
@@ -140,15 +141,6 @@ static void give_all(struct event_hub *hub, const struct buf *frame) {
     }
 }
 
-static const char *events_value_of(const redisReply *fields, const char *name) {
-    for (size_t i = 0; fields->type == REDIS_REPLY_ARRAY && i + 1 < fields->elements; i += 2) {
-        if (strcmp(fields->element[i]->str, name) == 0) {
-            return fields->element[i + 1]->str;
-        }
-    }
-    return NULL;
-}
-
 // From here on a client that is cut off knows where to go on, though no event has brought an id (WHATWG HTML, 9.2.6: an
 // event without data isn't one, but its id counts).
 static void give_place(struct event_client *client) {
@@ -160,7 +152,7 @@ static void give_place(struct event_client *client) {
 
 // An entry as an event. Anyone can XADD: what would break a line out of its event is passed over.
 static bool write_frame(struct buf *frame, const char *id, const redisReply *fields) {
-    const char *type = events_value_of(fields, "t"), *data = events_value_of(fields, "d");
+    const char *type = redis_reply_field(fields, "t", NULL), *data = redis_reply_field(fields, "d", NULL);
     buf_clear(frame);
     if (type == NULL || data == NULL || strpbrk(type, "\r\n") != NULL || strpbrk(data, "\r\n") != NULL) {
         return false;
@@ -217,13 +209,10 @@ static void events_on_read(void *argument, enum redis_result result, const redis
         events_locate(hub); // is it still there, where we wait?
         return;
     }
-    // {{feed, {{id, {field, value, …}}, …}}}, or nil when nothing came
-    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1 && reply->element[0]->elements == 2) {
-        const redisReply *entries = reply->element[0]->element[1];
-        for (size_t i = 0; i < entries->elements; i++) {
-            if (events_is_entry(entries->element[i])) {
-                fan_out(hub, entries->element[i]);
-            }
+    const redisReply *entries = redis_reply_entries(reply);
+    for (size_t i = 0; entries != NULL && i < entries->elements; i++) {
+        if (events_is_entry(entries->element[i])) {
+            fan_out(hub, entries->element[i]);
         }
     }
     read_on(hub);

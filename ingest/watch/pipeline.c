@@ -14,6 +14,7 @@
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/library.h"
 #include "shared/redis/link.h"
+#include "shared/redis/reply.h"
 
 #define NUMBER_SIZE 24
 #define MOST_PARTITIONS 1024 // a set that is greater is not ours
@@ -204,23 +205,14 @@ static void pipeline_on_partitions(void *argument, enum redis_result result, con
 
 // ---- What has one name
 
-static const char *pipeline_field(const redisReply *hash, const char *name, const char *fallback) {
-    for (size_t i = 0; i + 1 < hash->elements; i += 2) {
-        if (strcmp(hash->element[i]->str, name) == 0) {
-            return hash->element[i + 1]->str;
-        }
-    }
-    return fallback;
-}
-
 static int64_t left_of(const redisReply *hash, const char *name, int64_t now_ms) {
-    int64_t left = strtoll(pipeline_field(hash, name, "0"), NULL, 10) - now_ms;
+    int64_t left = strtoll(redis_reply_field(hash, name, "0"), NULL, 10) - now_ms;
     return left > 0 ? left : 0;
 }
 
 // `since` is when it moved last, which is often while a provider is away for long; `left` is newer than some releases.
 static int64_t open_for(const redisReply *hash, int64_t now_ms) {
-    const char *left = pipeline_field(hash, "left", pipeline_field(hash, "since", NULL));
+    const char *left = redis_reply_field(hash, "left", redis_reply_field(hash, "since", NULL));
     int64_t open_ms = left == NULL ? -1 : now_ms - strtoll(left, NULL, 10);
     return left != NULL && open_ms < 0 ? 0 : open_ms;
 }
@@ -230,14 +222,14 @@ static void pipeline_on_breaker(void *argument, enum redis_result result, const 
     struct reading *reading = question->reading;
     struct pipeline_breaker *breaker = &reading->pipeline->breakers[question->provider];
     if (is_list(reading, result, reply)) {
-        snprintf(breaker->state, sizeof breaker->state, "%s", pipeline_field(reply, "state", "closed"));
-        snprintf(breaker->mode, sizeof breaker->mode, "%s", pipeline_field(reply, "mode", "auto"));
-        snprintf(breaker->reason, sizeof breaker->reason, "%s", pipeline_field(reply, "reason", ""));
-        breaker->fails = strtoll(pipeline_field(reply, "fails", "0"), NULL, 10);
+        snprintf(breaker->state, sizeof breaker->state, "%s", redis_reply_field(reply, "state", "closed"));
+        snprintf(breaker->mode, sizeof breaker->mode, "%s", redis_reply_field(reply, "mode", "auto"));
+        snprintf(breaker->reason, sizeof breaker->reason, "%s", redis_reply_field(reply, "reason", ""));
+        breaker->fails = strtoll(redis_reply_field(reply, "fails", "0"), NULL, 10);
         breaker->open_ms = strcmp(breaker->state, "closed") == 0 ? -1 : open_for(reply, reading->pipeline->now_ms);
         breaker->reopens_in_ms = left_of(reply, "until", reading->pipeline->now_ms);
         breaker->paused_ms = left_of(reply, "paused", reading->pipeline->now_ms);
-        int64_t accepted_ms = strtoll(pipeline_field(reply, "accepted", "0"), NULL, 10);
+        int64_t accepted_ms = strtoll(redis_reply_field(reply, "accepted", "0"), NULL, 10);
         breaker->accepted_ms = accepted_ms > 0 ? reading->pipeline->now_ms - accepted_ms : -1;
     }
     free(question);
@@ -353,28 +345,18 @@ static void pipeline_on_running(void *argument, enum redis_result result, const 
 
 // ---- Redis itself
 
-static const char *info_text(const char *info, const char *name) {
-    const char *at = strstr(info, name);
-    return at == NULL ? "" : at + strlen(name);
-}
-
-static int64_t pipeline_info_number(const char *info, const char *name) {
-    return strtoll(info_text(info, name), NULL, 10);
-}
-
-static bool says_err(const char *info, const char *name) {
-    return strncmp(info_text(info, name), "err", 3) == 0;
+static bool says_err(const redisReply *info, const char *name) {
+    return strncmp(redis_info_text(info, name, ""), "err", 3) == 0;
 }
 
 static void pipeline_on_info(void *argument, enum redis_result result, const redisReply *reply) {
     struct reading *reading = argument;
     struct pipeline *pipeline = reading->pipeline;
     if (result == REDIS_LINK_OK && reply->str != NULL) {
-        pipeline->memory_used = pipeline_info_number(reply->str, "\nused_memory:");
-        pipeline->memory_max = pipeline_info_number(reply->str, "\nmaxmemory:");
-        pipeline->keeps_log = pipeline_info_number(reply->str, "\naof_enabled:") != 0;
-        pipeline->writes_fail =
-            says_err(reply->str, "\naof_last_write_status:") || says_err(reply->str, "\nrdb_last_bgsave_status:");
+        pipeline->memory_used = redis_info_number(reply, "used_memory", 0);
+        pipeline->memory_max = redis_info_number(reply, "maxmemory", 0);
+        pipeline->keeps_log = redis_info_number(reply, "aof_enabled", 0) != 0;
+        pipeline->writes_fail = says_err(reply, "aof_last_write_status") || says_err(reply, "rdb_last_bgsave_status");
     } else {
         pipeline_fail(reading, result, reply);
     }

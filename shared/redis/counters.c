@@ -11,6 +11,7 @@
 #include "shared/base/mem.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
+#include "shared/redis/reply.h"
 
 enum { FLUSH_MS = 200 };
 
@@ -208,11 +209,6 @@ void counters_read(const redisReply *hash, struct counter_values *out) {
     memset(out, 0, sizeof *out);
     for (unsigned field = 0; field < FIELD_COUNT; field++) {
         field_name(field, name);
-        for (size_t i = 0; i + 1 < hash->elements; i += 2) {
-            if (strcmp(hash->element[i]->str, name) == 0) {
-                counters_put(out, field, strtoll(hash->element[i + 1]->str, NULL, 10));
-                break;
-            }
-        }
+        counters_put(out, field, strtoll(redis_reply_field(hash, name, "0"), NULL, 10));
     }
 }

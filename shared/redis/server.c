@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/base/clock.h"
+#include "shared/redis/reply.h"
 
 enum { CLOCK_SET_MS = 1000 }; // what a reply that is late, or a clock that drifts, doesn't make
 
@@ -26,10 +27,10 @@ static int64_t possible_offset_us(const struct redis_server *server, int64_t red
 }
 
 void redis_server_take_time(struct redis_server *server, const redisReply *time) {
-    if (time->type != REDIS_REPLY_ARRAY || time->elements != 2 || !time->element[0]->str || !time->element[1]->str) {
+    if (redis_reply_number(time, 1, -1) < 0) {
         return;
     }
-    int64_t redis_us = strtoll(time->element[0]->str, NULL, 10) * 1000000 + strtoll(time->element[1]->str, NULL, 10);
+    int64_t redis_us = redis_reply_number(time, 0, 0) * 1000000 + redis_reply_number(time, 1, 0);
     int64_t offset_us = possible_offset_us(server, redis_us);
     if (llabs(offset_us - server->clock_offset_us) >= CLOCK_SET_MS * 1000) {
         server->clock_set_ms = clock_boot_ms();
@@ -37,23 +38,12 @@ void redis_server_take_time(struct redis_server *server, const redisReply *time)
     server->clock_offset_us = offset_us;
 }
 
-long long redis_server_number(const redisReply *info, const char *name, long long fallback) {
-    size_t length = strlen(name);
-    for (const char *line = info->type == REDIS_REPLY_STRING ? info->str : NULL; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ':') {
-            return strtoll(line + length + 1, NULL, 10);
-        }
-    }
-    return fallback;
-}
-
 void redis_server_take_memory(struct redis_server *server, const redisReply *info) {
     if (info->type != REDIS_REPLY_STRING) {
         return;
     }
-    long long used = redis_server_number(info, "used_memory", 0), limit = redis_server_number(info, "maxmemory", 0);
-    long long cluster = redis_server_number(info, "cluster_enabled", -1);
+    int64_t used = redis_info_number(info, "used_memory", 0), limit = redis_info_number(info, "maxmemory", 0);
+    int64_t cluster = redis_info_number(info, "cluster_enabled", -1);
     if (cluster >= 0) {
         server->takes_all_slots = cluster == 0;
     }
@@ -61,8 +51,7 @@ void redis_server_take_memory(struct redis_server *server, const redisReply *inf
 }
 
 void redis_server_take_run_id(struct redis_server *server, const redisReply *info) {
-    const char *at = info->type == REDIS_REPLY_STRING ? strstr(info->str, "\nrun_id:") : NULL;
-    at = at ? at + strlen("\nrun_id:") : "";
+    const char *at = redis_info_text(info, "run_id", "");
     snprintf(server->run_id, sizeof server->run_id, "%.*s", (int)strcspn(at, "\r\n"), at);
 }
 

@@ -30,7 +30,5 @@ void redis_server_take_run_id(struct redis_server *server, const redisReply *inf
 
 // Why a Redis whose INFO replication says so takes no writes, a static sentence; NULL: it does, as far as INFO has it.
 const char *redis_server_judge_role(const redisReply *info);
-// The number on an INFO's line of that name; fallback where there is no such line.
-long long redis_server_number(const redisReply *info, const char *name, long long fallback);
 
 #endif

@@ -14,6 +14,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/redis/library.h"
+#include "shared/redis/reply.h"
 
 enum { ALL_SLOTS = 16384 }; // of a cluster
 
@@ -65,8 +66,8 @@ static void redis_setup_on_cluster(void *argument, enum redis_result result, con
     if (result != REDIS_LINK_OK) {
         return;
     }
-    long long masters = redis_server_number(reply, "cluster_size", 1);
-    long long slots = redis_server_number(reply, "cluster_slots_assigned", ALL_SLOTS);
+    long long masters = redis_info_number(reply, "cluster_size", 1);
+    long long slots = redis_info_number(reply, "cluster_slots_assigned", ALL_SLOTS);
     if (masters > 1 || slots < ALL_SLOTS) {
         char *why = xasprintf("this Redis is one of a cluster's %lld masters, by which %lld of %d slots are served: "
                               "one that serves all is needed",
