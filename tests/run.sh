@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs all tests on the programs in BUILD_DIR (build): the unit suites, the integration suites, the tests of the scripts.
 # They mostly wait, and each owns its ports, folder and servers, so TEST_JOBS (4) of them run at once; what one prints
-# is shown when it ends. `make test` builds first and calls this. Exit status 1 when any of them failed.
+# is shown when it ends, and last of all once more what says why one failed: of a long log often only the end is kept.
+# `make test` builds first and calls this. Exit status 1 when any of them failed.
 set -euo pipefail
 cd -- "$(dirname -- "$0")/.."
 
@@ -54,6 +55,29 @@ show_ended() {
   done
 }
 
+# reasons NAME LINES: what says in that job's output why it failed: the assertions of a suite, the sentences of a script
+# with the end of what was printed meanwhile; or else the end of all.
+reasons() {
+  local lines
+  lines=$(awk '
+    function show(i) { for (i = (held > 4 ? held - 4 : 0); i < held; i++) print kept[i]; held = 0 }
+    /^[^ ]+\.c:[0-9]+:[FE]:/ || /^FAILED: / || /Sanitizer: / { show(); print; script = /^FAILED: /; next }
+    script && /^    / { kept[held++] = $0; next }
+    { show(); script = 0 }
+    END { show() }' "$work/$1.out" | head -n "$2") || true
+  if [ -z "$lines" ]; then lines=$(grep -v '^{' "$work/$1.out" | tail -n "$2") || true; fi
+  printf '%s\n' "$lines" | cut -c 1-400 | sed 's/^/    /'
+}
+
+# Twenty lines or so, however many have failed.
+show_failed() {
+  local name lines=$((20 / ${#failed[@]}))
+  for name in "${failed[@]}"; do
+    printf 'FAILED: %s\n' "$name"
+    reasons "$name" $((lines < 2 ? 2 : lines > 15 ? 15 : lines))
+  done
+}
+
 begin=$SECONDS
 running=0
 while read -r -a job <&3; do
@@ -70,6 +94,6 @@ show_ended
 
 printf 'all tests took %s s\n' "$((SECONDS - begin))"
 if [ ${#failed[@]} -gt 0 ]; then
-  printf 'FAILED: %s\n' "${failed[@]}"
+  show_failed
   exit 1
 fi

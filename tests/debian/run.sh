@@ -69,7 +69,8 @@ begin=$SECONDS
 bin/start.sh >/tmp/start.log 2>&1 || { tail -n 30 /tmp/start.log; exit 1; }
 printf 'bin/start.sh %s s, ' "$((SECONDS - begin))"
 dpkg-query -W -f '${Package} ${Version}, ' libmicrohttpd-dev libcurl4-openssl-dev libhiredis-dev redis-server postgresql gcc | sed 's/, $/\n/'
-bin/test.sh | tail -n 1
+bin/test.sh >/tmp/try.log 2>&1 || { tail -n 20 /tmp/try.log; exit 1; }
+tail -n 1 /tmp/try.log
 bin/stop.sh >/dev/null
 make test >/tmp/test.log 2>&1 || { grep -vE '^\{' /tmp/test.log | tail -n 300; exit 1; }
 grep '^all tests took' /tmp/test.log
