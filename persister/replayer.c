@@ -66,6 +66,7 @@ struct replayer {
     struct replay_page page;
     size_t replaying;     // calls of `replay` under way
     bool taking, keeping; // such a call is under way
+    bool ends;            // the keep under way says that the job is finished
     bool reading;         // a page is under way
     int64_t kept_ms;      // when the lease that stands was asked for, clock_boot_ms
     int64_t keep_sent_ms; // the same of the one that is asked for now
@@ -145,7 +146,7 @@ static void replayer_on_kept(void *argument, enum redis_result result, const red
     if (strcmp(reply->str, "OK") != 0) {
         log_warn("replay_lost", "job %s has passed to another, or was deleted", replayer->job.entry);
         become(replayer, REPLAYER_LEAVING);
-    } else if (replayer->state == REPLAYER_FINISHED) {
+    } else if (replayer->ends) {
         log_job(replayer, "replay_finished");
         become(replayer, REPLAYER_LEAVING);
     } else {
