@@ -344,7 +344,7 @@ START_TEST(while_redis_is_away_sends_are_503_within_two_seconds_and_reads_go_on)
     ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/readyz", NULL), 503);
     ck_assert_int_eq(stack_status(stack, "ingest-1", "GET", "/healthz", NULL), 200);
     stack_start(stack, "redis");
-    WAIT_FOR(15000, is_ready("ingest-1"));
+    stack_settle(stack);
     struct answer *answer = send_sms("+15550006000", NULL, "text");
     ck_assert_int_eq(answer->status, 202);
     answer_free(answer);
@@ -370,7 +370,7 @@ START_TEST(sends_that_a_frozen_redis_does_not_answer_are_503_in_time_and_their_r
     ck_assert_int_le(result->slowest_ms, deadline_scaled(RETRY_MS));
     load_result_free(result);
 
-    WAIT_FOR(15000, is_ready("ingest-1") && is_ready("ingest-2"));
+    stack_settle(stack);
     result = load_finish(load_start(&options)); // all again, under the same keys
     ck_assert_uint_eq(result->accepted, options.count);
     WAIT_FOR(20000, stack_sql(stack, "SELECT count(*) FROM messages WHERE from_address LIKE '+155500070__'") ==

@@ -207,6 +207,7 @@ START_TEST(a_redis_that_stands_still_is_no_reason_for_a_late_answer) {
     ck_assert_uint_eq(result->accepted + result->other, 0);
     ck_assert_int_lt(result->slowest_ms, deadline_scaled(ANSWER_MS));
     load_result_free(result);
+    stack_settle(stack);
     WAIT_FOR(10000, says(false, "follow"));
     assert_accepted("after all");
 }

@@ -2,7 +2,7 @@
 #include "tests/support/logs.h"
 
 #include <cjson/cJSON.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,4 +66,50 @@ int logs_count_about(const char *path, const char *event, const char *text) {
     free(wanted);
     free(all);
     return count;
+}
+
+// Of a link: what was said last.
+struct link_word {
+    char name[64];
+    bool up;
+};
+
+enum { MOST_LINKS = 64 };
+
+static size_t note_word(struct link_word *words, size_t count, const char *name, bool up) {
+    size_t i = 0;
+    while (i < count && strcmp(words[i].name, name) != 0) {
+        i++;
+    }
+    if (i == MOST_LINKS) {
+        return count;
+    }
+    snprintf(words[i].name, sizeof words[i].name, "%s", name);
+    words[i].up = up;
+    return i == count ? count + 1 : count;
+}
+
+bool logs_links_are_up(const char *path, size_t from, const char *up, const char *down) {
+    struct link_word words[MOST_LINKS];
+    size_t count = 0;
+    char *text = read_whole_file(path), *rest = NULL;
+    char *begin = text != NULL && strlen(text) > from ? text + from : NULL;
+    for (char *line = begin != NULL ? strtok_r(begin, "\n", &rest) : NULL; line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        const char *error = NULL;
+        cJSON *event = json_parse(line, strlen(line), &error);
+        const char *name = event != NULL ? json_string(event, "event") : NULL;
+        const char *link = event != NULL ? json_string(event, "link") : NULL;
+        if (name != NULL && link != NULL && (strcmp(name, up) == 0 || strcmp(name, down) == 0)) {
+            count = note_word(words, count, link, strcmp(name, up) == 0);
+        }
+        cJSON_Delete(event);
+    }
+    free(text);
+    for (size_t i = 0; i < count; i++) {
+        if (!words[i].up) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -23,6 +23,8 @@
 #define START_MS 15000
 #define STOP_MS 15000
 #define CALL_MS 10000
+#define SETTLE_MS 30000
+#define KNOCKS 32 // connections by which all threads of an ingest are met: two of them are, but for one time in 10^9
 #define REDIS "redis"
 #define POSTGRES "postgres"
 #define POOLER "pooler"
@@ -33,6 +35,7 @@ struct member {
     char *name;
     uint16_t port;       // 0: it listens nowhere
     struct child *child; // NULL once it has ended
+    size_t log_from;     // bytes of its log that are of earlier starts
 };
 
 struct stack {
@@ -43,6 +46,7 @@ struct stack {
     size_t member_count;
     const char *allowed[MAX_ALLOWED + 1];
     struct probe *probe;
+    bool unsettled; // connections may have been lost
 };
 
 // Short times, so that what would take minutes shows within seconds; the claim time is at least 2 x the provider's
@@ -148,6 +152,18 @@ static bool is_given(const char *const *variables, size_t count, const char *one
     return false;
 }
 
+static char *log_path(const struct stack *stack, const char *name) {
+    return xasprintf("%s/%s.log", stack->folder, name);
+}
+
+static size_t log_length(const struct stack *stack, const char *name) {
+    char *path = log_path(stack, name);
+    struct stat status;
+    size_t length = stat(path, &status) == 0 ? (size_t)status.st_size : 0;
+    free(path);
+    return length;
+}
+
 static void start_program(struct stack *stack, struct member *member, const char *const *extra) {
     const char *variables[MAX_VARIABLES + 1] = {0};
     size_t count = 0;
@@ -170,6 +186,7 @@ static void start_program(struct stack *stack, struct member *member, const char
             variables[count++] = own[i];
         }
     }
+    member->log_from = log_length(stack, member->name);
     char *path = program_path(member->name);
     const char *valgrind = getenv("VALGRIND");
     const char *plain[] = {path, NULL};
@@ -283,6 +300,61 @@ struct stack *stack_create(const char *suite, const char *const *environment) {
     return stack;
 }
 
+static bool links_are_up(struct stack *stack, const struct member *member) {
+    char *path = log_path(stack, member->name);
+    bool up =
+        (!stack_is_running(stack, REDIS) || logs_links_are_up(path, member->log_from, "redis_up", "redis_down")) &&
+        (!stack_is_running(stack, POSTGRES) ||
+         logs_links_are_up(path, member->log_from, "postgres_up", "postgres_down"));
+    free(path);
+    return up;
+}
+
+static bool runs_program(struct member *member) {
+    return member->child != NULL && !is_server(member->name) && child_is_running(member->child);
+}
+
+static bool all_links_are_up(struct stack *stack) {
+    for (size_t i = 0; i < stack->member_count; i++) {
+        if (runs_program(&stack->members[i]) && !links_are_up(stack, &stack->members[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A thread that has answered has noticed before, and said in the log, what it had lost until it was asked.
+static bool all_threads_answer(struct stack *stack, const char *name) {
+    for (int i = 0; i < KNOCKS; i++) {
+        struct answer *answer = stack_call(stack, name, "GET", "/readyz", NULL, NULL);
+        bool up = !stack_is_running(stack, REDIS) || strcmp(answer_text(answer, "redis"), "up") == 0;
+        bool answers = answer->status != 0 && up;
+        answer_free(answer);
+        if (!answers) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_settled(struct stack *stack) {
+    if (!all_links_are_up(stack)) {
+        return false;
+    }
+    for (size_t i = 0; i < stack->member_count; i++) {
+        struct member *member = &stack->members[i];
+        if (runs_program(member) && starts_with(member->name, "ingest") && !all_threads_answer(stack, member->name)) {
+            return false;
+        }
+    }
+    return all_links_are_up(stack);
+}
+
+void stack_settle(struct stack *stack) {
+    WAIT_FOR(SETTLE_MS, is_settled(stack));
+    stack->unsettled = false;
+}
+
 void stack_recover(struct stack *stack) {
     for (size_t i = 0; i < stack->member_count; i++) {
         if (stack->members[i].child != NULL) {
@@ -296,6 +368,9 @@ void stack_recover(struct stack *stack) {
             stack_start(stack, servers[i]);
         }
         free(data);
+    }
+    if (stack->unsettled) {
+        stack_settle(stack);
     }
 }
 
@@ -318,6 +393,7 @@ void stack_signal(struct stack *stack, const char *name, int signal) {
     struct member *member = must_find(stack, name);
     ck_assert_msg(member->child != NULL, "%s doesn't run", name);
     child_signal(member->child, signal);
+    stack->unsettled |= signal == SIGSTOP;
 }
 
 const char *stack_folder(const struct stack *stack) {
@@ -335,6 +411,7 @@ int stack_bury(struct stack *stack, const char *name) {
     int status = child_wait(member->child, deadline_scaled(STOP_MS));
     child_destroy(member->child);
     member->child = NULL;
+    stack->unsettled |= is_server(name);
     return status;
 }
 
@@ -369,7 +446,7 @@ void stack_finish(struct stack *stack) {
     }
     for (size_t i = 0; i < stack->member_count; i++) {
         const char *name = stack->members[i].name;
-        char *path = xasprintf("%s/%s.log", stack->folder, name);
+        char *path = log_path(stack, name);
         char *fault = is_server(name) ? NULL : logs_fault(path, stack->allowed);
         ck_assert_msg(fault == NULL, "%s logged: %s", name, fault);
         free(path);
@@ -402,14 +479,14 @@ void stack_destroy(struct stack *stack) {
 }
 
 int stack_log_count(struct stack *stack, const char *name, const char *event) {
-    char *path = xasprintf("%s/%s.log", stack->folder, name);
+    char *path = log_path(stack, name);
     int count = logs_count(path, event);
     free(path);
     return count;
 }
 
 int stack_log_about(struct stack *stack, const char *name, const char *event, const char *text) {
-    char *path = xasprintf("%s/%s.log", stack->folder, name);
+    char *path = log_path(stack, name);
     int count = logs_count_about(path, event, text);
     free(path);
     return count;

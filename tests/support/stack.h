@@ -23,9 +23,13 @@ struct stack;
 
 // Starts Redis. environment ("NAME=value", NULL-terminated, may be NULL) goes to every program.
 struct stack *stack_create(const char *suite, const char *const *environment);
-// To be called before each test: continues what an earlier one has left stopped, and starts again a server that it has
-// left down.
+// To be called before each test: continues what an earlier one has left stopped, starts again a server that it has left
+// down, and where something was stopped or a server has ended since then, settles.
 void stack_recover(struct stack *stack);
+// Waits until each program that runs, none of which may be stopped, has all its connections to the servers that run.
+// One answer of an ingest doesn't show that: each of its threads has its own, and one that is busy notices later that
+// they are lost.
+void stack_settle(struct stack *stack);
 // An error line of that event is expected in this suite's logs.
 void stack_allow_error(struct stack *stack, const char *event);
 // The suite's last test: ends all programs by SIGTERM, and fails unless each exits with 0 and logged nothing
