@@ -23,7 +23,7 @@
 #include "shared/http/peers.h"
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
-#include "shared/postgres/link.h"
+#include "shared/postgres/url.h"
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 

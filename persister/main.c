@@ -6,7 +6,7 @@
 #include "persister/persister.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
-#include "shared/postgres/link.h"
+#include "shared/postgres/url.h"
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 

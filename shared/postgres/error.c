@@ -52,3 +52,8 @@ enum pg_error pg_error_of(const char *sqlstate) {
     }
     return PG_ERROR_REPEAT;
 }
+
+const char *pg_error_text(const PGconn *conn) {
+    const char *text = PQerrorMessage(conn);
+    return text && *text ? text : "the connection broke";
+}

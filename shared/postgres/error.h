@@ -2,6 +2,8 @@
 #ifndef SHARED_POSTGRES_ERROR_H
 #define SHARED_POSTGRES_ERROR_H
 
+#include <libpq-fe.h>
+
 // What an error of Postgres's means for whoever met it, by its SQLSTATE (the manual, appendix A).
 
 enum pg_error {
@@ -13,5 +15,8 @@ enum pg_error {
 
 // sqlstate: five characters; NULL or "" for libpq's own errors, which are of the connection.
 enum pg_error pg_error_of(const char *sqlstate);
+
+// Why a connection broke, in libpq's words; owned by it.
+const char *pg_error_text(const PGconn *conn);
 
 #endif

@@ -7,15 +7,18 @@
 // COPY: libpq would take all data at once and hold a second copy of them. So they are fed in pieces, each when the
 // kernel has taken the one before, and no more than a budget in one turn of the loop.
 //
-// A job that failed inside a transaction block leaves it open and aborted, with its locks: the link rolls it back
-// before it runs the next.
+// A job that failed inside a transaction block leaves it open and aborted, with its locks: it is rolled back before the
+// next runs.
+#include "shared/postgres/job.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/crypto.h"
+#include "shared/base/mem.h"
 #include "shared/postgres/error.h"
-#include "shared/postgres/private.h"
 
 enum {
     COPY_PIECE_BYTES = 64 * 1024,
@@ -23,7 +26,17 @@ enum {
     NAME_SIZE = 64, // Postgres cuts off what is longer
 };
 
-static void take_answers(struct pg_link *link);
+struct pg_job {
+    struct pg_job *next;
+    char *sql;        // what to send; NULL where it has been sent already (pipeline)
+    bool copy;        // feeds data to a COPY
+    const char *data; // the caller's bytes
+    size_t length, sent;
+    bool internal; // not counted in pending
+    pg_link_done done;
+    void *argument;
+    PGresult *result; // so far: the last one, or the first error
+};
 
 static void free_job(struct pg_job *job) {
     PQclear(job->result);
@@ -31,45 +44,45 @@ static void free_job(struct pg_job *job) {
     free(job);
 }
 
-static void pg_job_append(struct pg_link *link, struct pg_job *job) {
-    if (!link->first) {
-        link->oldest_since_ms = deadline_now_ms();
+static void pg_job_append(struct pg_jobs *jobs, struct pg_job *job) {
+    if (!jobs->first) {
+        jobs->oldest_since_ms = deadline_now_ms();
     }
-    *link->last = job;
-    link->last = &job->next;
+    *jobs->last = job;
+    jobs->last = &job->next;
     if (!job->internal) {
-        link->pending++;
+        jobs->pending++;
     }
-    deadline_watch(&link->deadline);
+    deadline_watch(&jobs->deadline);
 }
 
-static void push_front(struct pg_link *link, struct pg_job *job) {
-    job->next = link->first;
-    if (!link->first) {
-        link->last = &job->next;
+static void push_front(struct pg_jobs *jobs, struct pg_job *job) {
+    job->next = jobs->first;
+    if (!jobs->first) {
+        jobs->last = &job->next;
     }
-    link->first = job;
+    jobs->first = job;
 }
 
-static struct pg_job *pg_job_take_first(struct pg_link *link) {
-    struct pg_job *job = link->first;
-    link->first = job->next;
-    if (!link->first) {
-        link->last = &link->first;
+static struct pg_job *pg_job_take_first(struct pg_jobs *jobs) {
+    struct pg_job *job = jobs->first;
+    jobs->first = job->next;
+    if (!jobs->first) {
+        jobs->last = &jobs->first;
     }
-    link->oldest_since_ms = deadline_now_ms();
+    jobs->oldest_since_ms = deadline_now_ms();
     if (!job->internal) {
-        link->pending--;
+        jobs->pending--;
     }
     return job;
 }
 
-void pg_job_lose(struct pg_job *first, struct pg_link *link) {
+static void pg_job_lose(struct pg_jobs *jobs, struct pg_job *first) {
     while (first) {
         struct pg_job *job = first;
         first = job->next;
         if (!job->internal) {
-            link->pending--;
+            jobs->pending--;
         }
         if (job->done) {
             job->done(job->argument, PG_LINK_LOST, NULL);
@@ -78,48 +91,61 @@ void pg_job_lose(struct pg_job *first, struct pg_link *link) {
     }
 }
 
+void pg_jobs_break(struct pg_jobs *jobs) {
+    jobs->on_broken(jobs->owner, pg_error_text(jobs->conn));
+}
+
+static void pg_job_on_ready(void *owner, int status, int events);
+
+static void pg_job_watch(struct pg_jobs *jobs, int events) {
+    int status = pg_socket_watch(&jobs->socket, jobs->loop, jobs->conn, events, pg_job_on_ready, jobs);
+    if (status < 0) {
+        jobs->on_broken(jobs->owner, uv_strerror(status));
+    }
+}
+
 // --- Sending
 
-static void pg_job_flush(struct pg_link *link) {
-    int left = PQflush(link->conn);
+static void pg_job_flush(struct pg_jobs *jobs) {
+    int left = PQflush(jobs->conn);
     if (left < 0) {
-        pg_link_fail_conn(link);
+        pg_jobs_break(jobs);
     } else {
-        pg_socket_watch(link, left > 0 || link->copying ? UV_READABLE | UV_WRITABLE : UV_READABLE, pg_job_on_io);
+        pg_job_watch(jobs, left > 0 || jobs->copying ? UV_READABLE | UV_WRITABLE : UV_READABLE);
     }
 }
 
 static void pg_job_on_end_of_turn(void *argument) {
-    struct pg_link *link = argument;
-    if (PQstatus(link->conn) != CONNECTION_OK) {
-        pg_link_fail_conn(link);
+    struct pg_jobs *jobs = argument;
+    if (PQstatus(jobs->conn) != CONNECTION_OK) {
+        pg_jobs_break(jobs);
     } else {
-        pg_job_flush(link);
+        pg_job_flush(jobs);
     }
 }
 
 static void pg_job_on_broken_send(void *argument) {
-    pg_link_fail_conn(argument);
+    pg_jobs_break(argument);
 }
 
 // libpq refused to take it. The job was taken, so it gets its LOST, but not from within the call that brought it.
-static void fail_at_end_of_turn(struct pg_link *link) {
-    uv_idle_stop(&link->end_of_turn.idle);
-    turn_at_end(&link->end_of_turn, pg_job_on_broken_send);
+static void fail_at_end_of_turn(struct pg_jobs *jobs) {
+    uv_idle_stop(&jobs->end_of_turn.idle);
+    turn_at_end(&jobs->end_of_turn, pg_job_on_broken_send);
 }
 
-static void pg_job_start_next(struct pg_link *link) {
-    bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF; // there they are sent when they are taken
-    if (pipeline || link->running || !link->first) {
+static void pg_job_start_next(struct pg_jobs *jobs) {
+    bool pipeline = PQpipelineStatus(jobs->conn) != PQ_PIPELINE_OFF; // there they are sent when they are taken
+    if (pipeline || jobs->running || !jobs->first) {
         return;
     }
-    link->running = true;
-    link->oldest_since_ms = deadline_now_ms();
-    deadline_watch(&link->deadline);
-    if (PQsendQuery(link->conn, link->first->sql)) {
-        turn_at_end(&link->end_of_turn, pg_job_on_end_of_turn);
+    jobs->running = true;
+    jobs->oldest_since_ms = deadline_now_ms();
+    deadline_watch(&jobs->deadline);
+    if (PQsendQuery(jobs->conn, jobs->first->sql)) {
+        turn_at_end(&jobs->end_of_turn, pg_job_on_end_of_turn);
     } else {
-        fail_at_end_of_turn(link);
+        fail_at_end_of_turn(jobs);
     }
 }
 
@@ -133,93 +159,77 @@ static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done,
 }
 
 // Pipeline: it was sent, or could not be; its sync follows.
-static void sent(struct pg_link *link, int taken, struct pg_job *job) {
-    pg_job_append(link, job);
-    if (taken && PQpipelineSync(link->conn)) {
-        turn_at_end(&link->end_of_turn, pg_job_on_end_of_turn);
+static void sent(struct pg_jobs *jobs, int taken, struct pg_job *job) {
+    pg_job_append(jobs, job);
+    if (taken && PQpipelineSync(jobs->conn)) {
+        turn_at_end(&jobs->end_of_turn, pg_job_on_end_of_turn);
     } else {
-        fail_at_end_of_turn(link);
+        fail_at_end_of_turn(jobs);
     }
 }
 
-void pg_job_script(struct pg_link *link, const char *sql, bool internal, pg_link_done done, void *argument) {
-    pg_job_append(link, new_job(sql, internal, done, argument));
-    pg_job_start_next(link);
+void pg_jobs_script(struct pg_jobs *jobs, const char *sql, bool internal, pg_link_done done, void *argument) {
+    pg_job_append(jobs, new_job(sql, internal, done, argument));
+    pg_job_start_next(jobs);
 }
 
 // What a statement is called in this session, and in no other.
-static const char *statement_name(const struct pg_link *link, const char *name, char out[NAME_SIZE]) {
-    snprintf(out, NAME_SIZE, "%016" PRIx64 "_%s", link->nonce, name);
+static const char *statement_name(const struct pg_jobs *jobs, const char *name, char out[NAME_SIZE]) {
+    snprintf(out, NAME_SIZE, "%016" PRIx64 "_%s", jobs->nonce, name);
     return out;
 }
 
-void pg_job_prepare(struct pg_link *link, const struct pg_statement *statement, pg_link_done done, void *argument) {
+void pg_jobs_prepare(struct pg_jobs *jobs, const struct pg_statement *statement, pg_link_done done, void *argument) {
     char name[NAME_SIZE];
-    int taken = PQsendPrepare(link->conn, statement_name(link, statement->name, name), statement->sql, 0, NULL);
-    sent(link, taken, new_job(NULL, true, done, argument));
+    int taken = PQsendPrepare(jobs->conn, statement_name(jobs, statement->name, name), statement->sql, 0, NULL);
+    sent(jobs, taken, new_job(NULL, true, done, argument));
 }
 
-int pg_link_execute(struct pg_link *link, const char *name, int count, const char *const *values, pg_link_done done,
-                    void *argument) {
-    if (link->state != PG_LINK_UP || !link->options.pipeline) {
-        return -1;
-    }
+void pg_jobs_execute(struct pg_jobs *jobs, const char *name, int count, const char *const *values, pg_link_done done,
+                     void *argument) {
     char own[NAME_SIZE];
-    int taken = PQsendQueryPrepared(link->conn, statement_name(link, name, own), count, values, NULL, NULL, 0);
-    sent(link, taken, new_job(NULL, false, done, argument));
-    return 0;
+    int taken = PQsendQueryPrepared(jobs->conn, statement_name(jobs, name, own), count, values, NULL, NULL, 0);
+    sent(jobs, taken, new_job(NULL, false, done, argument));
 }
 
-int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, void *argument) {
-    if (link->state != PG_LINK_UP || link->options.pipeline) {
-        return -1;
-    }
-    pg_job_script(link, sql, false, done, argument);
-    return 0;
-}
-
-int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t length, pg_link_done done,
-                 void *argument) {
-    if (link->state != PG_LINK_UP || link->options.pipeline) {
-        return -1;
-    }
+void pg_jobs_copy(struct pg_jobs *jobs, const char *sql, const char *data, size_t length, pg_link_done done,
+                  void *argument) {
     struct pg_job *job = new_job(sql, false, done, argument);
     job->copy = true;
     job->data = data;
     job->length = length;
-    pg_job_append(link, job);
-    pg_job_start_next(link);
-    return 0;
+    pg_job_append(jobs, job);
+    pg_job_start_next(jobs);
 }
 
 // --- COPY
 
-static void end_copy(struct pg_link *link) {
-    const char *why = link->first->copy ? NULL : "the script wants data and the job has none";
-    int taken = PQputCopyEnd(link->conn, why);
+static void end_copy(struct pg_jobs *jobs) {
+    const char *why = jobs->first->copy ? NULL : "the script wants data and the job has none";
+    int taken = PQputCopyEnd(jobs->conn, why);
     if (taken < 0) {
-        pg_link_fail_conn(link);
+        pg_jobs_break(jobs);
     } else if (taken > 0) {
-        link->copying = false;
-        pg_job_flush(link);
+        jobs->copying = false;
+        pg_job_flush(jobs);
     } else {
-        pg_socket_watch(link, UV_READABLE | UV_WRITABLE, pg_job_on_io);
+        pg_job_watch(jobs, UV_READABLE | UV_WRITABLE);
     }
 }
 
-static void feed_copy(struct pg_link *link) {
-    struct pg_job *job = link->first;
+static void feed_copy(struct pg_jobs *jobs) {
+    struct pg_job *job = jobs->first;
     size_t stop = job->sent + COPY_TURN_BYTES;
     while (job->sent < job->length && job->sent < stop) {
         size_t left = job->length - job->sent;
         size_t piece = left < COPY_PIECE_BYTES ? left : COPY_PIECE_BYTES;
-        int taken = PQputCopyData(link->conn, job->data + job->sent, (int)piece);
+        int taken = PQputCopyData(jobs->conn, job->data + job->sent, (int)piece);
         if (taken > 0) {
             job->sent += piece;
         }
-        int waits = taken < 0 ? -1 : PQflush(link->conn);
+        int waits = taken < 0 ? -1 : PQflush(jobs->conn);
         if (waits < 0) {
-            pg_link_fail_conn(link);
+            pg_jobs_break(jobs);
             return;
         }
         if (waits > 0 || taken == 0) {
@@ -227,9 +237,9 @@ static void feed_copy(struct pg_link *link) {
         }
     }
     if (job->sent == job->length) {
-        end_copy(link);
+        end_copy(jobs);
     } else {
-        pg_socket_watch(link, UV_READABLE | UV_WRITABLE, pg_job_on_io);
+        pg_job_watch(jobs, UV_READABLE | UV_WRITABLE);
     }
 }
 
@@ -251,20 +261,23 @@ static bool ends_connection(const PGconn *conn, const PGresult *result) {
 
 // Whether an error says that the session has become useless. While it is being set up, postgres/setup.c has better
 // words.
-static bool spoils_session(const struct pg_link *link, const PGresult *result) {
-    return link->state == PG_LINK_UP && pg_error_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)) == PG_ERROR_SESSION;
+static bool spoils_session(const struct pg_jobs *jobs, const PGresult *result) {
+    return jobs->is_set_up && pg_error_of(PQresultErrorField(result, PG_DIAG_SQLSTATE)) == PG_ERROR_SESSION;
 }
 
-// Keeps the last result, or the first error. Returns false when the link has failed over it.
-static bool keep_result(struct pg_link *link, PGresult *result) {
-    if (pg_job_is_error(result) && (ends_connection(link->conn, result) || spoils_session(link, result))) {
-        char *why = xstrdup(PQresultErrorMessage(result));
-        PQclear(result);
-        pg_link_fail(link, *why ? why : "the connection broke");
-        free(why);
+static void pg_job_break_with(struct pg_jobs *jobs, PGresult *result, const char *otherwise) {
+    const char *why = PQresultErrorMessage(result);
+    jobs->on_broken(jobs->owner, *why ? why : otherwise);
+    PQclear(result);
+}
+
+// Keeps the last result, or the first error. Returns false when the connection has broken over it.
+static bool keep_result(struct pg_jobs *jobs, PGresult *result) {
+    if (pg_job_is_error(result) && (ends_connection(jobs->conn, result) || spoils_session(jobs, result))) {
+        pg_job_break_with(jobs, result, "the connection broke");
         return false;
     }
-    struct pg_job *job = link->first;
+    struct pg_job *job = jobs->first;
     if (job->result && pg_job_is_error(job->result)) {
         PQclear(result);
         return true;
@@ -275,98 +288,138 @@ static bool keep_result(struct pg_link *link, PGresult *result) {
 }
 
 static void pg_job_on_rolled_back(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct pg_link *link = argument;
+    struct pg_jobs *jobs = argument;
     (void)result;
     if (outcome == PG_LINK_ERROR) {
-        pg_link_fail(link, "a failed transaction could not be rolled back");
+        jobs->on_broken(jobs->owner, "a failed transaction could not be rolled back");
     }
 }
 
 // Hands the first job its answer. Returns false when its callback has let go of the connection.
-static bool answer_first(struct pg_link *link) {
-    PGconn *conn = link->conn;
-    struct pg_job *job = pg_job_take_first(link);
-    if (!link->options.pipeline && PQtransactionStatus(conn) == PQTRANS_INERROR) {
-        push_front(link, new_job("ROLLBACK", true, pg_job_on_rolled_back, link));
+static bool answer_first(struct pg_jobs *jobs) {
+    PGconn *conn = jobs->conn;
+    struct pg_job *job = pg_job_take_first(jobs);
+    if (PQpipelineStatus(conn) == PQ_PIPELINE_OFF && PQtransactionStatus(conn) == PQTRANS_INERROR) {
+        push_front(jobs, new_job("ROLLBACK", true, pg_job_on_rolled_back, jobs));
     }
     enum pg_outcome outcome = job->result && !pg_job_is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
     if (job->done) {
         job->done(job->argument, outcome, job->result);
     }
     free_job(job);
-    return link->conn == conn;
+    return jobs->conn == conn;
 }
 
 // libpq has said that the query that ran is over.
-static bool query_over(struct pg_link *link) {
-    if (!link->first || !link->running) {
+static bool query_over(struct pg_jobs *jobs) {
+    if (!jobs->first || !jobs->running) {
         return false;
     }
-    bool stands = answer_first(link);
+    bool stands = answer_first(jobs);
     if (!stands) {
         return false;
     }
-    link->running = false;
-    pg_job_start_next(link);
+    jobs->running = false;
+    pg_job_start_next(jobs);
     return false; // the next one's answer can't be there yet
 }
 
 // One result, or the NULL between them. Returns whether there may be more to take now.
-static bool take_result(struct pg_link *link, PGresult *result, bool *was_null) {
-    bool pipeline = PQpipelineStatus(link->conn) != PQ_PIPELINE_OFF;
+static bool take_result(struct pg_jobs *jobs, PGresult *result, bool *was_null) {
+    bool pipeline = PQpipelineStatus(jobs->conn) != PQ_PIPELINE_OFF;
     if (!result) {
-        bool again = pipeline && link->first && !*was_null;
+        bool again = pipeline && jobs->first && !*was_null;
         *was_null = true;
-        return pipeline ? again : query_over(link);
+        return pipeline ? again : query_over(jobs);
     }
     *was_null = false;
-    if (!link->first) { // an answer to nothing: libpq's error about the connection comes so
-        char *why = xstrdup(PQresultErrorMessage(result));
-        PQclear(result);
-        pg_link_fail(link, *why ? why : "an answer to no job");
-        free(why);
+    if (!jobs->first) { // an answer to nothing: libpq's error about the connection comes so
+        pg_job_break_with(jobs, result, "an answer to no job");
         return false;
     }
     switch ((int)PQresultStatus(result)) {
     case PGRES_PIPELINE_SYNC:
         PQclear(result);
-        return answer_first(link);
+        return answer_first(jobs);
     case PGRES_COPY_IN:
         PQclear(result);
-        link->copying = true;
-        feed_copy(link);
+        jobs->copying = true;
+        feed_copy(jobs);
         return false;
     default:
-        return keep_result(link, result);
+        return keep_result(jobs, result);
     }
 }
 
-static void take_answers(struct pg_link *link) {
+static void take_answers(struct pg_jobs *jobs) {
     bool was_null = false;
-    PGconn *conn = link->conn;
-    while (link->conn == conn && !link->copying && !PQisBusy(conn)) {
-        if (!take_result(link, PQgetResult(conn), &was_null)) {
+    PGconn *conn = jobs->conn;
+    while (jobs->conn == conn && !jobs->copying && !PQisBusy(conn)) {
+        if (!take_result(jobs, PQgetResult(conn), &was_null)) {
             return;
         }
     }
 }
 
-void pg_job_on_io(uv_poll_t *poll, int status, int events) {
-    struct pg_link *link = ((struct pg_socket *)poll->data)->link;
-    PGconn *conn = link ? link->conn : NULL;
-    if (!conn) {
-        return;
-    }
+static void pg_job_on_ready(void *owner, int status, int events) {
+    struct pg_jobs *jobs = owner;
+    PGconn *conn = jobs->conn;
     if ((status < 0 || (events & UV_READABLE)) && !PQconsumeInput(conn)) {
-        pg_link_fail_conn(link);
+        pg_jobs_break(jobs);
         return;
     }
-    if (link->copying) {
-        feed_copy(link);
+    if (jobs->copying) {
+        feed_copy(jobs);
     } else if (events & UV_WRITABLE) {
-        pg_job_flush(link);
+        pg_job_flush(jobs);
     }
-    if (link->conn == conn) {
-        take_answers(link);
+    if (jobs->conn == conn) {
+        take_answers(jobs);
     }
+}
+
+// --- The connection
+
+static int64_t pg_job_due_ms(const void *owner) {
+    const struct pg_jobs *jobs = owner;
+    return jobs->first ? jobs->oldest_since_ms + jobs->timeout_ms : -1;
+}
+
+static void pg_job_on_late(void *owner) {
+    const struct pg_jobs *jobs = owner;
+    jobs->on_broken(jobs->owner, jobs->is_set_up ? "no answer in time"
+                                                 : "connected, but no answer in time: is a pooler's pool full?");
+}
+
+void pg_jobs_init(uv_loop_t *loop, struct pg_jobs *jobs) {
+    jobs->loop = loop;
+    jobs->last = &jobs->first;
+    turn_init(loop, &jobs->end_of_turn, jobs);
+    jobs->deadline = (struct deadline){.due_ms = pg_job_due_ms, .on_late = pg_job_on_late, .owner = jobs};
+    deadline_init(loop, &jobs->deadline);
+}
+
+void pg_jobs_start(struct pg_jobs *jobs, PGconn *conn) {
+    jobs->conn = conn;
+    crypto_random(&jobs->nonce, sizeof jobs->nonce);
+    pg_job_watch(jobs, UV_READABLE);
+}
+
+void pg_jobs_stop(struct pg_jobs *jobs) {
+    struct pg_job *lost = jobs->first;
+    pg_socket_unwatch(&jobs->socket); // before libpq closes the descriptor
+    deadline_stop(&jobs->deadline);
+    uv_idle_stop(&jobs->end_of_turn.idle);
+    PQfinish(jobs->conn);
+    jobs->conn = NULL;
+    jobs->first = NULL;
+    jobs->last = &jobs->first;
+    jobs->running = jobs->copying = false;
+    pg_job_lose(jobs, lost);
+}
+
+void pg_jobs_close(struct pg_jobs *jobs, void *data, uv_close_cb on_closed) {
+    jobs->end_of_turn.idle.data = data;
+    uv_close((uv_handle_t *)&jobs->end_of_turn.idle, on_closed);
+    deadline_close(&jobs->deadline, data, on_closed);
 }

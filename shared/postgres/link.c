@@ -1,44 +1,29 @@
 // SPDX-License-Identifier: MIT
 //
-// The life of a link: waiting -> resolving -> connecting -> setup -> up -> waiting … -> destroyed. One function
-// changes it. A job's callback may submit further jobs or destroy the link; so whoever has called one
-// looks at the connection again before going on, and memory is freed only after the handles' close callbacks.
-#include "shared/postgres/private.h"
+// A connection that comes back by itself (postgres/conn.h), with what a link does each time that it stands: a look at
+// its session, then the set-up; and with what it tells about it. Any callback may destroy the link; its memory is freed
+// only after the connection's handles have closed.
+#include "shared/postgres/link.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/base/backoff.h"
 #include "shared/base/log.h"
+#include "shared/postgres/conn.h"
+#include "shared/postgres/session.h"
+#include "shared/postgres/setup.h"
 
-enum {
-    BACKOFF_BASE_MS = 50,
-    BACKOFF_CAP_MS = 2000,
-    STEADY_MS = 2000, // an up shorter than this does not start the backoff anew
+struct pg_link {
+    struct pg_link_options options; // url is not kept: see `address`
+    char *name;
+    char *script;
+    PQconninfoOption *address; // the URL's parts
+    struct pg_conn *conn;
+    struct pg_session session;
+    struct pg_setup setup;
+    char *complaint;  // the last trouble that was logged, so that each is logged once; NULL after an up
+    char *last_error; // "" when none
 };
-
-void pg_link_change_state(struct pg_link *link, enum pg_link_state state) {
-    link->state = state;
-}
-
-// libpq's messages have several lines.
-static char *one_line(const char *text) {
-    char *line = xstrdup(text);
-    size_t used = 0;
-    for (const char *c = text; *c; c++) {
-        bool space = *c == '\n' || *c == '\t' || *c == '\r' || *c == ' ';
-        if (!space) {
-            line[used++] = *c;
-        } else if (used > 0 && line[used - 1] != ' ') {
-            line[used++] = ' ';
-        }
-    }
-    while (used > 0 && line[used - 1] == ' ') {
-        used--;
-    }
-    line[used] = '\0';
-    return line;
-}
 
 static void pg_link_complain(struct pg_link *link, enum log_level level, const char *why) {
     free(link->last_error);
@@ -48,9 +33,6 @@ static void pg_link_complain(struct pg_link *link, enum log_level level, const c
     }
     free(link->complaint);
     link->complaint = xstrdup(why);
-    if (link->checks) {
-        return;
-    }
     if (link->options.on_trouble) {
         link->options.on_trouble(link->options.argument, why);
     }
@@ -60,93 +42,60 @@ static void pg_link_complain(struct pg_link *link, enum log_level level, const c
     log_end(line);
 }
 
-static void pg_link_on_closed(uv_handle_t *handle) {
-    struct pg_link *link = handle->data;
-    if (--link->open_handles > 0) {
-        return;
+// ---- The connection's events
+
+static void pg_link_on_connected(void *owner, struct pg_jobs *jobs) {
+    struct pg_link *link = owner;
+    pg_session_check_start(&link->session, jobs);
+}
+
+static void pg_link_on_failed(void *owner, const char *why) {
+    struct pg_link *link = owner;
+    pg_link_complain(link, LOG_WARN, why);
+    pg_session_check_cancel(&link->session);
+}
+
+static void pg_link_on_down(void *owner) {
+    struct pg_link *link = owner;
+    if (link->options.on_down) {
+        link->options.on_down(link->options.argument);
     }
+}
+
+static void pg_link_on_closed(void *owner) {
+    struct pg_link *link = owner;
     PQconninfoFree(link->address);
-    free(link->url);
     free(link->name);
-    free(link->setup);
+    free(link->script);
     free(link->complaint);
     free(link->last_error);
     free(link);
 }
 
-static void pg_link_on_retry(uv_timer_t *timer) {
-    struct pg_link *link = timer->data;
-    pg_connect_start(link);
+// ---- The session check's and the set-up's
+
+static void pg_link_on_passed(void *owner) {
+    struct pg_link *link = owner;
+    pg_setup_start(&link->setup, pg_conn_jobs(link->conn));
 }
 
-static void pg_link_wait_for_retry(struct pg_link *link) {
-    int64_t wait_ms = backoff_full_jitter_ms(link->failures, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
-    link->failures++;
-    uv_timer_start(&link->retry, pg_link_on_retry, (uint64_t)wait_ms, 0);
-}
-
-// Lets go of the connection; jobs get their LOST here.
-static void pg_link_let_go(struct pg_link *link, enum pg_link_state next) {
-    struct pg_job *lost = link->first;
-    PGconn *conn = link->conn;
-    struct resolve *resolve = link->resolve;
-    pg_socket_unwatch(link); // before libpq closes the descriptor
-    deadline_stop(&link->deadline);
-    uv_idle_stop(&link->end_of_turn.idle);
-    pg_session_check_cancel(link);
-    link->conn = NULL;
-    link->resolve = NULL;
-    link->first = NULL;
-    link->last = &link->first;
-    link->running = link->copying = false;
-    link->statements_ready = 0;
-    pg_link_change_state(link, next);
-    if (resolve) {
-        resolve_cancel(resolve);
-    }
-    PQfinish(conn);
-    pg_job_lose(lost, link);
-}
-
-void pg_link_fail(struct pg_link *link, const char *why) {
-    bool was_up = link->state == PG_LINK_UP;
-    if (link->state == PG_LINK_WAITING || link->state == PG_LINK_DESTROYED) {
-        return;
-    }
-    char *line = one_line(why);
-    pg_link_complain(link, LOG_WARN, line);
-    free(line);
-    if (was_up && deadline_now_ms() - link->up_since_ms >= STEADY_MS) {
-        link->failures = 0;
-    }
-    pg_link_let_go(link, PG_LINK_WAITING);
-    if (was_up && link->state == PG_LINK_WAITING && link->options.on_down) {
-        link->options.on_down(link->options.argument);
-    }
-    if (link->state == PG_LINK_WAITING) {
-        pg_link_wait_for_retry(link);
+static void pg_link_on_script(void *owner, const PGresult *result) {
+    struct pg_link *link = owner;
+    if (link->options.on_set_up) {
+        link->options.on_set_up(link->options.argument, result);
     }
 }
 
-void pg_link_fail_conn(struct pg_link *link) {
-    const char *why = PQerrorMessage(link->conn);
-    char *copy = xstrdup(why && *why ? why : "the connection broke");
-    pg_link_fail(link, copy);
-    free(copy);
-}
-
-void pg_link_ready(struct pg_link *link) {
-    pg_link_change_state(link, PG_LINK_UP);
-    link->up_since_ms = deadline_now_ms();
+static void pg_link_on_ready(void *owner) {
+    struct pg_link *link = owner;
+    pg_conn_ready(link->conn);
     free(link->complaint);
     link->complaint = NULL;
     free(link->last_error);
     link->last_error = xstrdup("");
-    if (!link->checks) {
-        struct log_line *line = log_begin(LOG_INFO, "postgres_up");
-        log_str(line, "link", link->name);
-        log_end(line);
-    }
+    struct log_line *line = log_begin(LOG_INFO, "postgres_up");
+    log_str(line, "link", link->name);
+    log_end(line);
     if (link->options.on_trouble) {
         link->options.on_trouble(link->options.argument, NULL);
     }
@@ -155,67 +104,99 @@ void pg_link_ready(struct pg_link *link) {
     }
 }
 
-// While connecting, the attempt as a whole; then the oldest job.
-static int64_t pg_link_due_ms(const void *owner) {
-    const struct pg_link *link = owner;
-    bool connecting = link->state == PG_LINK_RESOLVING || link->state == PG_LINK_CONNECTING;
-    return connecting || link->first ? link->oldest_since_ms + link->options.timeout_ms : -1;
+static void pg_link_on_refused(void *owner, const char *why) {
+    pg_link_drop(owner, why);
 }
 
-static void pg_link_on_late(void *owner) {
-    struct pg_link *link = owner;
-    pg_link_fail(link, link->state == PG_LINK_SETUP ? "connected, but no answer in time: is a pooler's pool full?"
-                       : link->first                ? "no answer in time"
-                                                    : "could not connect in time");
+// ---- Its life
+
+static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
+    static const struct pg_conn_events events = {.on_connected = pg_link_on_connected,
+                                                 .on_failed = pg_link_on_failed,
+                                                 .on_down = pg_link_on_down,
+                                                 .on_closed = pg_link_on_closed};
+    link->conn = pg_conn_create(loop, &(struct pg_conn_options){.address = link->address,
+                                                                .name = link->name,
+                                                                .timeout_ms = link->options.timeout_ms,
+                                                                .events = &events,
+                                                                .owner = link});
+    link->session = (struct pg_session){.loop = loop,
+                                        .address = link->address,
+                                        .name = link->name,
+                                        .on_passed = pg_link_on_passed,
+                                        .on_failed = pg_link_on_refused,
+                                        .owner = link};
+    link->setup = (struct pg_setup){.script = link->script,
+                                    .pipeline = link->options.pipeline,
+                                    .statements = link->options.statements,
+                                    .on_script = pg_link_on_script,
+                                    .on_ready = pg_link_on_ready,
+                                    .on_failed = pg_link_on_refused,
+                                    .owner = link};
 }
 
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options) {
     struct pg_link *link = xcalloc(1, sizeof *link);
-    link->loop = loop;
     link->options = *options;
     link->options.url = link->options.name = link->options.setup = NULL;
-    link->url = xstrdup(options->url);
     link->name = xstrdup(options->name ? options->name : "");
-    link->setup = options->setup ? xstrdup(options->setup) : NULL;
+    link->script = options->setup ? xstrdup(options->setup) : NULL;
     link->last_error = xstrdup("");
-    link->last = &link->first;
-    link->retry.data = link;
-    uv_timer_init(loop, &link->retry);
-    turn_init(loop, &link->end_of_turn, link);
-    link->deadline = (struct deadline){.due_ms = pg_link_due_ms, .on_late = pg_link_on_late, .owner = link};
-    deadline_init(loop, &link->deadline);
-    link->open_handles = 3;
     link->address = PQconninfoParse(options->url, NULL);
+    pg_link_begin_parts(link, loop);
     if (!link->address) { // pg_url_check at start was skipped: say it, and stay down
         pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
     } else {
-        uv_timer_start(&link->retry, pg_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other
+        pg_conn_start(link->conn);
     }
     return link;
 }
 
 void pg_link_destroy(struct pg_link *link) {
-    if (link->state == PG_LINK_DESTROYED) {
-        return;
-    }
-    pg_link_let_go(link, PG_LINK_DESTROYED);
-    uv_close((uv_handle_t *)&link->retry, pg_link_on_closed);
-    uv_close((uv_handle_t *)&link->end_of_turn.idle, pg_link_on_closed);
-    deadline_close(&link->deadline, link, pg_link_on_closed);
+    pg_session_check_cancel(&link->session);
+    pg_conn_destroy(link->conn);
 }
 
 void pg_link_drop(struct pg_link *link, const char *why) {
-    pg_link_fail(link, why);
+    pg_conn_fail(link->conn, why);
 }
 
 bool pg_link_is_up(const struct pg_link *link) {
-    return link->state == PG_LINK_UP;
+    return pg_conn_is_up(link->conn);
 }
 
 size_t pg_link_pending(const struct pg_link *link) {
-    return link->pending;
+    return pg_conn_jobs(link->conn)->pending;
 }
 
 const char *pg_link_last_error(const struct pg_link *link) {
     return link->last_error;
+}
+
+// ---- Jobs
+
+int pg_link_execute(struct pg_link *link, const char *name, int count, const char *const *values, pg_link_done done,
+                    void *argument) {
+    if (!pg_conn_is_up(link->conn) || !link->options.pipeline) {
+        return -1;
+    }
+    pg_jobs_execute(pg_conn_jobs(link->conn), name, count, values, done, argument);
+    return 0;
+}
+
+int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, void *argument) {
+    if (!pg_conn_is_up(link->conn) || link->options.pipeline) {
+        return -1;
+    }
+    pg_jobs_script(pg_conn_jobs(link->conn), sql, false, done, argument);
+    return 0;
+}
+
+int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t length, pg_link_done done,
+                 void *argument) {
+    if (!pg_conn_is_up(link->conn) || link->options.pipeline) {
+        return -1;
+    }
+    pg_jobs_copy(pg_conn_jobs(link->conn), sql, data, length, done, argument);
+    return 0;
 }

@@ -2,13 +2,13 @@
 #ifndef SHARED_POSTGRES_LINK_H
 #define SHARED_POSTGRES_LINK_H
 
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
 #include "shared/base/mem.h"
+#include "shared/postgres/outcome.h"
 
 // One connection to Postgres on a libuv loop that comes back by itself with capped full-jitter backoff; libpq in
 // non-blocking mode, the name resolved by resolve.h and handed on as hostaddr. Two ways to use it:
@@ -21,21 +21,6 @@
 // callback exactly once, at teardown too.
 
 struct pg_link;
-
-enum pg_outcome {
-    PG_LINK_OK,    // result is the (last) result: PGRES_TUPLES_OK or PGRES_COMMAND_OK
-    PG_LINK_ERROR, // result is PGRES_FATAL_ERROR with its SQLSTATE; the connection stands
-    PG_LINK_LOST,  // the connection or its session broke, or timed out, before the answer: result is NULL, the fate is
-                   // unknown
-};
-
-// result belongs to the link and is valid during the call only.
-typedef void (*pg_link_done)(void *argument, enum pg_outcome outcome, const PGresult *result);
-
-struct pg_statement {
-    const char *name;
-    const char *sql;
-};
 
 struct pg_link_options {
     const char *url;    // postgres://… or a libpq keyword string
@@ -52,9 +37,6 @@ struct pg_link_options {
     void (*on_trouble)(void *argument, const char *why);
     void *argument;
 };
-
-// Checks a URL. Returns NULL or one line (owned by the caller), without its password.
-char *pg_url_check(const char *url) MUST_CHECK;
 
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options);
 // Drops the connection (pending jobs get LOST during this call) and frees itself once its handles have closed.

@@ -10,10 +10,13 @@
 // Where the second connection gets no backend in time, nothing is known. After a few tries the link goes on all the
 // same: the pool may have just the room that the service needs. What the persister writes is checked besides
 // (persister/sql/batch.sql, step 0), and ingest's statements have names of their own in each session.
+#include "shared/postgres/session.h"
+
 #include <stdlib.h>
 
 #include "shared/base/log.h"
-#include "shared/postgres/private.h"
+#include "shared/base/mem.h"
+#include "shared/postgres/conn.h"
 
 #define ASK "SELECT pg_backend_pid()"
 #define HOLD "BEGIN; " ASK
@@ -35,11 +38,11 @@ enum {
 
 struct pg_session_check {
     uv_timer_t late;
-    struct pg_link *link;  // NULL once it has ended
-    struct pg_link *other; // the second connection
-    bool asking;           // the first one, while the second one holds its transaction
-    long long backend;     // of the first one
-    int rounds;            // that showed nothing
+    struct pg_session *session; // NULL once it has ended
+    struct pg_conn *other;      // the second connection
+    bool asking;                // the first one, while the second one holds its transaction
+    long long backend;          // of the first one
+    int rounds;                 // that showed nothing
 };
 
 static long long backend_of(enum pg_outcome outcome, const PGresult *result) {
@@ -50,39 +53,39 @@ static void pg_session_on_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
-void pg_session_check_cancel(struct pg_link *link) {
-    struct pg_session_check *check = link->check;
+void pg_session_check_cancel(struct pg_session *session) {
+    struct pg_session_check *check = session->check;
     if (!check) {
         return;
     }
-    link->check = NULL;
-    check->link = NULL;
+    session->check = NULL;
+    check->session = NULL;
     uv_close((uv_handle_t *)&check->late, pg_session_on_closed);
-    pg_link_destroy(check->other);
+    pg_conn_destroy(check->other);
 }
 
-static void pg_session_refuse(struct pg_link *link) {
-    link->unseen = 0;
-    pg_link_fail(link, REFUSED);
+static void pg_session_refuse(struct pg_session *session) {
+    session->unseen = 0;
+    session->on_failed(session->owner, REFUSED);
 }
 
-static void pass(struct pg_link *link, bool certain) {
-    link->unseen = 0;
-    log_info("postgres_pooler", "%s: a pooler is in between, %s", link->name,
+static void pass(struct pg_session *session, bool certain) {
+    session->unseen = 0;
+    log_info("postgres_pooler", "%s: a pooler is in between, %s", session->name,
              certain ? "in session mode" : "in which mode could not be seen");
-    pg_session_check_cancel(link);
-    pg_setup_run(link);
+    pg_session_check_cancel(session);
+    session->on_passed(session->owner);
 }
 
 static void pg_session_on_late(uv_timer_t *timer) {
     struct pg_session_check *check = timer->data;
-    struct pg_link *link = check->link;
+    struct pg_session *session = check->session;
     if (check->asking) {
-        pg_session_refuse(link);
-    } else if (++link->unseen < TRIES) {
-        pg_link_fail(link, NO_ROOM);
+        pg_session_refuse(session);
+    } else if (++session->unseen < TRIES) {
+        session->on_failed(session->owner, NO_ROOM);
     } else {
-        pass(link, false);
+        pass(session, false);
     }
 }
 
@@ -91,102 +94,114 @@ static void wait_for(struct pg_session_check *check, bool asking) {
     uv_timer_start(&check->late, pg_session_on_late, asking ? ASK_MS : HOLD_MS, 0);
 }
 
+static void ask(struct pg_session *session, pg_link_done done) {
+    pg_jobs_script(session->jobs, ASK, true, done, session);
+}
+
+// Where it is down, nothing can be seen.
+static void tell_other(struct pg_session_check *check, const char *sql, pg_link_done done) {
+    if (pg_conn_is_up(check->other)) {
+        pg_jobs_script(pg_conn_jobs(check->other), sql, true, done, check);
+    } else {
+        pass(check->session, false);
+    }
+}
+
 static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result);
 
 // After the second one has let go: what it had lies uppermost in a pool, and would be the first one's now.
 static void pg_session_on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct pg_link *link = argument;
-    struct pg_session_check *check = link->check;
+    struct pg_session *session = argument;
+    struct pg_session_check *check = session->check;
     if (outcome == PG_LINK_LOST || !check) {
         return;
     }
     wait_for(check, false);
     if (backend_of(outcome, result) != check->backend) {
-        pg_session_refuse(link);
+        pg_session_refuse(session);
     } else if (++check->rounds == ROUNDS) {
-        pass(link, true);
-    } else if (pg_link_script(check->other, HOLD, pg_session_on_other_held, check) != 0) {
-        pass(link, false);
+        pass(session, true);
+    } else {
+        tell_other(check, HOLD, pg_session_on_other_held);
     }
 }
 
 static void pg_session_on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
     (void)result;
-    if (check->link && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
+    if (check->session && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
         wait_for(check, true);
-        pg_job_script(check->link, ASK, true, pg_session_on_asked_after, check->link);
+        ask(check->session, pg_session_on_asked_after);
     }
 }
 
 static void pg_session_on_asked_again(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct pg_link *link = argument;
-    struct pg_session_check *check = link->check;
+    struct pg_session *session = argument;
+    struct pg_session_check *check = session->check;
     if (outcome == PG_LINK_LOST || !check) {
         return;
     }
     wait_for(check, false);
     if (backend_of(outcome, result) != check->backend) {
-        pg_session_refuse(link);
-    } else if (pg_link_script(check->other, LET_GO, pg_session_on_other_let_go, check) != 0) {
-        pass(link, false);
+        pg_session_refuse(session);
+    } else {
+        tell_other(check, LET_GO, pg_session_on_other_let_go);
     }
 }
 
 static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
-    if (!check->link || outcome != PG_LINK_OK) {
+    if (!check->session || outcome != PG_LINK_OK) {
         return;
     }
     if (backend_of(outcome, result) == check->backend) {
-        pg_session_refuse(check->link);
+        pg_session_refuse(check->session);
     } else {
         wait_for(check, true);
-        pg_job_script(check->link, ASK, true, pg_session_on_asked_again, check->link);
+        ask(check->session, pg_session_on_asked_again);
     }
 }
 
-static void pg_session_on_other_up(void *argument) {
-    struct pg_session_check *check = argument;
-    if (pg_link_script(check->other, HOLD, pg_session_on_other_held, check) != 0) {
-        pass(check->link, false);
-    }
+static void pg_session_on_other_connected(void *owner, struct pg_jobs *jobs) {
+    struct pg_session_check *check = owner;
+    (void)jobs;
+    pg_conn_ready(check->other); // without a set-up
+    tell_other(check, HOLD, pg_session_on_other_held);
 }
 
-static void look_closer(struct pg_link *link, long long backend) {
+static void look_closer(struct pg_session *session, long long backend) {
+    static const struct pg_conn_events events = {.on_connected = pg_session_on_other_connected};
     struct pg_session_check *check = xcalloc(1, sizeof *check);
-    const struct pg_link_options options = {.url = link->url,
-                                            .name = link->name,
-                                            .timeout_ms = HOLD_MS,
-                                            .on_up = pg_session_on_other_up,
-                                            .argument = check};
-    check->link = link;
+    const struct pg_conn_options options = {
+        .address = session->address, .name = session->name, .timeout_ms = HOLD_MS, .events = &events, .owner = check};
+    check->session = session;
     check->backend = backend;
-    check->other = pg_link_create(link->loop, &options);
-    check->other->checks = true;
+    check->other = pg_conn_create(session->loop, &options);
     check->late.data = check;
-    uv_timer_init(link->loop, &check->late);
-    link->check = check;
+    uv_timer_init(session->loop, &check->late);
+    session->check = check;
+    pg_conn_start(check->other);
     wait_for(check, false);
 }
 
 static void pg_session_on_asked(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct pg_link *link = argument;
+    struct pg_session *session = argument;
     if (outcome == PG_LINK_LOST) {
         return;
     }
     long long backend = backend_of(outcome, result);
-    if (backend == PQbackendPID(link->conn)) {
-        pg_setup_run(link);
+    if (backend == PQbackendPID(session->jobs->conn)) {
+        session->on_passed(session->owner);
     } else {
-        look_closer(link, backend);
+        look_closer(session, backend);
     }
 }
 
-void pg_session_check_start(struct pg_link *link) {
-    if (PQbackendPID(link->conn) == 0) { // the server told none
-        pg_setup_run(link);
+void pg_session_check_start(struct pg_session *session, struct pg_jobs *jobs) {
+    session->jobs = jobs;
+    if (PQbackendPID(jobs->conn) == 0) { // the server told none
+        session->on_passed(session->owner);
     } else {
-        pg_job_script(link, ASK, true, pg_session_on_asked, link);
+        ask(session, pg_session_on_asked);
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/base/clock.h"
+#include "shared/postgres/url.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/port.h"
 #include "tests/support/wait.h"

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_POSTGRES_CONN_H
+#define SHARED_POSTGRES_CONN_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "shared/postgres/job.h"
+
+// A connection that comes back by itself, with capped full-jitter backoff, and the jobs on it. What is to be run before
+// it is up, and who is told what, is its owner's: a link, or a look at another one's session.
+
+struct pg_conn;
+
+struct pg_conn_events {
+    // It stands, and takes jobs; it is up once the owner calls pg_conn_ready.
+    void (*on_connected)(void *owner, struct pg_jobs *jobs);
+    // It, or an attempt, has failed; the jobs have not had their LOST yet. why: one line. May be NULL.
+    void (*on_failed)(void *owner, const char *why);
+    void (*on_down)(void *owner);   // it was up; the jobs have had their LOST. May be NULL
+    void (*on_closed)(void *owner); // after pg_conn_destroy: its handles have closed. May be NULL
+};
+
+struct pg_conn_options {
+    const PQconninfoOption *address; // a URL's parts; kept by the owner until pg_conn_destroy, as is the name
+    const char *name;
+    int64_t timeout_ms; // of the connect, and of each job
+    const struct pg_conn_events *events;
+    void *owner;
+};
+
+struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *options);
+// The first attempt begins in the loop, as every other.
+void pg_conn_start(struct pg_conn *conn);
+// Set up: it is up from here on.
+void pg_conn_ready(struct pg_conn *conn);
+bool pg_conn_is_up(const struct pg_conn *conn);
+// Its jobs; they take further ones while it is up only, or being set up.
+struct pg_jobs *pg_conn_jobs(struct pg_conn *conn);
+// Drops what stands, or is being tried, and tries again after a backoff. Nothing while it waits for that.
+void pg_conn_fail(struct pg_conn *conn, const char *why);
+// Drops the connection (jobs get LOST during this call; no event follows but on_closed) and frees itself once its
+// handles have closed.
+void pg_conn_destroy(struct pg_conn *conn);
+
+#endif
