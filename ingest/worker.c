@@ -157,6 +157,11 @@ static void worker_on_redis_down(void *argument) {
     acceptor_on_down(worker->with.acceptor);
 }
 
+static void worker_on_postgres(void *argument, bool up) {
+    struct ingest_worker *worker = argument;
+    readiness_postgres_changed(worker->with.readiness, up);
+}
+
 // What Redis says when it takes no writes of anybody. Memory that is short is a reason of its own: sends are refused
 // before Redis refuses them.
 static bool takes_no_writes(const char *error) {
@@ -265,7 +270,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
-    worker->with.reader = database_create(&worker->loop, shared->settings, number, shared->readiness);
+    worker->with.reader = database_create(&worker->loop, shared->settings, number, worker_on_postgres, worker);
     return worker;
 }
 

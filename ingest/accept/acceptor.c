@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/accept/former.h"
 #include "ingest/accept/redis_failure.h"
 #include "ingest/accept/replicas.h"
@@ -100,18 +101,19 @@ void acceptor_on_down(struct acceptor *acceptor) {
 
 void acceptor_answer(struct ingest_request *request, bool repeated,
                      void (*answer)(struct ingest_request *request, bool replayed)) {
-    request->is_replay = repeated && request->has_key;
-    request->answer = answer;
+    struct acceptance *acceptance = request->state;
+    acceptance->is_replay = repeated && acceptance->has_key;
+    acceptance->answer = answer;
     if (request->with->replicas != NULL) {
         replicas_hold(request->with->replicas, request);
     } else {
-        answer(request, request->is_replay);
+        answer(request, acceptance->is_replay);
     }
 }
 
 // Most replies end with the sender's window: what is left, and the seconds until it ends.
 static void read_window(struct ingest_request *request, const redisReply *reply) {
-    if (!request->is_send || reply->elements < 2) {
+    if (!request_has_flag(request, ROUTE_SEND) || reply->elements < 2) {
         return;
     }
     request->window.limit = request->with->settings->rate_limit_per_sender_per_min;
@@ -187,7 +189,7 @@ static bool replicas_are_short(const struct ingest_resources *with) {
 
 bool acceptor_take_key(struct ingest_request *request, const char **key) {
     *key = http_header(request->http, "Idempotency-Key");
-    request->has_key = *key != NULL;
+    ((struct acceptance *)request->state)->has_key = *key != NULL;
     if (*key == NULL || idempotency_key_is_valid(*key)) {
         return true;
     }
@@ -221,19 +223,24 @@ bool acceptor_is_open(struct ingest_request *request) {
     return false;
 }
 
+static void acceptor_note_time(struct ingest_request *request) {
+    struct acceptance *acceptance = request->state;
+    acceptance->sent_ms = clock_monotonic_us() / 1000;
+}
+
 void acceptor_sent(struct ingest_request *request, int sent) {
     if (sent != 0) {
         acceptor_on_not_sent(request);
         return;
     }
-    request->sent_ms = clock_monotonic_us() / 1000;
+    acceptor_note_time(request);
     request_expect_reply(request);
 }
 
 void acceptor_message(struct ingest_request *request, const struct message *message,
                       const struct accept_identity *identity) {
     if (acceptor_is_open(request)) {
-        request->sent_ms = clock_monotonic_us() / 1000;
+        acceptor_note_time(request);
         accept_calls_add(request->with->acceptor->calls, request, message, identity);
     }
 }

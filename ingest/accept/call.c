@@ -38,7 +38,7 @@ struct words {
 // A call: its requests in the order of its messages.
 struct round {
     struct accept_calls *calls;
-    struct ingest_request *first, **last;
+    struct ingest_request *requests[MOST_MESSAGES];
     size_t count;
 };
 
@@ -83,9 +83,8 @@ static void accept_call_hand_on(const struct round *round, struct ingest_request
 static void accept_call_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
     bool each = result == REDIS_LINK_OK && accept_call_has_one_for_each(reply, round);
-    struct ingest_request *request = round->first;
-    for (size_t i = 0; request != NULL; i++) {
-        struct ingest_request *next = request->next_in_call;
+    for (size_t i = 0; i < round->count; i++) {
+        struct ingest_request *request = round->requests[i];
         if (!request_reply_came(request)) {
             // Nobody waits for the answer.
         } else if (each) {
@@ -93,19 +92,15 @@ static void accept_call_on_reply(void *argument, enum redis_result result, const
         } else {
             round->calls->outcomes.replied(request, result, result == REDIS_LINK_OK ? NULL : reply);
         }
-        request = next;
     }
     free(round);
 }
 
 static void accept_call_give_up(struct round *round) {
-    struct ingest_request *request = round->first;
-    while (request != NULL) {
-        struct ingest_request *next = request->next_in_call;
-        if (request_reply_came(request)) {
-            round->calls->outcomes.not_sent(request);
+    for (size_t i = 0; i < round->count; i++) {
+        if (request_reply_came(round->requests[i])) {
+            round->calls->outcomes.not_sent(round->requests[i]);
         }
-        request = next;
     }
     free(round);
 }
@@ -235,7 +230,7 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
                           const struct message *message, const struct accept_identity *identity) {
     clear_buf(&calls->payload);
     message_encode(message, &calls->payload);
-    accept_call_add(words, request->is_send ? "accepted" : "received");
+    accept_call_add(words, message->direction == MESSAGE_OUTBOUND ? "accepted" : "received");
     accept_call_add(words, request->message_id);
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
@@ -246,7 +241,6 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
 static void open_round(struct accept_calls *calls, struct gathering *gathering, bool counts_address) {
     struct round *round = xcalloc(1, sizeof *round);
     round->calls = calls;
-    round->last = &round->first;
     gathering->round = round;
     gathering->counts_address = counts_address;
 }
@@ -267,10 +261,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     }
     add_keys(&gathering->keys, request, message, identity);
     add_arguments(calls, &gathering->arguments, request, message, identity);
-    request->next_in_call = NULL;
-    *gathering->round->last = request;
-    gathering->round->last = &request->next_in_call;
-    gathering->round->count++;
+    gathering->round->requests[gathering->round->count++] = request;
     request_expect_reply(request);
     turn_at_end(&calls->end_of_turn, accept_call_send_all);
 }

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/accept/idempotency.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
@@ -245,7 +246,8 @@ static void ask_next(struct question *question) {
         return;
     }
     former_end(question);
-    request->former_asked = true;
+    struct acceptance *acceptance = request->state;
+    acceptance->former_asked = true;
     request->match.route->handle(request);
 }
 
@@ -280,7 +282,8 @@ static bool is_new(const struct former *former, size_t index, const struct forme
 
 bool former_ask(struct ingest_request *request, const struct former_wish *wish) {
     const struct former *former = request->with->former;
-    if (request->former_asked || former->count == 0 || !redis_link_is_up(request->with->redis)) {
+    const struct acceptance *acceptance = request->state;
+    if (acceptance->former_asked || former->count == 0 || !redis_link_is_up(request->with->redis)) {
         return false;
     }
     struct question *question = xcalloc(1, sizeof *question);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/accept/acceptor.h"
 #include "ingest/accept/former.h"
 #include "ingest/accept/idempotency.h"
@@ -99,6 +100,7 @@ static bool is_webhook(enum payload_kind kind) {
 
 static void intake_take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
+    (void)request_state(request, sizeof(struct acceptance));
     // A webhook's is its provider's id: whoever captured one could repeat it under ever new keys.
     const char *key = NULL;
     if (!is_webhook(kind) && !acceptor_take_key(request, &key)) {
@@ -117,7 +119,6 @@ static void intake_take(struct ingest_request *request, enum payload_kind kind) 
     message.accepted_ms = rules.now_ms;
     message.request_id = xstrdup(request->id);
     message.traceparent = copy_traceparent(request);
-    request->is_send = message.direction == MESSAGE_OUTBOUND;
 
     struct accept_identity identity = {.keys = acceptor_keys(request->with->acceptor, &message)};
     const struct former_wish wish = {.keys = identity.keys, .message = &message, .key = key};

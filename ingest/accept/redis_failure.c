@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
@@ -36,6 +37,7 @@ static void answer_error_reply(struct ingest_request *request, const char *error
 }
 
 void redis_failure_answer(struct ingest_request *request, enum redis_result result, const redisReply *reply) {
+    struct acceptance *acceptance = request->state;
     switch (result) {
     case REDIS_LINK_OK:
         answer_error_reply(request, "the reply has another shape");
@@ -44,10 +46,10 @@ void redis_failure_answer(struct ingest_request *request, enum redis_result resu
         answer_error_reply(request, reply->str);
         break;
     case REDIS_LINK_NO_LIBRARY: // nothing was written: from the payload on once more
-        if (request->call_repeated) {
+        if (acceptance->call_repeated) {
             response_unavailable(request, "Redis has no function library", RETRY_SOON_SECS, false);
         } else {
-            request->call_repeated = true;
+            acceptance->call_repeated = true;
             request->match.route->handle(request);
         }
         break;

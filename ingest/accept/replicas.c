@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -65,15 +66,16 @@ static void empty(struct queue *queue) {
 }
 
 static void replicas_put(struct queue *queue, struct ingest_request *request) {
-    request->next_held = NULL;
+    struct acceptance *acceptance = request->state;
+    acceptance->next_held = NULL;
     *queue->last = request;
-    queue->last = &request->next_held;
+    queue->last = &acceptance->next_held;
 }
 
 static struct ingest_request *replicas_take(struct queue *queue) {
     struct ingest_request *request = queue->first;
     if (request != NULL) {
-        queue->first = request->next_held;
+        queue->first = ((const struct acceptance *)request->state)->next_held;
         queue->last = queue->first != NULL ? queue->last : &queue->first;
     }
     return request;
@@ -84,7 +86,8 @@ static struct ingest_request *replicas_take(struct queue *queue) {
 static void vouch(struct queue *queue) {
     for (struct ingest_request *request; (request = replicas_take(queue)) != NULL;) {
         if (request_reply_came(request)) {
-            request->answer(request, request->is_replay);
+            const struct acceptance *acceptance = request->state;
+            acceptance->answer(request, acceptance->is_replay);
         }
     }
 }
@@ -122,7 +125,8 @@ static void set_missing(struct replicas *replicas, bool missing, long long have)
 
 static int64_t replicas_time_left_ms(const struct replicas *replicas, const struct ingest_request *request) {
     int64_t timeout_ms = replicas->with->settings->redis_timeout_ms;
-    return request->sent_ms + (timeout_ms + ANSWER_MS) / 2 - clock_monotonic_us() / 1000;
+    const struct acceptance *acceptance = request->state;
+    return acceptance->sent_ms + (timeout_ms + ANSWER_MS) / 2 - clock_monotonic_us() / 1000;
 }
 
 static void drop_overdue(struct replicas *replicas, struct queue *queue) {

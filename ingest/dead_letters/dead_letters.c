@@ -63,10 +63,11 @@ static int dead_letters_read_filter(const struct http_request *http, struct dead
 }
 
 static void run_filtered(struct ingest_request *request, const struct dead_letter_filter *filter) {
+    const struct list *list = request->state;
     struct list_position at;
     char bytes[LIST_NUMBER_SIZE];
-    list_position_newest_first(&request->paging, &at);
-    snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
+    list_position_newest_first(&list->paging, &at);
+    snprintf(bytes, sizeof bytes, "%zu", list->most_bytes);
     const char *values[8] = {at.time, at.id, filter->since, at.limit, at.offset, bytes};
     enum database_statement statement = READ_DEAD_LETTERS;
     int count = 6;
@@ -92,11 +93,7 @@ static void dead_letters_run(struct ingest_request *request) {
 }
 
 void dead_letters_list(struct ingest_request *request) {
-    struct paging_error error;
-    if (paging_read(request->http, CURSOR_DEAD_LETTER, &request->paging, &error) != 0) {
-        response_bad_field(request, error.parameter, error.reason);
-    } else {
-        list_begin(request);
+    if (list_begin(request, CURSOR_DEAD_LETTER) != NULL) {
         dead_letters_run(request);
     }
 }

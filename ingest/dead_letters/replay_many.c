@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/accept/acceptor.h"
 #include "ingest/accept/idempotency.h"
 #include "ingest/accept/redis_failure.h"
+#include "ingest/dead_letters/replay_request.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
@@ -29,14 +31,22 @@
 // The columns of ingest/read/sql/dead_letters_open.sql.
 enum { MATCHED, LAST };
 
+// A request's state.
+struct replay_many {
+    struct acceptance acceptance;
+    struct replay_request wish;
+    int64_t matched; // by it; a repeat's is the first's
+};
+
 static void answer_matched(struct ingest_request *request, bool replayed) {
+    const struct replay_many *replay = request->state;
     struct buf *json = &request->with->answer;
     if (replayed) {
         http_add_header(request->http, "Idempotent-Replayed", "true");
     }
     buf_clear(json);
     buf_putc(json, '{');
-    json_write_member_int(json, "matched", request->matched);
+    json_write_member_int(json, "matched", replay->matched);
     buf_putc(json, '}');
     response_json(request, 202, json);
 }
@@ -59,21 +69,22 @@ static void replay_many_on_asked(void *argument, enum redis_result result, const
         bool replayed = strcmp(verdict, "REPLAY") == 0;
         log_info("replay_asked", "request %s: %s dead letters%s", request->id, reply->element[1]->str,
                  replayed ? ", asked for before" : "");
-        request->matched = strtoll(reply->element[1]->str, NULL, 10); // a repeat gets the first's
+        ((struct replay_many *)request->state)->matched = strtoll(reply->element[1]->str, NULL, 10);
         acceptor_answer(request, replayed, answer_matched);
     }
 }
 
 static int send_job(struct ingest_request *request, const char *last) {
     const struct settings *settings = request->with->settings;
-    const struct dead_letter_filter *filter = &request->wish.filter;
+    const struct replay_many *replay = request->state;
+    const struct dead_letter_filter *filter = &replay->wish.filter;
     const char *key = http_header(request->http, "Idempotency-Key");
     char idempotency_key[IDEMPOTENCY_KEY_SIZE], ttl[NUMBER_SIZE], pace[NUMBER_SIZE], partitions[NUMBER_SIZE];
     char matched[NUMBER_SIZE];
     uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
     snprintf(ttl, sizeof ttl, "%" PRId64, key != NULL ? settings->idempotency_ttl_secs * 1000 : 0);
-    snprintf(pace, sizeof pace, "%" PRId64, request->wish.per_second);
-    snprintf(matched, sizeof matched, "%" PRId64, request->matched);
+    snprintf(pace, sizeof pace, "%" PRId64, replay->wish.per_second);
+    snprintf(matched, sizeof matched, "%" PRId64, replay->matched);
     snprintf(partitions, sizeof partitions, "%" PRId64, settings->stream_partitions);
     const char *fields[] = {filter->provider, filter->class, filter->since, pace};
     const struct uuid none = {{0}};
@@ -114,8 +125,9 @@ static int send_job(struct ingest_request *request, const char *last) {
 }
 
 static void replay_many_on_counted(struct ingest_request *request, const PGresult *rows) {
-    request->matched = database_int(rows, 0, MATCHED);
-    if (request->wish.dry_run) {
+    struct replay_many *replay = request->state;
+    replay->matched = database_int(rows, 0, MATCHED);
+    if (replay->wish.dry_run) {
         answer_matched(request, false);
     } else if (acceptor_is_open(request)) {
         acceptor_sent(request, send_job(request, database_text(rows, 0, LAST)));
@@ -123,6 +135,7 @@ static void replay_many_on_counted(struct ingest_request *request, const PGresul
 }
 
 void replay_many(struct ingest_request *request) {
+    struct replay_many *replay = request_state(request, sizeof *replay);
     struct replay_request_error error;
     const char *key;
     size_t length;
@@ -130,7 +143,7 @@ void replay_many(struct ingest_request *request) {
     if (!acceptor_take_key(request, &key)) {
         return;
     }
-    if (replay_request_parse(body, length, request->with->settings, &request->wish, &error) != 0) {
+    if (replay_request_parse(body, length, request->with->settings, &replay->wish, &error) != 0) {
         if (error.field != NULL) {
             response_bad_field(request, error.field, error.reason);
         } else {
@@ -138,7 +151,7 @@ void replay_many(struct ingest_request *request) {
         }
         return;
     }
-    const struct dead_letter_filter *filter = &request->wish.filter;
+    const struct dead_letter_filter *filter = &replay->wish.filter;
     const char *values[] = {filter->provider, filter->class, filter->since};
     database_run(request, READ_DEAD_LETTERS_OPEN, 3, values, replay_many_on_counted);
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "ingest/accept/acceptance.h"
 #include "ingest/accept/acceptor.h"
 #include "ingest/accept/former.h"
 #include "ingest/accept/idempotency.h"
@@ -121,7 +122,7 @@ static void replay_one_on_letter(struct ingest_request *request, const PGresult 
     if (strcmp(database_text(rows, 0, STAGE), "dispatch") != 0) {
         response_error(request, API_CONFLICT,
                        "this is a quarantined entry of a stream: it holds no message to send again");
-    } else if (recorded && !request->has_key) {
+    } else if (recorded && !((const struct acceptance *)request->state)->has_key) {
         response_error(request, API_CONFLICT, already);
     } else if (PQgetisnull(rows, 0, MESSAGE)) {
         response_unavailable(request, "its message is not recorded yet", 1, false);
@@ -148,6 +149,7 @@ static const char *check_body(const struct ingest_request *request) {
 
 void replay_one(struct ingest_request *request) {
     const char *key, *error = check_body(request);
+    (void)request_state(request, sizeof(struct acceptance));
     if (error != NULL) {
         response_error(request, API_BAD_REQUEST, error);
     } else if (!acceptor_take_key(request, &key)) {

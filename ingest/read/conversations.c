@@ -106,9 +106,9 @@ static int conversations_read_filter(const struct http_request *http, struct fil
     return 0;
 }
 
-static void conversations_run(struct ingest_request *request, const struct filter *filter) {
+static void conversations_run(struct ingest_request *request, const struct list *list, const struct filter *filter) {
     struct list_position at;
-    list_position_newest_first(&request->paging, &at);
+    list_position_newest_first(&list->paging, &at);
     const char *values[] = {at.time, at.id, at.limit, at.offset, channel_name(filter->channel), filter->participant};
     if (filter->participant != NULL) {
         database_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, conversations_on_rows);
@@ -122,12 +122,14 @@ static void conversations_run(struct ingest_request *request, const struct filte
 void conversations_list(struct ingest_request *request) {
     struct filter filter = {0};
     struct paging_error error;
-    if (paging_read(request->http, CURSOR_CONVERSATION, &request->paging, &error) != 0 ||
-        conversations_read_filter(request->http, &filter, &error) != 0) {
+    const struct list *list = list_begin(request, CURSOR_CONVERSATION);
+    if (list == NULL) {
+        return;
+    }
+    if (conversations_read_filter(request->http, &filter, &error) != 0) {
         response_bad_field(request, error.parameter, error.reason);
     } else {
-        list_begin(request);
-        conversations_run(request, &filter);
+        conversations_run(request, list, &filter);
     }
     free(filter.participant);
 }

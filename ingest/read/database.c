@@ -8,7 +8,6 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
-#include "ingest/watch/readiness.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/postgres/link.h"
@@ -46,7 +45,8 @@ static const struct pg_statement statements[] = {
 };
 
 struct reader {
-    struct readiness *readiness;
+    void (*on_change)(void *argument, bool up);
+    void *argument;
     size_t up; // links that can be used
     size_t count;
     struct pg_link *links[];
@@ -55,23 +55,24 @@ struct reader {
 static void database_on_up(void *argument) {
     struct reader *reader = argument;
     if (reader->up++ == 0) {
-        readiness_postgres_changed(reader->readiness, true);
+        reader->on_change(reader->argument, true);
     }
 }
 
 static void database_on_down(void *argument) {
     struct reader *reader = argument;
     if (--reader->up == 0) {
-        readiness_postgres_changed(reader->readiness, false);
+        reader->on_change(reader->argument, false);
     }
 }
 
 struct reader *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
-                               struct readiness *readiness) {
+                               void (*on_change)(void *argument, bool up), void *argument) {
     size_t count = (size_t)settings->database_connections;
     struct reader *reader = xcalloc(1, sizeof *reader + count * sizeof(struct pg_link *));
     reader->count = count;
-    reader->readiness = readiness;
+    reader->on_change = on_change;
+    reader->argument = argument;
     for (size_t i = 0; i < count; i++) {
         char name[48];
         snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
@@ -142,14 +143,21 @@ static void answer_failure(struct ingest_request *request, const PGresult *resul
     }
 }
 
+struct query {
+    struct ingest_request *request;
+    void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+};
+
 static void database_on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct ingest_request *request = argument;
+    struct query query = *(struct query *)argument;
+    struct ingest_request *request = query.request;
+    free(argument);
     if (!request_reply_came(request)) {
         return;
     }
     switch (outcome) {
     case PG_LINK_OK:
-        request->on_rows(request, result);
+        query.on_rows(request, result);
         break;
     case PG_LINK_ERROR:
         answer_failure(request, result);
@@ -163,9 +171,11 @@ static void database_on_result(void *argument, enum pg_outcome outcome, const PG
 void database_run(struct ingest_request *request, enum database_statement statement, int count,
                   const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
     struct pg_link *link = database_choose(request->with->reader);
-    request->on_rows = on_rows;
+    struct query *query = xmalloc(sizeof *query);
+    *query = (struct query){request, on_rows};
     if (link == NULL ||
-        pg_link_execute(link, statements[statement].name, count, values, database_on_result, request) != 0) {
+        pg_link_execute(link, statements[statement].name, count, values, database_on_result, query) != 0) {
+        free(query);
         database_answer_away(request);
         return;
     }

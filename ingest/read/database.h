@@ -10,7 +10,6 @@
 #include "shared/settings/settings.h"
 
 struct ingest_request;
-struct readiness;
 struct reader; // one thread's connections to Postgres
 
 // The statements in ingest/read/sql/, prepared on each connection.
@@ -29,9 +28,10 @@ enum database_statement {
     READ_STATEMENT_COUNT
 };
 
-// thread is its number, for the connections' names. readiness must outlive it.
+// thread is its number, for the connections' names. on_change(argument, up): its first connection came, or its last
+// went.
 struct reader *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
-                               struct readiness *readiness);
+                               void (*on_change)(void *argument, bool up), void *argument);
 void database_destroy(struct reader *reader);
 
 // Why it has no connection, in one line without secrets; "" where it has not failed yet, NULL where it has one. Valid

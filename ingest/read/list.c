@@ -29,10 +29,15 @@ static int read_cursor(const struct list_shape *shape, const PGresult *rows, int
     return 0;
 }
 
-void list_begin(struct ingest_request *request) {
-    request->most_bytes = FIRST_BYTES;
-    request->row_bytes = 0;
-    request->held = 0;
+struct list *list_begin(struct ingest_request *request, enum cursor_kind kind) {
+    struct list *list = request_state(request, sizeof *list);
+    struct paging_error error;
+    if (paging_read(request->http, kind, &list->paging, &error) != 0) {
+        response_bad_field(request, error.parameter, error.reason);
+        return NULL;
+    }
+    list->most_bytes = FIRST_BYTES;
+    return list;
 }
 
 static size_t bytes_of(const struct list_shape *shape, const PGresult *rows, int row) {
@@ -40,10 +45,9 @@ static size_t bytes_of(const struct list_shape *shape, const PGresult *rows, int
 }
 
 // How many of the first rows have come whole.
-static int count_whole(const struct ingest_request *request, const struct list_shape *shape, const PGresult *rows,
-                       int count) {
+static int count_whole(const struct list *list, const struct list_shape *shape, const PGresult *rows, int count) {
     int row = 0;
-    while (row < count && bytes_of(shape, rows, row) <= request->most_bytes) {
+    while (row < count && bytes_of(shape, rows, row) <= list->most_bytes) {
         row++;
     }
     return row;
@@ -77,9 +81,10 @@ static struct extent find_fitting(const struct list_shape *shape, const PGresult
 // All rows where there is room for them; else an eighth of the room, so that those who come next find some as well.
 static struct extent list_choose(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows,
                                  int wanted) {
+    const struct list *list = request->state;
     size_t room = http_room(request->http);
     struct extent most = find_fitting(shape, rows, wanted, room);
-    if (most.count == wanted || request->paging.is_numbered) {
+    if (most.count == wanted || list->paging.is_numbered) {
         return most;
     }
     struct extent some = find_fitting(shape, rows, wanted, room / 8);
@@ -89,31 +94,32 @@ static struct extent list_choose(struct ingest_request *request, const struct li
 // Once more, for the rows that there is room for. False: it isn't worth it.
 static bool ask_again(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows, int wanted,
                       int whole) {
-    if (request->held > 0) {
+    struct list *list = request->state;
+    if (list->held > 0) {
         return false;
     }
     struct extent fit = list_choose(request, shape, rows, wanted);
     size_t needed = room_for(&fit);
-    if (fit.count <= whole || (fit.count < wanted && request->paging.is_numbered) ||
-        !http_hold(request->http, needed)) {
+    if (fit.count <= whole || (fit.count < wanted && list->paging.is_numbered) || !http_hold(request->http, needed)) {
         return false;
     }
-    request->held = needed;
-    request->row_bytes = fit.bytes;
-    request->most_bytes = fit.most;
-    request->paging.rows = fit.count;
+    list->held = needed;
+    list->row_bytes = fit.bytes;
+    list->most_bytes = fit.most;
+    list->paging.rows = fit.count;
     shape->run(request);
     return true;
 }
 
 // Whether there is room for the JSON beside the rows it is made of. Those of a first run are few.
 static bool has_room(struct ingest_request *request, const struct buf *json) {
-    size_t needed = request->row_bytes + json->length + META_BYTES;
-    if (request->held == 0 || needed <= request->held) {
+    struct list *list = request->state;
+    size_t needed = list->row_bytes + json->length + META_BYTES;
+    if (list->held == 0 || needed <= list->held) {
         return true;
     }
     bool granted = http_hold(request->http, needed);
-    request->held = granted ? needed : request->held;
+    list->held = granted ? needed : list->held;
     return granted;
 }
 
@@ -140,10 +146,11 @@ static int write_items(struct ingest_request *request, const struct list_shape *
 
 void list_answer(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows, int fetched,
                  int64_t total) {
-    const struct paging *paging = &request->paging;
-    request->fetched = request->held == 0 ? fetched : request->fetched;
-    int wanted = request->fetched > paging->page_size ? (int)paging->page_size : request->fetched;
-    int whole = count_whole(request, shape, rows, wanted < fetched ? wanted : fetched);
+    struct list *list = request->state;
+    const struct paging *paging = &list->paging;
+    list->fetched = list->held == 0 ? fetched : list->fetched;
+    int wanted = list->fetched > paging->page_size ? (int)paging->page_size : list->fetched;
+    int whole = count_whole(list, shape, rows, wanted < fetched ? wanted : fetched);
     if (whole < wanted && ask_again(request, shape, rows, wanted, whole)) {
         return;
     }
@@ -155,7 +162,7 @@ void list_answer(struct ingest_request *request, const struct list_shape *shape,
     struct buf *json = &request->with->answer;
     buf_putc(json, ']');
     struct cursor next = {.page = paging->page + 1};
-    bool more = request->fetched > shown && read_cursor(shape, rows, shown - 1, &next) == 0;
+    bool more = list->fetched > shown && read_cursor(shape, rows, shown - 1, &next) == 0;
     paging_write_meta(json, paging, total, shape->kind, more ? &next : NULL);
     buf_putc(json, '}');
     response_json(request, 200, json);

@@ -6,28 +6,38 @@
 #include <stdint.h>
 
 #include "ingest/read/cursor.h"
+#include "ingest/read/paging.h"
 #include "shared/base/buf.h"
+#include "shared/base/mem.h"
 
 struct ingest_request;
-struct paging;
 
 // A page of rows as {"items":[…],"meta":{…}}. A statement gives one row more than is shown, where there is one.
+
+// A request's state.
+struct list {
+    struct paging paging;
+    size_t most_bytes; // that each of its rows may bring
+    size_t row_bytes;  // that all of them bring
+    int fetched;       // rows that there were at first
+    size_t held;       // of the budget, for those; 0: it wasn't asked for more than a page may bring at first
+};
 
 struct list_shape {
     enum cursor_kind kind;
     int id_column;   // a number, or a message's UUID, by kind
     int time_column; // microseconds since 1970; the list is ordered by it, then by the id
     // Bytes of what an item holds that may be large; -1: nothing may. It comes where it has at most
-    // request->most_bytes.
+    // the list's most_bytes.
     int bytes_column;
-    void (*run)(struct ingest_request *request); // runs the statement, for request->most_bytes
+    void (*run)(struct ingest_request *request); // runs the statement, for the list's most_bytes
     // Appends an item's members, without its braces.
     void (*write_item)(struct ingest_request *request, struct buf *json, const PGresult *rows, int row);
 };
 
-// To be called before the statement is run for the first time.
-void list_begin(struct ingest_request *request);
-// Answers with the page that request->paging asked for, or runs the statement once more for more bytes. Where the
+// Reads what page is asked for, before the statement is run for the first time. NULL: it has answered 400.
+struct list *list_begin(struct ingest_request *request, enum cursor_kind kind) MUST_CHECK;
+// Answers with the page that was asked for, or runs the statement once more for more bytes. Where the
 // budget hasn't room for all of it (http/server.h), the page is shorter, or where it was asked for by its number, 503.
 // fetched: how many of the rows are items. total:
 // PAGING_NOT_COUNTED where it isn't known.

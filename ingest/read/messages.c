@@ -77,7 +77,8 @@ static void messages_on_thread(struct ingest_request *request, const PGresult *r
 }
 
 static void run_thread(struct ingest_request *request) {
-    const struct paging *paging = &request->paging;
+    const struct list *list = request->state;
+    const struct paging *paging = &list->paging;
     struct uuid after = {{0}};
     char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE],
          bytes[NUMBER_SIZE];
@@ -88,19 +89,15 @@ static void run_thread(struct ingest_request *request) {
     uuid_format(&after, id);
     snprintf(limit, sizeof limit, "%" PRId64, paging->rows);
     snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
-    snprintf(bytes, sizeof bytes, "%zu", request->most_bytes);
+    snprintf(bytes, sizeof bytes, "%zu", list->most_bytes);
     const char *values[] = {request->match.parameter, time, id, limit, offset, bytes};
     database_run(request, READ_MESSAGES_OF_CONVERSATION, 6, values, messages_on_thread);
 }
 
 void messages_list(struct ingest_request *request) {
-    struct paging_error error;
     if (!paging_is_row_id(request->match.parameter)) {
         response_error(request, API_NOT_FOUND, "no such conversation");
-    } else if (paging_read(request->http, CURSOR_MESSAGE, &request->paging, &error) != 0) {
-        response_bad_field(request, error.parameter, error.reason);
-    } else {
-        list_begin(request);
+    } else if (list_begin(request, CURSOR_MESSAGE) != NULL) {
         run_thread(request);
     }
 }

@@ -2,12 +2,9 @@
 #ifndef INGEST_REQUEST_REQUEST_H
 #define INGEST_REQUEST_REQUEST_H
 
-#include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/dead_letters/replay_request.h"
-#include "ingest/read/paging.h"
 #include "ingest/request/client_address.h"
 #include "ingest/request/route.h"
 #include "ingest/request/verdicts.h"
@@ -27,6 +24,7 @@ struct ingest_request {
     struct route_match match;
     char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
     char client[CLIENT_ADDRESS_SIZE];
+    char message_id[UUID_TEXT_SIZE]; // "" until it is known, or where it is about none
 
     enum origin_verdict origin;
     enum access access;
@@ -37,32 +35,11 @@ struct ingest_request {
     enum rate_limit_state limit;
     struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
     bool shows_limit;          // RateLimit-* in the answer are the window
-    struct ingest_request *next_in_call; // what the same call is about (access/rate_limit.c, accept/call.c)
-    bool has_arrived;                    // on_request came; `body` is valid
+    struct ingest_request *next_in_batch; // whose limit is asked for by the same call (access/rate_limit.c)
+
+    bool has_arrived; // on_request came; `body` is valid
     enum http_body_state body;
     unsigned replies; // of Redis and Postgres under way; the memory stays until they came
-
-    // of a message that comes in (accept/intake.c, accept/acceptor.c)
-    char message_id[UUID_TEXT_SIZE]; // "" until it is known
-    bool has_key;                    // an Idempotency-Key was given
-    bool is_send;                    // the sender's limit holds
-    bool call_repeated;              // after NO_LIBRARY
-    bool former_asked;               // former.c has looked elsewhere for its key
-    int64_t sent_ms;                 // when its call went to Redis, monotonic
-    // What the answer will be once the replicas have it, and whether it says that it is a repeat.
-    void (*answer)(struct ingest_request *request, bool replayed);
-    bool is_replay;
-    struct ingest_request *next_held;
-
-    // of a read (reader.c)
-    struct paging paging;
-    size_t most_bytes;          // that each of its rows may bring (list.c)
-    size_t row_bytes;           // that all of them bring
-    int fetched;                // rows that there were at first
-    size_t held;                // of the budget, for those; 0: it wasn't asked for more than a page may bring at first
-    struct replay_request wish; // of a replay of many (replay_many.c)
-    int64_t matched;            // by it
-    void (*on_rows)(struct ingest_request *request, const PGresult *rows);
 
     // What its route's handler keeps of it (request_state), freed with the request. leave, where it is set, is called
     // when http_server lets go of the request.

@@ -43,6 +43,11 @@ static void flow_check_on_redis_up(void *argument) {
     }
 }
 
+static void flow_check_on_postgres(void *argument, bool up) {
+    struct check *check = argument;
+    readiness_postgres_changed(check->with.readiness, up);
+}
+
 static void flow_check_on_look(uv_timer_t *timer) {
     struct check *check = timer->data;
     int64_t passed_ms = clock_boot_ms() - check->begun_ms;
@@ -70,7 +75,7 @@ static void flow_check_begin(struct check *check, const struct settings *setting
                                                             .on_up = flow_check_on_redis_up,
                                                             .argument = check,
                                                         });
-    check->with.reader = database_create(&check->loop, settings, 0, check->with.readiness);
+    check->with.reader = database_create(&check->loop, settings, 0, flow_check_on_postgres, check);
     uv_timer_start(&check->look, flow_check_on_look, LOOK_MS, LOOK_MS);
 }
 
