@@ -12,6 +12,7 @@
 #include "shared/redis/feed.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/reply.h"
+#include "shared/redis/words.h"
 
 enum {
     GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a
@@ -35,6 +36,9 @@ struct breaker {
     char held_epoch[BREAKER_EPOCH_SIZE];
 };
 
+// Of the breaker itself, in Redis.
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN, BREAKER_UNKNOWN };
+
 struct question {
     struct breaker *breaker;
     breaker_answer answer;
@@ -45,6 +49,24 @@ struct question {
 
 static void copy_text(char *out, size_t size, const char *text) {
     snprintf(out, size, "%s", text ? text : "");
+}
+
+static enum breaker_state breaker_state_of(const char *text) {
+    static const char *const names[] = {
+        [BREAKER_CLOSED] = "closed", [BREAKER_OPEN] = "open", [BREAKER_HALF_OPEN] = "half-open"};
+    int state = BREAKER_CLOSED;
+    while (state < BREAKER_UNKNOWN && strcmp(text, names[state]) != 0) {
+        state++;
+    }
+    return (enum breaker_state)state;
+}
+
+static const char *breaker_word_name(enum breaker_word word) {
+    static const char *const names[] = {
+        [BREAKER_NONE] = "none", [BREAKER_OK] = "ok",           [BREAKER_FAIL] = "fail",
+        [BREAKER_TRIP] = "trip", [BREAKER_REFUSED] = "refused", [BREAKER_HELD] = "held",
+    };
+    return names[word];
 }
 
 static void breaker_announce(struct breaker *breaker, const char *from, const char *to, const char *reason) {
@@ -61,7 +83,7 @@ static void breaker_announce(struct breaker *breaker, const char *from, const ch
 
 static void log_transition(struct breaker *breaker, const char *from, const char *to, const char *reason) {
     counters_add_for(breaker->env->counters, COUNTER_BREAKER_TRANSITIONS, breaker->options.provider);
-    if (strcmp(to, "open") == 0) {
+    if (breaker_state_of(to) == BREAKER_OPEN) {
         counters_add_for(breaker->env->counters, COUNTER_BREAKER_OPEN, breaker->options.provider);
     }
     breaker_announce(breaker, from, to, reason);
@@ -84,7 +106,7 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
 // {NO, ms, why, moved, accepted}
 static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
     breaker_forget_go(breaker);
-    if (strcmp(redis_reply_text(reply, 2, ""), "open") == 0) {
+    if (breaker_state_of(redis_reply_text(reply, 2, "")) == BREAKER_OPEN) {
         breaker->options.on_open(breaker->options.argument);
     }
     return within(redis_reply_number(reply, 1, 0), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
@@ -93,7 +115,7 @@ static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
 // {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
 static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
     struct grant grant = {.asked_ms = asked_ms};
-    grant.kind = strcmp(redis_reply_text(reply, 0, ""), "GO") == 0 ? GRANT_GO : GRANT_PROBE;
+    grant.kind = library_word(reply) == WORD_GO ? GRANT_GO : GRANT_PROBE;
     copy_text(grant.epoch, sizeof grant.epoch, redis_reply_text(reply, 1, ""));
     if (grant.kind == GRANT_PROBE && reply->elements > FIRST_LEASE) {
         grant.probe_count = reply->elements - FIRST_LEASE;
@@ -125,7 +147,7 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
         if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
         }
-    } else if (strcmp(redis_reply_text(reply, 0, ""), "NO") == 0) {
+    } else if (library_word(reply) == WORD_NO) {
         breaker->accepted_ms = redis_reply_number(reply, 4, 0);
         wait_ms = read_refusal(breaker, reply);
     } else {
@@ -133,7 +155,7 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
         grant = read_grant(reply, question->asked_ms);
         const char *moved = redis_reply_text(reply, 2, "");
         if (*moved) { // by GO and PROBE alike: only asking moves an open breaker, and only to half-open
-            bool was_open = strcmp(moved, "open") == 0;
+            bool was_open = breaker_state_of(moved) == BREAKER_OPEN;
             log_transition(breaker, moved, "half-open", was_open ? "cool-down over" : "a pause was cut");
         }
         wait_ms = breaker_take_go(question, &grant);
@@ -191,8 +213,9 @@ bool breaker_take_probe(struct grant *grant, char *out) {
 void breaker_give_up(struct breaker *breaker, struct grant *grant) {
     char probe[BREAKER_PROBE_SIZE];
     while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe)) {
-        breaker_record(breaker, &(struct breaker_result){
-                                    .epoch = grant->epoch, .probe = probe, .result = "none", .reason = "", .count = 1});
+        breaker_record(breaker,
+                       &(struct breaker_result){
+                           .epoch = grant->epoch, .probe = probe, .word = BREAKER_NONE, .reason = "", .count = 1});
     }
     free(grant->probes);
     *grant = (struct grant){0};
@@ -248,7 +271,7 @@ static void read_recorded(struct breaker *breaker, struct recording *recording, 
     if (*from == '\0') {
         return;
     }
-    bool closed = strcmp(to, "closed") == 0;
+    bool closed = breaker_state_of(to) == BREAKER_CLOSED;
     log_transition(breaker, from, to, closed ? "probes succeeded" : recording->reason);
     if (closed) {
         breaker->options.on_closed(breaker->options.argument);
@@ -281,7 +304,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_text(fcall, breaker_key(breaker->options.provider));
     fcall_text(fcall, result->epoch);
     fcall_text(fcall, result->probe);
-    fcall_text(fcall, result->result);
+    fcall_text(fcall, breaker_word_name(result->word));
     fcall_int(fcall, result->count);
     fcall_int(fcall, result->pause_ms);
     fcall_int(fcall, settings->breaker_error_threshold);
@@ -293,7 +316,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_int(fcall, result->accepted_ms);
     fcall_int(fcall, settings->breaker_held_senders);
     fcall_text(fcall, result->sender ? result->sender : "");
-    if (result->pause_ms > 0 || strcmp(result->result, "trip") == 0) {
+    if (result->pause_ms > 0 || result->word == BREAKER_TRIP) {
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     }
     if (fcall_send(fcall, breaker->env->link, breaker_on_recorded, recording) != 0) {
@@ -310,7 +333,7 @@ void breaker_tick(struct breaker *breaker) {
     breaker_record(breaker, &(struct breaker_result){
                                 .epoch = breaker->held_epoch,
                                 .probe = "",
-                                .result = "held",
+                                .word = BREAKER_HELD,
                                 .reason = "held_senders",
                                 .count = 1,
                                 .sender = sender,

@@ -57,18 +57,28 @@ bool breaker_take_probe(struct grant *grant, char *out) MUST_CHECK;
 // Hands back what was not used, and empties it.
 void breaker_give_up(struct breaker *breaker, struct grant *grant);
 
-// What `count` calls in a row of one epoch came to, in the words of retry.h; before they are settled, once a call.
+// What a call says of its provider, as breaker_record in redis/messaging.lua takes it.
+enum breaker_word {
+    BREAKER_NONE,    // nothing; a probe that comes back unused
+    BREAKER_OK,      // it works
+    BREAKER_FAIL,    // it failed: with enough of them the breaker opens
+    BREAKER_TRIP,    // it opens at once
+    BREAKER_REFUSED, // a probe was refused for what may be the message's own fault
+    BREAKER_HELD,    // no call: a sender is held now
+};
+
+// What `count` calls in a row of one epoch came to; before they are settled, once a call.
 // probe: the lease of the one call, or "". reason: what the breaker shows when this opens it.
 struct breaker_result {
     const char *epoch;
     const char *probe;
-    const char *result; // "ok", "fail", "trip", "refused", "held" or "none"
+    enum breaker_word word;
     const char *reason;
     int64_t count;
     int64_t pause_ms;
     // When the latest of them began that the provider accepted, ms since 1970 on Redis's clock; 0: it accepted none.
     int64_t accepted_ms;
-    const char *sender; // with "held": who is, by what was settled; else NULL
+    const char *sender; // with HELD: who is, by what was settled; else NULL
 };
 void breaker_record(struct breaker *breaker, const struct breaker_result *result);
 // Every second: says again that senders are held, where it was too soon to judge by that.

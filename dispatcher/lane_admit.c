@@ -3,13 +3,13 @@
 // Before a message of a held sender is called, Redis is asked for it (redis/messaging.lua, admit): it may go, as that
 // sender's one probe, or Redis has put it among the parked.
 #include <stdlib.h>
-#include <string.h>
 
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/redis/words.h"
 
 enum { PROBE_MARGIN_MS = 2000 }; // what a probe's lease lasts beyond the provider's time-out
 
@@ -45,7 +45,7 @@ static void lane_admit_take_verdict(struct lane *lane, struct lease *lease, cons
     } else if (verdict->type == REDIS_REPLY_ERROR) {
         lease_log(LOG_ERROR, "admit_failed", lease, verdict->str);
         lane_drop(lease);
-    } else if (verdict->str && strcmp(verdict->str, "GO") == 0) {
+    } else if (library_word(verdict) == WORD_GO) {
         lane_admit_take_go(lane, lease);
     } else {
         lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");

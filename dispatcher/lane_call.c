@@ -32,9 +32,10 @@ static void log_attempt(const struct lease *lease) {
 
 static void hand_back_probe(struct lease *lease) {
     if (*lease->probe) {
-        breaker_record(lease->upstream->breaker,
-                       &(struct breaker_result){
-                           .epoch = lease->epoch, .probe = lease->probe, .result = "none", .reason = "", .count = 1});
+        breaker_record(
+            lease->upstream->breaker,
+            &(struct breaker_result){
+                .epoch = lease->epoch, .probe = lease->probe, .word = BREAKER_NONE, .reason = "", .count = 1});
     }
     lease->probe[0] = '\0';
 }

@@ -5,6 +5,7 @@
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
 #include "shared/base/clock.h"
+#include "shared/redis/words.h"
 
 void lane_wait(struct lease *lease) {
     struct lane *lane = lease->lane;
@@ -73,7 +74,7 @@ void lane_give_back_waiting(struct lane *lane) {
 static void lane_lease_on_renewed(void *argument, enum redis_result result, const redisReply *reply) {
     struct lease *lease = argument;
     struct lane *lane = lease->lane;
-    bool ours = result == REDIS_LINK_OK && reply->str && reply->str[0] == 'O'; // OK, not LOST
+    bool ours = result == REDIS_LINK_OK && library_word(reply) == WORD_OK;
     if (!ours) {
         if (result == REDIS_LINK_OK) {
             lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");

@@ -16,7 +16,7 @@ struct log_line *lease_log_begin(enum log_level level, const char *event, const 
 
 void lease_log(enum log_level level, const char *event, const struct lease *lease, const char *message) {
     struct log_line *line = lease_log_begin(level, event, lease);
-    log_str(line, "verdict", lease->decision.verdict);
+    log_str(line, "verdict", attempt_verdict_name(lease->decision.verdict));
     log_str(line, "message", message);
     log_end(line);
 }

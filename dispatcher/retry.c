@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/retry.h"
 
-#include <string.h>
-
 #include "shared/base/backoff.h"
 
 #define LONGEST_WAIT_MS (72LL * 3600 * 1000)
@@ -14,8 +12,8 @@
 enum wait { WAIT_NONE, WAIT_BACKOFF, WAIT_AS_ASKED };
 
 struct rule {
-    const char *verdict;
-    const char *breaker;
+    enum attempt_verdict verdict;
+    enum breaker_word breaker;
     bool spends; // an attempt, of which a message has API_WORKER_MAX_RETRIES
     enum wait wait;
     enum counter counter;
@@ -29,17 +27,17 @@ struct rule {
 // other failure comes with a Retry-After (a 503 may), that message waits at least so long, as far as a pause may last;
 // the breaker, not a pause, is there for the rest.
 static const struct rule rules[OUTCOME_CLASS_COUNT] = {
-    [OUTCOME_SENT] = {"sent", "ok", false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
-    [OUTCOME_RATE_LIMITED] = {"retry", "none", false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
-    [OUTCOME_TIMEOUT] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_INTERRUPTED] = {"retry", "none", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_CONNECTION_FAILED] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_SERVER_ERROR] = {"retry", "fail", true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_CREDENTIALS] = {"retry", "trip", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_REFUSED] = {"refused", "refused", false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_REJECTED] = {"failed", "ok", true, WAIT_NONE, COUNTER_DISPATCH_ERROR},
-    [OUTCOME_UNREADABLE] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
-    [OUTCOME_EXPIRED] = {"failed", "none", false, WAIT_NONE, COUNTER_COUNT},
+    [OUTCOME_SENT] = {VERDICT_SENT, BREAKER_OK, false, WAIT_NONE, COUNTER_DISPATCH_SUCCESS},
+    [OUTCOME_RATE_LIMITED] = {VERDICT_RETRY, BREAKER_NONE, false, WAIT_AS_ASKED, COUNTER_DISPATCH_RATE_LIMITED},
+    [OUTCOME_TIMEOUT] = {VERDICT_RETRY, BREAKER_FAIL, true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_INTERRUPTED] = {VERDICT_RETRY, BREAKER_NONE, false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_CONNECTION_FAILED] = {VERDICT_RETRY, BREAKER_FAIL, true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_SERVER_ERROR] = {VERDICT_RETRY, BREAKER_FAIL, true, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_CREDENTIALS] = {VERDICT_RETRY, BREAKER_TRIP, false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_REFUSED] = {VERDICT_REFUSED, BREAKER_REFUSED, false, WAIT_BACKOFF, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_REJECTED] = {VERDICT_FAILED, BREAKER_OK, true, WAIT_NONE, COUNTER_DISPATCH_ERROR},
+    [OUTCOME_UNREADABLE] = {VERDICT_FAILED, BREAKER_NONE, false, WAIT_NONE, COUNTER_COUNT},
+    [OUTCOME_EXPIRED] = {VERDICT_FAILED, BREAKER_NONE, false, WAIT_NONE, COUNTER_COUNT},
 };
 
 static int64_t at_most(int64_t value, int64_t most) {
@@ -61,11 +59,11 @@ static int64_t wait_for_pause(int64_t pause_ms, int64_t longest_ms) {
 
 // What a call says of the provider. A message that always fails says so by its first call only, or one could open the
 // breaker for all; a probe counts, whichever call it is. A refusal says something only where it is a probe.
-static const char *word_for_breaker(const struct rule *rule, const struct retry_case *this_case) {
+static enum breaker_word word_for_breaker(const struct rule *rule, const struct retry_case *this_case) {
     bool counts = this_case->probe;
-    counts = counts || (strcmp(rule->breaker, "fail") == 0 && this_case->call == 1);
-    counts = counts || strcmp(rule->breaker, "ok") == 0 || strcmp(rule->breaker, "trip") == 0;
-    return counts ? rule->breaker : "none";
+    counts = counts || (rule->breaker == BREAKER_FAIL && this_case->call == 1);
+    counts = counts || rule->breaker == BREAKER_OK || rule->breaker == BREAKER_TRIP;
+    return counts ? rule->breaker : BREAKER_NONE;
 }
 
 // Where nothing is spent the calls are counted, so that such a message waits longer each time, too.
@@ -120,7 +118,7 @@ struct retry_decision retry_decide(const struct settings *settings, const struct
     decision.delay_ms = at_most(decision.delay_ms, retry_time_left_ms(settings, this_case->age_ms));
     bool last = !decision.free && this_case->spent + 1 >= settings->worker_max_retries;
     if (rule->wait != WAIT_NONE && (last || retry_is_expired(settings, this_case->age_ms))) {
-        decision.verdict = "failed";
+        decision.verdict = VERDICT_FAILED;
         decision.delay_ms = 0;
     }
     return decision;

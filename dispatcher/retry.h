@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dispatcher/breaker.h"
 #include "dispatcher/provider/outcome.h"
+#include "shared/message/message.h"
 #include "shared/redis/counters.h"
 #include "shared/settings/settings.h"
 
@@ -21,11 +23,10 @@ struct retry_case {
 };
 
 struct retry_decision {
-    // For settle: "sent", "failed", "retry", or "refused", of which it makes "failed" or "retry".
-    const char *verdict;
-    int64_t delay_ms;     // with "retry" and "refused": until it is tried again
-    bool free;            // it spends no attempt
-    const char *breaker;  // for breaker_record: "ok", "fail", "trip", "refused" or "none"
+    enum attempt_verdict verdict; // for settle
+    int64_t delay_ms;             // with RETRY and REFUSED: until it is tried again
+    bool free;                    // it spends no attempt
+    enum breaker_word breaker;
     int64_t pause_ms;     // the provider wants to be left alone for so long; 0: it said nothing of the kind
     enum counter counter; // which counter it raises; COUNTER_COUNT: none
 };

@@ -22,6 +22,7 @@
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
+#include "shared/redis/words.h"
 
 enum { MOST_IN_CALL = 64 };
 
@@ -63,13 +64,13 @@ static void settler_count(const struct dispatch_env *env, const struct lease *le
 static void log_outcome(const struct lease *lease) {
     const struct upstream *upstream = lease->upstream;
     const struct outcome *outcome = &lease->outcome;
-    enum log_level level = strcmp(lease->decision.verdict, "failed") == 0 ? LOG_WARN : LOG_INFO;
+    enum log_level level = lease->decision.verdict == VERDICT_FAILED ? LOG_WARN : LOG_INFO;
     struct log_line *line =
         lease_log_begin(level, upstream->mock ? "mock_dispatch_outcome" : "dispatch_outcome", lease);
     log_str(line, "outcome", outcome_name(outcome->class));
     log_int(line, "http_status", outcome->http_status);
     log_int(line, "latency_us", outcome->latency_us);
-    log_str(line, "verdict", lease->decision.verdict);
+    log_str(line, "verdict", attempt_verdict_name(lease->decision.verdict));
     if (lease->decision.delay_ms > 0) {
         log_int(line, "retry_in_ms", lease->decision.delay_ms);
     }
@@ -87,18 +88,18 @@ static bool result_of(const struct lease *lease, struct breaker_result *out) {
     *out = (struct breaker_result){
         .epoch = lease->epoch,
         .probe = lease->probe,
-        .result = decision->breaker,
+        .word = decision->breaker,
         .reason = outcome_name(lease->outcome.class),
         .count = 1,
         .pause_ms = decision->pause_ms,
         .accepted_ms = lease->outcome.class == OUTCOME_SENT ? lease->called_ms : 0,
     };
-    return !lease->recorded && (strcmp(decision->breaker, "none") != 0 || decision->pause_ms > 0 || *lease->probe);
+    return !lease->recorded && (decision->breaker != BREAKER_NONE || decision->pause_ms > 0 || *lease->probe);
 }
 
 static bool can_join(const struct breaker_result *run, const struct breaker_result *next) {
     return *run->probe == '\0' && *next->probe == '\0' && run->pause_ms == next->pause_ms &&
-           strcmp(run->epoch, next->epoch) == 0 && strcmp(run->result, next->result) == 0;
+           strcmp(run->epoch, next->epoch) == 0 && run->word == next->word;
 }
 
 // Tells one provider's breaker what its calls came to, in their order.
@@ -138,8 +139,8 @@ static void record_all(struct lease *first) {
     }
 }
 
-static void log_settlement(const struct lease *lease, const char *what) {
-    if (strcmp(what, "LATE") == 0) {
+static void log_settlement(const struct lease *lease, enum library_word word) {
+    if (word == WORD_LATE) {
         lease_log(LOG_WARN, "dispatch_late", lease,
                   "the entry had passed to another; the success is recorded all the same");
     } else {
@@ -166,7 +167,7 @@ static void hold_sender(struct settler *settler, const struct lease *lease) {
     breaker_record(upstream->breaker, &(struct breaker_result){
                                           .epoch = lease->epoch,
                                           .probe = "",
-                                          .result = "held",
+                                          .word = BREAKER_HELD,
                                           .reason = "held_senders",
                                           .count = 1,
                                           .sender = lease->entry.message.sender,
@@ -175,11 +176,11 @@ static void hold_sender(struct settler *settler, const struct lease *lease) {
 
 // {PARKED or FAILED, 1: it holds the sender, 2: which is held, or 0}: what settle has made of a refusal.
 static void take_judgement(struct settler *settler, struct lease *lease, const redisReply *reply) {
-    if (strcmp(reply->element[0]->str, "FAILED") == 0) {
-        lease->decision.verdict = "failed";
+    if (library_word(reply) == WORD_FAILED) {
+        lease->decision.verdict = VERDICT_FAILED;
         lease->decision.delay_ms = 0;
     } else {
-        lease->decision.verdict = "retry";
+        lease->decision.verdict = VERDICT_RETRY;
     }
     log_outcome(lease);
     if (reply->element[1]->integer == 1) {
@@ -190,8 +191,8 @@ static void take_judgement(struct settler *settler, struct lease *lease, const r
     settler->events.on_settled(lease);
 }
 
-static void settler_take_verdict(struct settler *settler, struct lease *lease, const char *verdict) {
-    if (strcmp(verdict, "OK") != 0) {
+static void settler_take_verdict(struct settler *settler, struct lease *lease, enum library_word verdict) {
+    if (verdict != WORD_OK) {
         log_settlement(lease, verdict);
         lease->decision.delay_ms = 0; // not ours to wait for
     }
@@ -226,7 +227,7 @@ static void take_verdicts(struct round *round, const redisReply *reply) {
         } else if (is_judgement(reply->element[i])) {
             take_judgement(round->settler, lease, reply->element[i]);
         } else {
-            settler_take_verdict(round->settler, lease, reply->element[i]->str);
+            settler_take_verdict(round->settler, lease, library_word(reply->element[i]));
         }
     }
 }
@@ -266,7 +267,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
     fcall_text(fcall, lease->entry.message_id);
     fcall_int(fcall, lease->entry.generation);
     fcall_int(fcall, lease->entry.call);
-    fcall_text(fcall, lease->decision.verdict);
+    fcall_text(fcall, attempt_verdict_name(lease->decision.verdict));
     fcall_int(fcall, lease->decision.delay_ms);
     fcall_int(fcall, lease->decision.free);
     fcall_text(fcall, lease->entry.message.sender ? lease->entry.message.sender : "");
@@ -341,7 +342,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
                                                                .probe = *lease->probe != '\0',
                                                                .unproven = !upstream->proven,
                                                            });
-    if (lease->decision.pause_ms > 0 || strcmp(lease->decision.breaker, "trip") == 0) {
+    if (lease->decision.pause_ms > 0 || lease->decision.breaker == BREAKER_TRIP) {
         breaker_forget_go(upstream->breaker); // at once: the record is still to come
     }
     if (lease->outcome.class == OUTCOME_SENT) {
@@ -352,7 +353,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
     if (was_called(lease)) {
         settler_count(settler->env, lease);
     }
-    if (strcmp(lease->decision.verdict, "refused") != 0) { // else settle says what becomes of it
+    if (lease->decision.verdict != VERDICT_REFUSED) { // else settle says what becomes of it
         log_outcome(lease);
     }
     lease->state = LEASE_FINISHED;

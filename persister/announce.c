@@ -9,7 +9,7 @@ enum { MOST_IN_ONE = 100 }; // messages of one entry of the feed, which bounds i
 static void announce_write_message(struct buf *out, const struct batch_entry *entry) {
     buf_puts(out, out->data[out->length - 1] == '[' ? "{" : ",{");
     json_write_member(out, "id", entry->message_id);
-    json_write_member(out, "what", entry->what);
+    json_write_member(out, "what", batch_what_name(entry->what));
     buf_putc(out, '}');
 }
 
@@ -21,7 +21,7 @@ void announce_written(struct redis_link *link, int64_t feed_max_length, const st
         buf_puts(&data, "{\"messages\":[");
         size_t before = data.length;
         for (size_t in_one = 0; i < first + count && in_one < MOST_IN_ONE; i++) {
-            if (batch->entries[i].what != NULL) {
+            if (batch->entries[i].what != BATCH_POISON) {
                 announce_write_message(&data, &batch->entries[i]);
                 in_one++;
             }

@@ -101,18 +101,26 @@ static void put_poison(struct buf *out, const struct staging_row *row, const str
     log_poison(stream, id, reason);
 }
 
-static const char *what_happened(const struct event *event) {
-    static const char *const verdicts[] = {
-        [EVENT_SENT] = "sent", [EVENT_FAILED] = "failed", [EVENT_RETRY] = "retrying"};
+const char *batch_what_name(enum batch_what what) {
+    static const char *const names[] = {
+        [BATCH_POISON] = "poison", [BATCH_ACCEPTED] = "accepted", [BATCH_RECEIVED] = "received", [BATCH_SENT] = "sent",
+        [BATCH_FAILED] = "failed", [BATCH_RETRYING] = "retrying", [BATCH_REPLAYED] = "replayed",
+    };
+    return names[what];
+}
+
+static enum batch_what what_happened(const struct event *event) {
+    static const enum batch_what verdicts[] = {
+        [VERDICT_SENT] = BATCH_SENT, [VERDICT_FAILED] = BATCH_FAILED, [VERDICT_RETRY] = BATCH_RETRYING};
     switch (event->kind) {
     case EVENT_MESSAGE:
-        return event->message.direction == MESSAGE_INBOUND ? "received" : "accepted";
+        return event->message.direction == MESSAGE_INBOUND ? BATCH_RECEIVED : BATCH_ACCEPTED;
     case EVENT_OUTCOME:
         return verdicts[event->verdict];
     case EVENT_REPLAYED:
         break;
     }
-    return "replayed";
+    return BATCH_REPLAYED;
 }
 
 static void keep_request_id(struct batch *batch, struct batch_entry *entry, const struct event *event) {

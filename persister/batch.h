@@ -23,16 +23,27 @@ struct batch_stream {
     void *reader;         // who acknowledges them
 };
 
+// What an entry tells.
+enum batch_what {
+    BATCH_POISON, // nothing that can be read
+    BATCH_ACCEPTED,
+    BATCH_RECEIVED,
+    BATCH_SENT,
+    BATCH_FAILED,
+    BATCH_RETRYING,
+    BATCH_REPLAYED,
+};
+
 struct batch_entry {
     const struct batch_stream *stream;
     uint64_t generation; // of the connection that read it
     char id[BATCH_ENTRY_ID_SIZE];
     char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
-    const char *what; // "accepted", "received", "sent", "failed", "retrying", "replayed"; static. NULL: poison
-    size_t request;   // where the X-Request-Id of its message begins in requests; 0: it has none
-    int64_t mark;     // of its line, random
-    size_t line;      // where its line begins in lines
-    size_t packed;    // where its fields begin in packed
+    enum batch_what what;
+    size_t request; // where the X-Request-Id of its message begins in requests; 0: it has none
+    int64_t mark;   // of its line, random
+    size_t line;    // where its line begins in lines
+    size_t packed;  // where its fields begin in packed
 };
 
 struct batch {
@@ -63,6 +74,8 @@ bool batch_queue_is_empty(const struct batch_queue *queue);
 struct batch *batch_queue_take(struct batch_queue *queue);
 
 void batch_free(struct batch *batch);
+// "accepted", "retrying", …: as the log and the feed say it.
+const char *batch_what_name(enum batch_what what);
 // The X-Request-Id that an entry's message came with; "" where it has none.
 const char *batch_request_id(const struct batch *batch, const struct batch_entry *entry);
 // The lines of `count` entries from `first` on.

@@ -21,6 +21,7 @@
 struct fields {
     const char *v, *k, *id, *gen, *at, *call, *n, *verdict, *due, *late, *p, *why;
     size_t p_length;
+    enum message_direction direction; // that k goes with
 };
 
 struct text {
@@ -125,8 +126,7 @@ static const char *event_take_message(const struct fields *fields, struct event 
     if (error != NULL) {
         return error;
     }
-    enum message_direction expected = strcmp(fields->k, "accepted") == 0 ? MESSAGE_OUTBOUND : MESSAGE_INBOUND;
-    return out->message.direction == expected ? NULL : "the direction does not fit the kind";
+    return out->message.direction == fields->direction ? NULL : "the direction does not fit the kind";
 }
 
 static const char *event_take_call(const struct fields *fields, struct event *out) {
@@ -141,13 +141,8 @@ static const char *event_take_call(const struct fields *fields, struct event *ou
         return "due is not a time until the year 9999 in milliseconds since 1970";
     }
     out->late = fields->late != NULL && strcmp(fields->late, "1") == 0;
-    for (int i = EVENT_SENT; i <= EVENT_RETRY; i++) {
-        if (fields->verdict != NULL && strcmp(fields->verdict, event_verdict_name((enum event_verdict)i)) == 0) {
-            out->verdict = (enum event_verdict)i;
-            return NULL;
-        }
-    }
-    return "verdict is not sent, failed or retry";
+    bool is_verdict = fields->verdict != NULL && attempt_verdict_parse(fields->verdict, &out->verdict) == 0;
+    return is_verdict ? NULL : "verdict is not sent, failed or retry";
 }
 
 static bool fits(const char *text, size_t most) {
@@ -213,17 +208,19 @@ static const char *event_take_body(const struct fields *fields, struct event *ou
     return "kind is unknown";
 }
 
-static bool event_take_kind(const char *text, enum event_kind *out) {
+static bool event_take_kind(struct fields *fields, enum event_kind *out) {
     static const struct {
         const char *name;
         enum event_kind kind;
-    } kinds[] = {{"accepted", EVENT_MESSAGE},
-                 {"received", EVENT_MESSAGE},
-                 {"outcome", EVENT_OUTCOME},
-                 {"replayed", EVENT_REPLAYED}};
-    for (size_t i = 0; text != NULL && i < sizeof kinds / sizeof *kinds; i++) {
-        if (strcmp(text, kinds[i].name) == 0) {
+        enum message_direction direction;
+    } kinds[] = {{"accepted", EVENT_MESSAGE, MESSAGE_OUTBOUND},
+                 {"received", EVENT_MESSAGE, MESSAGE_INBOUND},
+                 {"outcome", EVENT_OUTCOME, MESSAGE_OUTBOUND},
+                 {"replayed", EVENT_REPLAYED, MESSAGE_OUTBOUND}};
+    for (size_t i = 0; fields->k != NULL && i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(fields->k, kinds[i].name) == 0) {
             *out = kinds[i].kind;
+            fields->direction = kinds[i].direction;
             return true;
         }
     }
@@ -247,7 +244,7 @@ enum event_result event_decode(const char *packed, size_t length, struct event *
     if (format > STREAM_FORMAT) {
         return EVENT_NEWER;
     }
-    if (!event_take_kind(fields.k, &out->kind)) {
+    if (!event_take_kind(&fields, &out->kind)) {
         *reason = was_set_apart(&fields) ? fields.why : "k is not accepted, received, outcome or replayed";
         return EVENT_POISON;
     }
@@ -266,9 +263,4 @@ void event_free(struct event *event) {
     message_free(&event->message);
     cJSON_Delete(event->payload);
     *event = (struct event){0};
-}
-
-const char *event_verdict_name(enum event_verdict verdict) {
-    static const char *const names[] = {[EVENT_SENT] = "sent", [EVENT_FAILED] = "failed", [EVENT_RETRY] = "retry"};
-    return names[verdict];
 }

@@ -21,7 +21,6 @@ void event_pack(struct buf *out, const char *text, size_t length);
 void event_json(const char *packed, size_t length, struct buf *out);
 
 enum event_kind { EVENT_MESSAGE, EVENT_OUTCOME, EVENT_REPLAYED };
-enum event_verdict { EVENT_SENT, EVENT_FAILED, EVENT_RETRY };
 
 struct event {
     enum event_kind kind;
@@ -31,7 +30,7 @@ struct event {
     // EVENT_MESSAGE
     struct message message;
     // EVENT_OUTCOME
-    enum event_verdict verdict;
+    enum attempt_verdict verdict;
     int64_t call, delivery; // 0 … 2^31-1
     int64_t due_ms;         // when the next attempt is due; -1: none
     bool late;
@@ -48,7 +47,5 @@ enum event_result {
 // Decodes into *out, which is empty unless the result is EVENT_OK; then released with event_free.
 enum event_result event_decode(const char *packed, size_t length, struct event *out, const char **reason) MUST_CHECK;
 void event_free(struct event *event);
-
-const char *event_verdict_name(enum event_verdict verdict); // "sent", "failed", "retry"
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "persister/announce.h"
 #include "persister/batch.h"
@@ -105,7 +104,7 @@ static void persister_on_next(void *argument) {
 
 static void log_persisted(const struct batch *batch, const struct batch_entry *entry) {
     struct log_line *line = log_begin(LOG_INFO, "persisted");
-    log_str(line, "what", entry->what != NULL ? entry->what : "poison");
+    log_str(line, "what", batch_what_name(entry->what));
     log_str(line, "message_id", entry->message_id);
     log_str(line, "request_id", batch_request_id(batch, entry));
     log_str(line, "stream", entry->stream->name);
@@ -142,7 +141,7 @@ static void observe_latencies(struct persister *persister, const struct batch *b
             continue;
         }
         counters_observe(persister->counters, HISTOGRAM_WORKER_LATENCY, took_us);
-        if (entry->what != NULL && (strcmp(entry->what, "accepted") == 0 || strcmp(entry->what, "received") == 0)) {
+        if (entry->what == BATCH_ACCEPTED || entry->what == BATCH_RECEIVED) {
             counters_observe(persister->counters, HISTOGRAM_ACCEPT_TO_PERSISTED, took_us);
         }
     }

@@ -34,6 +34,7 @@
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
 #include "shared/redis/replay.h"
+#include "shared/redis/words.h"
 
 extern const char persister_sql_replay_page_sql[];
 extern const char persister_sql_replay_session_sql[];
@@ -106,8 +107,7 @@ static void log_job(const struct replayer *replayer, const char *event) {
 static void replayer_on_taken(void *argument, enum redis_result result, const redisReply *reply) {
     struct replayer *replayer = argument;
     replayer->taking = false;
-    if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY || reply->elements == 0 ||
-        strcmp(reply->element[0]->str, "JOB") != 0 || replayer->state != REPLAYER_LOOKING) {
+    if (result != REDIS_LINK_OK || library_word(reply) != WORD_JOB || replayer->state != REPLAYER_LOOKING) {
         return;
     }
     const char *error = replay_job_read(reply, &replayer->job);
@@ -143,7 +143,7 @@ static void replayer_on_kept(void *argument, enum redis_result result, const red
     if (result != REDIS_LINK_OK) {
         return; // asked again at the next tick
     }
-    if (strcmp(reply->str, "OK") != 0) {
+    if (library_word(reply) != WORD_OK) {
         log_warn("replay_lost", "job %s has passed to another, or was deleted", replayer->job.entry);
         become(replayer, REPLAYER_LEAVING);
     } else if (replayer->ends) {

@@ -107,7 +107,7 @@ static void put_message(struct buf *out, const struct message *message) {
 }
 
 static void put_outcome(struct buf *out, const struct event *event) {
-    staging_put_text(out, event_verdict_name(event->verdict));
+    staging_put_text(out, attempt_verdict_name(event->verdict));
     put_integer(out, event->call);
     put_integer(out, event->delivery);
     if (event->due_ms < 0) {

@@ -261,7 +261,7 @@ static int64_t count_refused(const struct batch_writer *writer) {
     }
     int64_t refused = 0;
     for (size_t i = writer->first; i < writer->first + writer->span; i++) {
-        refused += writer->batch->entries[i].what == NULL;
+        refused += writer->batch->entries[i].what == BATCH_POISON;
     }
     return refused;
 }

@@ -53,3 +53,24 @@ int provider_parse(const char *text, enum provider *out) {
     }
     return -1;
 }
+
+static const char *const attempt_verdict_names[] = {
+    [VERDICT_SENT] = "sent",
+    [VERDICT_FAILED] = "failed",
+    [VERDICT_RETRY] = "retry",
+    [VERDICT_REFUSED] = "refused",
+};
+
+const char *attempt_verdict_name(enum attempt_verdict verdict) {
+    return attempt_verdict_names[verdict];
+}
+
+int attempt_verdict_parse(const char *text, enum attempt_verdict *out) {
+    for (int i = VERDICT_SENT; i <= VERDICT_RETRY; i++) {
+        if (strcmp(text, attempt_verdict_names[i]) == 0) {
+            *out = (enum attempt_verdict)i;
+            return 0;
+        }
+    }
+    return -1;
+}

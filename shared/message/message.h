@@ -62,6 +62,20 @@ struct attempt {
     const char *provider_message_id; // or NULL
 };
 
+// What follows from a call: the field `verdict` of its event, and what settle is told.
+enum attempt_verdict {
+    VERDICT_NONE, // not decided yet
+    VERDICT_SENT,
+    VERDICT_FAILED,
+    VERDICT_RETRY,
+    VERDICT_REFUSED, // for settle alone, which makes FAILED or RETRY of it
+};
+
+const char *attempt_verdict_name(
+    enum attempt_verdict verdict); // "sent", "failed", "retry", "refused"; NULL: VERDICT_NONE
+// An event's: 0, or -1 where it is not sent, failed or retry.
+int attempt_verdict_parse(const char *text, enum attempt_verdict *out) MUST_CHECK;
+
 void attempt_encode(const struct attempt *attempt, struct buf *out);
 
 #endif

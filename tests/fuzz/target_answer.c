@@ -26,7 +26,7 @@ static void decide(const struct outcome *outcome) {
     struct retry_case this_case = {.outcome = outcome, .spent = 1, .call = 2, .age_ms = 1000};
     struct retry_decision decision = retry_decide(&settings, &this_case);
     FUZZ_ASSERT(decision.delay_ms >= 0 && decision.pause_ms >= 0);
-    FUZZ_ASSERT(strcmp(decision.verdict, "sent") != 0 || outcome->class == OUTCOME_SENT);
+    FUZZ_ASSERT(decision.verdict != VERDICT_SENT || outcome->class == OUTCOME_SENT);
 }
 
 static void answer(const struct provider_adapter *adapter, long status, const char *id, const char *body,

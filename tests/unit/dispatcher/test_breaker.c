@@ -111,7 +111,7 @@ END_TEST
 
 START_TEST(one_that_was_asked_for_just_before_the_pause_was_recorded_is_void) {
     ask();
-    breaker_record(breaker, &(struct breaker_result){"0", "", "none", "rate_limited", 1, 60000, 0, NULL});
+    breaker_record(breaker, &(struct breaker_result){"0", "", BREAKER_NONE, "rate_limited", 1, 60000, 0, NULL});
     RUN_UNTIL(&loop, 5000, answers == 1);
     ck_assert_int_eq(granted.kind, GRANT_NONE);
     ck_assert_int_eq(answer(), GRANT_NONE); // the pause
@@ -121,7 +121,7 @@ END_TEST
 
 START_TEST(failures_open_it_for_all_and_a_lost_reply_grants_nothing) {
     ck_assert_int_eq(answer(), GRANT_GO);
-    breaker_record(breaker, &(struct breaker_result){granted.epoch, "", "fail", "server_error", 2, 0, 0, NULL});
+    breaker_record(breaker, &(struct breaker_result){granted.epoch, "", BREAKER_FAIL, "server_error", 2, 0, 0, NULL});
     breaker_forget_go(breaker);
     ck_assert_int_eq(answer(), GRANT_NONE);
     private_redis_freeze(redis);

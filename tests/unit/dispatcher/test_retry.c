@@ -43,42 +43,47 @@ static const char *default_of(const char *name) {
 START_TEST(each_outcome_has_its_consequences) {
     static const struct {
         enum outcome_class class;
-        const char *verdict;
-        const char *breaker;
+        enum attempt_verdict verdict;
+        enum breaker_word breaker;
         bool spends;
     } cases[] = {
-        {OUTCOME_SENT, "sent", "ok", false},           {OUTCOME_RATE_LIMITED, "retry", "none", false},
-        {OUTCOME_TIMEOUT, "retry", "fail", true},      {OUTCOME_CONNECTION_FAILED, "retry", "fail", true},
-        {OUTCOME_SERVER_ERROR, "retry", "fail", true}, {OUTCOME_CREDENTIALS, "retry", "trip", false},
-        {OUTCOME_REFUSED, "refused", "none", false},   {OUTCOME_REJECTED, "failed", "ok", true},
-        {OUTCOME_UNREADABLE, "failed", "none", false}, {OUTCOME_EXPIRED, "failed", "none", false},
-        {OUTCOME_INTERRUPTED, "retry", "none", false},
+        {OUTCOME_SENT, VERDICT_SENT, BREAKER_OK, false},
+        {OUTCOME_RATE_LIMITED, VERDICT_RETRY, BREAKER_NONE, false},
+        {OUTCOME_TIMEOUT, VERDICT_RETRY, BREAKER_FAIL, true},
+        {OUTCOME_CONNECTION_FAILED, VERDICT_RETRY, BREAKER_FAIL, true},
+        {OUTCOME_SERVER_ERROR, VERDICT_RETRY, BREAKER_FAIL, true},
+        {OUTCOME_CREDENTIALS, VERDICT_RETRY, BREAKER_TRIP, false},
+        {OUTCOME_REFUSED, VERDICT_REFUSED, BREAKER_NONE, false},
+        {OUTCOME_REJECTED, VERDICT_FAILED, BREAKER_OK, true},
+        {OUTCOME_UNREADABLE, VERDICT_FAILED, BREAKER_NONE, false},
+        {OUTCOME_EXPIRED, VERDICT_FAILED, BREAKER_NONE, false},
+        {OUTCOME_INTERRUPTED, VERDICT_RETRY, BREAKER_NONE, false},
     };
     ck_assert_uint_eq(sizeof cases / sizeof *cases, OUTCOME_CLASS_COUNT);
     for (size_t i = 0; i < OUTCOME_CLASS_COUNT; i++) {
         struct retry_decision decision = decide_first(cases[i].class);
-        ck_assert_str_eq(decision.verdict, cases[i].verdict);
-        ck_assert_str_eq(decision.breaker, cases[i].breaker);
+        ck_assert_int_eq(decision.verdict, cases[i].verdict);
+        ck_assert_int_eq(decision.breaker, cases[i].breaker);
         ck_assert_int_eq(!decision.free, cases[i].spends);
         ck_assert_int_eq(decision.delay_ms > 0,
-                         strcmp(cases[i].verdict, "retry") == 0 || strcmp(cases[i].verdict, "refused") == 0);
+                         cases[i].verdict == VERDICT_RETRY || cases[i].verdict == VERDICT_REFUSED);
         ck_assert_int_eq(decision.pause_ms > 0, cases[i].class == OUTCOME_RATE_LIMITED);
     }
 }
 END_TEST
 
 START_TEST(the_last_attempt_that_fails_is_final) {
-    ck_assert_str_eq(decide(OUTCOME_TIMEOUT, -1, 1, 0, false).verdict, "retry");
-    ck_assert_str_eq(decide(OUTCOME_TIMEOUT, -1, 2, 0, false).verdict, "failed");
-    ck_assert_str_eq(decide(OUTCOME_RATE_LIMITED, 1000, 2, 0, false).verdict, "retry");
-    ck_assert_str_eq(decide(OUTCOME_CREDENTIALS, -1, 2, 0, false).verdict, "retry");
+    ck_assert_int_eq(decide(OUTCOME_TIMEOUT, -1, 1, 0, false).verdict, VERDICT_RETRY);
+    ck_assert_int_eq(decide(OUTCOME_TIMEOUT, -1, 2, 0, false).verdict, VERDICT_FAILED);
+    ck_assert_int_eq(decide(OUTCOME_RATE_LIMITED, 1000, 2, 0, false).verdict, VERDICT_RETRY);
+    ck_assert_int_eq(decide(OUTCOME_CREDENTIALS, -1, 2, 0, false).verdict, VERDICT_RETRY);
 }
 END_TEST
 
 START_TEST(a_probe_that_fails_spends_no_attempt) {
     struct retry_decision decision = decide(OUTCOME_SERVER_ERROR, -1, 2, 0, true);
-    ck_assert_str_eq(decision.verdict, "retry");
-    ck_assert_str_eq(decision.breaker, "fail");
+    ck_assert_int_eq(decision.verdict, VERDICT_RETRY);
+    ck_assert_int_eq(decision.breaker, BREAKER_FAIL);
     ck_assert(decision.free);
 }
 END_TEST
@@ -154,15 +159,15 @@ END_TEST
 START_TEST(only_a_first_call_that_fails_counts_for_the_breaker_but_any_probe_does) {
     static const enum outcome_class classes[] = {OUTCOME_TIMEOUT, OUTCOME_CONNECTION_FAILED, OUTCOME_SERVER_ERROR};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-        ck_assert_str_eq(decide(classes[i], -1, 0, 0, false).breaker, "fail");
-        ck_assert_str_eq(decide(classes[i], -1, 1, 0, false).breaker, "none");
-        ck_assert_str_eq(decide(classes[i], -1, 1, 0, true).breaker, "fail");
+        ck_assert_int_eq(decide(classes[i], -1, 0, 0, false).breaker, BREAKER_FAIL);
+        ck_assert_int_eq(decide(classes[i], -1, 1, 0, false).breaker, BREAKER_NONE);
+        ck_assert_int_eq(decide(classes[i], -1, 1, 0, true).breaker, BREAKER_FAIL);
     }
-    ck_assert_str_eq(decide(OUTCOME_CREDENTIALS, -1, 1, 0, false).breaker, "trip");
-    ck_assert_str_eq(decide(OUTCOME_SENT, -1, 1, 0, false).breaker, "ok");
-    ck_assert_str_eq(decide(OUTCOME_REJECTED, -1, 1, 0, false).breaker, "ok");
-    ck_assert_str_eq(decide(OUTCOME_REFUSED, -1, 0, 0, true).breaker, "refused");
-    ck_assert_str_eq(decide(OUTCOME_REFUSED, -1, 0, 0, false).breaker, "none");
+    ck_assert_int_eq(decide(OUTCOME_CREDENTIALS, -1, 1, 0, false).breaker, BREAKER_TRIP);
+    ck_assert_int_eq(decide(OUTCOME_SENT, -1, 1, 0, false).breaker, BREAKER_OK);
+    ck_assert_int_eq(decide(OUTCOME_REJECTED, -1, 1, 0, false).breaker, BREAKER_OK);
+    ck_assert_int_eq(decide(OUTCOME_REFUSED, -1, 0, 0, true).breaker, BREAKER_REFUSED);
+    ck_assert_int_eq(decide(OUTCOME_REFUSED, -1, 0, 0, false).breaker, BREAKER_NONE);
 }
 END_TEST
 
@@ -182,7 +187,7 @@ START_TEST(by_the_defaults_a_message_that_always_fails_outlives_an_outage_of_8_h
         struct retry_decision decision;
         while (decision =
                    retry_decide(&defaults, &(struct retry_case){&outcome, spent, spent + 1, age_ms, false, false}),
-               strcmp(decision.verdict, "retry") == 0) {
+               decision.verdict == VERDICT_RETRY) {
             age_ms += decision.delay_ms;
             spent++;
         }
@@ -197,8 +202,8 @@ END_TEST
 
 START_TEST(nothing_waits_beyond_its_deadline) {
     ck_assert_int_eq(decide(OUTCOME_RATE_LIMITED, 2 * HOUR_MS, 0, 72 * HOUR_MS - 60000, false).delay_ms, 60000);
-    ck_assert_str_eq(decide(OUTCOME_RATE_LIMITED, 1000, 0, 72 * HOUR_MS, false).verdict, "failed");
-    ck_assert_str_eq(decide(OUTCOME_SERVER_ERROR, -1, 0, 72 * HOUR_MS, true).verdict, "failed");
+    ck_assert_int_eq(decide(OUTCOME_RATE_LIMITED, 1000, 0, 72 * HOUR_MS, false).verdict, VERDICT_FAILED);
+    ck_assert_int_eq(decide(OUTCOME_SERVER_ERROR, -1, 0, 72 * HOUR_MS, true).verdict, VERDICT_FAILED);
     ck_assert(!retry_is_expired(&settings, 72 * HOUR_MS - 1));
     ck_assert(retry_is_expired(&settings, 72 * HOUR_MS));
 }

@@ -79,7 +79,7 @@ START_TEST(an_outcome_carries_its_call) {
          "900", "p", ATTEMPT, NULL);
     ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
     ck_assert_int_eq(event.kind, EVENT_OUTCOME);
-    ck_assert_int_eq(event.verdict, EVENT_RETRY);
+    ck_assert_int_eq(event.verdict, VERDICT_RETRY);
     ck_assert_int_eq(event.call, 3);
     ck_assert_int_eq(event.delivery, 2);
     ck_assert_int_eq(event.due_ms, 900);

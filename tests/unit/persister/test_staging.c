@@ -114,7 +114,7 @@ START_TEST(an_outcome_fills_its_columns_and_leaves_the_message_null) {
                           .id = "018f3c5e-0000-7000-8000-000000000001",
                           .generation = 1,
                           .at_ms = 0,
-                          .verdict = EVENT_FAILED,
+                          .verdict = VERDICT_FAILED,
                           .call = 4,
                           .delivery = 2,
                           .due_ms = -1,
