@@ -413,7 +413,3 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
     upstream_add_waiter(lane->upstream, lane_wake, lane);
     return lane;
 }
-
-const struct partition_keys *lane_keys(const struct lane *lane) {
-    return &lane->keys;
-}

@@ -8,7 +8,6 @@
 #include "dispatcher/lease.h"
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
-#include "shared/redis/keys.h"
 
 // One provider:partition: takes entries from its `outbound` stream when they may be called, and has them called. lane.c
 // has the design.
@@ -39,7 +38,5 @@ void lane_stop(struct lane *lane);
 bool lane_is_idle(const struct lane *lane);
 // Breaks off the calls. The link must be gone. Frees itself once its handles have closed.
 void lane_destroy(struct lane *lane);
-
-const struct partition_keys *lane_keys(const struct lane *lane);
 
 #endif

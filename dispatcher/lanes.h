@@ -10,8 +10,7 @@
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
 
-// The lanes of all partitions in use: those that this process's settings make, and those that any ingest has ever put
-// into the set `partitions`, which only grows.
+// The lanes of all partitions in use (shared/redis/partitions.h).
 
 struct lanes;
 

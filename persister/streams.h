@@ -9,16 +9,15 @@
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
 
-// All `events` streams there are, each with its reader: those of the partitions that any process ever used (a Redis set
-// that only grows), so that changing STREAM_PARTITIONS strands nothing, and those that the settings name.
+// The `events` streams of all partitions in use (shared/redis/partitions.h), each with its consumer.
 
 struct event_streams;
 
-// link: asked for the set every 5 s; outlives the streams. heartbeat: told what is served. reader: what every reader
-// gets, but for its tag.
+// link: asked for the set every 5 s; outlives the streams. heartbeat: told what is served. consumer: what every
+// consumer gets, but for its tag.
 // partitions: those of each provider that are served from the start.
 struct event_streams *event_streams_create(uv_loop_t *loop, struct redis_link *link, struct heartbeat *heartbeat,
-                                           const struct event_consumer_options *reader, unsigned partitions);
+                                           const struct event_consumer_options *consumer, unsigned partitions);
 // Asks for the set now: the link has come up.
 void event_streams_refresh(struct event_streams *streams);
 void event_streams_kick(struct event_streams *streams);

@@ -14,11 +14,11 @@
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/library.h"
 #include "shared/redis/link.h"
+#include "shared/redis/partitions.h"
 #include "shared/redis/reply.h"
 
 #define NUMBER_SIZE 24
-#define MOST_PARTITIONS 1024 // a set that is greater is not ours
-#define MOST_PROCESSES 256   // of which the troubles are read
+#define MOST_PROCESSES 256 // of which the troubles are read
 #define MOST_REPORTS 64
 #define CLOCKS_APART_MS 15000 // of two links: each asks Redis for the time every 10 s
 #define WHY_SIZE 200
@@ -169,17 +169,6 @@ static void look_at(struct reading *reading, size_t index) {
     }
 }
 
-// "sms-mms:0": the provider's name up to the colon.
-static int take_tag(const char *tag, struct pipeline_partition *out) {
-    char name[KEY_SIZE];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(tag, ":"), tag);
-    if (strchr(tag, ':') == NULL || provider_parse(name, &out->provider) != 0) {
-        return -1;
-    }
-    partition_keys(tag, &out->keys);
-    return 0;
-}
-
 static int by_tag(const void *left, const void *right) {
     const struct pipeline_partition *a = left, *b = right;
     return strcmp(a->keys.tag, b->keys.tag);
@@ -189,11 +178,15 @@ static void pipeline_on_partitions(void *argument, enum redis_result result, con
     struct reading *reading = argument;
     struct pipeline *pipeline = reading->pipeline;
     if (is_list(reading, result, reply)) {
-        size_t most = reply->elements < MOST_PARTITIONS ? reply->elements : MOST_PARTITIONS;
+        size_t most = reply->elements < PARTITIONS_MOST ? reply->elements : PARTITIONS_MOST;
         pipeline->partitions = xcalloc(most + 1, sizeof *pipeline->partitions);
         for (size_t i = 0; i < most; i++) {
-            pipeline->partition_count +=
-                take_tag(reply->element[i]->str, &pipeline->partitions[pipeline->partition_count]) == 0;
+            struct pipeline_partition *next = &pipeline->partitions[pipeline->partition_count];
+            const redisReply *tag = reply->element[i];
+            if (partition_parse(tag->str, tag->len, &next->provider) == 0) {
+                partition_keys(tag->str, &next->keys);
+                pipeline->partition_count++;
+            }
         }
         qsort(pipeline->partitions, pipeline->partition_count, sizeof *pipeline->partitions, by_tag);
         for (size_t i = 0; i < pipeline->partition_count; i++) {
