@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/entry.h"
 
-#include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/base/uuid.h"
-#include "shared/message/format.h"
-
-#define MOST INT32_MAX            // Postgres keeps them as integer
-#define MOST_MS 253402300799999LL // the year 9999
+#include "shared/message/entry.h"
+#include "shared/redis/reply.h"
 
 static const redisReply *entry_field(const redisReply *fields, const char *name) {
     for (size_t i = 0; i + 1 < fields->elements; i += 2) {
@@ -23,44 +18,23 @@ static const redisReply *entry_field(const redisReply *fields, const char *name)
     return NULL;
 }
 
-static bool entry_number(const redisReply *fields, const char *name, int64_t min, int64_t max, int64_t *out) {
-    const redisReply *value = entry_field(fields, name);
-    if (!value || value->len == 0 || value->str[0] < '0' || value->str[0] > '9') {
-        return false;
-    }
-    char *end;
-    errno = 0;
-    *out = strtoll(value->str, &end, 10);
-    return errno == 0 && *end == '\0' && *out >= min && *out <= max;
-}
-
-static bool is_newer(const redisReply *fields) {
-    int64_t format;
-    return entry_number(fields, "v", 0, INT64_MAX, &format) && format > STREAM_FORMAT;
-}
-
 static const char *read_token(const redisReply *fields, struct entry *out) {
-    const redisReply *message_id = entry_field(fields, "id");
-    struct uuid uuid;
-    if (!entry_field(fields, "v")) {
-        return "the field v is missing";
+    const char *message_id = redis_reply_field(fields, "id", NULL);
+    struct entry_head head;
+    const char *why = entry_head_read(message_id, redis_reply_field(fields, "gen", NULL),
+                                      redis_reply_field(fields, "at", NULL), &head);
+    if (why) {
+        return why;
     }
-    if (!message_id || uuid_parse(message_id->str, &uuid) != 0) {
-        return "id is not a UUID";
+    if (!entry_integer(redis_reply_field(fields, "call", NULL), 1, ENTRY_MOST, &out->call)) {
+        return "call is not an integer of 1 to 2147483647";
     }
-    if (!entry_number(fields, "gen", 0, MOST, &out->generation)) {
-        return "gen is not a number";
+    if (!entry_integer(redis_reply_field(fields, "spent", NULL), 0, ENTRY_MOST, &out->spent)) {
+        return "spent is not an integer of 0 to 2147483647";
     }
-    if (!entry_number(fields, "call", 1, MOST, &out->call)) {
-        return "call is not a number from 1";
-    }
-    if (!entry_number(fields, "spent", 0, MOST, &out->spent)) {
-        return "spent is not a number";
-    }
-    if (!entry_number(fields, "at", 0, MOST_MS, &out->at_ms)) {
-        return "at is not a time in milliseconds since 1970";
-    }
-    out->message_id = xstrdup(message_id->str); // as it stands: settle compares it bytewise
+    out->generation = head.generation;
+    out->at_ms = head.at_ms;
+    out->message_id = xstrdup(message_id); // as it stands: settle compares it bytewise
     return NULL;
 }
 
@@ -87,11 +61,12 @@ enum entry_kind entry_read(const redisReply *id, const redisReply *fields, struc
         *why = "the entry has no fields";
         return ENTRY_POISON;
     }
-    if (is_newer(fields)) {
+    enum entry_format format = entry_format(redis_reply_field(fields, "v", NULL), why);
+    if (format == ENTRY_FORMAT_NEWER) {
         *why = "the entry is of a newer format";
         return ENTRY_NEWER;
     }
-    *why = read_token(fields, out);
+    *why = format == ENTRY_FORMAT_OURS ? read_token(fields, out) : *why;
     if (*why) {
         return ENTRY_POISON;
     }

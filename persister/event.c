@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "persister/event.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/json.h"
-#include "shared/message/format.h"
+#include "shared/message/entry.h"
 
-#define MAX_INT32 2147483647LL
-#define MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
-#define MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
-#define MAX_OUTCOME_BYTES 64       // it is in indexes
-#define MAX_ERROR_BYTES 4096       // the dispatcher's are shorter
-#define MAX_REASON_BYTES 256       // of what was set apart: a sentence
+#define MAX_OUTCOME_BYTES 64 // it is in indexes
+#define MAX_ERROR_BYTES 4096 // the dispatcher's are shorter
+#define MAX_REASON_BYTES 256 // of what was set apart: a sentence
 #define MAX_ID_BYTES 1024
 #define MAX_LATENCY_US 9007199254740991LL
 
@@ -95,29 +90,15 @@ static struct fields find_fields(const char *packed, size_t length) {
     return fields;
 }
 
-static bool take_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
-    if (text == NULL || *text == '\0' || strspn(text, "-0123456789") != strlen(text)) {
-        return false;
-    }
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    *out = value;
-    return errno == 0 && *end == '\0' && value >= min && value <= max;
-}
-
 static const char *take_head(const struct fields *fields, struct event *out) {
-    struct uuid id;
-    if (fields->id == NULL || uuid_parse(fields->id, &id) != 0) {
-        return "id is not a UUID";
+    struct entry_head head;
+    const char *error = entry_head_read(fields->id, fields->gen, fields->at, &head);
+    if (error != NULL) {
+        return error;
     }
-    uuid_format(&id, out->id);
-    if (!take_integer(fields->gen, 0, MAX_INT32, &out->generation)) {
-        return "gen is not an integer of 0 to 2147483647";
-    }
-    if (!take_integer(fields->at, MIN_MS, MAX_MS, &out->at_ms)) {
-        return "at is not a time of the years 1 to 9999 in milliseconds since 1970";
-    }
+    uuid_format(&head.id, out->id);
+    out->generation = head.generation;
+    out->at_ms = head.at_ms;
     return fields->p != NULL || out->kind == EVENT_REPLAYED ? NULL : "p is missing";
 }
 
@@ -130,14 +111,14 @@ static const char *event_take_message(const struct fields *fields, struct event 
 }
 
 static const char *event_take_call(const struct fields *fields, struct event *out) {
-    if (!take_integer(fields->call, 0, MAX_INT32, &out->call)) {
+    if (!entry_integer(fields->call, 0, ENTRY_MOST, &out->call)) {
         return "call is not an integer of 0 to 2147483647";
     }
-    if (!take_integer(fields->n, 0, MAX_INT32, &out->delivery)) {
+    if (!entry_integer(fields->n, 0, ENTRY_MOST, &out->delivery)) {
         return "n is not an integer of 0 to 2147483647";
     }
     out->due_ms = -1;
-    if (fields->due != NULL && !take_integer(fields->due, 0, MAX_MS, &out->due_ms)) {
+    if (fields->due != NULL && !entry_integer(fields->due, 0, ENTRY_MAX_MS, &out->due_ms)) {
         return "due is not a time until the year 9999 in milliseconds since 1970";
     }
     out->late = fields->late != NULL && strcmp(fields->late, "1") == 0;
@@ -180,8 +161,8 @@ static const char *take_attempt(const cJSON *payload, struct attempt *out) {
         out->latency_us > MAX_LATENCY_US) {
         return "latency_us is not a duration in microseconds";
     }
-    if (!json_integer(payload, "started_ms", &out->started_ms) || out->started_ms < MIN_MS ||
-        out->started_ms > MAX_MS) {
+    if (!json_integer(payload, "started_ms", &out->started_ms) || out->started_ms < ENTRY_MIN_MS ||
+        out->started_ms > ENTRY_MAX_MS) {
         return "started_ms is not a time of the years 1 to 9999 in milliseconds since 1970";
     }
     return NULL;
@@ -236,13 +217,9 @@ static bool was_set_apart(const struct fields *fields) {
 enum event_result event_decode(const char *packed, size_t length, struct event *out, const char **reason) {
     *out = (struct event){0};
     struct fields fields = find_fields(packed, length);
-    int64_t format;
-    if (!take_integer(fields.v, 1, MAX_INT32, &format)) {
-        *reason = "v is not a format's number";
-        return EVENT_POISON;
-    }
-    if (format > STREAM_FORMAT) {
-        return EVENT_NEWER;
+    enum entry_format format = entry_format(fields.v, reason);
+    if (format != ENTRY_FORMAT_OURS) {
+        return format == ENTRY_FORMAT_NEWER ? EVENT_NEWER : EVENT_POISON;
     }
     if (!event_take_kind(&fields, &out->kind)) {
         *reason = was_set_apart(&fields) ? fields.why : "k is not accepted, received, outcome or replayed";

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "persister/replay_job.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "shared/message/entry.h"
 #include "shared/redis/reply.h"
 
 #define MAX_PER_SECOND 10000
@@ -36,15 +35,6 @@ static const struct {
     {"partitions", offsetof(struct replay_job, partitions), 1, MAX_PARTITIONS, "partitions is not from 1 to 256"},
 };
 
-static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out) {
-    if (text == NULL || *text == '\0' || strspn(text, "0123456789") != strlen(text)) {
-        return false;
-    }
-    errno = 0;
-    *out = strtoll(text, NULL, 10);
-    return errno == 0 && *out >= min && *out <= max;
-}
-
 static const char *read_fields(const redisReply *fields, struct replay_job *out) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const char *value = redis_reply_field(fields, texts[i].name, NULL);
@@ -55,7 +45,7 @@ static const char *read_fields(const redisReply *fields, struct replay_job *out)
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         int64_t *number = (int64_t *)(void *)((char *)out + numbers[i].offset);
-        if (!read_number(redis_reply_field(fields, numbers[i].name, NULL), numbers[i].min, numbers[i].max, number)) {
+        if (!entry_integer(redis_reply_field(fields, numbers[i].name, NULL), numbers[i].min, numbers[i].max, number)) {
             return numbers[i].error;
         }
     }
@@ -73,9 +63,9 @@ const char *replay_job_read(const redisReply *reply, struct replay_job *out) {
         return "the reply has another shape";
     }
     snprintf(out->entry, sizeof out->entry, "%s", entry);
-    if (!read_number(redis_reply_text(reply, 2, NULL), 0, INT64_MAX, &out->after) ||
-        !read_number(redis_reply_text(reply, 3, NULL), 0, INT64_MAX, &out->replayed) ||
-        !read_number(redis_reply_text(reply, 4, NULL), 0, INT64_MAX, &out->skipped)) {
+    if (!entry_integer(redis_reply_text(reply, 2, NULL), 0, INT64_MAX, &out->after) ||
+        !entry_integer(redis_reply_text(reply, 3, NULL), 0, INT64_MAX, &out->replayed) ||
+        !entry_integer(redis_reply_text(reply, 4, NULL), 0, INT64_MAX, &out->skipped)) {
         return "how far it has come is no number";
     }
     return read_fields(reply->element[5], out);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "shared/message/entry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/message/format.h"
+
+bool entry_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
+    if (text == NULL || *text == '\0' || strspn(text, "-0123456789") != strlen(text)) {
+        return false;
+    }
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    return errno == 0 && *end == '\0' && *out >= min && *out <= max;
+}
+
+enum entry_format entry_format(const char *v, const char **reason) {
+    int64_t format;
+    if (!entry_integer(v, 1, ENTRY_MOST, &format)) {
+        *reason = "v is not a format's number";
+        return ENTRY_FORMAT_NONE;
+    }
+    return format > STREAM_FORMAT ? ENTRY_FORMAT_NEWER : ENTRY_FORMAT_OURS;
+}
+
+const char *entry_head_read(const char *id, const char *generation, const char *at, struct entry_head *out) {
+    if (id == NULL || uuid_parse(id, &out->id) != 0) {
+        return "id is not a UUID";
+    }
+    if (!entry_integer(generation, 0, ENTRY_MOST, &out->generation)) {
+        return "gen is not an integer of 0 to 2147483647";
+    }
+    if (!entry_integer(at, ENTRY_MIN_MS, ENTRY_MAX_MS, &out->at_ms)) {
+        return "at is not a time of the years 1 to 9999 in milliseconds since 1970";
+    }
+    return NULL;
+}

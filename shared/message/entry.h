@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#ifndef SHARED_MESSAGE_ENTRY_H
+#define SHARED_MESSAGE_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base/mem.h"
+#include "shared/base/uuid.h"
+
+// The fields with which the entries of all streams begin (redis/messaging.lua has them all). Anyone can XADD, so
+// nothing is trusted; a field that is missing is NULL.
+
+#define ENTRY_MOST INT32_MAX             // of a count: Postgres keeps them as integer
+#define ENTRY_MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
+#define ENTRY_MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
+
+enum entry_format {
+    ENTRY_FORMAT_OURS,
+    ENTRY_FORMAT_NEWER, // a newer release's: not ours to judge
+    ENTRY_FORMAT_NONE,  // no format's number: nobody will ever understand it
+};
+
+struct entry_head {
+    struct uuid id; // of the message
+    int64_t generation;
+    int64_t at_ms; // ms since 1970
+};
+
+// An integer in decimal digits, from min to max; false where it is none.
+bool entry_integer(const char *text, int64_t min, int64_t max, int64_t *out) MUST_CHECK;
+// Of the field v. *reason is set for ENTRY_FORMAT_NONE, to a static sentence.
+enum entry_format entry_format(const char *v, const char **reason) MUST_CHECK;
+// The fields id, gen and at. Returns NULL, or a static sentence that says what is wrong.
+const char *entry_head_read(const char *id, const char *generation, const char *at, struct entry_head *out) MUST_CHECK;
+
+#endif
