@@ -10,7 +10,7 @@
 #include "shared/base/buf.h"
 #include "shared/base/uuid.h"
 
-// What has been read and isn't recorded yet: a queue of batches, filled at its tail by the readers, taken at its head
+// What has been read and isn't recorded yet: a queue of batches, filled at its tail by the consumers, taken at its head
 // by the writer. A batch is kept as it will be sent: the lines of COPY one after the other, so that any run of entries
 // is one run of bytes.
 
@@ -20,7 +20,7 @@
 struct batch_stream {
     const char *name;     // "events:{sms-mms:0}"
     const char *provider; // "sms-mms"
-    void *reader;         // who acknowledges them
+    void *consumer;       // who acknowledges them
 };
 
 // What an entry tells.
@@ -65,7 +65,7 @@ void batch_queue_destroy(struct batch_queue *queue);
 // given back.
 bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t generation, const char *id,
                      const struct buf *packed) MUST_CHECK;
-// Whether less than one full batch waits: readers read on only while it does, which bounds memory.
+// Whether less than one full batch waits: consumers read on only while it does, which bounds memory.
 bool batch_queue_has_room(const struct batch_queue *queue);
 // Whether so much waits that a batch of it costs as little an entry as a full one.
 bool batch_queue_is_half_full(const struct batch_queue *queue);

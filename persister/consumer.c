@@ -24,8 +24,8 @@
 #include "shared/redis/link.h"
 #include "shared/redis/reply.h"
 
-#define BLOCK_MS 500                 // how long a drain may have to wait for an idle reader
-#define TICK_MS 1000                 // how often a reader that met an error tries again
+#define BLOCK_MS 500                 // how long a drain may have to wait for an idle consumer
+#define TICK_MS 1000                 // how often a consumer that met an error tries again
 #define READ_BYTES (8 * 1024 * 1024) // what one read should bring at most
 #define MOST_AT_ONCE 128             // entries of a read: small ones don't tell what comes behind them
 #define FIRST_MEAN (64 * 1024)       // bytes an entry, before any was seen: the first read is a small one
@@ -36,7 +36,7 @@ struct event_consumer {
     struct event_consumer_options options;
     struct partition_keys keys;
     struct batch_stream stream;
-    char *provider, *consumer;
+    char *provider, *me;
     struct buf packed;                // scratch
     size_t mean;                      // bytes of an entry, by the last reads
     size_t held;                      // entries in the queue or being written, read over this connection
@@ -54,79 +54,79 @@ struct event_consumer {
     bool stopped, closed;             // by event_consumer_stop, event_consumer_destroy
 };
 
-static void next(struct event_consumer *reader);
+static void next(struct event_consumer *consumer);
 
-static void pause_after(struct event_consumer *reader, const char *what, const redisReply *reply) {
-    if (!reader->paused) {
-        log_warn("reader_error", "%s of %s: %s", what, reader->keys.events, reply == NULL ? "" : reply->str);
+static void pause_after(struct event_consumer *consumer, const char *what, const redisReply *reply) {
+    if (!consumer->paused) {
+        log_warn("reader_error", "%s of %s: %s", what, consumer->keys.events, reply == NULL ? "" : reply->str);
     }
-    reader->paused = true;
+    consumer->paused = true;
 }
 
-// Ends a call. Returns whether its answer is to be looked at: the connection stands, and the reader isn't being taken
+// Ends a call. Returns whether its answer is to be looked at: the connection stands, and the consumer isn't being taken
 // down.
-static bool end_call(struct event_consumer *reader, enum redis_result result) {
-    reader->busy = false;
-    return result != REDIS_LINK_LOST && !reader->closed;
+static bool end_call(struct event_consumer *consumer, enum redis_result result) {
+    consumer->busy = false;
+    return result != REDIS_LINK_LOST && !consumer->closed;
 }
 
-static void event_consumer_go_on(struct event_consumer *reader) {
-    reader->options.on_change(reader->options.argument);
-    next(reader);
+static void event_consumer_go_on(struct event_consumer *consumer) {
+    consumer->options.on_change(consumer->options.argument);
+    next(consumer);
 }
 
-static void fail_call(struct event_consumer *reader, const char *what, const redisReply *reply) {
+static void fail_call(struct event_consumer *consumer, const char *what, const redisReply *reply) {
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "NOGROUP") != NULL) {
-        reader->no_group = true;
+        consumer->no_group = true;
     } else {
-        pause_after(reader, what, reply);
+        pause_after(consumer, what, reply);
     }
-    event_consumer_go_on(reader);
+    event_consumer_go_on(consumer);
 }
 
 static void event_consumer_on_group(void *argument, enum redis_result result, const redisReply *reply) {
-    struct event_consumer *reader = argument;
-    if (!end_call(reader, result)) {
+    struct event_consumer *consumer = argument;
+    if (!end_call(consumer, result)) {
         return;
     }
     if (result == REDIS_LINK_OK || strncmp(reply->str, "BUSYGROUP", 9) == 0) {
-        reader->no_group = false;
+        consumer->no_group = false;
     } else {
-        pause_after(reader, "the group", reply);
+        pause_after(consumer, "the group", reply);
     }
-    event_consumer_go_on(reader);
+    event_consumer_go_on(consumer);
 }
 
-static int event_consumer_make_group(struct event_consumer *reader) {
-    const char *argv[] = {"XGROUP", "CREATE", reader->keys.events, GROUP_PERSISTERS, "0", "MKSTREAM"};
-    return redis_link_call(reader->link, event_consumer_on_group, reader, 6, argv, NULL);
+static int event_consumer_make_group(struct event_consumer *consumer) {
+    const char *argv[] = {"XGROUP", "CREATE", consumer->keys.events, GROUP_PERSISTERS, "0", "MKSTREAM"};
+    return redis_link_call(consumer->link, event_consumer_on_group, consumer, 6, argv, NULL);
 }
 
 // One line a tick at most.
-static void log_newer(struct event_consumer *reader) {
-    if (reader->newer == 0) {
+static void log_newer(struct event_consumer *consumer) {
+    if (consumer->newer == 0) {
         return;
     }
     struct log_line *line = log_begin(LOG_WARN, "entries_newer");
-    log_str(line, "stream", reader->keys.events);
-    log_str(line, "entry", reader->newest);
-    log_int(line, "entries", (int64_t)reader->newer);
-    log_str(line, "provider", reader->provider);
+    log_str(line, "stream", consumer->keys.events);
+    log_str(line, "entry", consumer->newest);
+    log_int(line, "entries", (int64_t)consumer->newer);
+    log_str(line, "provider", consumer->provider);
     log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
     log_end(line);
-    reader->newer = 0;
+    consumer->newer = 0;
 }
 
 // Asks Redis to put an entry of a newer format aside; a persister of that release will claim it.
-static void give_back(struct event_consumer *reader, const char *id, long long count) {
+static void give_back(struct event_consumer *consumer, const char *id, long long count) {
     char delivery[24];
     snprintf(delivery, sizeof delivery, "%lld", count);
     const char *argv[] = {
-        "FCALL", library_function(LIBRARY_GIVE_BACK), "1", reader->keys.events, GROUP_PERSISTERS, reader->consumer, id,
+        "FCALL", library_function(LIBRARY_GIVE_BACK), "1", consumer->keys.events, GROUP_PERSISTERS, consumer->me, id,
         delivery};
-    reader->newer++;
-    snprintf(reader->newest, sizeof reader->newest, "%s", id);
-    if (redis_link_call(reader->link, NULL, NULL, 8, argv, NULL) != 0) {
+    consumer->newer++;
+    snprintf(consumer->newest, sizeof consumer->newest, "%s", id);
+    if (redis_link_call(consumer->link, NULL, NULL, 8, argv, NULL) != 0) {
         return; // the connection is gone: the entry will be claimed
     }
 }
@@ -136,57 +136,59 @@ static bool is_text(const redisReply *reply) {
 }
 
 // Takes one entry into the queue. Returns whether it was taken.
-static bool take_entry(struct event_consumer *reader, const redisReply *id, const redisReply *fields, long long count) {
+static bool take_entry(struct event_consumer *consumer, const redisReply *id, const redisReply *fields,
+                       long long count) {
     if (!is_text(id) || fields->type != REDIS_REPLY_ARRAY) {
         return false;
     }
-    buf_clear(&reader->packed);
+    buf_clear(&consumer->packed);
     for (size_t i = 0; i < fields->elements; i++) {
-        event_pack(&reader->packed, fields->element[i]->str, fields->element[i]->len);
+        event_pack(&consumer->packed, fields->element[i]->str, fields->element[i]->len);
     }
-    if (!batch_queue_add(reader->options.queue, &reader->stream, reader->generation, id->str, &reader->packed)) {
-        give_back(reader, id->str, count);
+    if (!batch_queue_add(consumer->options.queue, &consumer->stream, consumer->generation, id->str,
+                         &consumer->packed)) {
+        give_back(consumer, id->str, count);
         return false;
     }
-    size_t bytes = reader->packed.length;
-    reader->mean = bytes > reader->mean ? bytes : (reader->mean * 15 + bytes) / 16;
-    reader->held++;
+    size_t bytes = consumer->packed.length;
+    consumer->mean = bytes > consumer->mean ? bytes : (consumer->mean * 15 + bytes) / 16;
+    consumer->held++;
     return true;
 }
 
 static void event_consumer_on_read(void *argument, enum redis_result result, const redisReply *reply) {
-    struct event_consumer *reader = argument;
-    if (!end_call(reader, result)) {
+    struct event_consumer *consumer = argument;
+    if (!end_call(consumer, result)) {
         return;
     }
     if (result != REDIS_LINK_OK) {
-        fail_call(reader, "reading", reply);
+        fail_call(consumer, "reading", reply);
         return;
     }
     size_t taken = 0;
     const redisReply *entries = redis_reply_entries(reply);
     for (size_t i = 0; entries != NULL && i < entries->elements; i++) {
         const redisReply *entry = entries->element[i];
-        taken += entry->elements == 2 && take_entry(reader, entry->element[0], entry->element[1], 1);
+        taken += entry->elements == 2 && take_entry(consumer, entry->element[0], entry->element[1], 1);
     }
-    reader->dry = taken == 0 && reader->held > 0;
-    event_consumer_go_on(reader);
+    consumer->dry = taken == 0 && consumer->held > 0;
+    event_consumer_go_on(consumer);
 }
 
 // How many entries to ask for, so that their bytes stay bounded too.
-static size_t how_many(const struct event_consumer *reader) {
-    size_t fit = READ_BYTES / (reader->mean + 1);
-    size_t most = reader->options.max_entries < MOST_AT_ONCE ? reader->options.max_entries : MOST_AT_ONCE;
+static size_t how_many(const struct event_consumer *consumer) {
+    size_t fit = READ_BYTES / (consumer->mean + 1);
+    size_t most = consumer->options.max_entries < MOST_AT_ONCE ? consumer->options.max_entries : MOST_AT_ONCE;
     return fit < 1 ? 1 : fit > most ? most : fit;
 }
 
-static int read_new(struct event_consumer *reader) {
-    bool blocks = reader->held == 0;
+static int read_new(struct event_consumer *consumer) {
+    bool blocks = consumer->held == 0;
     char count[24], block[24];
-    snprintf(count, sizeof count, "%zu", how_many(reader));
+    snprintf(count, sizeof count, "%zu", how_many(consumer));
     snprintf(block, sizeof block, "%d", BLOCK_MS);
-    const char *head[] = {"XREADGROUP", "GROUP", GROUP_PERSISTERS, reader->consumer, "COUNT", count};
-    const char *tail[] = {"STREAMS", reader->keys.events, ">"};
+    const char *head[] = {"XREADGROUP", "GROUP", GROUP_PERSISTERS, consumer->me, "COUNT", count};
+    const char *tail[] = {"STREAMS", consumer->keys.events, ">"};
     const char *argv[11];
     int argc = 0;
     memcpy(argv, head, sizeof head);
@@ -197,185 +199,180 @@ static int read_new(struct event_consumer *reader) {
     }
     memcpy(argv + argc, tail, sizeof tail);
     argc += 3;
-    return redis_link_call_blocking(reader->link, blocks ? BLOCK_MS : 0, event_consumer_on_read, reader, argc, argv,
+    return redis_link_call_blocking(consumer->link, blocks ? BLOCK_MS : 0, event_consumer_on_read, consumer, argc, argv,
                                     NULL);
 }
 
-static void log_claimed(const struct event_consumer *reader, size_t taken, size_t given_back) {
+static void log_claimed(const struct event_consumer *consumer, size_t taken, size_t given_back) {
     struct log_line *line = log_begin(LOG_INFO, "claimed");
-    log_str(line, "stream", reader->keys.events);
+    log_str(line, "stream", consumer->keys.events);
     log_int(line, "entries", (int64_t)taken);
     log_int(line, "given_back", (int64_t)given_back);
-    log_bool(line, "from_others", reader->steal);
+    log_bool(line, "from_others", consumer->steal);
     log_end(line);
 }
 
 // Each entry comes as {id, delivery count, {field, value, …}}.
 static void event_consumer_on_claimed(void *argument, enum redis_result result, const redisReply *reply) {
-    struct event_consumer *reader = argument;
-    if (!end_call(reader, result)) {
+    struct event_consumer *consumer = argument;
+    if (!end_call(consumer, result)) {
         return;
     }
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
-        fail_call(reader, "claiming", reply);
+        fail_call(consumer, "claiming", reply);
         return;
     }
     size_t taken = 0;
     for (size_t i = 0; i < reply->elements; i++) {
         const redisReply *entry = reply->element[i];
         taken += entry->elements == 3 &&
-                 take_entry(reader, entry->element[0], entry->element[2], entry->element[1]->integer);
+                 take_entry(consumer, entry->element[0], entry->element[2], entry->element[1]->integer);
     }
     if (reply->elements > 0) {
-        log_claimed(reader, taken, reply->elements - taken);
+        log_claimed(consumer, taken, reply->elements - taken);
     }
-    if (reader->steal && taken > 0) {
-        reader->options.on_stolen(reader->options.argument, taken);
+    if (consumer->steal && taken > 0) {
+        consumer->options.on_stolen(consumer->options.argument, taken);
     }
-    reader->claim_due = reply->elements > 0; // there may be more
-    reader->steal = reader->steal && reader->claim_due;
-    event_consumer_go_on(reader);
+    consumer->claim_due = reply->elements > 0; // there may be more
+    consumer->steal = consumer->steal && consumer->claim_due;
+    event_consumer_go_on(consumer);
 }
 
-static int claim(struct event_consumer *reader) {
+static int claim(struct event_consumer *consumer) {
     char now[24], idle[24], most[24];
-    snprintf(now, sizeof now, "%lld", reader->steal ? (long long)redis_link_now_ms(reader->link) : 0);
-    snprintf(idle, sizeof idle, "%lld", (long long)reader->options.claim_timeout_ms);
-    snprintf(most, sizeof most, "%zu", how_many(reader));
-    const char *argv[] = {"FCALL",
-                          library_function(LIBRARY_CLAIM),
-                          "1",
-                          reader->keys.events,
-                          GROUP_PERSISTERS,
-                          reader->consumer,
-                          now,
-                          idle,
-                          most};
-    return redis_link_call(reader->link, event_consumer_on_claimed, reader, 9, argv, NULL);
+    snprintf(now, sizeof now, "%lld", consumer->steal ? (long long)redis_link_now_ms(consumer->link) : 0);
+    snprintf(idle, sizeof idle, "%lld", (long long)consumer->options.claim_timeout_ms);
+    snprintf(most, sizeof most, "%zu", how_many(consumer));
+    const char *argv[] = {
+        "FCALL", library_function(LIBRARY_CLAIM), "1", consumer->keys.events, GROUP_PERSISTERS, consumer->me, now, idle,
+        most};
+    return redis_link_call(consumer->link, event_consumer_on_claimed, consumer, 9, argv, NULL);
 }
 
-static void next(struct event_consumer *reader) {
-    if (reader->busy || reader->stopped || reader->paused || !redis_link_is_up(reader->link) ||
-        !batch_queue_has_room(reader->options.queue)) {
+static void next(struct event_consumer *consumer) {
+    if (consumer->busy || consumer->stopped || consumer->paused || !redis_link_is_up(consumer->link) ||
+        !batch_queue_has_room(consumer->options.queue)) {
         return;
     }
     int sent = -1;
-    reader->generation = redis_link_generation(reader->link);
-    if (reader->no_group) {
-        sent = event_consumer_make_group(reader);
-    } else if (reader->claim_due && reader->held == 0) {
-        sent = claim(reader);
-    } else if (!reader->claim_due && !reader->dry) {
-        sent = read_new(reader);
+    consumer->generation = redis_link_generation(consumer->link);
+    if (consumer->no_group) {
+        sent = event_consumer_make_group(consumer);
+    } else if (consumer->claim_due && consumer->held == 0) {
+        sent = claim(consumer);
+    } else if (!consumer->claim_due && !consumer->dry) {
+        sent = read_new(consumer);
     }
-    reader->busy = sent == 0;
+    consumer->busy = sent == 0;
 }
 
 static void event_consumer_on_done(void *argument, enum redis_result result, const redisReply *reply) {
-    struct event_consumer *reader = argument;
-    reader->acks--;
-    if (result == REDIS_LINK_LOST || reader->closed) {
+    struct event_consumer *consumer = argument;
+    consumer->acks--;
+    if (result == REDIS_LINK_LOST || consumer->closed) {
         return;
     }
     if (result != REDIS_LINK_OK) { // still mine, and pending: they will be claimed
-        log_warn("ack_failed", "%s: %s", reader->keys.events, reply->str);
-        reader->claim_due = true;
+        log_warn("ack_failed", "%s: %s", consumer->keys.events, reply->str);
+        consumer->claim_due = true;
     }
-    event_consumer_go_on(reader);
+    event_consumer_go_on(consumer);
 }
 
-void event_consumer_done(struct event_consumer *reader, uint64_t generation, const char **ids, size_t count) {
-    if (!redis_link_is_up(reader->link) || generation != redis_link_generation(reader->link)) {
+void event_consumer_done(struct event_consumer *consumer, uint64_t generation, const char **ids, size_t count) {
+    if (!redis_link_is_up(consumer->link) || generation != redis_link_generation(consumer->link)) {
         return;
     }
     const char **argv = xmalloc((count + 5) * sizeof *argv);
-    const char *head[] = {"FCALL", library_function(LIBRARY_DONE), "1", reader->keys.events, GROUP_PERSISTERS};
+    const char *head[] = {"FCALL", library_function(LIBRARY_DONE), "1", consumer->keys.events, GROUP_PERSISTERS};
     memcpy(argv, head, sizeof head);
     memcpy(argv + 5, ids, count * sizeof *ids);
-    if (redis_link_call(reader->link, event_consumer_on_done, reader, (int)count + 5, argv, NULL) == 0) {
-        reader->acks++;
+    if (redis_link_call(consumer->link, event_consumer_on_done, consumer, (int)count + 5, argv, NULL) == 0) {
+        consumer->acks++;
     }
     free(argv);
-    reader->held -= count;
-    reader->dry = reader->dry && reader->held > 0;
-    next(reader);
+    consumer->held -= count;
+    consumer->dry = consumer->dry && consumer->held > 0;
+    next(consumer);
 }
 
-void event_consumer_kick(struct event_consumer *reader) {
-    next(reader);
+void event_consumer_kick(struct event_consumer *consumer) {
+    next(consumer);
 }
 
 static void event_consumer_on_up(void *argument) {
-    struct event_consumer *reader = argument;
-    reader->held = 0;
-    reader->dry = reader->paused = reader->steal = false;
-    reader->claim_due = true; // the answer to a read may have been lost with the last connection
-    reader->steal_at = clock_boot_ms() + reader->options.claim_timeout_ms;
-    next(reader);
+    struct event_consumer *consumer = argument;
+    consumer->held = 0;
+    consumer->dry = consumer->paused = consumer->steal = false;
+    consumer->claim_due = true; // the answer to a read may have been lost with the last connection
+    consumer->steal_at = clock_boot_ms() + consumer->options.claim_timeout_ms;
+    next(consumer);
 }
 
 static void event_consumer_on_down(void *argument) {
-    struct event_consumer *reader = argument;
-    if (!reader->closed) {
-        reader->options.on_change(reader->options.argument);
+    struct event_consumer *consumer = argument;
+    if (!consumer->closed) {
+        consumer->options.on_change(consumer->options.argument);
     }
 }
 
 // Nobody steals before it has been connected without a gap, and Redis's clock without a jump, for T: idle time runs on
 // while Redis is away, and jumps with its clock.
 static void event_consumer_on_tick(uv_timer_t *timer) {
-    struct event_consumer *reader = timer->data;
-    reader->paused = false;
-    log_newer(reader);
-    if (clock_boot_ms() >= reader->steal_at && redis_link_steady_ms(reader->link) >= reader->options.claim_timeout_ms) {
-        reader->claim_due = reader->steal = true;
-        reader->steal_at = clock_boot_ms() + reader->options.claim_timeout_ms / 4;
+    struct event_consumer *consumer = timer->data;
+    consumer->paused = false;
+    log_newer(consumer);
+    if (clock_boot_ms() >= consumer->steal_at &&
+        redis_link_steady_ms(consumer->link) >= consumer->options.claim_timeout_ms) {
+        consumer->claim_due = consumer->steal = true;
+        consumer->steal_at = clock_boot_ms() + consumer->options.claim_timeout_ms / 4;
     }
-    next(reader);
+    next(consumer);
 }
 
 struct event_consumer *event_consumer_create(uv_loop_t *loop, const struct event_consumer_options *options) {
-    struct event_consumer *reader = xcalloc(1, sizeof *reader);
-    reader->options = *options;
-    reader->consumer = xstrdup(options->consumer);
-    reader->provider = xstrndup(options->tag, strcspn(options->tag, ":"));
-    reader->mean = FIRST_MEAN;
-    partition_keys(options->tag, &reader->keys);
-    reader->stream = (struct batch_stream){reader->keys.events, reader->provider, reader};
-    reader->tick.data = reader;
-    uv_timer_init(loop, &reader->tick);
-    uv_timer_start(&reader->tick, event_consumer_on_tick, TICK_MS, TICK_MS);
-    reader->link = redis_link_create(loop, &(struct redis_link_options){.url = options->redis_url,
-                                                                        .name = reader->keys.events,
-                                                                        .timeout_ms = options->redis_timeout_ms,
-                                                                        .on_up = event_consumer_on_up,
-                                                                        .on_down = event_consumer_on_down,
-                                                                        .argument = reader});
-    return reader;
+    struct event_consumer *consumer = xcalloc(1, sizeof *consumer);
+    consumer->options = *options;
+    consumer->me = xstrdup(options->consumer);
+    consumer->provider = xstrndup(options->tag, strcspn(options->tag, ":"));
+    consumer->mean = FIRST_MEAN;
+    partition_keys(options->tag, &consumer->keys);
+    consumer->stream = (struct batch_stream){consumer->keys.events, consumer->provider, consumer};
+    consumer->tick.data = consumer;
+    uv_timer_init(loop, &consumer->tick);
+    uv_timer_start(&consumer->tick, event_consumer_on_tick, TICK_MS, TICK_MS);
+    consumer->link = redis_link_create(loop, &(struct redis_link_options){.url = options->redis_url,
+                                                                          .name = consumer->keys.events,
+                                                                          .timeout_ms = options->redis_timeout_ms,
+                                                                          .on_up = event_consumer_on_up,
+                                                                          .on_down = event_consumer_on_down,
+                                                                          .argument = consumer});
+    return consumer;
 }
 
-void event_consumer_stop(struct event_consumer *reader) {
-    reader->stopped = true;
+void event_consumer_stop(struct event_consumer *consumer) {
+    consumer->stopped = true;
 }
 
-bool event_consumer_is_quiet(const struct event_consumer *reader) {
-    return !reader->busy && reader->acks == 0;
+bool event_consumer_is_quiet(const struct event_consumer *consumer) {
+    return !consumer->busy && consumer->acks == 0;
 }
 
-const char *event_consumer_tag(const struct event_consumer *reader) {
-    return reader->keys.tag;
+const char *event_consumer_tag(const struct event_consumer *consumer) {
+    return consumer->keys.tag;
 }
 
 static void event_consumer_on_closed(uv_handle_t *handle) {
-    struct event_consumer *reader = handle->data;
-    buf_free(&reader->packed);
-    free(reader->provider);
-    free(reader->consumer);
-    free(reader);
+    struct event_consumer *consumer = handle->data;
+    buf_free(&consumer->packed);
+    free(consumer->provider);
+    free(consumer->me);
+    free(consumer);
 }
 
-void event_consumer_destroy(struct event_consumer *reader) {
-    reader->stopped = reader->closed = true;
-    redis_link_destroy(reader->link);
-    uv_close((uv_handle_t *)&reader->tick, event_consumer_on_closed);
+void event_consumer_destroy(struct event_consumer *consumer) {
+    consumer->stopped = consumer->closed = true;
+    redis_link_destroy(consumer->link);
+    uv_close((uv_handle_t *)&consumer->tick, event_consumer_on_closed);
 }

@@ -21,8 +21,8 @@ struct event_consumer_options {
     const char *consumer;      // the instance id
     size_t max_entries;        // of one read
     int64_t claim_timeout_ms;  // T of protocol.md
-    struct batch_queue *queue; // outlives the reader
-    // Entries were added to the queue, or a call has ended. Must not destroy the reader.
+    struct batch_queue *queue; // outlives the consumer
+    // Entries were added to the queue, or a call has ended. Must not destroy the consumer.
     void (*on_change)(void *argument);
     // Entries were taken over from another consumer.
     void (*on_stolen)(void *argument, size_t count);
@@ -32,16 +32,16 @@ struct event_consumer_options {
 // Strings are copied.
 struct event_consumer *event_consumer_create(uv_loop_t *loop, const struct event_consumer_options *options);
 // Something may have changed that lets it read on (room in the queue).
-void event_consumer_kick(struct event_consumer *reader);
+void event_consumer_kick(struct event_consumer *consumer);
 // `count` entries, read over connection `generation`, are recorded. Where that connection is no more nothing is sent:
 // they will be claimed, and recorded again, which changes nothing.
-void event_consumer_done(struct event_consumer *reader, uint64_t generation, const char **ids, size_t count);
+void event_consumer_done(struct event_consumer *consumer, uint64_t generation, const char **ids, size_t count);
 // Reads no more; what was asked of Redis is still answered.
-void event_consumer_stop(struct event_consumer *reader);
+void event_consumer_stop(struct event_consumer *consumer);
 // Whether no call waits for its answer.
-bool event_consumer_is_quiet(const struct event_consumer *reader);
-const char *event_consumer_tag(const struct event_consumer *reader);
+bool event_consumer_is_quiet(const struct event_consumer *consumer);
+const char *event_consumer_tag(const struct event_consumer *consumer);
 // Frees itself once its handles have closed; its batch_stream lives as long.
-void event_consumer_destroy(struct event_consumer *reader);
+void event_consumer_destroy(struct event_consumer *consumer);
 
 #endif

@@ -123,7 +123,7 @@ static void acknowledge(const struct batch *batch, size_t first, size_t count) {
         ids[run++] = entry->id;
         log_persisted(batch, entry);
         if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
-            event_consumer_done(entry->stream->reader, entry->generation, ids, run);
+            event_consumer_done(entry->stream->consumer, entry->generation, ids, run);
             run = 0;
         }
     }
@@ -224,16 +224,16 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
     persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
-    struct event_consumer_options reader = {.redis_url = settings->redis_url,
-                                            .redis_timeout_ms = settings->redis_timeout_ms,
-                                            .consumer = process_instance(),
-                                            .max_entries = (size_t)settings->worker_batch_size,
-                                            .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
-                                            .queue = persister->queue,
-                                            .on_change = persister_on_read,
-                                            .on_stolen = persister_on_stolen,
-                                            .argument = persister};
-    persister->streams = event_streams_create(loop, persister->control, persister->heartbeat, &reader,
+    struct event_consumer_options consumer = {.redis_url = settings->redis_url,
+                                              .redis_timeout_ms = settings->redis_timeout_ms,
+                                              .consumer = process_instance(),
+                                              .max_entries = (size_t)settings->worker_batch_size,
+                                              .claim_timeout_ms = settings->worker_claim_timeout_secs * 1000,
+                                              .queue = persister->queue,
+                                              .on_change = persister_on_read,
+                                              .on_stolen = persister_on_stolen,
+                                              .argument = persister};
+    persister->streams = event_streams_create(loop, persister->control, persister->heartbeat, &consumer,
                                               (unsigned)settings->stream_partitions);
 }
 

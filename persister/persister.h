@@ -7,9 +7,9 @@
 #include "shared/settings/settings.h"
 
 // The persister: what has happened (Redis, the `events` streams) becomes rows (Postgres).
-//   streams ── readers ──▶ queue ── writer ──▶ Postgres
-//                ▲                    │
-//                └──── committed ◀────┘
+//   streams ── consumers ──▶ queue ── writer ──▶ Postgres
+//                  ▲                    │
+//                  └──── committed ◀────┘
 // Beside it, the janitor deletes old dead letters, and the replayer replays many of them where that is asked for.
 
 struct persister;
