@@ -1,104 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// Connections: how long each may take, how many there may be. libmicrohttpd's own time-out begins anew with every byte,
-// so a client that trickles would hold its connection for ever; and at its limit it just stops accepting. So each
-// connection is in the list of its stage, whose oldest is at its head, and a timer looks at the heads now and then. A
-// connection is ended by shutting its socket down, which libmicrohttpd notices and closes in its own order.
+// Connections that come and go: how many there may be, for libmicrohttpd just stops accepting at its limit.
+#include "shared/http/connection.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "shared/base/log.h"
 #include "shared/http/peers.h"
-#include "shared/http/private.h"
+#include "shared/http/request_private.h"
+#include "shared/http/wire.h"
 
 enum { WARN_EVERY_MS = 10000 };
 
-static int64_t now_ms(const struct http_server *server) {
-    return (int64_t)uv_now(server->loop);
-}
-
-// ---- The lists
-
-static void http_connection_take_out(struct http_connection *connection) {
-    struct http_connections *list = &connection->server->stages[connection->stage];
-    if (connection->previous) {
-        connection->previous->next = connection->next;
-    } else {
-        list->first = connection->next;
-    }
-    if (connection->next) {
-        connection->next->previous = connection->previous;
-    } else {
-        list->last = connection->previous;
-    }
-}
-
-static void put_last(struct http_connection *connection) {
-    struct http_connections *list = &connection->server->stages[connection->stage];
-    connection->previous = list->last;
-    connection->next = NULL;
-    if (list->last) {
-        list->last->next = connection;
-    } else {
-        list->first = connection;
-    }
-    list->last = connection;
-}
-
-void http_connection_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms) {
-    if (connection->stage != HTTP_STAGE_FREE) {
-        http_connection_take_out(connection);
-    }
-    connection->stage = stage;
-    connection->due_ms = now_ms(connection->server) + most_ms;
-    if (stage != HTTP_STAGE_FREE) {
-        put_last(connection);
-    }
-}
-
 // Whether the log may be told of a limit again: who reaches it does so thousands of times.
 static bool may_warn(struct http_server *server) {
-    int64_t now = now_ms(server);
+    int64_t now = (int64_t)uv_now(server->loop);
     if (server->warned_ms != 0 && now - server->warned_ms < WARN_EVERY_MS) {
         return false;
     }
     server->warned_ms = now;
     return true;
-}
-
-// ---- Deadlines
-
-void http_connection_end(struct http_connection *connection) {
-    http_connection_enter(connection, HTTP_STAGE_FREE, 0);
-    (void)shutdown(connection->fd, SHUT_RDWR);
-}
-
-static void end_late(struct http_connection *connection) {
-    if (connection->stage == HTTP_STAGE_BODY && connection->request) {
-        http_exchange_give_up(connection->request, HTTP_BODY_LATE);
-    }
-    http_connection_end(connection);
-}
-
-// The deadlines of answers depend on their lengths; the other lists are in the order of theirs.
-static void sweep_stage(struct http_server *server, enum http_stage stage) {
-    int64_t now = now_ms(server);
-    struct http_connection *next;
-    for (struct http_connection *connection = server->stages[stage].first; connection; connection = next) {
-        next = connection->next;
-        if (connection->due_ms <= now) {
-            end_late(connection);
-        } else if (stage != HTTP_STAGE_SENT) {
-            return;
-        }
-    }
-}
-
-void http_connections_sweep(struct http_server *server) {
-    for (int stage = 0; stage < HTTP_STAGES; stage++) {
-        sweep_stage(server, (enum http_stage)stage);
-    }
 }
 
 void http_connections_crowd_out(struct http_server *server) {
@@ -107,8 +29,8 @@ void http_connections_crowd_out(struct http_server *server) {
     while ((claim = http_claimant_next(server->options.budget, &server->claimant)) != NULL) {
         struct http_request *request = claim->owner;
         struct http_connection *connection = request->place;
-        http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
-        http_connection_end(connection);
+        server->give_up(request, HTTP_BODY_CROWDED_OUT);
+        http_stage_end(connection);
         count++;
     }
     if (count > 0 && may_warn(server)) {
@@ -191,7 +113,7 @@ static void make_way(struct http_server *server) {
         log_warn("connections_full", "%u connections: those that wait longest for a request make way",
                  server->connections);
     }
-    http_connection_end(oldest);
+    http_stage_end(oldest);
 }
 
 static struct http_connection *come(struct http_server *server, struct MHD_Connection *mhd) {
@@ -206,25 +128,25 @@ static struct http_connection *come(struct http_server *server, struct MHD_Conne
         http_peers_enter(server->options.peers, &connection->network);
     }
     if (server->connections++ == 0) {
-        http_server_sweep(server, true);
+        http_daemon_sweep(server, true);
     }
     if (server->connections >= server->options.max_connections) {
         make_way(server);
     }
-    http_connection_enter(connection, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
+    http_stage_enter(connection, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     return connection;
 }
 
 static void go(struct http_connection *connection) {
     struct http_server *server = connection->server;
-    http_connection_enter(connection, HTTP_STAGE_FREE, 0);
+    http_stage_enter(connection, HTTP_STAGE_FREE, 0);
     if (connection->is_counted) {
         http_peers_leave(server->options.peers, &connection->network);
     }
     // At its limit, or the system's of open files, the library stops listening; it begins again only when it is run.
-    http_server_run_soon(server);
+    http_daemon_run_soon(server);
     if (--server->connections == 0) {
-        http_server_sweep(server, false);
+        http_daemon_sweep(server, false);
     }
     forget_target(connection);
     http_wire_close(connection);

@@ -10,11 +10,17 @@
 //   - a chunked body that turns out too large is read away up to twice max_body and answered at its end; beyond that
 //     the answer is written to the socket past the library, and the connection closed;
 //   - so is the answer to a request that has not come whole in time, or whose body has to make way.
+#include "shared/http/exchange.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/clock.h"
-#include "shared/http/private.h"
+#include "shared/http/connection.h"
+#include "shared/http/reply_private.h"
+#include "shared/http/request.h"
+#include "shared/http/request_private.h"
+#include "shared/http/wire.h"
 
 enum { DRAIN_BYTES = 64 * 1024 }; // a body up to this size is read away for the sake of the connection
 
@@ -125,7 +131,7 @@ static enum MHD_Result http_exchange_begin(struct http_request *request) {
     const struct http_server_options *options = &request->server->options;
     struct framing framing = look_at_head(request);
     request->declared = framing.declared;
-    http_connection_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
+    http_stage_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
     request->state = http_exchange_judge(request, &framing);
     if (options->on_headers) {
@@ -228,7 +234,7 @@ static enum MHD_Result complete(struct http_request *request) {
         return http_reply_queue(request);
     }
     request->suspended = true;
-    http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
+    http_stage_enter(request->place, HTTP_STAGE_FREE, 0);
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
@@ -254,7 +260,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     }
     *slot = NULL;
     request->place->request = NULL;
-    http_connection_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
+    http_stage_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     *request->back = request->next;
     if (request->next) {
         request->next->back = request->back;

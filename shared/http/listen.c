@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include "shared/http/listen.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "shared/http/server.h"
 
 // Returns the length, or 0 with errno EINVAL when it is no numeric address.
 static socklen_t http_listen_numeric_address(const char *address, uint16_t port, struct sockaddr_storage *out) {

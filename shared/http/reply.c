@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "shared/http/reply.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -6,7 +8,8 @@
 #include <time.h>
 
 #include "shared/base/log.h"
-#include "shared/http/private.h"
+#include "shared/http/reply_private.h"
+#include "shared/http/request_private.h"
 
 void http_add_header(struct http_request *request, const char *name, const char *value) {
     buf_append(&request->headers, name, strlen(name) + 1);
@@ -118,7 +121,7 @@ void http_reply_is_ready(struct http_request *request, unsigned status, struct M
     if (request->suspended) {
         request->suspended = false;
         MHD_resume_connection(request->connection);
-        http_server_run_soon(request->server);
+        http_daemon_run_soon(request->server);
     }
 }
 
@@ -189,9 +192,9 @@ enum MHD_Result http_reply_queue(struct http_request *request) {
         return MHD_NO; // cut short, or no memory for an answer: close
     }
     if (request->stream.is_one) {
-        http_connection_enter(request->place, HTTP_STAGE_FREE, 0);
+        http_stage_enter(request->place, HTTP_STAGE_FREE, 0);
     } else {
-        http_connection_enter(request->place, HTTP_STAGE_SENT, time_for(request));
+        http_stage_enter(request->place, HTTP_STAGE_SENT, time_for(request));
     }
     enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
     MHD_destroy_response(request->response); // the connection holds its own reference

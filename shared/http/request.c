@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "shared/http/request.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -6,7 +8,7 @@
 
 #include "shared/base/percent.h"
 #include "shared/http/peers.h"
-#include "shared/http/private.h"
+#include "shared/http/request_private.h"
 
 const char *http_method(const struct http_request *request) {
     return request->method;

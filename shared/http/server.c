@@ -14,7 +14,13 @@
 #include <unistd.h>
 
 #include "shared/base/log.h"
-#include "shared/http/private.h"
+#include "shared/http/connection.h"
+#include "shared/http/daemon.h"
+#include "shared/http/exchange.h"
+#include "shared/http/head.h"
+#include "shared/http/request_private.h"
+#include "shared/http/stage.h"
+#include "shared/http/wire.h"
 
 static void stop(struct http_server *server);
 
@@ -40,7 +46,7 @@ static void set_timer(struct http_server *server) {
         return;
     }
     if (wait_ms == 0) { // not by the timer: libuv runs one that is due at once again before it polls, for ever
-        http_server_run_soon(server);
+        http_daemon_run_soon(server);
     } else {
         uv_timer_start(&server->timer, http_server_on_timer, wait_ms, 0);
     }
@@ -69,7 +75,7 @@ static void http_server_run(void *argument) {
 static void http_server_on_sweep(uv_timer_t *timer) {
     struct http_server *server = timer->data;
     server->in_daemon = true; // what it calls may want to stop the daemon
-    http_connections_sweep(server);
+    http_stages_sweep(server);
     leave_daemon(server);
 }
 
@@ -86,19 +92,6 @@ static void wake_for_crowd(struct http_claimant *claimant) {
     uv_async_send(&server->crowd);
 }
 
-// A deadline is kept to a tenth.
-enum { SWEEPS_PER_TIMEOUT = 10, SHORTEST_SWEEP_MS = 20 };
-
-void http_server_sweep(struct http_server *server, bool on) {
-    int64_t every = server->options.request_timeout_ms / SWEEPS_PER_TIMEOUT;
-    every = every > SHORTEST_SWEEP_MS ? every : SHORTEST_SWEEP_MS;
-    if (on) {
-        uv_timer_start(&server->sweep, http_server_on_sweep, (uint64_t)every, (uint64_t)every);
-    } else {
-        uv_timer_stop(&server->sweep);
-    }
-}
-
 static void http_server_on_timer(uv_timer_t *timer) {
     http_server_run(timer->data);
 }
@@ -107,10 +100,6 @@ static void http_server_on_ready(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     http_server_run(poll->data);
-}
-
-void http_server_run_soon(struct http_server *server) {
-    turn_at_end(&server->resumed, http_server_run);
 }
 
 // The memory of one connection: a request's line and headers, pieces of its body, the answer's headers. The library's
@@ -134,6 +123,9 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     struct http_server *server = xcalloc(1, sizeof *server);
     server->loop = loop;
     server->options = *options;
+    server->run = http_server_run;
+    server->on_sweep = http_server_on_sweep;
+    server->give_up = http_exchange_give_up;
     server->daemon = start_daemon(server, options);
     if (!server->daemon) {
         int why = errno;

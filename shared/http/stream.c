@@ -4,11 +4,14 @@
 // the connection is suspended until something is written. What waits for a slow client is bounded here and, by a small
 // send buffer, in the kernel; a client that exceeds it has its socket shut down, because libmicrohttpd doesn't ask
 // again before the socket takes more, which may be never.
+#include "shared/http/stream.h"
+
 #include <string.h>
 #include <sys/socket.h>
 
 #include "shared/base/log.h"
-#include "shared/http/private.h"
+#include "shared/http/reply_private.h"
+#include "shared/http/request_private.h"
 
 enum { BLOCK_BYTES = 16 * 1024, KERNEL_BYTES = 64 * 1024 };
 
@@ -90,7 +93,7 @@ static void http_stream_go_on(struct http_request *request) {
     if (request->stream.suspended) {
         request->stream.suspended = false;
         MHD_resume_connection(request->connection);
-        http_server_run_soon(request->server);
+        http_daemon_run_soon(request->server);
     }
 }
 

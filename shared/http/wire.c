@@ -11,6 +11,8 @@
 // of the server whose library runs in this thread. Should a version read in another way, none of its requests has been
 // seen here, and each is refused (http_wire_has_seen). Rejected: to peek at the socket before the library reads it,
 // which may read more than was there then; a socket pair for each connection with a copy of every byte.
+#include "shared/http/wire.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,8 @@
 
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
-#include "shared/http/private.h"
+#include "shared/http/reply_private.h"
+#include "shared/http/request_private.h"
 
 // How long a client that was refused may take to notice, and how often at once what it still says is read away.
 enum { LINGER_MS = 1000, DRAINS = 64 };
@@ -157,7 +160,7 @@ static void http_wire_answer(struct http_connection *connection) {
               connection->framing.refusal.why);
     http_reply_refusal(connection->fd, &connection->framing.refusal);
     (void)read_away(connection->fd, unread, sizeof unread);
-    http_connection_enter(connection, HTTP_STAGE_SENT, LINGER_MS);
+    http_stage_enter(connection, HTTP_STAGE_SENT, LINGER_MS);
 }
 
 // Returns whether it has been dealt with: not while earlier requests wait for their answers.
@@ -172,8 +175,8 @@ static bool http_wire_settle_one(struct http_connection *connection) {
         }
         http_wire_answer(connection);
     } else if (request && !request->answered) {
-        http_exchange_give_up(request, HTTP_BODY_MALFORMED);
-        http_connection_end(connection);
+        connection->server->give_up(request, HTTP_BODY_MALFORMED);
+        http_stage_end(connection);
     } else {
         http_wire_answer(connection);
     }
