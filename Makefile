@@ -24,7 +24,7 @@ CFLAGS    ?= -O2 -g
 GUARDS    := -fstack-protector-strong -fstack-clash-protection -fPIE \
              $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection) \
              $(if $(filter aarch64-%,$(shell $(CC) -dumpmachine)),-mbranch-protection=standard)
-OURFLAGS  := -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) -fno-omit-frame-pointer $(GUARDS) \
+OURFLAGS  := -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) -fno-omit-frame-pointer $(GUARDS) \
              $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
 ifeq ($(SANITIZE),)
 OURFLAGS  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
@@ -44,6 +44,8 @@ TESTS     := unit integration protocol chaos browser
 below      = $(sort $(shell find $(1) -name '$(2)'))
 EMBEDDED  := redis/messaging.lua $(wildcard ingest/read/sql/*.sql persister/sql/*.sql) ingest/openapi.yaml \
              $(wildcard $(addprefix ingest/console/*.,css html js svg)) $(wildcard tests/protocol/*.lua)
+
+EMBEDDED_HEADERS := $(patsubst %,$(BUILD)/gen/%/embedded.h,ingest persister tests/protocol)
 
 shared_SOURCES        := $(call below,shared,*.c)
 ingest_SOURCES        := $(call below,ingest,*.c)
@@ -147,7 +149,6 @@ $(BUILD)/gen/%_suites.h: FORCE
 
 $(BUILD)/obj/tests/unit/main.o: $(BUILD)/gen/unit_suites.h
 $(BUILD)/obj/tests/integration/main.o: $(BUILD)/gen/integration_suites.h
-$(BUILD)/obj/tests/%.o: OURFLAGS += -I$(BUILD)
 
 # Files that change only when what they hold does, so that what depends on them is made anew: the flags and the compiler
 # (objects of different ones never mix), the version, the list of sources (a deleted one leaves no object behind).
@@ -167,10 +168,18 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call quietly,CC   $<) $(CC) $(CFLAGS) $(OURFLAGS) -c -o $@ $<
 
-.PRECIOUS: $(BUILD)/gen/%.c
+.PRECIOUS: $(BUILD)/gen/%.c $(BUILD)/gen/%/embedded.h
 $(BUILD)/gen/%.c: % bin/lib/embed.sh
 	@mkdir -p $(@D)
 	@bin/lib/embed.sh $< > $@.new && mv $@.new $@
+
+# What declares all that is embedded from a folder. It must be there before what may include it is first compiled; from
+# then on the compiler's own dependencies say who does.
+$(BUILD)/gen/%/embedded.h: $(SOURCES) bin/lib/embed.sh
+	@mkdir -p $(@D)
+	@bin/lib/embed.sh --declare $(filter $*/%,$(EMBEDDED)) > $@.new && mv $@.new $@
+
+$(foreach p,ingest persister protocol,$(call objects,$($(p)_SOURCES))): | $(EMBEDDED_HEADERS)
 
 $(BUILD)/obj/%.o: %.c $(FLAGS)
 	@mkdir -p $(@D)
@@ -287,7 +296,7 @@ lint: ## Look at the C and shell sources: format, shellcheck, cppcheck, clang-ti
 	@$(MAKE) --no-print-directory analyze
 
 # Two at a time; clang-tidy's count of suppressed warnings goes to standard error.
-analyze:
+analyze: $(EMBEDDED_HEADERS)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -j 2 -I. shared ingest dispatcher persister
 	@printf '%s\n' $(PRODUCT) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null || { echo "clang-tidy: findings above"; exit 1; }' tidy

@@ -4,10 +4,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "gen/persister/embedded.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
-
-extern const char persister_sql_expire_sql[];
 
 #define HOUR_MS (3600 * 1000)
 #define START_MS (2 * 1000) // after start: the link is up by then

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/persister/embedded.h"
 #include "persister/pace.h"
 #include "persister/replay_job.h"
 #include "persister/replay_page.h"
@@ -35,9 +36,6 @@
 #include "shared/redis/library.h"
 #include "shared/redis/replay.h"
 #include "shared/redis/words.h"
-
-extern const char persister_sql_replay_page_sql[];
-extern const char persister_sql_replay_session_sql[];
 
 #define LOOK_MS 500 // between two looks for a job
 #define TICK_MS 20  // between two steps of one

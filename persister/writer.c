@@ -28,18 +28,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/persister/embedded.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/base/uuid.h"
 #include "shared/postgres/error.h"
-
-extern const char persister_sql_staging_sql[];
-extern const char persister_sql_batch_sql[];
-extern const char persister_sql_session_sql[];
-extern const char persister_sql_stage_delete_sql[];
-extern const char persister_sql_stage_truncate_sql[];
 
 #define STORE_SQL "SELECT * FROM pg_temp.store_batch('%s', %" PRId64 ", %" PRId64 ")" // sql/batch.sql
 #define BACKOFF_BASE_MS 25

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/console/static_files.h"
 
+#include "gen/ingest/embedded.h"
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
-
-extern const char ingest_console_index_html[];
-extern const char ingest_console_console_css[];
-extern const char ingest_console_console_js[];
-extern const char ingest_openapi_yaml[];
 
 // Asked for anew each time, so that the three always fit together.
 static void static_files_show(struct ingest_request *request, const char *content_type, const char *text) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/ingest/embedded.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -13,19 +14,6 @@
 #include "shared/postgres/link.h"
 
 #define RETRY_AFTER_SECS 1
-
-extern const char ingest_read_sql_session_sql[];
-extern const char ingest_read_sql_conversations_sql[];
-extern const char ingest_read_sql_conversations_of_channel_sql[];
-extern const char ingest_read_sql_conversations_of_participant_sql[];
-extern const char ingest_read_sql_messages_of_conversation_sql[];
-extern const char ingest_read_sql_message_sql[];
-extern const char ingest_read_sql_dead_letters_sql[];
-extern const char ingest_read_sql_dead_letters_of_provider_sql[];
-extern const char ingest_read_sql_dead_letters_of_class_sql[];
-extern const char ingest_read_sql_dead_letters_of_provider_and_class_sql[];
-extern const char ingest_read_sql_dead_letter_sql[];
-extern const char ingest_read_sql_dead_letters_open_sql[];
 
 static const struct pg_statement statements[] = {
     [READ_CONVERSATIONS] = {"conversations", ingest_read_sql_conversations_sql},

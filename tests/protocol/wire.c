@@ -16,12 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/tests/protocol/embedded.h"
 #include "shared/base/mem.h"
 #include "shared/redis/library.h"
 #include "tests/protocol/audit.h"
-
-extern const char tests_protocol_reset_lua[], tests_protocol_advance_lua[], tests_protocol_poll_lua[],
-    tests_protocol_snapshot_lua[], tests_protocol_restore_lua[];
 
 enum script { SCRIPT_RESET, SCRIPT_ADVANCE, SCRIPT_POLL, SCRIPT_SNAPSHOT, SCRIPT_RESTORE, SCRIPT_COUNT };
 
