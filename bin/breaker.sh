@@ -19,15 +19,8 @@ names, where that is set; else the private one). The same as redis-cli shows wit
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=bin/lib/process.sh
-. bin/lib/process.sh
-# shellcheck source=bin/lib/memory.sh
-. bin/lib/memory.sh
-# shellcheck source=bin/lib/redis.sh
-. bin/lib/redis.sh
+# shellcheck source=bin/lib/servers.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 providers=(sms-mms email)
 

@@ -21,15 +21,8 @@ private one, which is started. Each command says which.
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=bin/lib/process.sh
-. bin/lib/process.sh
-# shellcheck source=bin/lib/memory.sh
-. bin/lib/memory.sh
-# shellcheck source=bin/lib/postgres.sh
-. bin/lib/postgres.sh
+# shellcheck source=bin/lib/servers.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 # open_database: leaves DATABASE_URL set to a database that answers.
 open_database() {

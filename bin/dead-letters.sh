@@ -27,9 +27,8 @@ one with the scope admin. Exit status: 0 done, 1 not, 2 a wrong command line.
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
 # shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
 refuse() {
   warn "dead-letters.sh: $*; see bin/dead-letters.sh --help"

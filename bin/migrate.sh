@@ -21,9 +21,8 @@ LOCAL_POSTGRES_PORT.
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
 # shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
 # The names of all migrations ("0001_messages"), in order, one a line.
 migrations() {

@@ -41,17 +41,8 @@ DATABASE_URL's, else the private ones. Exit status 0: done, also when nothing wa
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=bin/lib/process.sh
-. bin/lib/process.sh
-# shellcheck source=bin/lib/memory.sh
-. bin/lib/memory.sh
-# shellcheck source=bin/lib/redis.sh
-. bin/lib/redis.sh
-# shellcheck source=bin/lib/postgres.sh
-. bin/lib/postgres.sh
+# shellcheck source=bin/lib/servers.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 export LC_ALL=C # sort and comm compare bytes
 page=1000

@@ -12,9 +12,8 @@ requests wait at the proxy.
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
 # shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 
 is_healthy() { # CONTAINER
   [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]

@@ -23,17 +23,8 @@ Which Redis and Postgres: as for bin/start.sh (REDIS_URL, DATABASE_URL, else the
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=bin/lib/process.sh
-. bin/lib/process.sh
-# shellcheck source=bin/lib/memory.sh
-. bin/lib/memory.sh
-# shellcheck source=bin/lib/redis.sh
-. bin/lib/redis.sh
-# shellcheck source=bin/lib/postgres.sh
-. bin/lib/postgres.sh
+# shellcheck source=bin/lib/servers.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 stuck=() # reasons, each one line
 notes=() # what is worth a word and keeps nothing from flowing

@@ -15,15 +15,8 @@ flight, then the private Redis and Postgres. Their data stays for the next bin/s
 END
 }
 
-here=$(dirname -- "${BASH_SOURCE[0]}")
-# shellcheck source=bin/lib/common.sh
-. "$here/lib/common.sh"
-# shellcheck source=bin/lib/process.sh
-. bin/lib/process.sh
-# shellcheck source=bin/lib/memory.sh
-. bin/lib/memory.sh
-# shellcheck source=bin/lib/postgres.sh
-. bin/lib/postgres.sh
+# shellcheck source=bin/lib/servers.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 stop_if_running() { # NAME COMMAND…
   local name=$1

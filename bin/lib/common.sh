@@ -26,7 +26,9 @@ die() {
 
 # --- Settings: the environment wins over .env, .env over the file of settings, that over the default.
 
-# parse_value TEXT: sets REPLY to a value as it stands right of a name's `=`: quoted, or bare up to a ` #` comment.
+# parse_value TEXT: sets REPLY to a value as it stands right of a name's `=`: quoted, or bare up to a ` #` comment. Fails
+# with REPLY saying what is wrong. The programs' reading is shared/settings/dotenv.c; tests/scripts/settings.sh holds the
+# two together, for these scripts also run where no program is (a container that migrates, before the first build).
 parse_value() {
   local text=$1 quote rest
   text=${text#"${text%%[![:blank:]]*}"}
@@ -40,7 +42,13 @@ parse_value() {
       REPLY+=${rest:0:1}
       rest=${rest:1}
     done
-    [ -n "$rest" ] || return 1
+    if [ -z "$rest" ]; then
+      REPLY='a quote is not closed'
+      return 1
+    elif ! [[ ${rest:1} =~ ^[[:blank:]]*$|^[[:blank:]]+# ]]; then
+      REPLY='something follows the closing quote'
+      return 1
+    fi
     ;;
   *)
     [[ $text == '#'* ]] && text=
@@ -61,7 +69,7 @@ load_dotenv() {
     [[ $line =~ ^[[:blank:]]*(export[[:blank:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] ||
       die "$file, line $number: not a NAME=value line"
     name=${BASH_REMATCH[2]}
-    parse_value "${BASH_REMATCH[3]}" || die "$file, line $number: a quote is not closed"
+    parse_value "${BASH_REMATCH[3]}" || die "$file, line $number: $REPLY"
     if [ -z "${!name+set}" ]; then export "$name=$REPLY"; fi
   done <"$file"
 }

@@ -37,6 +37,29 @@ first_port_wins() { # from the environment, then the file of settings, then the 
   is 8080 "$(unset PORT && port_setting PORT no_such_key 8080 && echo "$PORT")"
 }
 
+# What the scripts and what a program makes of the same line of .env: `=VALUE`, or `refused`. The program is asked by a
+# setting that takes none of these values, and names the one it got.
+scripts_read() {
+  printf '%s\n' "$1" >"$folder/env"
+  (unset LOG_LEVEL && load_dotenv "$folder/env" && printf '=%s' "$LOG_LEVEL") 2>/dev/null || printf refused
+}
+built=$(realpath -- "$BUILD_DIR")
+programs_read() {
+  local said
+  mkdir -p -- "$folder/cwd"
+  printf '%s\n' "$1" >"$folder/cwd/.env"
+  said=$(cd -- "$folder/cwd" && unset LOG_LEVEL && timeout 10 "$built/ingest" 2>&1) && return 1
+  case $said in
+  *"LOG_LEVEL: '"*"' is not one of them"*)
+    said=${said#*"LOG_LEVEL: '"}
+    printf '=%s' "${said%"' is not one of them"*}"
+    ;;
+  *'.env, line '*) printf refused ;;
+  *) printf 'neither: %s' "$said" ;;
+  esac
+}
+both_read_alike() { is "$(programs_read "$1")" "$(scripts_read "$1")"; }
+
 refuses() { # PROGRAM SETTING VALUE
   fails_saying "$1: $2" timeout 10 env "$2=$3" "$BUILD_DIR/$1"
 }
@@ -59,6 +82,17 @@ it 'names a quote that is open' names_the_open_quote
 it 'reads the file of settings' is 8081 "$(from_config port 'port = 8081 # comment')"
 it 'takes quotes there' is .other "$(from_config run_dir 'run_dir = ".other"')"
 it 'reads a port from the environment, then the file of settings, then takes the default' first_port_wins
+dotenv_lines=(
+  'LOG_LEVEL=plain' 'export LOG_LEVEL=plain' $'export\tLOG_LEVEL=plain' '  LOG_LEVEL=plain' 'LOG_LEVEL=  plain  '
+  'LOG_LEVEL=a b' 'LOG_LEVEL=a # said' 'LOG_LEVEL=a#b' $'LOG_LEVEL=a\t# said' $'LOG_LEVEL=plain\r' 'LOG_LEVEL=a=b'
+  'LOG_LEVEL="a # b"' 'LOG_LEVEL="a" # said' 'LOG_LEVEL="a"# said' 'LOG_LEVEL="a"b' 'LOG_LEVEL="a" b' "LOG_LEVEL='a'b"
+  "LOG_LEVEL='a \"b\"'" "LOG_LEVEL='a\\'" 'LOG_LEVEL="a\"b\$c\`d\\e\f"' 'LOG_LEVEL="open' "LOG_LEVEL='open" 'LOG_LEVEL="a\"'
+  'LOG_LEVEL=$HOME' 'LOG_LEVEL=a"b"' 'LOG_LEVEL=a\b' 'LOG_LEVEL =plain' 'LOG-LEVEL=plain' '9LOG_LEVEL=plain' '=plain'
+  'no equals' 'LOG_LEVEL=x;y' 'LOG_LEVEL=ä'
+)
+for line in "${dotenv_lines[@]}"; do
+  it "the programs read alike: $(printf '%q' "$line")" both_read_alike "$line"
+done
 it 'hides a password in a URL' is 'postgres://me:***@host/db' "$(redact 'postgres://me:p@ss@host/db')"
 it 'leaves a URL without one' is 'redis://127.0.0.1:6379' "$(redact 'redis://127.0.0.1:6379')"
 for program in ingest dispatcher persister mock-provider; do
