@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/fcall.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/buf.h"
+#include "shared/base/decimal.h"
 
 enum { FIRST_ARGUMENTS = 16, MOST_REPEATS = 3 };
 
@@ -48,9 +47,7 @@ void fcall_text(struct fcall *fcall, const char *text) {
 }
 
 void fcall_int(struct fcall *fcall, int64_t number) {
-    char text[24];
-    int length = snprintf(text, sizeof text, "%" PRId64, number);
-    fcall_bytes(fcall, text, (size_t)length);
+    fcall_text(fcall, DECIMAL(number));
 }
 
 static int send_now(struct fcall *fcall);

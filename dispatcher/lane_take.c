@@ -9,6 +9,7 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -227,8 +228,7 @@ static int lane_take_sent(struct lane *lane, int status) {
 }
 
 int lane_send_read(struct lane *lane, redis_link_reply done) {
-    char count[24];
-    snprintf(count, sizeof count, "%zu", lane_take_reserve(lane));
+    const char *count = DECIMAL(lane_take_reserve(lane));
     const char *argv[] = {"XREADGROUP",        "GROUP", GROUP_DISPATCHERS, lane->env->me, "COUNT", count, "STREAMS",
                           lane->keys.outbound, ">"};
     return lane_take_sent(lane, redis_link_call(lane->env->link, done, lane, 9, argv, NULL));

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 
 #define BLOCK_MS 5000
-#define BLOCK_MS_TEXT "5000"
 
 struct watch {
     struct redis_link *link;
@@ -40,7 +40,7 @@ static void watch_on_reply(void *argument, enum redis_result result, const redis
 }
 
 static void watch_ask(struct watch *watch) {
-    const char *argv[] = {"XREAD",     "COUNT", "1", "BLOCK", BLOCK_MS_TEXT, "STREAMS", watch->options.stream,
+    const char *argv[] = {"XREAD",     "COUNT", "1", "BLOCK", DECIMAL(BLOCK_MS), "STREAMS", watch->options.stream,
                           watch->after};
     if (!watch->wanted || watch->asking) {
         return;

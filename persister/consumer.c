@@ -18,6 +18,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
@@ -119,8 +120,7 @@ static void log_newer(struct event_consumer *consumer) {
 
 // Asks Redis to put an entry of a newer format aside; a persister of that release will claim it.
 static void give_back(struct event_consumer *consumer, const char *id, long long count) {
-    char delivery[24];
-    snprintf(delivery, sizeof delivery, "%lld", count);
+    const char *delivery = DECIMAL(count);
     const char *argv[] = {
         "FCALL", library_function(LIBRARY_GIVE_BACK), "1", consumer->keys.events, GROUP_PERSISTERS, consumer->me, id,
         delivery};
@@ -184,21 +184,12 @@ static size_t how_many(const struct event_consumer *consumer) {
 
 static int read_new(struct event_consumer *consumer) {
     bool blocks = consumer->held == 0;
-    char count[24], block[24];
-    snprintf(count, sizeof count, "%zu", how_many(consumer));
-    snprintf(block, sizeof block, "%d", BLOCK_MS);
-    const char *head[] = {"XREADGROUP", "GROUP", GROUP_PERSISTERS, consumer->me, "COUNT", count};
-    const char *tail[] = {"STREAMS", consumer->keys.events, ">"};
-    const char *argv[11];
-    int argc = 0;
-    memcpy(argv, head, sizeof head);
-    argc += 6;
-    if (blocks) {
-        argv[argc++] = "BLOCK";
-        argv[argc++] = block;
-    }
-    memcpy(argv + argc, tail, sizeof tail);
-    argc += 3;
+    const char *count = DECIMAL(how_many(consumer)), *wait = DECIMAL(BLOCK_MS);
+    const char *argv[11] = {"XREADGROUP", "GROUP", GROUP_PERSISTERS, consumer->me, "COUNT", count, "BLOCK", wait};
+    int argc = blocks ? 8 : 6;
+    argv[argc++] = "STREAMS";
+    argv[argc++] = consumer->keys.events;
+    argv[argc++] = ">";
     return redis_link_call_blocking(consumer->link, blocks ? BLOCK_MS : 0, event_consumer_on_read, consumer, argc, argv,
                                     NULL);
 }
@@ -240,13 +231,15 @@ static void event_consumer_on_claimed(void *argument, enum redis_result result, 
 }
 
 static int claim(struct event_consumer *consumer) {
-    char now[24], idle[24], most[24];
-    snprintf(now, sizeof now, "%lld", consumer->steal ? (long long)redis_link_now_ms(consumer->link) : 0);
-    snprintf(idle, sizeof idle, "%lld", (long long)consumer->options.claim_timeout_ms);
-    snprintf(most, sizeof most, "%zu", how_many(consumer));
-    const char *argv[] = {
-        "FCALL", library_function(LIBRARY_CLAIM), "1", consumer->keys.events, GROUP_PERSISTERS, consumer->me, now, idle,
-        most};
+    const char *argv[] = {"FCALL",
+                          library_function(LIBRARY_CLAIM),
+                          "1",
+                          consumer->keys.events,
+                          GROUP_PERSISTERS,
+                          consumer->me,
+                          DECIMAL(consumer->steal ? redis_link_now_ms(consumer->link) : 0),
+                          DECIMAL(consumer->options.claim_timeout_ms),
+                          DECIMAL(how_many(consumer))};
     return redis_link_call(consumer->link, event_consumer_on_claimed, consumer, 9, argv, NULL);
 }
 

@@ -17,9 +17,7 @@
 // clients. Rejected: a state of the job in Postgres, which would have ingest write there, and sends wait for it.
 #include "persister/replayer.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +26,7 @@
 #include "persister/replay_job.h"
 #include "persister/replay_page.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
@@ -41,10 +40,8 @@
 #define TICK_MS 20  // between two steps of one
 #define KEEP_MS 1000
 #define LEASE_MS 5000
-#define LEASE_MS_TEXT "5000"
 #define SAFE_MS (LEASE_MS - 1000) // nothing is sent under a lease older than this
 #define REST_MS 1000              // after a refusal: a full backlog, an error
-#define NUMBER_SIZE 24
 
 enum replayer_state {
     REPLAYER_LOOKING,  // for a job
@@ -128,7 +125,7 @@ static void replayer_look(struct replayer *replayer) {
                           KEY_REPLAY_JOBS,
                           KEY_REPLAY_RUNNING,
                           process_instance(),
-                          LEASE_MS_TEXT};
+                          DECIMAL(LEASE_MS)};
     if (!replayer->taking) {
         replayer->keep_sent_ms = clock_boot_ms();
         replayer->taking = redis_link_call(replayer->redis, replayer_on_taken, replayer, 7, argv, NULL) == 0;
@@ -154,10 +151,6 @@ static void replayer_on_kept(void *argument, enum redis_result result, const red
 
 static void replayer_keep(struct replayer *replayer) {
     const struct replay_job *job = &replayer->job;
-    char after[NUMBER_SIZE], replayed[NUMBER_SIZE], skipped[NUMBER_SIZE];
-    snprintf(after, sizeof after, "%" PRId64, job->after);
-    snprintf(replayed, sizeof replayed, "%" PRId64, job->replayed);
-    snprintf(skipped, sizeof skipped, "%" PRId64, job->skipped);
     const char *argv[] = {"FCALL",
                           library_function(LIBRARY_REPLAY_KEEP),
                           "2",
@@ -165,11 +158,11 @@ static void replayer_keep(struct replayer *replayer) {
                           KEY_REPLAY_RUNNING,
                           process_instance(),
                           job->entry,
-                          LEASE_MS_TEXT,
+                          DECIMAL(LEASE_MS),
                           replayer->state == REPLAYER_FINISHED ? "1" : "0",
-                          after,
-                          replayed,
-                          skipped};
+                          DECIMAL(job->after),
+                          DECIMAL(job->replayed),
+                          DECIMAL(job->skipped)};
     if (!replayer->keeping) {
         replayer->keep_sent_ms = clock_boot_ms();
         replayer->keeping = redis_link_call(replayer->redis, replayer_on_kept, replayer, 12, argv, NULL) == 0;
@@ -198,11 +191,8 @@ static void replayer_on_page(void *argument, enum pg_outcome outcome, const PGre
 
 static void read_page(struct replayer *replayer) {
     const struct replay_job *job = &replayer->job;
-    char after[NUMBER_SIZE], last[NUMBER_SIZE], limit[NUMBER_SIZE];
-    snprintf(after, sizeof after, "%" PRId64, job->after);
-    snprintf(last, sizeof last, "%" PRId64, job->last);
-    snprintf(limit, sizeof limit, "%d", REPLAY_PAGE_SIZE);
-    const char *values[] = {after, last, job->provider, job->class, job->since, limit};
+    const char *after = DECIMAL(job->after), *last = DECIMAL(job->last);
+    const char *values[] = {after, last, job->provider, job->class, job->since, DECIMAL(REPLAY_PAGE_SIZE)};
     replayer->reading =
         pg_link_execute(replayer->database, statements[0].name, 6, values, replayer_on_page, replayer) == 0;
 }

@@ -2,11 +2,11 @@
 #include "dispatcher/mock/config.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/decimal.h"
 #include "shared/redis/reply.h"
 
 #define MAX_SEED 9007199254740991LL // 2^53 - 1
@@ -121,12 +121,9 @@ void mock_config_free(struct mock_config *config) {
 
 static void mock_config_give(const struct mock_settings *settings, const struct field *field, const char *prefix,
                              void (*each)(void *argument, const char *name, const char *value), void *argument) {
-    char name[NAME_SIZE], value[24] = "";
+    char name[NAME_SIZE];
     snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", field->name);
-    if (get(settings, field) >= 0) {
-        snprintf(value, sizeof value, "%" PRId64, get(settings, field));
-    }
-    each(argument, name, value);
+    each(argument, name, get(settings, field) >= 0 ? DECIMAL(get(settings, field)) : "");
 }
 
 static void give_refusals(const struct mock_config *config,

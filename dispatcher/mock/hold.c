@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "dispatcher/mock/hold.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "shared/base/decimal.h"
 
 struct hold {
     struct mock_holds *holds;
@@ -22,9 +22,7 @@ struct mock_holds {
 
 static void send_answer(struct http_request *request, const struct mock_answer *answer, const char *content_type) {
     if (answer->retry_after_secs >= 0) {
-        char seconds[24];
-        snprintf(seconds, sizeof seconds, "%" PRId64, answer->retry_after_secs);
-        http_add_header(request, "Retry-After", seconds);
+        http_add_header(request, "Retry-After", DECIMAL(answer->retry_after_secs));
     }
     if (answer->message_id) {
         http_add_header(request, "X-Message-Id", answer->message_id);

@@ -4,7 +4,6 @@
 // https://www.twilio.com/docs/api/errors.
 #include <ctype.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +11,7 @@
 
 #include "dispatcher/mock/form.h"
 #include "dispatcher/mock/wire.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 
 #define BEFORE_SID "/2010-04-01/Accounts/"
@@ -122,12 +122,6 @@ static bool mock_twilio_check(const struct mock_form *form, struct mock_answer *
     return true;
 }
 
-static void write_member_number(struct buf *out, const char *name, size_t number) {
-    char text[24];
-    snprintf(text, sizeof text, "%zu", number);
-    json_write_member(out, name, text);
-}
-
 static void write_dates(struct buf *out) {
     char date[64];
     time_t now = time(NULL);
@@ -153,8 +147,8 @@ static void mock_twilio_write_message(struct buf *out, const char *account, cons
     json_write_member(out, "error_message", NULL);
     json_write_member(out, "from", mock_form_get(form, "From"));
     json_write_member(out, "messaging_service_sid", NULL);
-    write_member_number(out, "num_media", mock_form_count(form, "MediaUrl"));
-    write_member_number(out, "num_segments", body ? strlen(body) / SEGMENT_BYTES + 1 : 1);
+    json_write_member(out, "num_media", DECIMAL(mock_form_count(form, "MediaUrl")));
+    json_write_member(out, "num_segments", DECIMAL(body ? strlen(body) / SEGMENT_BYTES + 1 : 1));
     json_write_member(out, "price", NULL);
     json_write_member(out, "price_unit", NULL);
     json_write_member(out, "sid", sid);

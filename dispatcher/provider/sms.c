@@ -3,13 +3,12 @@
 // Twilio's Messages resource: POST /2010-04-01/Accounts/{AccountSid}/Messages.json, form-encoded, basic
 // authentication (https://www.twilio.com/docs/messaging/api/message-resource). Twilio documents no idempotency key for
 // it; I-Twilio-Idempotency-Token is the name it gives the same thing on its own webhooks.
-#include <inttypes.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/provider/provider.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 
 static size_t provider_sms_plain_run(const char *text) {
@@ -85,10 +84,7 @@ static void read_error(const char *body, size_t length, struct outcome *outcome)
     const char *why;
     cJSON *answer = json_parse(body, length, &why);
     int64_t code;
-    char number[24] = "";
-    if (json_integer(answer, "code", &code)) {
-        snprintf(number, sizeof number, "%" PRId64, code);
-    }
+    const char *number = json_integer(answer, "code", &code) ? DECIMAL(code) : "";
     outcome->error = provider_error(number, json_string(answer, "message"));
     cJSON_Delete(answer);
 }

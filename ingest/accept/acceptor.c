@@ -10,8 +10,6 @@
 // and writes nothing, in case Redis was stopped and goes on later.
 #include "ingest/accept/acceptor.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +28,6 @@
 #include "shared/redis/link.h"
 #include "shared/settings/settings.h"
 
-#define NUMBER_SIZE 24
 #define RETRY_SOON_SECS 1
 #define RETRY_FULL_SECS 5 // a backlog doesn't shrink within a second
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/accept/call.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +9,7 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "shared/base/buf.h"
+#include "shared/base/decimal.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
 #include "shared/redis/library.h"
@@ -25,8 +24,6 @@ enum {
     WORDS_BEFORE = 12, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 6 arguments
     MOST_WORDS = WORDS_BEFORE + MOST_MESSAGES * (KEYS_EACH + ARGUMENTS_EACH),
 };
-
-#define NUMBER_SIZE 24
 
 // Texts one behind the other.
 struct words {
@@ -57,7 +54,6 @@ struct accept_calls {
     size_t partitions;
     struct buf payload;
     struct turn end_of_turn;
-    char cap[NUMBER_SIZE], ttl_ms[NUMBER_SIZE], limit[NUMBER_SIZE], address_limit[NUMBER_SIZE]; // settings
 };
 
 // ---- Replies
@@ -139,22 +135,20 @@ static bool remembers_signatures(const struct ingest_resources *with) {
 static int accept_call_send_call(struct accept_calls *calls, const struct gathering *gathering,
                                  const struct partition_keys *keys) {
     struct ingest_resources *with = calls->with;
-    char key_count[NUMBER_SIZE], deadline[NUMBER_SIZE];
-    snprintf(key_count, sizeof key_count, "%zu", 3 + gathering->keys.count);
-    snprintf(deadline, sizeof deadline, "%" PRId64, redis_link_now_ms(with->redis) + with->settings->redis_timeout_ms);
+    const struct settings *settings = with->settings;
     struct command command = {.count = 0};
     accept_call_put_text(&command, "FCALL");
     accept_call_put_text(&command, library_function(LIBRARY_ACCEPT));
-    accept_call_put_text(&command, key_count);
+    accept_call_put_text(&command, DECIMAL(3 + gathering->keys.count));
     accept_call_put_text(&command, keys->outbound);
     accept_call_put_text(&command, keys->events);
     accept_call_put_text(&command, keys->parked);
     put_words(&command, &gathering->keys);
-    accept_call_put_text(&command, calls->cap);
-    accept_call_put_text(&command, deadline);
-    accept_call_put_text(&command, LIMIT_WINDOW_MS_TEXT);
-    accept_call_put_text(&command, calls->limit);
-    accept_call_put_text(&command, gathering->counts_address ? calls->address_limit : "0");
+    accept_call_put_text(&command, DECIMAL(settings->stream_max_backlog));
+    accept_call_put_text(&command, DECIMAL(redis_link_now_ms(with->redis) + settings->redis_timeout_ms));
+    accept_call_put_text(&command, DECIMAL(LIMIT_WINDOW_MS));
+    accept_call_put_text(&command, DECIMAL(settings->rate_limit_per_sender_per_min));
+    accept_call_put_text(&command, DECIMAL(gathering->counts_address ? settings->rate_limit_per_ip_per_min : 0));
     accept_call_put_text(&command, remembers_signatures(with) ? "1" : "0");
     put_words(&command, &gathering->arguments);
     return redis_link_call(with->redis, accept_call_on_reply, gathering->round, command.count, command.values,
@@ -234,7 +228,7 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
     accept_call_add(words, request->message_id);
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
-    accept_call_add(words, identity->remembered ? calls->ttl_ms : "0");
+    accept_call_add(words, DECIMAL(identity->remembered ? calls->with->settings->idempotency_ttl_secs * 1000 : 0));
     add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
 }
 
@@ -271,17 +265,12 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
 struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resources *with,
                                          const struct partition_keys *keys, size_t partitions,
                                          const struct accept_outcomes *outcomes) {
-    const struct settings *settings = with->settings;
     struct accept_calls *calls = xcalloc(1, sizeof *calls);
     calls->with = with;
     calls->outcomes = *outcomes;
     calls->keys = keys;
     calls->partitions = partitions;
     calls->gathering = xcalloc(partitions, sizeof *calls->gathering);
-    snprintf(calls->cap, NUMBER_SIZE, "%" PRId64, settings->stream_max_backlog);
-    snprintf(calls->ttl_ms, NUMBER_SIZE, "%" PRId64, settings->idempotency_ttl_secs * 1000);
-    snprintf(calls->limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_sender_per_min);
-    snprintf(calls->address_limit, NUMBER_SIZE, "%" PRId64, settings->rate_limit_per_ip_per_min);
     turn_init(loop, &calls->end_of_turn, calls);
     return calls;
 }

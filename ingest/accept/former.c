@@ -15,8 +15,6 @@
 #include "ingest/accept/former.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +25,7 @@
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/redis/link.h"
 #include "shared/settings/settings.h"
@@ -41,7 +40,6 @@ enum {
 #define KEY_NUMBERS "idem:partitions"     // hash: a number of partitions → when it was last in use, ms since 1970
 #define GUARD_TTL_MS (72LL * 3600 * 1000) // as replay in redis/messaging.lua
 #define AHEAD_MS 5000                     // a time that is further ahead was set by a clock that was wrong
-#define NUMBER_SIZE 24
 
 static_assert(IDEMPOTENCY_KEY_SIZE <= KEY_GUARD_SIZE, "a guard's name is the longest");
 
@@ -66,9 +64,7 @@ static void former_forget(const struct former *former, const char *number) {
 }
 
 static void former_tell(const struct former *former, const char *number, int64_t now_ms) {
-    char now[NUMBER_SIZE];
-    snprintf(now, sizeof now, "%" PRId64, now_ms);
-    const char *tell[] = {"HSET", KEY_NUMBERS, number, now};
+    const char *tell[] = {"HSET", KEY_NUMBERS, number, DECIMAL(now_ms)};
     (void)!redis_link_call(former->with->redis, NULL, NULL, 4, tell, NULL);
 }
 
@@ -125,10 +121,8 @@ static void former_on_numbers(void *argument, enum redis_result result, const re
 
 static void former_renew(struct former *former) {
     const char *numbers[] = {"HGETALL", KEY_NUMBERS};
-    char ours[NUMBER_SIZE];
-    snprintf(ours, sizeof ours, "%" PRId64, former->with->settings->stream_partitions);
     if (!former->asking && redis_link_is_up(former->with->redis)) {
-        former_tell(former, ours, redis_link_now_ms(former->with->redis));
+        former_tell(former, DECIMAL(former->with->settings->stream_partitions), redis_link_now_ms(former->with->redis));
         former->asking = redis_link_call(former->with->redis, former_on_numbers, former, 2, numbers, NULL) == 0;
     }
 }
@@ -205,8 +199,7 @@ static void former_on_brought(void *argument, enum redis_result result, const re
 // As long as it would have been remembered there. Whatever lies there by now came first.
 static void bring(struct question *question, int64_t left_ms) {
     const struct pair *pair = &question->pairs[question->at];
-    char ttl[NUMBER_SIZE];
-    snprintf(ttl, sizeof ttl, "%" PRId64, left_ms > 0 && left_ms < pair->ttl_ms ? left_ms : pair->ttl_ms);
+    const char *ttl = DECIMAL(left_ms > 0 && left_ms < pair->ttl_ms ? left_ms : pair->ttl_ms);
     const char *set[] = {"SET", pair->is, question->value, "PX", ttl, "NX"};
     const size_t lengths[] = {3, strlen(pair->is), question->length, 2, strlen(ttl), 2};
     former_call(question, former_on_brought, 6, set, lengths);

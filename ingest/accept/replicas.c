@@ -27,6 +27,7 @@
 #include "ingest/request/response.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/redis/link.h"
 #include "shared/settings/settings.h"
@@ -38,7 +39,6 @@ enum {
     ANSWER_MS = 2000, // whatever happens, a send is answered within that; REDIS_TIMEOUT_MS is less
 };
 
-#define NUMBER_SIZE 24
 #define MARK "rate:{replicas}:mark" // what is written before a WAIT
 #define MARK_MS "60000"
 
@@ -195,16 +195,14 @@ static int64_t limit_of_wait_ms(const struct replicas *replicas) {
 }
 
 static void replicas_ask(struct replicas *replicas) {
-    char wanted[NUMBER_SIZE], limit[NUMBER_SIZE];
     replicas->asked = replicas->next;
     if (replicas->asked.first == NULL) {
         empty(&replicas->asked);
     }
     empty(&replicas->next);
     int64_t limit_ms = limit_of_wait_ms(replicas);
-    snprintf(wanted, sizeof wanted, "%" PRId64, replicas->with->settings->redis_wait_replicas);
-    snprintf(limit, sizeof limit, "%" PRId64, limit_ms);
-    const char *mark[] = {"SET", MARK, "1", "PX", MARK_MS}, *wait[] = {"WAIT", wanted, limit};
+    const char *wanted = DECIMAL(replicas->with->settings->redis_wait_replicas);
+    const char *mark[] = {"SET", MARK, "1", "PX", MARK_MS}, *wait[] = {"WAIT", wanted, DECIMAL(limit_ms)};
     replicas->marked = false;
     replicas->asking =
         redis_link_call(replicas->link, replicas_on_mark, replicas, 5, mark, NULL) == 0 &&

@@ -6,7 +6,6 @@
 // ready have been read.
 #include "ingest/access/rate_limit.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,9 @@
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
+#include "shared/base/decimal.h"
 #include "shared/loop/turn.h"
 #include "shared/redis/library.h"
-
-#define NUMBER_SIZE 24
 
 // Requests of one address that are counted together.
 struct limit_batch {
@@ -41,11 +39,8 @@ struct limiter {
 static void rate_limit_on_limit(void *argument, enum redis_result result, const redisReply *reply);
 
 static int rate_limit_send_call(struct limit_batch *batch) {
-    char limit[NUMBER_SIZE], count[NUMBER_SIZE];
-    snprintf(limit, sizeof limit, "%" PRId64, batch->limit);
-    snprintf(count, sizeof count, "%" PRId64, batch->count);
-    const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", batch->key, limit, LIMIT_WINDOW_MS_TEXT,
-                               count};
+    const char *limit = DECIMAL(batch->limit), *window = DECIMAL(LIMIT_WINDOW_MS), *count = DECIMAL(batch->count);
+    const char *arguments[] = {"FCALL", library_function(LIBRARY_LIMIT), "1", batch->key, limit, window, count};
     return redis_link_call(batch->limiter->with->redis, rate_limit_on_limit, batch, 7, arguments, NULL);
 }
 

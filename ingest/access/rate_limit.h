@@ -15,7 +15,6 @@ struct limiter;
 
 #define LIMIT_KEY_SIZE (CLIENT_LIMIT_KEY_SIZE + sizeof "rate:key:{}")
 #define LIMIT_WINDOW_MS 60000
-#define LIMIT_WINDOW_MS_TEXT "60000"
 
 // A POST or PUT counts against its client address's limit. Where the request is for a message and Redis is no cluster,
 // the call that accepts the message counts it too (LIMIT_DEFERRED), which saves a turn of Redis.

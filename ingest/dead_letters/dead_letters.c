@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/dead_letters/dead_letters.h"
 
-#include <stdio.h>
-
 #include "ingest/dead_letters/filter.h"
 #include "ingest/read/database.h"
 #include "ingest/read/list.h"
@@ -10,6 +8,7 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 
 // The columns of ingest/read/sql/dead_letter*.sql.
@@ -65,10 +64,8 @@ static int dead_letters_read_filter(const struct http_request *http, struct dead
 static void run_filtered(struct ingest_request *request, const struct dead_letter_filter *filter) {
     const struct list *list = request->state;
     struct list_position at;
-    char bytes[LIST_NUMBER_SIZE];
     list_position_newest_first(&list->paging, &at);
-    snprintf(bytes, sizeof bytes, "%zu", list->most_bytes);
-    const char *values[8] = {at.time, at.id, filter->since, at.limit, at.offset, bytes};
+    const char *values[8] = {at.time, at.id, filter->since, at.limit, at.offset, DECIMAL(list->most_bytes)};
     enum database_statement statement = READ_DEAD_LETTERS;
     int count = 6;
     if (filter->provider != NULL) {

@@ -5,8 +5,6 @@
 // id: those that fail again under it are new ones, and are left.
 #include "ingest/dead_letters/replay_many.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,12 +17,12 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
 
-#define NUMBER_SIZE 24
 #define MOST_JOBS "100" // that wait: each is a decision of a person
 #define RETRY_FULL_SECS 5
 
@@ -79,13 +77,9 @@ static int send_job(struct ingest_request *request, const char *last) {
     const struct replay_many *replay = request->state;
     const struct dead_letter_filter *filter = &replay->wish.filter;
     const char *key = http_header(request->http, "Idempotency-Key");
-    char idempotency_key[IDEMPOTENCY_KEY_SIZE], ttl[NUMBER_SIZE], pace[NUMBER_SIZE], partitions[NUMBER_SIZE];
-    char matched[NUMBER_SIZE];
+    char idempotency_key[IDEMPOTENCY_KEY_SIZE];
     uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
-    snprintf(ttl, sizeof ttl, "%" PRId64, key != NULL ? settings->idempotency_ttl_secs * 1000 : 0);
-    snprintf(pace, sizeof pace, "%" PRId64, replay->wish.per_second);
-    snprintf(matched, sizeof matched, "%" PRId64, replay->matched);
-    snprintf(partitions, sizeof partitions, "%" PRId64, settings->stream_partitions);
+    const char *pace = DECIMAL(replay->wish.per_second);
     const char *fields[] = {filter->provider, filter->class, filter->since, pace};
     const struct uuid none = {{0}};
     idempotency_token_of_texts(&none, fields, sizeof fields / sizeof *fields, token);
@@ -98,9 +92,9 @@ static int send_job(struct ingest_request *request, const char *last) {
         KEY_REPLAY_JOBS,
         idempotency_key,
         (const char *)token,
-        ttl,
+        DECIMAL(key != NULL ? settings->idempotency_ttl_secs * 1000 : 0),
         MOST_JOBS,
-        matched,
+        DECIMAL(replay->matched),
         "provider",
         filter->provider != NULL ? filter->provider : "",
         "reason",
@@ -112,7 +106,7 @@ static int send_job(struct ingest_request *request, const char *last) {
         "per_second",
         pace,
         "partitions",
-        partitions,
+        DECIMAL(settings->stream_partitions),
         "request_id",
         request->id,
     };

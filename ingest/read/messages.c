@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/read/messages.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "ingest/read/database.h"
@@ -11,12 +9,11 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/base/uuid.h"
 #include "shared/message/snippet.h"
 #include "shared/settings/settings.h"
-
-#define NUMBER_SIZE 24
 
 // The columns of ingest/read/sql/message*.sql; the last ones differ.
 enum {
@@ -80,17 +77,14 @@ static void run_thread(struct ingest_request *request) {
     const struct list *list = request->state;
     const struct paging *paging = &list->paging;
     struct uuid after = {{0}};
-    char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE], limit[NUMBER_SIZE], offset[NUMBER_SIZE],
-         bytes[NUMBER_SIZE];
+    char time[CURSOR_TIME_SIZE] = "-infinity", id[UUID_TEXT_SIZE];
     if (paging->has_cursor) {
         cursor_format_time(paging->cursor.time_us, time);
         after = paging->cursor.id.uuid;
     }
     uuid_format(&after, id);
-    snprintf(limit, sizeof limit, "%" PRId64, paging->rows);
-    snprintf(offset, sizeof offset, "%" PRId64, paging_offset(paging));
-    snprintf(bytes, sizeof bytes, "%zu", list->most_bytes);
-    const char *values[] = {request->match.parameter, time, id, limit, offset, bytes};
+    const char *limit = DECIMAL(paging->rows), *offset = DECIMAL(paging_offset(paging));
+    const char *values[] = {request->match.parameter, time, id, limit, offset, DECIMAL(list->most_bytes)};
     database_run(request, READ_MESSAGES_OF_CONVERSATION, 6, values, messages_on_thread);
 }
 

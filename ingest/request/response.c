@@ -8,6 +8,7 @@
 #include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/redis/counters.h"
 
@@ -48,9 +49,7 @@ static const char page_policy[] = "default-src 'none'; script-src 'self'; style-
                                   "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static void response_add_number(struct ingest_request *request, const char *name, int64_t value) {
-    char text[24];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    http_add_header(request->http, name, text);
+    http_add_header(request->http, name, DECIMAL(value));
 }
 
 static void add_common_headers(struct ingest_request *request) {

@@ -15,7 +15,6 @@
 #include "ingest/watch/events.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,16 +30,15 @@
 #include "ingest/watch/pipeline.h"
 #include "ingest/watch/pipeline_json.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/http/budget.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/reply.h"
 
-enum { TICK_MS = 1000, BLOCK_MS = 2000 };
+enum { TICK_MS = 1000, BLOCK_MS = 2000, MOST = 200 }; // MOST: entries a read
 
-#define BLOCK_TEXT "2000"
-#define MOST_TEXT "200" // entries a read
-#define ID_SIZE 42      // "<20 digits>-<20 digits>" and a NUL
+#define ID_SIZE 42 // "<20 digits>-<20 digits>" and a NUL
 #define START "0-0"
 
 struct event_client {
@@ -222,7 +220,8 @@ static void read_on(struct event_hub *hub) {
     if (hub->step != HUB_READING || hub->reading || hub->ended || hub->clients == NULL) {
         return;
     }
-    const char *argv[] = {"XREAD", "COUNT", MOST_TEXT, "BLOCK", BLOCK_TEXT, "STREAMS", KEY_FEED, hub->position};
+    const char *argv[] = {"XREAD",           "COUNT",   DECIMAL(MOST), "BLOCK",
+                          DECIMAL(BLOCK_MS), "STREAMS", KEY_FEED,      hub->position};
     hub->reading = redis_link_call_blocking(hub->link, BLOCK_MS, events_on_read, hub, 8, argv, NULL) == 0;
 }
 
@@ -360,7 +359,7 @@ static void events_on_missed(void *argument, enum redis_result result, const red
 }
 
 static void catch_up(struct event_client *client) {
-    const char *argv[] = {"XRANGE", KEY_FEED, client->last, "+", "COUNT", MOST_TEXT};
+    const char *argv[] = {"XRANGE", KEY_FEED, client->last, "+", "COUNT", DECIMAL(MOST)};
     if (redis_link_call(client->hub->with->redis, events_on_missed, client->request, 6, argv, NULL) != 0) {
         client->resumes = true; // with the next tick
         return;

@@ -5,11 +5,11 @@
 // all of it on.
 #include "ingest/watch/pipeline.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/library.h"
@@ -17,7 +17,6 @@
 #include "shared/redis/partitions.h"
 #include "shared/redis/reply.h"
 
-#define NUMBER_SIZE 24
 #define MOST_PROCESSES 256 // of which the troubles are read
 #define MOST_REPORTS 64
 #define CLOCKS_APART_MS 15000 // of two links: each asks Redis for the time every 10 s
@@ -366,9 +365,8 @@ static void pipeline_ask_breaker(struct reading *reading, enum provider provider
 }
 
 static void ask_all(struct reading *reading) {
-    char since[NUMBER_SIZE], until[NUMBER_SIZE]; // what is far ahead was said by a clock that was wrong
-    snprintf(since, sizeof since, "%" PRId64, reading->pipeline->now_ms - HEARTBEAT_ALIVE_MS);
-    snprintf(until, sizeof until, "%" PRId64, reading->pipeline->now_ms + CLOCKS_APART_MS);
+    const char *since = DECIMAL(reading->pipeline->now_ms - HEARTBEAT_ALIVE_MS);
+    const char *until = DECIMAL(reading->pipeline->now_ms + CLOCKS_APART_MS); // what is later a wrong clock said
     const char *processes[] = {"ZRANGEBYSCORE", KEY_PROCESSES, since, until};
     const char *counters[] = {"HGETALL", KEY_METRICS}, *info[] = {"INFO", "memory", "persistence"};
     const char *partitions[] = {"SMEMBERS", KEY_PARTITIONS};

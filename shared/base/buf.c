@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/decimal.h"
 #include "shared/base/mem.h"
 
 #define FIRST_ROOM 256
@@ -59,17 +60,9 @@ void buf_putc(struct buf *buf, char byte) {
 }
 
 void buf_put_int(struct buf *buf, int64_t value) {
-    char digits[20]; // of the longest: -9223372036854775808
-    size_t at = sizeof digits;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do {
-        digits[--at] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0) {
-        digits[--at] = '-';
-    }
-    buf_append(buf, digits + at, sizeof digits - at);
+    char room[DECIMAL_SIZE];
+    const char *text = decimal_write(value, room);
+    buf_append(buf, text, (size_t)(room + sizeof room - 1 - text));
 }
 
 void buf_printf(struct buf *buf, const char *format, ...) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "shared/redis/heartbeat.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
 #include "shared/message/format.h"
@@ -16,7 +16,6 @@
 
 enum { BEAT_MS = 1000, FORGET_MS = 24 * 3600 * 1000 };
 
-#define NUMBER_SIZE 24
 #define MOCK_PROVIDER "mock-provider" // reads no entries
 
 struct trouble {
@@ -85,9 +84,7 @@ static void heartbeat_tell(struct heartbeat *heartbeat) {
         }
     }
     buf_putc(&json, ']');
-    char ttl[NUMBER_SIZE];
-    snprintf(ttl, sizeof ttl, "%d", HEARTBEAT_ALIVE_MS);
-    const char *set[] = {"SET", heartbeat->trouble_key, json.data, "PX", ttl};
+    const char *set[] = {"SET", heartbeat->trouble_key, json.data, "PX", DECIMAL(HEARTBEAT_ALIVE_MS)};
     const char *del[] = {"DEL", heartbeat->trouble_key};
     if (json.length > 2) {
         heartbeat->told |= redis_link_call(heartbeat->link, NULL, NULL, 5, set, NULL) == 0;
@@ -215,8 +212,7 @@ static void heartbeat_on_formats(void *argument, enum redis_result result, const
 
 // Who lives is asked before what is announced, and announced the other way around: nobody is seen between the two.
 static void heartbeat_look(struct heartbeat *heartbeat) {
-    char since[NUMBER_SIZE];
-    snprintf(since, sizeof since, "%" PRId64, redis_link_now_ms(heartbeat->link) - HEARTBEAT_ALIVE_MS);
+    const char *since = DECIMAL(redis_link_now_ms(heartbeat->link) - HEARTBEAT_ALIVE_MS);
     const char *readers[] = {"ZRANGEBYSCORE", KEY_PROCESSES, since, "+inf"};
     const char *formats[] = {"ZRANGEBYSCORE", KEY_FORMATS, since, "+inf"};
     if (redis_link_call(heartbeat->link, heartbeat_on_readers, heartbeat, 4, readers, NULL) == 0) {
@@ -248,13 +244,9 @@ void heartbeat_watch(struct heartbeat *heartbeat, void (*on_beat)(void *argument
 // the future was heard by a clock that was wrong: it would look alive for as long. Who lives says so again.
 static void heartbeat_say(struct heartbeat *heartbeat, const char *key, const char *member, redis_link_reply done) {
     int64_t now = redis_link_now_ms(heartbeat->link);
-    char at[NUMBER_SIZE], forgotten[NUMBER_SIZE], unbelievable[NUMBER_SIZE];
-    snprintf(at, sizeof at, "%" PRId64, now);
-    snprintf(forgotten, sizeof forgotten, "%" PRId64, now - FORGET_MS);
-    snprintf(unbelievable, sizeof unbelievable, "%" PRId64, now + HEARTBEAT_ALIVE_MS);
-    const char *forget[] = {"ZREMRANGEBYSCORE", key, "-inf", forgotten};
-    const char *disbelieve[] = {"ZREMRANGEBYSCORE", key, unbelievable, "+inf"};
-    const char *add[] = {"ZADD", key, at, member};
+    const char *forget[] = {"ZREMRANGEBYSCORE", key, "-inf", DECIMAL(now - FORGET_MS)};
+    const char *disbelieve[] = {"ZREMRANGEBYSCORE", key, DECIMAL(now + HEARTBEAT_ALIVE_MS), "+inf"};
+    const char *add[] = {"ZADD", key, DECIMAL(now), member};
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, forget, NULL);
     (void)!redis_link_call(heartbeat->link, NULL, NULL, 4, disbelieve, NULL);
     if (redis_link_call(heartbeat->link, done, heartbeat, 4, add, NULL) == 0 && done != NULL) {

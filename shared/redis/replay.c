@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "shared/redis/replay.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "shared/base/decimal.h"
 #include "shared/redis/library.h"
 
-#define NUMBER_SIZE 24
-
 int replay_send(struct redis_link *link, const struct replay *replay, redis_link_reply done, void *argument) {
-    char guard[KEY_GUARD_SIZE], generation[NUMBER_SIZE], cap[NUMBER_SIZE], ttl[NUMBER_SIZE];
+    char guard[KEY_GUARD_SIZE];
     bool remembered = replay->idempotency_key != NULL;
     replay_guard_key(replay->keys->tag, replay->id, replay->generation, guard);
-    snprintf(generation, sizeof generation, "%" PRId64, replay->generation);
-    snprintf(cap, sizeof cap, "%" PRId64, replay->cap);
-    snprintf(ttl, sizeof ttl, "%" PRId64, remembered ? replay->ttl_ms : 0);
     const char *argv[] = {
         "FCALL",
         library_function(LIBRARY_REPLAY),
@@ -26,11 +20,11 @@ int replay_send(struct redis_link *link, const struct replay *replay, redis_link
         guard,
         remembered ? replay->idempotency_key : guard, // every key must be in the one slot
         replay->id,
-        generation,
+        DECIMAL(replay->generation),
         replay->payload,
-        cap,
+        DECIMAL(replay->cap),
         replay->recorded ? "1" : "0",
-        ttl,
+        DECIMAL(remembered ? replay->ttl_ms : 0),
         remembered ? (const char *)replay->token : "",
     };
     enum { COUNT = sizeof argv / sizeof *argv };

@@ -6,12 +6,12 @@
 
 #include <ctype.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/redis/library.h"
 #include "shared/redis/reply.h"
@@ -216,9 +216,7 @@ static void send_auth(struct redis_setup *setup) {
 }
 
 static void send_select(struct redis_setup *setup) {
-    char number[16];
-    const char *select[] = {"SELECT", number};
-    snprintf(number, sizeof number, "%d", setup->address->database);
+    const char *select[] = {"SELECT", DECIMAL(setup->address->database)};
     if (setup->address->database != 0) {
         redis_setup_send(setup, redis_setup_on_select, 2, select);
     }
