@@ -105,7 +105,8 @@ static void dispatcher_on_lane_idle(void *argument) {
     }
 }
 
-void dispatcher_drain(struct dispatcher *dispatcher) {
+void dispatcher_drain(void *argument) {
+    struct dispatcher *dispatcher = argument;
     if (dispatcher->state != DISPATCHER_RUNNING) {
         return;
     }
@@ -113,8 +114,8 @@ void dispatcher_drain(struct dispatcher *dispatcher) {
     lanes_stop(dispatcher->lanes); // a lane that is idle already says so in here
 }
 
-void dispatcher_hurry(struct dispatcher *dispatcher) {
-    dispatcher_let_go(dispatcher);
+void dispatcher_hurry(void *argument) {
+    dispatcher_let_go(argument);
 }
 
 // --- Its work

@@ -16,10 +16,11 @@ char *dispatcher_check(const struct settings *settings);
 // itself as its handles close. settings must outlive it.
 struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                     void (*on_finished)(void *argument), void *argument);
-// Takes no new work; finishes what is in flight, gives back what was not called.
-void dispatcher_drain(struct dispatcher *dispatcher);
+// Takes no new work; finishes what is in flight, gives back what was not called. argument is the dispatcher
+// (process.h).
+void dispatcher_drain(void *argument);
 // Lets go of everything now; what was in flight is called again by whoever takes it over, under the same idempotency
 // key. Nothing when it has finished already.
-void dispatcher_hurry(struct dispatcher *dispatcher);
+void dispatcher_hurry(void *argument);
 
 #endif

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <stdio.h>
-#include <stdlib.h>
 #include <uv.h>
 
 #include "dispatcher/dispatcher.h"
@@ -10,26 +8,11 @@
 
 // The dispatcher takes accepted messages from Redis, calls their providers, and records what the calls came to.
 
-static void dispatcher_main_drain(void *argument) {
-    dispatcher_drain(*(struct dispatcher **)argument);
-}
-
-static void dispatcher_main_hurry(void *argument) {
-    dispatcher_hurry(*(struct dispatcher **)argument);
-}
-
-static void dispatcher_main_finished(void *argument) {
-    process_finished(argument);
-}
-
 static void dispatcher_main_check(const struct settings *settings) {
     char *error = dispatcher_check(settings);
-    if (!error) {
-        return;
+    if (error) {
+        settings_refuse("dispatcher", "%s", error);
     }
-    fprintf(stderr, "dispatcher: %s\n", error);
-    free(error);
-    exit(2);
 }
 
 int main(int argc, char **argv) {
@@ -39,12 +22,8 @@ int main(int argc, char **argv) {
     dispatcher_main_check(&settings);
     process_start(&settings, "dispatcher");
 
-    struct dispatcher *dispatcher;
-    struct process process = {.loop = uv_default_loop(),
-                              .on_drain = dispatcher_main_drain,
-                              .on_hurry = dispatcher_main_hurry,
-                              .argument = &dispatcher};
-    dispatcher = dispatcher_start(process.loop, &settings, process_instance(), dispatcher_main_finished, &process);
+    struct process process = {.loop = uv_default_loop(), .on_drain = dispatcher_drain, .on_hurry = dispatcher_hurry};
+    process.argument = dispatcher_start(process.loop, &settings, process_instance(), process_finished, &process);
     process_watch(&process, &settings);
     log_info("started", "calling %s for SMS and MMS, %s for email", settings.provider_sms_url,
              settings.provider_email_url);

@@ -27,7 +27,7 @@
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
-#define EXIT_BAD_SETTING 2
+#define PROGRAM "ingest"
 
 // The main thread: signals, and the workers' life.
 struct ingest {
@@ -47,11 +47,6 @@ struct ingest {
     unsigned count;
 };
 
-static _Noreturn void refuse_setting(const char *name, const char *reason) {
-    fprintf(stderr, "ingest: %s: %s\n", name, reason);
-    exit(EXIT_BAD_SETTING);
-}
-
 // "https://host/path" → its part before a '/' at the end. Neither user nor query has a place in what Twilio calls.
 static void check_public_url(char *url) {
     bool known = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
@@ -60,7 +55,8 @@ static void check_public_url(char *url) {
     }
     struct http_host named;
     if (!known || strpbrk(url, "@?# ") != NULL || http_host_of_target(url, &named) <= 0) {
-        refuse_setting("WEBHOOK_PUBLIC_URL", "must be http:// or https://, a host and perhaps a path, nothing more");
+        settings_refuse(PROGRAM,
+                        "WEBHOOK_PUBLIC_URL: must be http:// or https://, a host and perhaps a path, nothing more");
     }
     size_t length = strlen(url);
     if (url[length - 1] == '/') {
@@ -75,35 +71,34 @@ static void read_keys(struct ingest *ingest) {
         ingest->keys = api_keys_create(settings->api_keys, settings->api_keys_file, &error);
     }
     if (error != NULL) { // it names the setting
-        fprintf(stderr, "ingest: %s\n", error);
-        exit(EXIT_BAD_SETTING);
+        settings_refuse(PROGRAM, "%s", error);
     }
 }
 
 static void check_settings(struct ingest *ingest) {
     const char *reason = redis_url_check(ingest->settings.redis_url);
     if (reason != NULL) {
-        refuse_setting("REDIS_URL", reason);
+        settings_refuse(PROGRAM, "REDIS_URL: %s", reason);
     }
     char *error = pg_url_check(ingest->settings.database_url);
     if (error != NULL) {
-        refuse_setting("DATABASE_URL", error);
+        settings_refuse(PROGRAM, "DATABASE_URL: %s", error);
     }
     ingest->trusted_proxies = client_address_rules_parse(ingest->settings.trusted_proxies);
     if (ingest->trusted_proxies == NULL) {
-        refuse_setting("TRUSTED_PROXIES", "must be addresses and CIDR blocks joined by commas");
+        settings_refuse(PROGRAM, "TRUSTED_PROXIES: must be addresses and CIDR blocks joined by commas");
     }
     if (ingest->settings.drain_notice_ms >= ingest->settings.drain_timeout_secs * 1000) {
-        refuse_setting("DRAIN_NOTICE_MS", "must be shorter than DRAIN_TIMEOUT_SECS");
+        settings_refuse(PROGRAM, "DRAIN_NOTICE_MS: must be shorter than DRAIN_TIMEOUT_SECS");
     }
     if (ingest->settings.max_client_bytes < 8 * ingest->settings.max_body_bytes) { // one address's quarter, twice
-        refuse_setting("MAX_CLIENT_BYTES", "must be at least 8 times API_MAX_BODY_BYTES");
+        settings_refuse(PROGRAM, "MAX_CLIENT_BYTES: must be at least 8 times API_MAX_BODY_BYTES");
     }
     check_public_url(ingest->settings.webhook_public_url);
     const char *setting;
     ingest->origins = origin_rules_create(&ingest->settings, &setting, &reason);
     if (ingest->origins == NULL) {
-        refuse_setting(setting, reason);
+        settings_refuse(PROGRAM, "%s: %s", setting, reason);
     }
     read_keys(ingest);
 }
@@ -281,7 +276,7 @@ static int check_flow(struct settings *settings) {
 int main(int argc, char **argv) {
     struct ingest ingest = {0};
     bool checks = argc == 2 && strcmp(argv[1], "--check-flow") == 0;
-    settings_from_command_line(&ingest.settings, checks ? 1 : argc, argv, FOR_INGEST, "ingest",
+    settings_from_command_line(&ingest.settings, checks ? 1 : argc, argv, FOR_INGEST, PROGRAM,
                                "Takes sends and webhooks into Redis and serves reads from Postgres.\n\n"
                                "ingest --check-flow prints what doesn't flow, one line each, and ends with 1 where "
                                "anything doesn't.");
@@ -289,7 +284,7 @@ int main(int argc, char **argv) {
         return check_flow(&ingest.settings);
     }
     check_settings(&ingest);
-    process_start(&ingest.settings, "ingest");
+    process_start(&ingest.settings, PROGRAM);
     tell_of_doors(&ingest);
 
     uv_loop_init(&ingest.loop);

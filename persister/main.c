@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <stdio.h>
-#include <stdlib.h>
 #include <uv.h>
 
 #include "persister/persister.h"
@@ -10,23 +8,14 @@
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
-static void persister_main_on_finished(void *process) {
-    process_finished(process);
-}
-
-static _Noreturn void refuse_setting(const char *name, const char *reason) {
-    fprintf(stderr, "persister: %s: %s\n", name, reason);
-    exit(2);
-}
-
 static void persister_main_check(const struct settings *settings) {
     const char *reason = redis_url_check(settings->redis_url);
     if (reason != NULL) {
-        refuse_setting("REDIS_URL", reason);
+        settings_refuse("persister", "REDIS_URL: %s", reason);
     }
     char *error = pg_url_check(settings->database_url);
     if (error != NULL) {
-        refuse_setting("DATABASE_URL", error);
+        settings_refuse("persister", "DATABASE_URL: %s", error);
     }
 }
 
@@ -42,7 +31,7 @@ int main(int argc, char **argv) {
         mem_exhausted();
     }
     struct process process = {.loop = &loop, .on_drain = persister_drain, .on_hurry = persister_hurry};
-    struct persister *persister = persister_create(&loop, &settings, persister_main_on_finished, &process);
+    struct persister *persister = persister_create(&loop, &settings, process_finished, &process);
     process.argument = persister;
     process_watch(&process, &settings);
 

@@ -14,23 +14,6 @@
 
 // The mock provider stands for Twilio and SendGrid, in their wire formats.
 
-static void mock_main_drain(void *argument) {
-    mock_server_drain(*(struct mock_provider **)argument);
-}
-
-static void mock_main_hurry(void *argument) {
-    mock_server_hurry(*(struct mock_provider **)argument);
-}
-
-static void mock_main_finished(void *argument) {
-    process_finished(argument);
-}
-
-static _Noreturn void refuse(const char *setting, const char *why) {
-    fprintf(stderr, "mock-provider: %s: %s\n", setting, why);
-    exit(2);
-}
-
 // As many connections as MAX_CONNECTIONS says, if the hard limit allows it.
 static void raise_descriptors(const struct settings *settings) {
     enum { OTHERS = 64 };
@@ -53,18 +36,17 @@ int main(int argc, char **argv) {
                                "Stands for Twilio and SendGrid, and misbehaves as it is told.");
     const char *error = redis_url_check(settings.redis_url);
     if (error) {
-        refuse("REDIS_URL", error);
+        settings_refuse("mock-provider", "REDIS_URL: %s", error);
     }
     process_start(&settings, "mock-provider");
     raise_descriptors(&settings);
     int listening = listen_or_exit(&settings);
 
-    struct mock_provider *mock;
-    struct process process = {
-        .loop = uv_default_loop(), .on_drain = mock_main_drain, .on_hurry = mock_main_hurry, .argument = &mock};
-    mock = mock_server_start(process.loop, &settings, process_instance(), listening, mock_main_finished, &process);
-    if (!mock) {
-        refuse("MOCK_LEDGER_FILE or the HTTP server can't be opened", strerror(errno));
+    struct process process = {.loop = uv_default_loop(), .on_drain = mock_server_drain, .on_hurry = mock_server_hurry};
+    process.argument =
+        mock_server_start(process.loop, &settings, process_instance(), listening, process_finished, &process);
+    if (!process.argument) {
+        settings_refuse("mock-provider", "MOCK_LEDGER_FILE or the HTTP server can't be opened: %s", strerror(errno));
     }
     process_watch(&process, &settings);
     log_info("started", "listening on %s port %lld", settings.bind_address, (long long)settings.mock_provider_port);

@@ -314,15 +314,16 @@ static void finish_when_done(struct mock_provider *mock) {
     }
 }
 
-void mock_server_drain(struct mock_provider *mock) {
+void mock_server_drain(void *argument) {
+    struct mock_provider *mock = argument;
     mock->draining = true;
     http_server_quiesce(mock->server);
     mock_holds_release(mock->holds);
     finish_when_done(mock);
 }
 
-void mock_server_hurry(struct mock_provider *mock) {
-    mock_server_let_go(mock);
+void mock_server_hurry(void *argument) {
+    mock_server_let_go(argument);
 }
 
 static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mock, int listen_socket) {

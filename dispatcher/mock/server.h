@@ -15,8 +15,8 @@ struct mock_provider;
 // opened. settings must outlive it.
 struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                         int listen_socket, void (*on_finished)(void *argument), void *argument);
-// Takes no new connections and answers what it holds.
-void mock_server_drain(struct mock_provider *mock);
-void mock_server_hurry(struct mock_provider *mock);
+// Takes no new connections and answers what it holds. argument is the mock (process.h).
+void mock_server_drain(void *argument);
+void mock_server_hurry(void *argument);
 
 #endif

@@ -139,7 +139,8 @@ void process_watch(struct process *process, const struct settings *settings) {
     uv_signal_start(&process->hangup, process_on_hangup, SIGHUP);
 }
 
-void process_finished(struct process *process) {
+void process_finished(void *argument) {
+    struct process *process = argument;
     uv_handle_t *handles[] = {(uv_handle_t *)&process->terminate, (uv_handle_t *)&process->interrupt,
                               (uv_handle_t *)&process->hangup, (uv_handle_t *)&process->limit};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {

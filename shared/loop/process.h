@@ -32,8 +32,8 @@ struct process {
 void process_start(const struct settings *settings, const char *program);
 // Begins to listen for signals on loop (SIGHUP reopens the log). The caller has set loop, on_drain, on_hurry, argument.
 void process_watch(struct process *process, const struct settings *settings);
-// Lets go of the signal handles, so that the loop can end.
-void process_finished(struct process *process);
+// Lets go of the signal handles, so that the loop can end. argument is the process: it stands as a callback, too.
+void process_finished(void *argument);
 // The stable instance id: INSTANCE_ID, else "<host>-<program>-<n>" with the first n that no live process on this host
 // has (held by binding an abstract socket of that name, which the kernel frees at death). Static.
 const char *process_instance(void);

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include "shared/settings/settings.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXIT_USAGE 2
+
+void settings_refuse(const char *program, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", program);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(EXIT_USAGE);
+}
 
 static _Noreturn void finish_printing(void) {
     exit(fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -20,8 +31,7 @@ static void handle_argument(const char *argument, int program, const char *name,
     } else if (strcmp(argument, "--print-settings=dotenv") == 0) {
         settings_print_dotenv(stdout);
     } else {
-        fprintf(stderr, "%s: unknown argument '%s'; see %s --help\n", name, argument, name);
-        exit(EXIT_USAGE);
+        settings_refuse(name, "unknown argument '%s'; see %s --help", argument, name);
     }
     finish_printing();
 }
@@ -33,8 +43,6 @@ void settings_from_command_line(struct settings *out, int argc, char **argv, int
     }
     char *error = settings_load(out, getenv, ".env", NULL);
     if (error != NULL) {
-        fprintf(stderr, "%s: %s\n", name, error);
-        free(error);
-        exit(EXIT_USAGE);
+        settings_refuse(name, "%s", error);
     }
 }

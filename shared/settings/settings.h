@@ -115,6 +115,8 @@ enum { FOR_INGEST = 1, FOR_DISPATCHER = 2, FOR_PERSISTER = 4, FOR_MOCK = 8, FOR_
 // program is one FOR_* bit, name what it is called in --help.
 void settings_from_command_line(struct settings *out, int argc, char **argv, int program, const char *name,
                                 const char *summary);
+// Ends the program with status 2 and one line on stderr: what is wrong with a setting, behind the program's name.
+_Noreturn void settings_refuse(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // The parts of it, for tests. environment looks a variable up (getenv has the shape); dotenv_path and config_path
 // may be NULL. Returns NULL, or the one-line error (owned by the caller).
