@@ -2,43 +2,12 @@
 #include "dispatcher/mock/config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/base/decimal.h"
 #include "shared/redis/reply.h"
 
-#define MAX_SEED 9007199254740991LL // 2^53 - 1
-#define NO_SEED (-1)
-#define NAME_SIZE 64
-#define REFUSED_SENDERS "refused_senders"
-
-static const struct field {
-    const char *name;
-    size_t offset; // in struct mock_settings
-    int64_t most;
-    int64_t otherwise; // when it is missing or empty
-} fields[] = {
-    {"timeout_pct", offsetof(struct mock_settings, timeout_pct), 100, 0},
-    {"error_pct", offsetof(struct mock_settings, error_pct), 100, 0},
-    {"ratelimit_pct", offsetof(struct mock_settings, ratelimit_pct), 100, 0},
-    {"seed", offsetof(struct mock_settings, seed), MAX_SEED, NO_SEED},
-    {"latency_ms", offsetof(struct mock_settings, latency_ms), 60000, 0},
-    {"retry_after_secs", offsetof(struct mock_settings, retry_after_secs), 86400, 1},
-};
-
-#define FIELD_COUNT (sizeof fields / sizeof *fields)
-
-static int64_t *mock_config_value_of(struct mock_settings *settings, const struct field *field) {
-    return (int64_t *)(void *)((char *)settings + field->offset);
-}
-
-static int64_t get(const struct mock_settings *settings, const struct field *field) {
-    return *(const int64_t *)(const void *)((const char *)settings + field->offset);
-}
-
-static bool parse(const char *text, const struct field *field, int64_t *out) {
+static bool parse(const char *text, const struct mock_field_rule *field, int64_t *out) {
     if (*text == '\0') {
         *out = field->otherwise;
         return true;
@@ -50,16 +19,15 @@ static bool parse(const char *text, const struct field *field, int64_t *out) {
 }
 
 // What the hash says of one provider: its own field, or else everyone's, or else "".
-static const char *mock_config_text_of(const redisReply *hash, enum provider provider, const char *name) {
-    char own[NAME_SIZE];
-    snprintf(own, sizeof own, "%s.%s", provider_name(provider), name);
-    return redis_reply_field(hash, own, redis_reply_field(hash, name, ""));
+static const char *mock_config_text_of(const redisReply *hash, enum provider provider, enum mock_field field) {
+    char own[MOCK_FIELD_NAME_SIZE];
+    mock_field_name(provider, field, own);
+    return redis_reply_field(hash, own, redis_reply_field(hash, mock_fields[field].name, ""));
 }
 
 static const char *read_provider(const redisReply *hash, enum provider provider, struct mock_settings *out) {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!parse(mock_config_text_of(hash, provider, fields[i].name), &fields[i],
-                   mock_config_value_of(out, &fields[i]))) {
+    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
+        if (!parse(mock_config_text_of(hash, provider, (enum mock_field)i), &mock_fields[i], &out->number[i])) {
             return "a field of mock:config is not a number in its range";
         }
     }
@@ -70,9 +38,9 @@ static const char *read_provider(const redisReply *hash, enum provider provider,
 }
 
 // The text is asked for 20 times a second, so it is parsed only where it has changed.
-static const char *read_refusals(const redisReply *hash, enum provider provider, const struct mock_config *old,
+static const char *read_refusals(const redisReply *hash, enum provider provider, const struct mock_behaviour *old,
                                  struct mock_refusals **out) {
-    const char *text = mock_config_text_of(hash, provider, REFUSED_SENDERS);
+    const char *text = mock_config_text_of(hash, provider, MOCK_REFUSED_SENDERS);
     if (strcmp(mock_refusals_text(old->refusals[provider]), text) == 0) {
         *out = old->refusals[provider];
         return NULL;
@@ -81,8 +49,8 @@ static const char *read_refusals(const redisReply *hash, enum provider provider,
     return *out ? NULL : "refused_senders in mock:config is no array of strings";
 }
 
-static const char *mock_config_read_all(const redisReply *hash, const struct mock_config *old,
-                                        struct mock_config *out) {
+static const char *mock_config_read_all(const redisReply *hash, const struct mock_behaviour *old,
+                                        struct mock_behaviour *out) {
     const char *error = NULL;
     for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
         error = read_provider(hash, (enum provider)i, &out->providers[i]);
@@ -94,7 +62,7 @@ static const char *mock_config_read_all(const redisReply *hash, const struct moc
 }
 
 // Frees those of config's lists that aren't also in kept.
-static void free_other(struct mock_config *config, const struct mock_config *kept) {
+static void free_other(struct mock_behaviour *config, const struct mock_behaviour *kept) {
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         if (config->refusals[i] != kept->refusals[i]) {
             mock_refusals_free(config->refusals[i]);
@@ -102,8 +70,8 @@ static void free_other(struct mock_config *config, const struct mock_config *kep
     }
 }
 
-const char *mock_config_read(const redisReply *hash, struct mock_config *out, bool *changed) {
-    struct mock_config config = {0};
+const char *mock_config_read(const redisReply *hash, struct mock_behaviour *out, bool *changed) {
+    struct mock_behaviour config = {0};
     const char *error = mock_config_read_all(hash, out, &config);
     if (error) {
         free_other(&config, out);
@@ -115,41 +83,23 @@ const char *mock_config_read(const redisReply *hash, struct mock_config *out, bo
     return NULL;
 }
 
-void mock_config_free(struct mock_config *config) {
-    free_other(config, &(struct mock_config){0});
+void mock_config_free(struct mock_behaviour *config) {
+    free_other(config, &(struct mock_behaviour){0});
 }
 
-static void mock_config_give(const struct mock_settings *settings, const struct field *field, const char *prefix,
-                             void (*each)(void *argument, const char *name, const char *value), void *argument) {
-    char name[NAME_SIZE];
-    snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", field->name);
-    each(argument, name, get(settings, field) >= 0 ? DECIMAL(get(settings, field)) : "");
-}
-
-static void give_refusals(const struct mock_config *config,
+static void give_refusals(const struct mock_behaviour *config,
                           void (*each)(void *argument, const char *name, const char *value), void *argument) {
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
         if (*mock_refusals_text(config->refusals[provider])) {
-            char name[NAME_SIZE];
-            snprintf(name, sizeof name, "%s." REFUSED_SENDERS, provider_name((enum provider)provider));
+            char name[MOCK_FIELD_NAME_SIZE];
+            mock_field_name((unsigned)provider, MOCK_REFUSED_SENDERS, name);
             each(argument, name, mock_refusals_text(config->refusals[provider]));
         }
     }
 }
 
-void mock_config_each_field(const struct mock_config *config,
+void mock_config_each_field(const struct mock_behaviour *config,
                             void (*each)(void *argument, const char *name, const char *value), void *argument) {
-    const struct mock_settings *first = &config->providers[0];
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        mock_config_give(first, &fields[i], "", each, argument);
-    }
-    for (int provider = 1; provider < PROVIDER_COUNT; provider++) {
-        for (size_t i = 0; i < FIELD_COUNT; i++) {
-            if (get(&config->providers[provider], &fields[i]) != get(first, &fields[i])) {
-                mock_config_give(&config->providers[provider], &fields[i], provider_name((enum provider)provider), each,
-                                 argument);
-            }
-        }
-    }
+    mock_fields_each(config->providers, each, argument);
     give_refusals(config, each, argument);
 }

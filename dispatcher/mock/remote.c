@@ -16,7 +16,7 @@
 enum { POLL_MS = 50, VERSION_SIZE = 24, MOST_ARGUMENTS = 64 };
 
 struct mock_remote {
-    struct mock_config *config;
+    struct mock_behaviour *config;
     void (*on_change)(void *argument, bool restart);
     void *argument;
     struct redis_link *link;
@@ -137,7 +137,7 @@ static void mock_remote_on_up(void *argument) {
 }
 
 struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                       struct mock_config *config, void (*on_change)(void *argument, bool restart),
+                                       struct mock_behaviour *config, void (*on_change)(void *argument, bool restart),
                                        void *argument) {
     struct mock_remote *remote = xcalloc(1, sizeof *remote);
     struct uuid owner = uuid_v7();

@@ -16,7 +16,7 @@ struct mock_remote;
 // on_change: the configuration is another now; restart: it was PUT, so that the sequences of outcomes begin anew.
 // settings and config must outlive it; config is updated before on_change.
 struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                       struct mock_config *config, void (*on_change)(void *argument, bool restart),
+                                       struct mock_behaviour *config, void (*on_change)(void *argument, bool restart),
                                        void *argument);
 void mock_remote_destroy(struct mock_remote *remote);
 

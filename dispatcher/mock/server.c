@@ -32,7 +32,7 @@ enum {
 
 struct mock_provider {
     const struct settings *settings;
-    struct mock_config config;
+    struct mock_behaviour config;
     struct mock_sequence sequences[PROVIDER_COUNT];
     struct mock_memory *memory;
     struct mock_ledger *ledger;

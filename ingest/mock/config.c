@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/mock/config.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,27 +8,18 @@
 #include "shared/base/json.h"
 #include "shared/message/address.h"
 
-#define MAX_SEED INT64_C(9007199254740991) // 2^53 - 1
-#define MINUTE_MS 60000
-#define DAY_SECS 86400
 #define MOST_SENDERS 100 // that are refused
 #define PREFIX_SIZE 32   // "providers.sms-mms."
 
-static const struct {
-    const char *name;
-    int64_t most;
-    bool required;
-    int64_t otherwise; // where it is optional and absent
-    const char *reason;
-} fields[MOCK_FIELD_COUNT] = {
-    [MOCK_TIMEOUT_PCT] = {"timeout_pct", 100, true, 0, "must be an integer from 0 to 100"},
-    [MOCK_ERROR_PCT] = {"error_pct", 100, true, 0, "must be an integer from 0 to 100"},
-    [MOCK_RATELIMIT_PCT] = {"ratelimit_pct", 100, true, 0, "must be an integer from 0 to 100"},
-    [MOCK_SEED] = {"seed", MAX_SEED, false, MOCK_NO_SEED, "must be null or an integer from 0 to 9007199254740991"},
-    [MOCK_LATENCY_MS] = {"latency_ms", MINUTE_MS, false, 0, "must be an integer from 0 to 60000"},
-    [MOCK_RETRY_AFTER_SECS] = {"retry_after_secs", DAY_SECS, false, 1, "must be an integer from 0 to 86400"},
-    [MOCK_REFUSED_SENDERS] = {"refused_senders", 0, false, 0,
-                              "must be an array of at most 100 strings, each of 1 to 320 bytes"},
+// What a field of the API's must be.
+static const char *const reasons[MOCK_FIELD_COUNT] = {
+    [MOCK_TIMEOUT_PCT] = "must be an integer from 0 to 100",
+    [MOCK_ERROR_PCT] = "must be an integer from 0 to 100",
+    [MOCK_RATELIMIT_PCT] = "must be an integer from 0 to 100",
+    [MOCK_SEED] = "must be null or an integer from 0 to 9007199254740991",
+    [MOCK_LATENCY_MS] = "must be an integer from 0 to 60000",
+    [MOCK_RETRY_AFTER_SECS] = "must be an integer from 0 to 86400",
+    [MOCK_REFUSED_SENDERS] = "must be an array of at most 100 strings, each of 1 to 320 bytes",
 };
 
 static int mock_config_refuse(struct mock_config_error *error, const char *prefix, const char *field,
@@ -70,13 +60,12 @@ static void set_senders(struct mock_values *out, const cJSON *array) {
 
 static int parse_senders(const cJSON *object, const char *prefix, struct mock_values *out,
                          struct mock_config_error *error) {
-    const cJSON *array = json_member(object, fields[MOCK_REFUSED_SENDERS].name);
+    const cJSON *array = json_member(object, mock_fields[MOCK_REFUSED_SENDERS].name);
     if (array == NULL) {
         return 0;
     }
     if (!is_list_of_senders(array)) {
-        return mock_config_refuse(error, prefix, fields[MOCK_REFUSED_SENDERS].name,
-                                  fields[MOCK_REFUSED_SENDERS].reason);
+        return mock_config_refuse(error, prefix, mock_fields[MOCK_REFUSED_SENDERS].name, reasons[MOCK_REFUSED_SENDERS]);
     }
     set_senders(out, array);
     return 0;
@@ -85,7 +74,7 @@ static int parse_senders(const cJSON *object, const char *prefix, struct mock_va
 static int parse_values(const cJSON *object, const char *prefix, struct mock_values *out,
                         struct mock_config_error *error) {
     for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
-        const cJSON *member = json_member(object, fields[i].name);
+        const cJSON *member = json_member(object, mock_fields[i].name);
         if (member == NULL) {
             continue;
         }
@@ -94,9 +83,9 @@ static int parse_values(const cJSON *object, const char *prefix, struct mock_val
         if (i == MOCK_SEED && cJSON_IsNull(member)) {
             continue;
         }
-        if (!json_integer(object, fields[i].name, &out->value[i]) || out->value[i] < 0 ||
-            out->value[i] > fields[i].most) {
-            return mock_config_refuse(error, prefix, fields[i].name, fields[i].reason);
+        if (!json_integer(object, mock_fields[i].name, &out->value[i]) || out->value[i] < 0 ||
+            out->value[i] > mock_fields[i].most) {
+            return mock_config_refuse(error, prefix, mock_fields[i].name, reasons[i]);
         }
     }
     return parse_senders(object, prefix, out, error);
@@ -115,11 +104,11 @@ static int complete_general(struct mock_values *general, struct mock_config_erro
         if (general->is_set[i]) {
             continue;
         }
-        if (fields[i].required) {
-            return mock_config_refuse(error, "", fields[i].name, "is required");
+        if (i <= MOCK_RATELIMIT_PCT) { // the shares
+            return mock_config_refuse(error, "", mock_fields[i].name, "is required");
         }
         general->is_set[i] = true;
-        general->value[i] = fields[i].otherwise;
+        general->value[i] = mock_fields[i].otherwise;
     }
     return 0;
 }
@@ -133,7 +122,7 @@ static int check_sums(const struct mock_config *config, struct mock_config_error
     static const char reason[] = "makes more than 100 together with timeout_pct and error_pct";
     const int64_t *general = config->general.value;
     if (general[MOCK_TIMEOUT_PCT] + general[MOCK_ERROR_PCT] + general[MOCK_RATELIMIT_PCT] > 100) {
-        return mock_config_refuse(error, "", fields[MOCK_RATELIMIT_PCT].name, reason);
+        return mock_config_refuse(error, "", mock_fields[MOCK_RATELIMIT_PCT].name, reason);
     }
     for (unsigned provider = 0; provider < PROVIDER_COUNT; provider++) {
         if (effective(config, provider, MOCK_TIMEOUT_PCT) + effective(config, provider, MOCK_ERROR_PCT) +
@@ -141,7 +130,7 @@ static int check_sums(const struct mock_config *config, struct mock_config_error
             100) {
             char prefix[PREFIX_SIZE];
             snprintf(prefix, sizeof prefix, "providers.%s.", provider_name((enum provider)provider));
-            return mock_config_refuse(error, prefix, fields[MOCK_RATELIMIT_PCT].name, reason);
+            return mock_config_refuse(error, prefix, mock_fields[MOCK_RATELIMIT_PCT].name, reason);
         }
     }
     return 0;
@@ -209,32 +198,6 @@ void ingest_mock_config_free(struct mock_config *config) {
     *config = (struct mock_config){0};
 }
 
-static void values_from_settings(const struct mock_settings *settings, int64_t out[MOCK_NUMBER_COUNT]) {
-    out[MOCK_TIMEOUT_PCT] = settings->timeout_pct;
-    out[MOCK_ERROR_PCT] = settings->error_pct;
-    out[MOCK_RATELIMIT_PCT] = settings->ratelimit_pct;
-    out[MOCK_SEED] = settings->seed;
-    out[MOCK_LATENCY_MS] = settings->latency_ms;
-    out[MOCK_RETRY_AFTER_SECS] = settings->retry_after_secs;
-}
-
-// The settings are kept a provider; what differs from the first is shown as an override.
-void ingest_mock_config_from_settings(const struct settings *settings, struct mock_config *out) {
-    *out = (struct mock_config){0};
-    values_from_settings(&settings->mock[0], out->general.value);
-    complete_senders(&out->general);
-    for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
-        out->general.is_set[i] = true;
-    }
-    for (int provider = 1; provider < PROVIDER_COUNT; provider++) {
-        struct mock_values *own = &out->provider[provider];
-        values_from_settings(&settings->mock[provider], own->value);
-        for (int i = 0; i < MOCK_NUMBER_COUNT; i++) {
-            own->is_set[i] = own->value[i] != out->general.value[i];
-        }
-    }
-}
-
 // What is no list of senders is skipped, as the mock does.
 static void mock_config_take_senders(struct mock_values *out, const char *text) {
     const char *why;
@@ -258,7 +221,7 @@ void ingest_mock_config_take(struct mock_config *out, const char *name, const ch
     for (unsigned provider = 0; provider <= PROVIDER_COUNT; provider++) {
         for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
             char known[MOCK_FIELD_NAME_SIZE];
-            ingest_mock_config_field_name(provider, (enum mock_field)i, known);
+            mock_field_name(provider, (enum mock_field)i, known);
             if (strcmp(name, known) == 0) {
                 take_value(provider == PROVIDER_COUNT ? &out->general : &out->provider[provider], (enum mock_field)i,
                            value);
@@ -268,22 +231,23 @@ void ingest_mock_config_take(struct mock_config *out, const char *name, const ch
     }
 }
 
-void ingest_mock_config_field_name(unsigned provider, enum mock_field field, char out[MOCK_FIELD_NAME_SIZE]) {
-    bool general = provider == PROVIDER_COUNT;
-    snprintf(out, MOCK_FIELD_NAME_SIZE, "%s%s%s", general ? "" : provider_name((enum provider)provider),
-             general ? "" : ".", fields[field].name);
+static void mock_config_take_setting(void *argument, const char *name, const char *text) {
+    ingest_mock_config_take(argument, name, text);
+}
+
+// The settings are kept a provider; what differs from the first is shown as an override.
+void ingest_mock_config_from_settings(const struct settings *settings, struct mock_config *out) {
+    *out = (struct mock_config){0};
+    mock_fields_each(settings->mock, mock_config_take_setting, out);
+    complete_senders(&out->general);
 }
 
 const char *ingest_mock_config_field_text(const struct mock_values *values, enum mock_field field,
-                                          char buffer[MOCK_NUMBER_SIZE]) {
+                                          char buffer[DECIMAL_SIZE]) {
     if (field == MOCK_REFUSED_SENDERS) {
         return values->refused_senders;
     }
-    buffer[0] = '\0';
-    if (values->value[field] != MOCK_NO_SEED) {
-        snprintf(buffer, MOCK_NUMBER_SIZE, "%" PRId64, values->value[field]);
-    }
-    return buffer;
+    return mock_field_text(values->value[field], buffer);
 }
 
 static void write_values(const struct mock_values *values, struct buf *json) {
@@ -292,13 +256,13 @@ static void write_values(const struct mock_values *values, struct buf *json) {
             continue;
         }
         if (values->value[i] == MOCK_NO_SEED) {
-            json_write_member(json, fields[i].name, NULL);
+            json_write_member(json, mock_fields[i].name, NULL);
         } else {
-            json_write_member_int(json, fields[i].name, values->value[i]);
+            json_write_member_int(json, mock_fields[i].name, values->value[i]);
         }
     }
     if (values->is_set[MOCK_REFUSED_SENDERS]) {
-        json_write_name(json, fields[MOCK_REFUSED_SENDERS].name);
+        json_write_name(json, mock_fields[MOCK_REFUSED_SENDERS].name);
         buf_puts(json, values->refused_senders);
     }
 }

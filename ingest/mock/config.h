@@ -8,24 +8,10 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
-#include "shared/message/message.h"
+#include "shared/message/mock_fields.h"
 #include "shared/settings/settings.h"
 
 // How the mock provider behaves, as it is in JSON (the API), in the hash `mock:config` and in the settings.
-
-enum mock_field {
-    MOCK_TIMEOUT_PCT,
-    MOCK_ERROR_PCT,
-    MOCK_RATELIMIT_PCT,
-    MOCK_SEED,
-    MOCK_LATENCY_MS,
-    MOCK_RETRY_AFTER_SECS,
-    MOCK_NUMBER_COUNT, // those before it are numbers
-    MOCK_REFUSED_SENDERS = MOCK_NUMBER_COUNT,
-    MOCK_FIELD_COUNT
-};
-
-#define MOCK_NO_SEED (-1) // shown as null
 
 struct mock_values {
     bool is_set[MOCK_FIELD_COUNT];
@@ -37,9 +23,6 @@ struct mock_config {
     struct mock_values general; // all of it set
     struct mock_values provider[PROVIDER_COUNT];
 };
-
-#define MOCK_FIELD_NAME_SIZE 64
-#define MOCK_NUMBER_SIZE 24
 
 struct mock_config_error {
     char field[MOCK_FIELD_NAME_SIZE]; // "providers.email.seed"; "" when the document as a whole is wrong
@@ -54,12 +37,10 @@ void ingest_mock_config_from_settings(const struct settings *settings, struct mo
 void ingest_mock_config_free(struct mock_config *config);
 // Takes one field of the hash; unknown ones are skipped. out begins as ingest_mock_config_from_settings or zeroed.
 void ingest_mock_config_take(struct mock_config *out, const char *name, const char *value);
-// The field's name in the hash, "sms-mms.seed"; provider PROVIDER_COUNT: the general one, "seed".
-void ingest_mock_config_field_name(unsigned provider, enum mock_field field, char out[MOCK_FIELD_NAME_SIZE]);
 // A field that is set as the hash has it: a number ("" for no seed) in buffer, or the list's JSON, which is config's
 // own.
 const char *ingest_mock_config_field_text(const struct mock_values *values, enum mock_field field,
-                                          char buffer[MOCK_NUMBER_SIZE]);
+                                          char buffer[DECIMAL_SIZE]);
 // Appends it as JSON.
 void ingest_mock_config_write(const struct mock_config *config, struct buf *json);
 

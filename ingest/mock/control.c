@@ -65,7 +65,7 @@ void mock_control_show(struct ingest_request *request) {
 // Names and numbers of what the hash shall hold, as arguments.
 struct hash_fields {
     char names[EVERY_FIELD][MOCK_FIELD_NAME_SIZE];
-    char numbers[EVERY_FIELD][MOCK_NUMBER_SIZE];
+    char numbers[EVERY_FIELD][DECIMAL_SIZE];
 };
 
 // HSET mock:config name value …, for what is set.
@@ -79,7 +79,7 @@ static int set_arguments(const struct mock_config *config, struct hash_fields *f
             if (!values->is_set[i]) {
                 continue;
             }
-            ingest_mock_config_field_name(provider, (enum mock_field)i, fields->names[used]);
+            mock_field_name(provider, (enum mock_field)i, fields->names[used]);
             arguments[count++] = fields->names[used];
             arguments[count++] = ingest_mock_config_field_text(values, (enum mock_field)i, fields->numbers[used]);
             used++;
@@ -95,7 +95,7 @@ static int delete_arguments(char names[EVERY_FIELD][MOCK_FIELD_NAME_SIZE], const
     arguments[count++] = KEY_MOCK_CONFIG;
     for (unsigned provider = 0; provider <= PROVIDER_COUNT; provider++) {
         for (int i = 0; i < MOCK_FIELD_COUNT; i++) {
-            ingest_mock_config_field_name(provider, (enum mock_field)i, names[used]);
+            mock_field_name(provider, (enum mock_field)i, names[used]);
             arguments[count++] = names[used++];
         }
     }

@@ -8,16 +8,9 @@
 
 #include "shared/base/mem.h"
 #include "shared/message/message.h"
+#include "shared/message/mock_fields.h"
 
 enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
-
-// How the mock of one provider behaves.
-struct mock_settings {
-    int64_t timeout_pct, error_pct, ratelimit_pct; // shares of the calls, percent
-    int64_t seed;                                  // -1: none
-    int64_t latency_ms;
-    int64_t retry_after_secs;
-};
 
 // Everything that can be set, filled from the one table in settings.c: environment over .env over the file named by
 // API_CONFIG_FILE over the table's default. Handed down as const; strings are owned by it.

@@ -95,8 +95,8 @@ END_TEST
 
 START_TEST(what_the_settings_give_one_provider_only_is_an_override) {
     struct settings settings = {0};
-    settings.mock[PROVIDER_SMS_MMS] = (struct mock_settings){1, 2, 3, -1, 4, 5};
-    settings.mock[PROVIDER_EMAIL] = (struct mock_settings){1, 9, 3, -1, 4, 5};
+    settings.mock[PROVIDER_SMS_MMS] = (struct mock_settings){{{1, 2, 3, -1, 4, 5}}};
+    settings.mock[PROVIDER_EMAIL] = (struct mock_settings){{{1, 9, 3, -1, 4, 5}}};
     struct mock_config config;
     ingest_mock_config_from_settings(&settings, &config);
     assert_shown(&config, "{\"timeout_pct\":1,\"error_pct\":2,\"ratelimit_pct\":3,\"seed\":null,\"latency_ms\":4,"
