@@ -224,8 +224,8 @@ void checks_proceed(struct ingest_request *request) {
 
 void checks_abandon_all(struct ingest_resources *with) {
     struct ingest_request *next;
-    for (struct ingest_request *request = with->live; request != NULL; request = next) {
-        next = request->next;
+    for (struct ingest_request *request = LIST_FIRST(&with->live); request != NULL; request = next) {
+        next = LIST_NEXT(request, entry);
         if (!http_is_answered(request->http)) {
             response_unavailable(request, "this process is being stopped", 1, false);
         }

@@ -6,9 +6,9 @@
 #include "ingest/request/resources.h"
 
 struct ingest_request *request_begin(struct ingest_resources *with, struct http_request *http) {
-    struct ingest_request *request = with->idle;
+    struct ingest_request *request = LIST_FIRST(&with->idle);
     if (request != NULL) {
-        with->idle = request->next;
+        LIST_REMOVE(request, entry);
         *request = (struct ingest_request){0};
     } else {
         request = xcalloc(1, sizeof *request);
@@ -16,11 +16,7 @@ struct ingest_request *request_begin(struct ingest_resources *with, struct http_
     request->with = with;
     request->http = http;
     http_set_context(http, request);
-    request->next = with->live;
-    if (with->live != NULL) {
-        with->live->previous = request;
-    }
-    with->live = request;
+    LIST_INSERT_HEAD(&with->live, request, entry);
     return request;
 }
 
@@ -29,19 +25,7 @@ static void request_retire(struct ingest_request *request) {
     if (request->http == NULL && request->replies == 0) {
         free(request->state);
         request->state = NULL;
-        request->next = request->with->idle;
-        request->with->idle = request;
-    }
-}
-
-static void request_unlink(struct ingest_request *request) {
-    if (request->previous != NULL) {
-        request->previous->next = request->next;
-    } else {
-        request->with->live = request->next;
-    }
-    if (request->next != NULL) {
-        request->next->previous = request->previous;
+        LIST_INSERT_HEAD(&request->with->idle, request, entry);
     }
 }
 
@@ -49,7 +33,7 @@ void request_end(struct ingest_request *request) {
     if (request->leave != NULL) {
         request->leave(request);
     }
-    request_unlink(request);
+    LIST_REMOVE(request, entry);
     request->http = NULL;
     request_retire(request);
 }
@@ -62,10 +46,9 @@ void *request_state(struct ingest_request *request, size_t size) {
 }
 
 void request_free_idle(struct ingest_resources *with) {
-    while (with->idle != NULL) {
-        struct ingest_request *next = with->idle->next;
-        free(with->idle);
-        with->idle = next;
+    for (struct ingest_request *request; (request = LIST_FIRST(&with->idle)) != NULL;) {
+        LIST_REMOVE(request, entry);
+        free(request);
     }
 }
 

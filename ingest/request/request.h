@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "ingest/request/client_address.h"
 #include "ingest/request/route.h"
@@ -46,7 +47,7 @@ struct ingest_request {
     void *state;
     void (*leave)(struct ingest_request *request);
 
-    struct ingest_request *previous, *next; // in with->live; next also in with->idle
+    LIST_ENTRY(ingest_request) entry; // in with->live, then in with->idle
 };
 
 // A request has begun whose answer is http's; it is in with->live, and http's context.

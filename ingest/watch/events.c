@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "ingest/access/access.h"
 #include "ingest/request/log.h"
@@ -47,7 +48,7 @@ struct event_client {
     char last[ID_SIZE]; // of the entries it was given; "": where the feed ends when it is located
     bool in_step, is_dropped;
     bool resumes; // what follows `last` is to be asked for
-    struct event_client *previous, *next;
+    LIST_ENTRY(event_client) entry;
 };
 
 enum hub_state { HUB_IDLE, HUB_LOCATING, HUB_READING };
@@ -63,7 +64,7 @@ struct event_hub {
     bool looking;           // the pipeline is being read
     bool ended;
     int64_t beaten_ms; // clock_boot_ms of the last heartbeat
-    struct event_client *clients;
+    LIST_HEAD(, event_client) clients;
     struct buf frame; // scratch
     struct buf state; // the last frame about the pipeline, for those who come within the second
     int64_t state_ms; // clock_boot_ms of it
@@ -134,7 +135,7 @@ static void events_give(struct event_client *client, const char *bytes, size_t l
 }
 
 static void give_all(struct event_hub *hub, const struct buf *frame) {
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         events_give(client, frame->data, frame->length);
     }
 }
@@ -167,7 +168,7 @@ static void fan_out(struct event_hub *hub, const redisReply *entry) {
     const char *id = entry->element[0]->str;
     bool shown = write_frame(&hub->frame, id, entry->element[1]);
     set_id(hub->position, id);
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         if (!client->in_step || !is_after(id, client->last)) {
             continue;
         }
@@ -196,7 +197,7 @@ static void events_forget(struct event_hub *hub) {
 static void events_on_read(void *argument, enum redis_result result, const redisReply *reply) {
     struct event_hub *hub = argument;
     hub->reading = false;
-    if (hub->clients == NULL) {
+    if (LIST_EMPTY(&hub->clients)) {
         events_forget(hub);
         return;
     }
@@ -217,7 +218,7 @@ static void events_on_read(void *argument, enum redis_result result, const redis
 }
 
 static void read_on(struct event_hub *hub) {
-    if (hub->step != HUB_READING || hub->reading || hub->ended || hub->clients == NULL) {
+    if (hub->step != HUB_READING || hub->reading || hub->ended || LIST_EMPTY(&hub->clients)) {
         return;
     }
     const char *argv[] = {"XREAD",           "COUNT",   DECIMAL(MOST), "BLOCK",
@@ -247,7 +248,7 @@ static void start(struct event_client *client) {
 }
 
 static void start_all(struct event_hub *hub) {
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         start(client);
     }
 }
@@ -258,7 +259,8 @@ static void take_end(struct event_hub *hub, const char *end) {
     if (hub->doubtful || !known) {
         set_id(hub->position, end);
     }
-    for (struct event_client *client = hub->clients; hub->doubtful && client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); hub->doubtful && client != NULL;
+         client = LIST_NEXT(client, entry)) {
         client->resumes |= client->in_step;
         client->in_step = false;
     }
@@ -271,7 +273,7 @@ static void events_on_located(void *argument, enum redis_result result, const re
         events_rest(hub);
         return;
     }
-    if (hub->clients == NULL) {
+    if (LIST_EMPTY(&hub->clients)) {
         events_forget(hub);
         return;
     }
@@ -292,7 +294,7 @@ static void events_locate(struct event_hub *hub) {
 
 // Takes whatever step is next; asked when something has changed, and every second.
 static void events_go_on(struct event_hub *hub) {
-    if (hub->ended || hub->clients == NULL) {
+    if (hub->ended || LIST_EMPTY(&hub->clients)) {
         return;
     }
     if (hub->step == HUB_IDLE) {
@@ -425,14 +427,14 @@ static void events_beat(struct event_hub *hub) {
         return;
     }
     hub->beaten_ms = now_ms;
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         events_give(client, comment, sizeof comment - 1);
     }
 }
 
 // A key that was taken away ends what it has begun.
 static void dismiss(struct event_hub *hub) {
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         if (!client->is_dropped && !access_holds(client->request)) {
             client->is_dropped = true;
             client->in_step = false;
@@ -444,7 +446,7 @@ static void dismiss(struct event_hub *hub) {
 
 static void events_on_tick(uv_timer_t *timer) {
     struct event_hub *hub = timer->data;
-    if (hub->clients == NULL || hub->ended) {
+    if (LIST_EMPTY(&hub->clients) || hub->ended) {
         uv_timer_stop(timer);
         return;
     }
@@ -465,18 +467,11 @@ static bool take_seat(struct ingest_resources *with) {
 }
 
 static void events_leave(struct ingest_request *request) {
-    const struct event_client *client = request->state;
+    struct event_client *client = request->state;
     struct event_hub *hub = client->hub;
-    if (client->previous != NULL) {
-        client->previous->next = client->next;
-    } else {
-        hub->clients = client->next;
-    }
-    if (client->next != NULL) {
-        client->next->previous = client->previous;
-    }
+    LIST_REMOVE(client, entry);
     atomic_fetch_sub(hub->with->event_clients, 1);
-    if (hub->clients == NULL && hub->step == HUB_READING && !hub->reading) {
+    if (LIST_EMPTY(&hub->clients) && hub->step == HUB_READING && !hub->reading) {
         events_forget(hub);
     }
 }
@@ -488,11 +483,7 @@ static struct event_client *join(struct event_hub *hub, struct ingest_request *r
     client->request = request;
     client->resumes = last != NULL;
     set_id(client->last, last != NULL ? last : "");
-    client->next = hub->clients;
-    if (hub->clients != NULL) {
-        hub->clients->previous = client;
-    }
-    hub->clients = client;
+    LIST_INSERT_HEAD(&hub->clients, client, entry);
     return client;
 }
 
@@ -551,7 +542,7 @@ struct event_hub *event_hub_create(uv_loop_t *loop, struct ingest_resources *wit
 void event_hub_end(struct event_hub *hub) {
     hub->ended = true;
     uv_timer_stop(&hub->tick);
-    for (struct event_client *client = hub->clients; client != NULL; client = client->next) {
+    for (struct event_client *client = LIST_FIRST(&hub->clients); client != NULL; client = LIST_NEXT(client, entry)) {
         http_stream_end(client->request->http);
     }
 }

@@ -105,7 +105,7 @@ enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *addre
 
 // The last place is taken: whoever has asked for nothing for longest leaves, so that the next to come finds one.
 static void make_way(struct http_server *server) {
-    struct http_connection *oldest = server->stages[HTTP_STAGE_HEAD].first;
+    struct http_connection *oldest = TAILQ_FIRST(&server->stages[HTTP_STAGE_HEAD]);
     if (!oldest) {
         return;
     }

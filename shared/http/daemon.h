@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "shared/http/budget.h"
@@ -25,9 +26,7 @@ enum http_stage {
     HTTP_STAGE_FREE = HTTP_STAGES, // it waits for us, is a stream, or is being closed
 };
 
-struct http_connections {
-    struct http_connection *first, *last;
-};
+TAILQ_HEAD(http_connections, http_connection);
 
 struct http_server {
     uv_loop_t *loop;
@@ -50,7 +49,7 @@ struct http_server {
     bool quiesced;
     bool destroyed;
     size_t pending;
-    struct http_request *first; // all requests begun and not done
+    LIST_HEAD(, http_request) requests; // all requests begun and not done
     // What stands above, for what is below to call; set by http_server_create.
     void (*run)(void *server); // the daemon, and what follows on that
     uv_timer_cb on_sweep;

@@ -103,12 +103,7 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
                                          .network = request->place->network,
                                          .since_us = request->started_us,
                                          .owner = request};
-    request->next = server->first;
-    request->back = &server->first;
-    if (server->first) {
-        server->first->back = &request->next;
-    }
-    server->first = request;
+    LIST_INSERT_HEAD(&server->requests, request, entry);
     server->pending++;
     return request;
 }
@@ -261,10 +256,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     *slot = NULL;
     request->place->request = NULL;
     http_stage_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
-    *request->back = request->next;
-    if (request->next) {
-        request->next->back = request->back;
-    }
+    LIST_REMOVE(request, entry);
     server->pending--;
     if (server->options.on_done) {
         server->options.on_done(server->options.argument, request);

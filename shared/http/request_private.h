@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "shared/base/buf.h"
@@ -26,7 +27,7 @@ struct http_stream {
 };
 
 struct http_request {
-    struct http_request *next, **back; // in the server's list
+    LIST_ENTRY(http_request) entry; // in the server's list
     struct http_server *server;
     struct MHD_Connection *connection;
     struct http_connection *place; // its connection, as http/stage.h has it

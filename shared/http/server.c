@@ -126,6 +126,9 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
     server->run = http_server_run;
     server->on_sweep = http_server_on_sweep;
     server->give_up = http_exchange_give_up;
+    for (int stage = 0; stage < HTTP_STAGES; stage++) {
+        TAILQ_INIT(&server->stages[stage]);
+    }
     server->daemon = start_daemon(server, options);
     if (!server->daemon) {
         int why = errno;
@@ -187,7 +190,7 @@ static void http_server_on_closed(uv_handle_t *handle) {
 
 // The library forbids stopping with suspended connections: let what was never answered end without an answer.
 static void abort_requests(struct http_server *server) {
-    for (struct http_request *request = server->first; request; request = request->next) {
+    for (struct http_request *request = LIST_FIRST(&server->requests); request; request = LIST_NEXT(request, entry)) {
         request->aborted = true;
         http_stream_break(request);
         if (request->suspended) {

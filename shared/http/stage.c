@@ -12,40 +12,15 @@ static int64_t now_ms(const struct http_server *server) {
     return (int64_t)uv_now(server->loop);
 }
 
-static void http_stage_take_out(struct http_connection *connection) {
-    struct http_connections *list = &connection->server->stages[connection->stage];
-    if (connection->previous) {
-        connection->previous->next = connection->next;
-    } else {
-        list->first = connection->next;
-    }
-    if (connection->next) {
-        connection->next->previous = connection->previous;
-    } else {
-        list->last = connection->previous;
-    }
-}
-
-static void put_last(struct http_connection *connection) {
-    struct http_connections *list = &connection->server->stages[connection->stage];
-    connection->previous = list->last;
-    connection->next = NULL;
-    if (list->last) {
-        list->last->next = connection;
-    } else {
-        list->first = connection;
-    }
-    list->last = connection;
-}
-
 void http_stage_enter(struct http_connection *connection, enum http_stage stage, int64_t most_ms) {
+    struct http_connections *stages = connection->server->stages;
     if (connection->stage != HTTP_STAGE_FREE) {
-        http_stage_take_out(connection);
+        TAILQ_REMOVE(&stages[connection->stage], connection, entry);
     }
     connection->stage = stage;
     connection->due_ms = now_ms(connection->server) + most_ms;
     if (stage != HTTP_STAGE_FREE) {
-        put_last(connection);
+        TAILQ_INSERT_TAIL(&stages[stage], connection, entry);
     }
 }
 
@@ -65,8 +40,8 @@ static void end_late(struct http_connection *connection) {
 static void sweep_stage(struct http_server *server, enum http_stage stage) {
     int64_t now = now_ms(server);
     struct http_connection *next;
-    for (struct http_connection *connection = server->stages[stage].first; connection; connection = next) {
-        next = connection->next;
+    for (struct http_connection *connection = TAILQ_FIRST(&server->stages[stage]); connection; connection = next) {
+        next = TAILQ_NEXT(connection, entry);
         if (connection->due_ms <= now) {
             end_late(connection);
         } else if (stage != HTTP_STAGE_SENT) {

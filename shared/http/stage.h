@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "shared/base/buf.h"
 #include "shared/http/daemon.h"
@@ -23,7 +24,7 @@ enum http_form {
 };
 
 struct http_connection {
-    struct http_connection *previous, *next; // of the same stage, in the order in which they came to it
+    TAILQ_ENTRY(http_connection) entry; // of the same stage, in the order in which they came to it
     struct http_server *server;
     struct http_request *request; // begun and not done; NULL between requests
     enum http_stage stage;
