@@ -52,22 +52,11 @@ static const char *parse_channel(const char *text, struct filter *filter) {
     return "must be sms or email";
 }
 
-static bool conversations_is_utf8(const char *text) {
-    size_t left = strlen(text), taken;
-    for (; left > 0; text += taken, left -= taken) {
-        taken = unicode_sequence(text, left);
-        if (taken == 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Its form says which channel it belongs to, where none is given.
 static const char *parse_participant(const char *text, struct filter *filter) {
     char *shown;
     const char *reason = NULL;
-    if (!conversations_is_utf8(text)) {
+    if (!unicode_is_utf8(text, strlen(text))) {
         return "must be UTF-8"; // Postgres would refuse the query
     }
     for (int channel = CHANNEL_SMS; channel <= CHANNEL_EMAIL; channel++) {

@@ -46,6 +46,14 @@ size_t unicode_sequence(const char *text, size_t left) {
     return length;
 }
 
+bool unicode_is_utf8(const char *text, size_t length) {
+    size_t at = 0;
+    for (size_t taken; at < length && (taken = unicode_sequence(text + at, length - at)) > 0;) {
+        at += taken;
+    }
+    return at == length;
+}
+
 int32_t unicode_decode(const char *text, size_t left, size_t *length) {
     static const unsigned char payload[] = {0, 0x7f, 0x1f, 0x0f, 0x07}; // bits of the first byte, by length
     const unsigned char *bytes = (const unsigned char *)text;

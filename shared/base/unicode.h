@@ -9,6 +9,8 @@
 // The length in bytes (1 to 4) of the well-formed UTF-8 sequence at text, of which `left` bytes are there, or 0 when
 // there is none (Unicode, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
 size_t unicode_sequence(const char *text, size_t left);
+// Whether a text is made of such sequences.
+bool unicode_is_utf8(const char *text, size_t length);
 // The code point at text and, in *length, its bytes. A byte that begins no well-formed sequence is U+FFFD, 1 byte long.
 int32_t unicode_decode(const char *text, size_t left, size_t *length);
 // Unicode's property White_Space.

@@ -170,17 +170,6 @@ static bool decode_mailto(struct span target, struct buf *out) {
     return true;
 }
 
-static bool address_is_utf8(struct span span) {
-    for (size_t at = 0; at < span.length;) {
-        size_t length = unicode_sequence(span.text + at, span.length - at);
-        if (length == 0) {
-            return false;
-        }
-        at += length;
-    }
-    return true;
-}
-
 // "Name <a@b>" is a@b.
 static struct span without_name(struct span span) {
     const char *open = memrchr(span.text, '<', span.length);
@@ -224,7 +213,7 @@ static const char *parse_link(struct span target, char **shown, char **normalize
     const char *error = error_link;
     if (decode_mailto(address_trim(target), &plain) && plain.length > 0) {
         struct span span = address_trim((struct span){plain.data, plain.length});
-        error = address_is_utf8(span) ? parse_plain_email(span, shown, normalized) : error_email;
+        error = unicode_is_utf8(span.text, span.length) ? parse_plain_email(span, shown, normalized) : error_email;
     }
     buf_free(&plain);
     return error;

@@ -65,6 +65,18 @@ START_TEST(nothing_is_no_sequence) {
 }
 END_TEST
 
+START_TEST(a_text_is_utf8_as_far_as_its_length_goes) {
+    ck_assert(unicode_is_utf8("", 0));
+    ck_assert(unicode_is_utf8("a\0b", 3));
+    ck_assert(unicode_is_utf8("gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80", 11));
+    ck_assert(!unicode_is_utf8("gr\xc3\xbc\xc3\x9f", 5));
+    ck_assert(!unicode_is_utf8("a\xff"
+                               "b",
+                               3));
+    ck_assert(!unicode_is_utf8("\xff", 1));
+}
+END_TEST
+
 START_TEST(control_characters_are_the_category_cc) {
     for (int32_t code = 0; code <= 0x10ffff; code++) {
         bool control = is_scalar(code) && utf8proc_category(code) == UTF8PROC_CATEGORY_CC;
@@ -94,6 +106,7 @@ Suite *suite_base_unicode(void) {
     tcase_add_test(tests, every_code_point_is_read_as_it_was_written);
     tcase_add_loop_test(tests, a_malformed_sequence_is_none, 0, sizeof malformed / sizeof *malformed);
     tcase_add_test(tests, nothing_is_no_sequence);
+    tcase_add_test(tests, a_text_is_utf8_as_far_as_its_length_goes);
     tcase_add_test(tests, control_characters_are_the_category_cc);
     tcase_add_test(tests, white_space_is_the_unicode_property);
     suite_add_tcase(suite, tests);
