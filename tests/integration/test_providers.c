@@ -113,7 +113,7 @@ START_TEST(twenty_failures_in_a_row_open_the_breaker_and_three_good_probes_after
     ck_assert_int_eq(sent_before(reopens_ms), 0);
     ck_assert_int_eq(sent_before(closed_ms), PROBES);
     ck_assert_int_eq(breaker_number(stack, SMS, "transitions"), 3);
-    WAIT_FOR(2000, metric("breaker_transitions") - counted == 3);
+    WAIT_FOR(10000, metric("breaker_transitions") - counted == 3);
     WAIT_FOR(5000, stack_log_count(stack, "dispatcher-1", "mock_breaker_transition") == 3);
 }
 END_TEST
@@ -292,7 +292,7 @@ START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message
     int64_t began_ms = redis_now_ms(stack);
     ck_assert_int_le(breaker_number(stack, SMS, "paused"), began_ms + 2000);
     // The other dispatcher asked for this message, too: what it was granted then lasts a little into the pause.
-    WAIT_FOR(2000, redis_now_ms(stack) > began_ms + GRANT_MS);
+    WAIT_FOR(5000, redis_now_ms(stack) > began_ms + GRANT_MS);
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":300}");
     send_many(stack, next_sender + 20, 20);
     WAIT_FOR(20000, status_count(stack, next_sender, "sent") == 21);
@@ -316,7 +316,7 @@ START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message
                   "microsecond'",
                   probe),
         0);
-    WAIT_FOR(2000, metric("sms_mms_dispatch_pauses") - counted == 1);
+    WAIT_FOR(10000, metric("sms_mms_dispatch_pauses") - counted == 1);
     ck_assert_int_eq(stack_log_about(stack, "dispatcher-1", "mock_provider_paused", "\"asked_ms\":86400000") +
                          stack_log_about(stack, "dispatcher-2", "mock_provider_paused", "\"asked_ms\":86400000"),
                      1);

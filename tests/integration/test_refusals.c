@@ -112,7 +112,7 @@ START_TEST(a_refusal_parks_and_spends_nothing_until_something_else_was_accepted_
     unpark_all();
     assert_refused("m", "s", before_ms - 1, "PARKED", 0);
     unpark_all();
-    WAIT_FOR(1000, redis_now_ms(stack) > before_ms + 5);
+    WAIT_FOR(5000, redis_now_ms(stack) > before_ms + 5);
     assert_refused("m", "s", redis_now_ms(stack) - 1, "FAILED", 0);
     ck_assert_int_eq(parked(), 0);
     ck_assert_int_eq(stack_redis_int(stack, "EXISTS refused:{x}"), 0);
