@@ -165,6 +165,7 @@ static void replayer_keep(struct replayer *replayer) {
                           DECIMAL(job->skipped)};
     if (!replayer->keeping) {
         replayer->keep_sent_ms = clock_boot_ms();
+        replayer->ends = replayer->state == REPLAYER_FINISHED;
         replayer->keeping = redis_link_call(replayer->redis, replayer_on_kept, replayer, 12, argv, NULL) == 0;
     }
 }
