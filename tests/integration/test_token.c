@@ -559,7 +559,7 @@ START_TEST(only_silent_consumers_without_entries_are_forgotten) {
         stack_redis_int(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers 3600000", library_function(LIBRARY_REAP)),
         0);
     WAIT_FOR(10000, stack_redis_int(stack, "FCALL %s 1 outbound:{sms-mms:0} dispatchers 0",
-                                   library_function(LIBRARY_REAP)) == 1);
+                                    library_function(LIBRARY_REAP)) == 1);
     redisReply *reply = stack_redis(stack, "XINFO CONSUMERS outbound:{sms-mms:0} dispatchers");
     ck_assert_uint_eq(reply_count(reply), 1);
     ck_assert_str_eq(reply_field(reply->element[0], "name"), "busy");
