@@ -6,12 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Waiting for a condition with a deadline; no test sleeps for a guess.
+// Waiting for a condition with a deadline; no test sleeps for a guess. A deadline is met in time that a busy machine
+// leaves: what a pause takes longer than it was to doesn't count, for then what is waited for waits as well.
 
 // A time in ms, longer where programs run under valgrind (VALGRIND=1) or a sanitizer.
 int deadline_scaled(int ms);
+// Now, in ms of that time.
+int64_t deadline_now(void);
 // The moment ms (scaled) from now.
 int64_t deadline_in(int ms);
+// Whether it has passed, after a pause that began at that time of clock_monotonic_us and was to last at most pause_ms.
+bool deadline_has_passed(int64_t deadline, int64_t paused_at_us, int pause_ms);
 // Pauses a moment between two looks; false once the deadline has passed.
 bool deadline_pause(int64_t deadline);
 

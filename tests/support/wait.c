@@ -19,16 +19,17 @@ static void free_timer(uv_handle_t *timer) {
 bool wait_turn(uv_loop_t *loop, int64_t deadline) {
     uv_timer_t *timer = xmalloc(sizeof *timer);
     uv_timer_init(loop, timer);
+    int64_t begin_us = clock_monotonic_us();
     // It repeats: one that is due by the time the turn begins would be run before the poll, which then had no end.
     uv_timer_start(timer, on_timer, TURN_MS, TURN_MS);
     uv_run(loop, UV_RUN_ONCE);
     uv_close((uv_handle_t *)timer, free_timer);
     uv_run(loop, UV_RUN_NOWAIT);
-    return clock_monotonic_us() / 1000 < deadline;
+    return !deadline_has_passed(deadline, begin_us, TURN_MS);
 }
 
 void run_for(uv_loop_t *loop, int ms) {
-    int64_t until = clock_monotonic_us() / 1000 + ms;
+    int64_t until = deadline_now() + ms;
     while (wait_turn(loop, until))
         continue;
 }

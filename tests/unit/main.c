@@ -33,7 +33,7 @@ static int usage(const char *name) {
 }
 
 int main(int argc, char **argv) {
-    setenv("CK_DEFAULT_TIMEOUT", "30", 0); // seconds; it is there for what hangs, not for a machine that is busy
+    setenv("CK_DEFAULT_TIMEOUT", "120", 0); // seconds; it is there for what hangs, not for a machine that is busy
     SRunner *runner = srunner_create(NULL);
     size_t chosen = 0;
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
