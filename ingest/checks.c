@@ -33,7 +33,7 @@ static void take_id(struct ingest_request *request) {
     uuid_format(&made, request->id);
 }
 
-static void join_forwarded(void *argument, const char *name, const char *value) {
+static void checks_join_forwarded(void *argument, const char *name, const char *value) {
     struct buf *list = argument;
     if (strcasecmp(name, "X-Forwarded-For") == 0 && value != NULL) {
         if (list->length > 0) {
@@ -47,7 +47,7 @@ static void find_client(struct ingest_request *request) {
     struct buf *list = &request->with->answer;
     buf_clear(list);
     if (http_header(request->http, "X-Forwarded-For") != NULL) {
-        http_each_header(request->http, join_forwarded, list);
+        http_each_header(request->http, checks_join_forwarded, list);
     }
     client_address_find(request->with->trusted_proxies, http_peer(request->http), list->length > 0 ? list->data : NULL,
                         http_header(request->http, "X-Real-IP"), request->client);

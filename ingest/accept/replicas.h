@@ -21,8 +21,8 @@ void replicas_destroy(struct replicas *replicas);
 
 // Whether what Redis accepts now would, as far as is known, not get to enough replicas.
 bool replicas_are_missing(const struct replicas *replicas) MUST_CHECK;
-// Redis has it: request->answer is called once the replicas have it too; otherwise it gets a 503 that says that its
-// fate is unknown.
+// Redis has it: its acceptance's answer is called once the replicas have it too; otherwise it gets a 503 that says that
+// its fate is unknown.
 void replicas_hold(struct replicas *replicas, struct ingest_request *request);
 // The connection over which Redis accepted is gone: what waits can't be vouched for any more.
 void replicas_on_down(struct replicas *replicas);
