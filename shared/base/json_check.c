@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/base/json_check.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -51,10 +52,6 @@ static bool skip_word(struct scanner *scanner, const char *word) {
     }
     scanner->at += length;
     return true;
-}
-
-static bool json_check_is_digit(char c) {
-    return c >= '0' && c <= '9';
 }
 
 // Four hexadecimal digits; -1 when they aren't.
@@ -148,10 +145,10 @@ static bool scan_string(struct scanner *scanner) {
 }
 
 static bool scan_digits(struct scanner *scanner, const char *error) {
-    if (!json_check_is_digit(peek(scanner))) {
+    if (!isdigit((unsigned char)peek(scanner))) {
         return json_check_fail(scanner, error);
     }
-    while (json_check_is_digit(peek(scanner))) {
+    while (isdigit((unsigned char)peek(scanner))) {
         scanner->at++;
     }
     return true;
@@ -276,7 +273,7 @@ static bool scan_value(struct scanner *scanner, int depth) {
     if (c == '"') {
         return scan_string(scanner);
     }
-    if (c == '-' || json_check_is_digit(c)) {
+    if (c == '-' || isdigit((unsigned char)c)) {
         return scan_number(scanner);
     }
     if (skip_word(scanner, "true") || skip_word(scanner, "false") || skip_word(scanner, "null")) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/base/rfc3339.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -40,15 +41,11 @@ static int days_in_month(int year, int month) {
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-static bool rfc3339_is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 // Reads exactly `count` digits that make a number in min..max, and moves on past them.
 static bool rfc3339_take_number(const char **at, int count, int min, int max, int *out) {
     int value = 0;
     for (int i = 0; i < count; i++) {
-        if (!rfc3339_is_digit((*at)[i])) {
+        if (!isdigit((unsigned char)(*at)[i])) {
             return false;
         }
         value = value * 10 + ((*at)[i] - '0');
@@ -72,10 +69,10 @@ static bool take_decimals(const char **at, int *ms) {
     if (!take_char(at, ".")) {
         return true;
     }
-    if (!rfc3339_is_digit(**at)) {
+    if (!isdigit((unsigned char)**at)) {
         return false;
     }
-    for (int weight = 100; rfc3339_is_digit(**at); (*at)++, weight /= 10) {
+    for (int weight = 100; isdigit((unsigned char)**at); (*at)++, weight /= 10) {
         *ms += (**at - '0') * weight;
     }
     return true;
