@@ -150,7 +150,7 @@ $(BUILD)/gen/%_suites.h: FORCE
 $(BUILD)/obj/tests/unit/main.o: $(BUILD)/gen/unit_suites.h
 $(BUILD)/obj/tests/integration/main.o: $(BUILD)/gen/integration_suites.h
 
-# Files that change only when what they hold does, so that what depends on them is made anew: the flags and the compiler
+# Files that change only when what they hold does, so that what depends on them is rebuilt: the flags and the compiler
 # (objects of different ones never mix), the version, the list of sources (a deleted one leaves no object behind).
 ALL_FLAGS := $(CC) $(CFLAGS) $(OURFLAGS) $(LDFLAGS) $(LIBS) $(CHECK)
 $(FLAGS): export HELD = $(ALL_FLAGS)
@@ -218,7 +218,7 @@ test-browser: ## The console in a real headless Chromium
 	@$(MAKE) --no-print-directory build $(BUILD)/tests/browser
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser
 
-screenshots: build $(BUILD)/tests/browser ## Make the console's pictures in docs/ anew
+screenshots: build $(BUILD)/tests/browser ## Retake the console's pictures in docs/
 	@mkdir -p docs
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser screenshots
 
@@ -285,7 +285,7 @@ BASH_FILES  = $(wildcard bin/*.sh bin/lib/*.sh tests/*.sh tests/*/*.sh tests/*/*
 format: ## Format the C sources
 	clang-format -i $(C_FILES)
 
-docs: build ## Make the settings in README.md and .env.example anew
+docs: build ## Regenerate the settings in README.md and .env.example
 	@$(BUILD)/ingest --print-settings=dotenv > .env.example
 	@$(BUILD)/ingest --print-settings=markdown > $(BUILD)/settings.md
 	@sed -i -e '/^<!-- settings -->$$/,/^<!-- \/settings -->$$/{//!d}' -e '/^<!-- settings -->$$/r $(BUILD)/settings.md' README.md
@@ -356,7 +356,7 @@ docker-down: ## Stop them; the data stays
 docker-logs: ## Follow their logs
 	$(COMPOSE) logs --follow
 
-docker-restart: ## Build anew and restart them
+docker-restart: ## Rebuild and restart them
 	$(COMPOSE) up --build --detach --force-recreate
 
 SERVICES ?= ingest dispatcher persister mock-provider

@@ -102,7 +102,7 @@ unfinished() { database -v seconds="$seconds" -f bin/sql/unfinished.sql; }
 # Redis names the partitions in use; each process renews what it serves every second.
 names_partitions() { [ "$(redis --raw EXISTS partitions)" = 1 ]; }
 
-# Those that hold something, whoever has forgotten them.
+# Those that hold something, even where the set has forgotten them.
 partitions_by_keys() {
   local kind
   for kind in outbound parked events; do

@@ -8,7 +8,7 @@ Usage: bin/start.sh [--ephemeral]
 
 Installs what is missing (Debian, Ubuntu), builds, starts a private Redis and a private Postgres unless REDIS_URL or
 DATABASE_URL name others, applies the migrations, starts the mock provider, the persister, the dispatcher and ingest,
-and waits until the service is ready. Run again, it starts what has stopped and restarts what was built anew; what
+and waits until the service is ready. Run again, it starts what has stopped and restarts what was rebuilt; what
 runs keeps the settings it was started with.
 
   --ephemeral   keep the data of the private servers in memory only, gone at bin/stop.sh
@@ -98,7 +98,7 @@ is_outdated() {
 start_program() {
   local name=$1 port=$2 pid
   if is_running "$name" && is_outdated "$name"; then
-    say "$name was built anew: restarting it"
+    say "$name was rebuilt: restarting it"
     stop_program "$name"
   fi
   if pid=$(pid_of "$name"); then

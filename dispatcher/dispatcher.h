@@ -19,8 +19,8 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
 // Takes no new work; finishes what is in flight, gives back what was not called. argument is the dispatcher
 // (process.h).
 void dispatcher_drain(void *argument);
-// Lets go of everything now; what was in flight is called again by whoever takes it over, under the same idempotency
-// key. Nothing when it has finished already.
+// Lets go of everything now; what was in flight is called again by the dispatcher that takes it over, under the same
+// idempotency key. Nothing when it has finished already.
 void dispatcher_hurry(void *argument);
 
 #endif

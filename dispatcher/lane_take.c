@@ -90,7 +90,7 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
 
 // --- Entries that came
 
-// An entry that is held here came again: its group was destroyed and made anew. It is the same work under a new
+// An entry that is held here came again: its group was destroyed and recreated. It is the same work under a new
 // delivery.
 static bool is_held(struct lane *lane, const struct entry *entry, int64_t count) {
     struct lease *held = lease_table_find(lane->leases, entry->id);

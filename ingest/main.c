@@ -119,7 +119,8 @@ static void tell_of_doors(const struct ingest *ingest) {
         log_event(
             near ? LOG_WARN : LOG_ERROR, "keys_off",
             "%s %s port %d may send, read and replay, and set the mock: neither API_KEYS nor API_KEYS_FILE is set",
-            near ? "whoever reaches" : "ANY MACHINE that reaches", settings->bind_address, (int)settings->port);
+            near ? "any process that reaches" : "ANY MACHINE that reaches", settings->bind_address,
+            (int)settings->port);
         return;
     }
     log_info("keys_on", "%zu keys are good for /api", api_keys_count(ingest->keys));

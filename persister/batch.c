@@ -158,9 +158,9 @@ static void batch_append(struct batch_queue *queue, const struct batch_entry *he
     queue->bytes += batch_bytes(batch) - before;
 }
 
-bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t generation, const char *id,
+bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t connection, const char *id,
                      const struct buf *packed) {
-    struct batch_entry head = {.stream = stream, .generation = generation};
+    struct batch_entry head = {.stream = stream, .connection = connection};
     strncpy(head.id, id, sizeof head.id - 1);
     struct event event;
     const char *reason = NULL;

@@ -36,7 +36,7 @@ enum batch_what {
 
 struct batch_entry {
     const struct batch_stream *stream;
-    uint64_t generation; // of the connection that read it
+    uint64_t connection; // the number of the one that read it
     char id[BATCH_ENTRY_ID_SIZE];
     char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
     enum batch_what what;
@@ -63,7 +63,7 @@ void batch_queue_destroy(struct batch_queue *queue);
 // Appends an entry, decoded; one that can't be understood becomes a dead letter's line. packed: its fields as
 // event_pack wrote them, id: the entry's. Returns false where it is of a newer format: it was not taken and is to be
 // given back.
-bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t generation, const char *id,
+bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t connection, const char *id,
                      const struct buf *packed) MUST_CHECK;
 // Whether less than one full batch waits: consumers read on only while it does, which bounds memory.
 bool batch_queue_has_room(const struct batch_queue *queue);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// One call at a time goes out for entries: the group is made anew, own or others' entries are claimed, or new ones are
+// One call at a time goes out for entries: the group is recreated, own or others' entries are claimed, or new ones are
 // read; next() decides which, whenever something has changed.
 //
 // The connection that reads must also acknowledge (protocol.md, Leases), but a connection that blocks in XREADGROUP
@@ -45,7 +45,7 @@ struct event_consumer {
     size_t newer;                     // entries of a newer format since the last log line
     char newest[BATCH_ENTRY_ID_SIZE]; // the last one of them
     int64_t steal_at;                 // clock_boot_ms
-    uint64_t generation;              // of the connection that the call under way went over
+    uint64_t connection;              // the number of the one that the call under way went over
     bool busy;                        // a call for entries is under way
     bool no_group;                    // must be made first
     bool claim_due;                   // entries that were delivered before are to be claimed first
@@ -145,7 +145,7 @@ static bool take_entry(struct event_consumer *consumer, const redisReply *id, co
     for (size_t i = 0; i < fields->elements; i++) {
         event_pack(&consumer->packed, fields->element[i]->str, fields->element[i]->len);
     }
-    if (!batch_queue_add(consumer->options.queue, &consumer->stream, consumer->generation, id->str,
+    if (!batch_queue_add(consumer->options.queue, &consumer->stream, consumer->connection, id->str,
                          &consumer->packed)) {
         give_back(consumer, id->str, count);
         return false;
@@ -249,7 +249,7 @@ static void next(struct event_consumer *consumer) {
         return;
     }
     int sent = -1;
-    consumer->generation = redis_link_generation(consumer->link);
+    consumer->connection = redis_link_connection(consumer->link);
     if (consumer->no_group) {
         sent = event_consumer_make_group(consumer);
     } else if (consumer->claim_due && consumer->held == 0) {
@@ -273,8 +273,8 @@ static void event_consumer_on_done(void *argument, enum redis_result result, con
     event_consumer_go_on(consumer);
 }
 
-void event_consumer_done(struct event_consumer *consumer, uint64_t generation, const char **ids, size_t count) {
-    if (!redis_link_is_up(consumer->link) || generation != redis_link_generation(consumer->link)) {
+void event_consumer_done(struct event_consumer *consumer, uint64_t connection, const char **ids, size_t count) {
+    if (!redis_link_is_up(consumer->link) || connection != redis_link_connection(consumer->link)) {
         return;
     }
     const char **argv = xmalloc((count + 5) * sizeof *argv);

@@ -33,9 +33,9 @@ struct event_consumer_options {
 struct event_consumer *event_consumer_create(uv_loop_t *loop, const struct event_consumer_options *options);
 // Something may have changed that lets it read on (room in the queue).
 void event_consumer_kick(struct event_consumer *consumer);
-// `count` entries, read over connection `generation`, are recorded. Where that connection is no more nothing is sent:
+// `count` entries, read over that connection, are recorded. Where that connection is no more nothing is sent:
 // they will be claimed, and recorded again, which changes nothing.
-void event_consumer_done(struct event_consumer *consumer, uint64_t generation, const char **ids, size_t count);
+void event_consumer_done(struct event_consumer *consumer, uint64_t connection, const char **ids, size_t count);
 // Reads no more; what was asked of Redis is still answered.
 void event_consumer_stop(struct event_consumer *consumer);
 // Whether no call waits for its answer.

@@ -122,8 +122,8 @@ static void acknowledge(const struct batch *batch, size_t first, size_t count) {
         const struct batch_entry *following = i + 1 < first + count ? entry + 1 : NULL;
         ids[run++] = entry->id;
         log_persisted(batch, entry);
-        if (following == NULL || following->stream != entry->stream || following->generation != entry->generation) {
-            event_consumer_done(entry->stream->consumer, entry->generation, ids, run);
+        if (following == NULL || following->stream != entry->stream || following->connection != entry->connection) {
+            event_consumer_done(entry->stream->consumer, entry->connection, ids, run);
             run = 0;
         }
     }

@@ -20,7 +20,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
                                    void *argument);
 // Reads no more, records what was read, acknowledges it, then finishes. argument is the persister (process.h).
 void persister_drain(void *argument);
-// Finishes now: what was read and isn't recorded stays pending in its stream, for whoever claims it.
+// Finishes now: what was read and isn't recorded stays pending in its stream, for the persister that claims it.
 void persister_hurry(void *argument);
 // After the loop has ended.
 void persister_free(struct persister *persister);

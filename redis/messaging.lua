@@ -473,7 +473,7 @@ local function unpark_one(ctx, token)
   redis.call('ZREM', ctx.due, token)
 end
 
--- No wait is believed that is longer than any could have been: it was set by a clock that was wrong. It begins anew.
+-- No wait is believed that is longer than any could have been: it was set by a clock that was wrong. It begins again.
 -- How many there were.
 local function shorten_waits(ctx, longest_ms, most)
   local tokens = redis.call('ZRANGEBYSCORE', ctx.due, '(' .. int(ctx.now + longest_ms), '+inf', 'LIMIT', 0, most)
@@ -597,7 +597,7 @@ local function claim(keys, args)
   return taken
 end
 
--- Hands an entry that is mine to `to` (maybe me again), which starts its idle time anew and keeps its delivery count.
+-- Hands an entry that is mine to `to` (maybe me again), which restarts its idle time and keeps its delivery count.
 local function hand_to(to, stream, group, me, entry_id, count)
   if not owned_by(owner(stream, group, entry_id), me, count) then return 'LOST' end
   redis.call('XCLAIM', stream, group, to, 0, entry_id, 'JUSTID')
@@ -616,12 +616,12 @@ local function quarantine(keys, args)
   return 'OK'
 end
 
--- renew: the lease of an entry begins anew. KEYS stream · ARGV group, me, entry, delivery count → OK | LOST
+-- renew: the lease of an entry begins again. KEYS stream · ARGV group, me, entry, delivery count → OK | LOST
 local function renew(keys, args)
   return hand_to(args[2], keys[1], args[1], args[2], args[3], args[4])
 end
 
--- give_back: an entry that I read and won't work on; whoever claims next and can read it takes it. As renew.
+-- give_back: an entry that I read and won't work on; the next claimer that can read it takes it. As renew.
 local function give_back(keys, args)
   return hand_to(keeper_of(keys[1], args[3]), keys[1], args[1], args[2], args[3], args[4])
 end
@@ -715,7 +715,7 @@ local function replay_take(keys, args)
   return { 'JOB', job[1], progress.after, progress.replayed, progress.skipped, job[2] }
 end
 
--- replay_keep: how far my job has come; its lease begins anew, or it ends. A job that an operator deleted is LOST.
+-- replay_keep: how far my job has come; its lease begins again, or it ends. A job that an operator deleted is LOST.
 -- KEYS jobs, running · ARGV me, job, lease ms, finished (1 | 0), after, replayed, skipped → OK | LOST
 local function replay_keep(keys, args)
   local jobs, running, me, job = keys[1], keys[2], args[1], args[2]

@@ -7,7 +7,7 @@ set -euo pipefail
 
 # What the scripts and their servers write is for its owner alone: it holds phone numbers and what people wrote. What is
 # built, and what goes into the sources, keeps the caller's umask.
-# shellcheck disable=SC2034 # for whoever sources this
+# shellcheck disable=SC2034 # for what sources this
 given_umask=$(umask)
 umask 077
 

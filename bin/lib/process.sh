@@ -88,7 +88,7 @@ show_log() {
   tail -n 15 -- "$1" | cut -c1-400 | sed 's/^/    /' >&2
 }
 
-# cap_log FILE: a server's log that has grown past 10 MB begins anew at the server's start.
+# cap_log FILE: a server's log that has grown past 10 MB is started again with the server.
 cap_log() {
   if [ "$(stat -c %s -- "$1" 2>/dev/null || echo 0)" -gt 10485760 ]; then mv -f -- "$1" "$1.1"; fi
 }

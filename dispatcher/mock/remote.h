@@ -13,7 +13,7 @@
 
 struct mock_remote;
 
-// on_change: the configuration is another now; restart: it was PUT, so that the sequences of outcomes begin anew.
+// on_change: the configuration is another now; restart: it was PUT, so that the sequences of outcomes start over.
 // settings and config must outlive it; config is updated before on_change.
 struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                        struct mock_behaviour *config, void (*on_change)(void *argument, bool restart),

@@ -152,14 +152,14 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
     request->message_id[0] = '\0'; // there is no such message
     if (strcmp(verdict, "REUSED") == 0) {
-        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
+        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
     } else if (strcmp(verdict, "LIMITED") == 0) {
         response_limited(request, "sender", "");
     } else if (strcmp(verdict, "FULL") == 0) {
         response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
     } else {
         redis_link_doubt_time(request->with->redis); // its clock may have been set
-        response_unavailable(request, "Redis was too late", RETRY_SOON_SECS, false);
+        response_unavailable(request, "Redis answered too late", RETRY_SOON_SECS, false);
     }
 }
 

@@ -28,7 +28,7 @@ void acceptor_serve(const struct acceptor *acceptor, struct heartbeat *heartbeat
 // The keys of the partition that a message belongs to. Owned by the acceptor.
 const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, const struct message *message);
 
-// What a call that brings a message needs, whoever makes it. Each has answered where it says no.
+// What a call that brings a message needs. Each has answered where it says no.
 // The Idempotency-Key into *key, or NULL where there is none; false where it is wrong: 400 was answered, or is once
 // the limit has been asked.
 bool acceptor_take_key(struct ingest_request *request, const char **key) MUST_CHECK;

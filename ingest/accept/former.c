@@ -205,7 +205,7 @@ static void bring(struct question *question, int64_t left_ms) {
     former_call(question, former_on_brought, 6, set, lengths);
 }
 
-// A user whose permissions are of an older release may not ask for it: then it is remembered anew.
+// A user whose permissions are of an older release may not ask for it: then it is remembered again.
 static void former_on_left(void *argument, enum redis_result result, const redisReply *reply) {
     struct question *question = argument;
     bool refused = result == REDIS_LINK_ERROR;

@@ -101,7 +101,7 @@ static bool is_webhook(enum payload_kind kind) {
 static void intake_take(struct ingest_request *request, enum payload_kind kind) {
     const struct settings *settings = request->with->settings;
     (void)request_state(request, sizeof(struct acceptance));
-    // A webhook's is its provider's id: whoever captured one could repeat it under ever new keys.
+    // A webhook's is its provider's id: an attacker who captured one could repeat it under ever new keys.
     const char *key = NULL;
     if (!is_webhook(kind) && !acceptor_take_key(request, &key)) {
         return;

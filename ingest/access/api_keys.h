@@ -9,8 +9,8 @@
 #include "ingest/request/verdicts.h"
 #include "shared/base/mem.h"
 
-// The keys that /api asks for. Of each only the SHA-256 is known here, so that whoever reads the settings has no key: a
-// key is 256 random bits (bin/api-key.sh), for which a plain hash is as good as a slow one.
+// The keys that /api asks for. Of each only the SHA-256 is known here, so that reading the settings gives nobody a key:
+// a key is 256 random bits (bin/api-key.sh), for which a plain hash is as good as a slow one.
 //
 // An entry is name:scope[+scope]:sha256hex. The name is for the log; two entries may have the same, for the time in
 // which a client changes its key.

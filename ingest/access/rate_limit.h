@@ -19,7 +19,7 @@ struct limiter;
 // A POST or PUT counts against its client address's limit. Where the request is for a message and Redis is no cluster,
 // the call that accepts the message counts it too (LIMIT_DEFERRED), which saves a turn of Redis.
 void rate_limit_begin(struct ingest_request *request);
-// For whoever is about to answer a request of which no message comes: true where it was not counted yet. Then it is
+// For a handler about to answer a request that brings no message: true where it was not counted yet. Then it is
 // now, and the request comes again to where this was asked.
 bool rate_limit_comes_first(struct ingest_request *request) MUST_CHECK;
 // What the address is counted under, for the call that accepts.

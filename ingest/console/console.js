@@ -250,7 +250,7 @@ const previews = new Map(); // conversation id → its last message, and of how 
 
 const initials = (address) => (address.includes('@') ? address[0].toUpperCase() : address.slice(-2));
 
-// Until a message has told: we are whoever takes part in more of the conversations.
+// Until a message has told, we are the one who takes part in more of the conversations.
 function ourSide({ id, participant_a: a, participant_b: b }) {
   if (senders.has(id)) return senders.get(id);
   const busy = (address) => inbox.items.filter((item) => item.participant_a === address || item.participant_b === address).length;
@@ -783,7 +783,7 @@ function takePipeline(state) {
   showLive('on', 'Live');
 }
 
-// ---- Pipeline: trouble to order
+// ---- Pipeline: injected faults
 
 const SHARES = { timeout_pct: 'Time-outs', error_pct: 'Errors (5xx)', ratelimit_pct: 'Refusals (429)' };
 const mock = { config: null, timer: null };

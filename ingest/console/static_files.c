@@ -5,7 +5,7 @@
 #include "ingest/request/request.h"
 #include "ingest/request/response.h"
 
-// Asked for anew each time, so that the three always fit together.
+// Revalidated each time, so that the three always fit together.
 static void static_files_show(struct ingest_request *request, const char *content_type, const char *text) {
     http_add_header(request->http, "Cache-Control", "no-cache");
     response_constant(request, content_type, text);

@@ -60,7 +60,7 @@ static void replay_many_on_asked(void *argument, enum redis_result result, const
     }
     const char *verdict = reply->element[0]->str;
     if (strcmp(verdict, "REUSED") == 0) {
-        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another payload before");
+        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
     } else if (strcmp(verdict, "FULL") == 0) {
         response_unavailable(request, "too many replays wait", RETRY_FULL_SECS, false);
     } else {

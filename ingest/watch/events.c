@@ -8,10 +8,10 @@
 //                               ▲                                  │
 //                               └── nothing came, or it is another connection ──┘
 //
-// A client whose id the feed doesn't hold is told to start anew, and goes on from where the thread is: an id that was
+// A client whose id the feed doesn't hold is told to start over, and goes on from where the thread is: an id that was
 // trimmed, one of another Redis, one ahead of the feed. The thread's own position may turn out to be such an id as well
-// (the feed was flushed, or a fail-over gave it ids anew): it looks where the feed ends whenever nothing came, and
-// where that is before its position, or the connection is a new one, all in step catch up as if they had just come.
+// (the feed was flushed, or a fail-over gave its ids out again): it looks where the feed ends whenever nothing came,
+// and where that is before its position, or the connection is a new one, all in step catch up as if they had just come.
 #include "ingest/watch/events.h"
 
 #include <ctype.h>
@@ -309,7 +309,7 @@ static void events_go_on(struct event_hub *hub) {
 
 static const char reset_frame[] = "event: reset\ndata: {}\n\n";
 
-// What is missing is unknown: everything is to be fetched anew, and whatever changes from here on is told.
+// What is missing is unknown: everything is to be fetched again, and whatever changes from here on is told.
 static void reset(struct event_client *client) {
     events_give(client, reset_frame, sizeof reset_frame - 1);
     enter_step_here(client);
@@ -503,8 +503,8 @@ void events_show(struct ingest_request *request) {
         return;
     }
     if (hub->ended || !take_seat(request->with)) {
-        response_unavailable(request, hub->ended ? "this process is being stopped" : "as many as may watch do", 5,
-                             false);
+        response_unavailable(request, hub->ended ? "this process is being stopped" : "too many event streams are open",
+                             5, false);
         return;
     }
     struct event_client *client = join(hub, request, last);

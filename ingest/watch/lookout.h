@@ -18,7 +18,7 @@ struct lookout;
 
 struct lookout *lookout_create(uv_loop_t *loop, struct redis_link *redis);
 // To be called once redis is destroyed, so that no answer is under way; frees itself once its handles have closed.
-// Whoever still waits is told that nothing could be read.
+// Those who still wait are told that nothing could be read.
 void lookout_destroy(struct lookout *lookout);
 
 // done(argument, pipeline, why) is called once, maybe at once: with a pipeline that is valid during the call, or with

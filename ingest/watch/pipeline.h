@@ -64,8 +64,9 @@ struct pipeline_report {
 
 // The first replay of many dead letters that isn't done.
 struct pipeline_job {
-    int64_t age_ms;  // since it was asked for; -1: there is none
-    int64_t idle_ms; // since the lease of whoever ran it was over; -1: it runs; age_ms where nobody has begun
+    int64_t age_ms; // since it was asked for; -1: there is none
+    int64_t
+        idle_ms; // since the lease of the persister that ran it was over; -1: it runs; age_ms where nobody has begun
 };
 
 struct pipeline {

@@ -6,9 +6,9 @@
 
 #include "shared/base/mem.h"
 
-// What /readyz says: which threads have their connections (whoever has seen it say "ready" may be served by any thread
-// next), whether Redis takes what is written to it, and whether the process is about to go. The threads share it, so
-// all of it is atomic or under a lock.
+// What /readyz says: which threads have their connections (a client that has seen it say "ready" may be served by any
+// thread next), whether Redis takes what is written to it, and whether the process is about to go. The threads share
+// it, so all of it is atomic or under a lock.
 
 #define READINESS_TEXT_SIZE 200
 

@@ -3,7 +3,7 @@
 -- What is staged becomes rows, in one statement and so one transaction: no client stands between its locks.
 --
 -- It is a function of the session, made at each connect, because PL/pgSQL keeps the plans of its statements: to plan
--- them anew took three quarters of the time of a small batch. Each statement sees what others have committed before it.
+-- them again took three quarters of the time of a small batch. Each statement sees what others have committed before it.
 --
 -- Every step is order-free: any redelivery, and any interleaving with the other persisters, gives the same rows.
 -- Locks are always taken in the same order, so that persisters wait for one another but don't deadlock: conversations by
@@ -112,7 +112,7 @@ WHERE (excluded.status = 'sent', excluded.generation, excluded.final, excluded.c
     coalesce(excluded.provider_message_id, '') COLLATE "C")
   > (d.status = 'sent', d.generation, d.final, d.call, d.updated_at, coalesce(d.provider_message_id, '') COLLATE "C");
 
--- 5. The calls of the providers. Two rows of one key are the same row delivered twice, but for a group made anew, which
+-- 5. The calls of the providers. Two rows of one key are the same row delivered twice, but for a group recreated, which
 -- counts deliveries from 1 again: then the success stands, which step 6 relies on.
 INSERT INTO dispatch_attempts AS a (message_id, generation, call, delivery, provider, outcome, http_status, latency_us,
   started_at, error, provider_message_id, next_attempt_at, late)

@@ -17,7 +17,7 @@ struct log_options {
     const char *instance; // the stable instance id, or NULL
     enum log_level level; // lines below it are dropped
     const char *path;     // a file to append to; NULL or "": stderr
-    uint64_t max_bytes;   // when the file grows past it, it is renamed to <path>.1 and begun anew; 0: never
+    uint64_t max_bytes;   // when the file grows past it, it is renamed to <path>.1 and started over; 0: never
     bool text;            // LOG_FORMAT=text: for a person's eyes; coloured where the log is a terminal
 };
 

@@ -103,7 +103,8 @@ enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *addre
     return MHD_NO;
 }
 
-// The last place is taken: whoever has asked for nothing for longest leaves, so that the next to come finds one.
+// The last place is taken: the client that has asked for nothing for longest leaves, so that the next to come finds
+// one.
 static void make_way(struct http_server *server) {
     struct http_connection *oldest = TAILQ_FIRST(&server->stages[HTTP_STAGE_HEAD]);
     if (!oldest) {

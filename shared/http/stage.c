@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// How long a connection may take. libmicrohttpd's own time-out begins anew with every byte, so a client that trickles
+// How long a connection may take. libmicrohttpd's own time-out restarts with every byte, so a client that trickles
 // would hold its connection for ever. So each connection is in the list of its stage, whose oldest is at its head, and
 // a timer looks at the heads now and then. A connection is ended by shutting its socket down, which libmicrohttpd
 // notices and closes in its own order.

@@ -7,7 +7,7 @@
 #include <uv.h>
 
 // A time-out for a queue of which only the oldest entry can be late. The timer is lazy: it fires, asks when it is due
-// now, and sets itself anew; so entries come and go at no cost. A process that was stopped and continued finds its
+// now, and sets itself again; so entries come and go at no cost. A process that was stopped and continued finds its
 // timers due before it has read what came meanwhile; therefore what is late gets one more look before it is given up.
 struct deadline {
     uv_timer_t timer; // timer.data is the deadline; close it with deadline_close

@@ -162,7 +162,7 @@ static void close_leftover(uv_handle_t *handle, void *argument) {
 uint64_t process_raise_descriptors(uint64_t wanted) {
     struct rlimit now;
     if (getrlimit(RLIMIT_NOFILE, &now) != 0) {
-        return UINT64_MAX; // it can't be known: whoever opens one too many will tell
+        return UINT64_MAX; // it can't be known: the open that is one too many will tell
     }
     if (now.rlim_cur >= wanted) {
         return now.rlim_cur;

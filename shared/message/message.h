@@ -53,8 +53,7 @@ void message_free(struct message *message);
 // What one call of a provider came to: the payload `p` of an `outcome` event.
 struct attempt {
     enum provider provider;
-    const char *outcome;             // "sent", "rate_limited", "timeout", "connection_failed", "server_error",
-                                     // "credentials", "rejected", "expired", "lost"
+    const char *outcome;             // a word of outcome_name (dispatcher/provider/outcome.c)
     int http_status;                 // 0: none was received
     int64_t latency_us;              // of the call; 0 when none was made
     int64_t started_ms;              // when the call began, ms since 1970

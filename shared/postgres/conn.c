@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Its life: waiting -> connecting -> setup -> up -> waiting … -> destroyed. One function changes it. A job's callback
-// may submit further jobs or destroy the connection; so whoever has called one looks at the state again before going
+// may submit further jobs or destroy the connection; so the caller of one looks at the state again before going
 // on, and memory is freed only after the handles' close callbacks.
 #include "shared/postgres/conn.h"
 
@@ -15,7 +15,7 @@
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
-    STEADY_MS = 2000, // an up shorter than this does not start the backoff anew
+    STEADY_MS = 2000, // an up shorter than this does not restart the backoff
 };
 
 enum pg_conn_state {

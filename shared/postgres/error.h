@@ -4,7 +4,7 @@
 
 #include <libpq-fe.h>
 
-// What an error of Postgres's means for whoever met it, by its SQLSTATE (the manual, appendix A).
+// What an error of Postgres's means for the session that met it, by its SQLSTATE (the manual, appendix A).
 
 enum pg_error {
     PG_ERROR_REPEAT,  // passing, or an operator's to mend: the same again, later

@@ -128,7 +128,7 @@ static int counters_add_pairs(const struct counters *counters, struct pairs *pai
 
 void counters_flush(struct counters *counters) {
     struct pairs pairs = {0};
-    const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_COUNT), "1",
+    const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_ADD_COUNTS), "1",
                                                                KEY_METRICS};
     int count = counters_add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
     if (count == HEAD_ARGUMENTS) {

@@ -7,7 +7,7 @@
 
 #include "shared/redis/link.h"
 
-// The feed: a trimmed stream of what has changed, which GET /api/events hands to whoever watches. A hint and no more:
+// The feed: a trimmed stream of what has changed, which GET /api/events hands to those who watch. A hint and no more:
 // what can't be written is let go, for the truth is in the other streams and in Postgres.
 // An entry's fields: t, the event's type, and d, its data, a JSON object.
 

@@ -7,7 +7,7 @@
 #include "shared/redis/link.h"
 
 // Says every second in Redis that this process lives: in the sorted set `processes`, member "program:instance", score
-// the time in ms since 1970. Whoever was silent for HEARTBEAT_ALIVE_MS counts as gone.
+// the time in ms since 1970. One that was silent for HEARTBEAT_ALIVE_MS counts as gone.
 //
 // The partitions that this process serves go with it, into the set `partitions`: who lost that set (FLUSHALL, an
 // eviction) has it again within a second.

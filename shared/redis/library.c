@@ -28,7 +28,7 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_BREAKER_RECORD] = "breaker_record",
     [LIBRARY_BREAKER_MODE] = "breaker_mode",
     [LIBRARY_BREAKER_RESUME] = "breaker_resume",
-    [LIBRARY_COUNT] = "count",
+    [LIBRARY_ADD_COUNTS] = "count",
     [LIBRARY_LOOK] = "look",
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The life of a link: waiting -> resolving -> connecting -> setup -> up -> waiting … -> destroyed. change_state is the
-// only place that changes it. Any callback of a call may call, reconnect or destroy the link; so whoever has called one
+// only place that changes it. Any callback of a call may call, reconnect or destroy the link; so the caller of one
 // looks at the state again before going on, and memory is freed only after the handles' close callbacks.
 #include "shared/redis/link.h"
 
@@ -21,7 +21,7 @@
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
-    STEADY_MS = 2000, // an up shorter than this does not start the backoff anew
+    STEADY_MS = 2000, // an up shorter than this does not restart the backoff
 };
 
 enum redis_link_state {
@@ -49,7 +49,7 @@ struct redis_link {
     unsigned failures;   // in a row: the backoff's attempt, and which of the host's addresses is next
     char *complaint;     // the last trouble that was logged, so that each is logged once; NULL after an up
     char *reconnect_why; // an error reply asked for it: done once what has arrived is handed on; else NULL
-    uint64_t generation;
+    uint64_t connection; // grows with each
     int64_t up_since_ms; // clock_boot_ms
 };
 
@@ -238,7 +238,7 @@ static void redis_link_on_retry(uv_timer_t *timer) {
 static void redis_link_on_ready(void *owner) {
     struct redis_link *link = owner;
     redis_link_change_state(link, REDIS_LINK_UP);
-    link->generation++;
+    link->connection++;
     link->up_since_ms = clock_boot_ms();
     free(link->complaint);
     link->complaint = NULL;
@@ -298,8 +298,8 @@ const char *redis_link_trouble(const struct redis_link *link) {
     return link->state == REDIS_LINK_UP ? NULL : link->complaint;
 }
 
-uint64_t redis_link_generation(const struct redis_link *link) {
-    return link->generation;
+uint64_t redis_link_connection(const struct redis_link *link) {
+    return link->connection;
 }
 
 int64_t redis_link_up_ms(const struct redis_link *link) {

@@ -36,7 +36,7 @@ bool redis_link_is_up(const struct redis_link *link);
 // What kept it down last, as it was logged, without secrets; NULL while it is up. Valid until the loop's next turn.
 const char *redis_link_trouble(const struct redis_link *link);
 // Grows with each connection: entries read over an older one are not acknowledged over this one (protocol.md, Leases).
-uint64_t redis_link_generation(const struct redis_link *link);
+uint64_t redis_link_connection(const struct redis_link *link);
 // For how long it has been up without a gap, ms; 0 when down.
 int64_t redis_link_up_ms(const struct redis_link *link);
 // The same, and without Redis's clock having been set: idle times tell nothing that is older.
@@ -60,7 +60,7 @@ int redis_link_call(struct redis_link *link, redis_link_reply done, void *argume
 int redis_link_call_blocking(struct redis_link *link, int64_t block_ms, redis_link_reply done, void *argument, int argc,
                              const char **argv, const size_t *lengths) MUST_CHECK;
 
-// Drops the connection and connects anew, as after READONLY, LOADING, MASTERDOWN, NOREPLICAS or UNBLOCKED, on which
+// Drops the connection and reconnects, as after READONLY, LOADING, MASTERDOWN, NOREPLICAS or UNBLOCKED, on which
 // the link does so by itself after it has handed the error reply on.
 void redis_link_reconnect(struct redis_link *link, const char *why);
 

@@ -9,8 +9,9 @@
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
 
-// The partitions in use, each with an object of whoever serves them: those that the settings name, and those that any
-// process ever put into the set `partitions`, which only grows, so that a change of STREAM_PARTITIONS strands nothing.
+// The partitions in use, each with an object of the program that serves them: those that the settings name, and those
+// that any process ever put into the set `partitions`, which only grows, so that a change of STREAM_PARTITIONS strands
+// nothing.
 
 #define PARTITIONS_MOST (2 * 256 * PROVIDER_COUNT) // twice what STREAM_PARTITIONS allows
 

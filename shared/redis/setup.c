@@ -133,7 +133,7 @@ static void redis_setup_on_library(void *argument, enum redis_result result, con
     if (redis_setup_is_error(reply, "OOM")) {
         return;
     }
-    // A user that may not load it relies on whoever did.
+    // A user that may not load it relies on another that did.
     if (redis_setup_is_error(reply, "NOPERM")) {
         setup->library_forbidden = true;
         return;
@@ -239,7 +239,7 @@ void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn) {
     const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication"}, *cluster[] = {"CLUSTER", "INFO"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
     const char *info[] = {"INFO", "server", "memory", "cluster"};
-    const char *count[] = {"FCALL", library_function(LIBRARY_COUNT), "0"}; // which counts nothing
+    const char *count[] = {"FCALL", library_function(LIBRARY_ADD_COUNTS), "0"}; // which counts nothing
     setup->conn = conn;
     setup->server->takes_all_slots = false; // until it says so
     setup->library_forbidden = false;

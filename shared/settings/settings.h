@@ -12,7 +12,7 @@
 
 enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
 
-// Everything that can be set, filled from the one table in settings.c: environment over .env over the file named by
+// Everything that can be set, filled from the one table in table.c: environment over .env over the file named by
 // API_CONFIG_FILE over the table's default. Handed down as const; strings are owned by it.
 struct settings {
     // ingest
@@ -60,7 +60,7 @@ struct settings {
     int64_t worker_max_retries;
     int64_t worker_backoff_base_ms;
     int64_t worker_backoff_cap_ms;
-    int64_t message_deadline_secs; // 72 h
+    int64_t message_deadline_secs; // from acceptance; past it a message fails uncalled
     int64_t replay_per_second;     // dead letters, where a replay of many names no pace
     int64_t replay_max_per_second;
     int64_t drain_notice_ms;
@@ -111,8 +111,9 @@ void settings_from_command_line(struct settings *out, int argc, char **argv, int
 // Ends the program with status 2 and one line on stderr: what is wrong with a setting, behind the program's name.
 _Noreturn void settings_refuse(const char *program, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// The parts of it, for tests. environment looks a variable up (getenv has the shape); dotenv_path and config_path
-// may be NULL. Returns NULL, or the one-line error (owned by the caller).
+// The parts of it. environment looks a variable up (getenv has the shape); dotenv_path and config_path
+// may be NULL: no .env; the file that API_CONFIG_FILE names, or the default one where it is. Returns NULL, or the
+// one-line error (owned by the caller).
 typedef char *(*settings_lookup)(const char *name);
 char *settings_load(struct settings *out, settings_lookup environment, const char *dotenv_path,
                     const char *config_path) MUST_CHECK;

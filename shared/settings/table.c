@@ -46,7 +46,7 @@ const struct setting settings_table[] = {
     TEXT("LOG_FILE", "log_file", 0, log_file, "", "a path", FOR_ALL,
          "File to which the log is appended; unset: standard error"),
     NUMBER("LOG_MAX_BYTES", "log_max_bytes", log_max_bytes, "10485760", 0, INT64_C(1) << 40, "bytes", FOR_ALL,
-           "A log file that grows past it is renamed to NAME.1 and begun anew; 0: never"),
+           "A log file that grows past it is renamed to NAME.1 and started over; 0: never"),
     TEXT("INSTANCE_ID", "instance_id", 0, instance_id, "", "a name, the same at every start", FOR_ALL,
          "What this process is called in logs and consumer groups; unset: made from the host's name"),
     NUMBER("DRAIN_TIMEOUT_SECS", "drain_timeout_secs", drain_timeout_secs, "10", 1, 3600, "seconds", FOR_ALL,

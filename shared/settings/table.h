@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The one table of settings, from which loading, --help, README.md's table and .env.example come. Only the
-// settings_*.c files include this.
+// The one table of settings, from which loading, --help, README.md's table and .env.example come. Of the product only
+// the readers and printers beside it include this.
 
 enum setting_type {
     SETTING_NUMBER, // whole number; an int64_t in struct settings

@@ -47,7 +47,7 @@ static const char *const switches[] = {
 // ---- WebDriver
 
 // Returns the answer's value, or fails; takes ownership of body, which may be NULL. Where stale is given, it may also
-// be about an element that the page has drawn anew since it was found: *stale is true then, and NULL returned.
+// be about an element that the page has drawn again since it was found: *stale is true then, and NULL returned.
 static cJSON *call_unless_stale(struct browser *browser, const char *method, const char *path, cJSON *body,
                                 bool *stale) {
     char *url = xasprintf("%s%s", browser->session != NULL ? browser->session : browser->address, path);
@@ -231,7 +231,7 @@ static char *path_of(const cJSON *element, const char *rest) {
     return xasprintf("/element/%s%s", json_string(element, ELEMENT), rest);
 }
 
-// Whether the element was still the page's: one that was drawn anew since it was found has done nothing, and is looked
+// Whether the element was still the page's: one that was drawn again since it was found has done nothing, and is looked
 // for once more. Takes ownership of element and body.
 static bool has_told(struct browser *browser, cJSON *element, const char *rest, cJSON *body) {
     bool stale;

@@ -14,8 +14,8 @@ struct browser;
 struct browser *browser_open(void);
 void browser_close(struct browser *browser);
 
-// Loads it anew, also where it is shown already. A machine on which networks come and go makes Chromium give up what is
-// under way: then once more.
+// Loads it again, also where it is shown already. A machine on which networks come and go makes Chromium give up what
+// is under way: then once more.
 void browser_go(struct browser *browser, const char *url);
 void browser_resize(struct browser *browser, int width, int height);
 // prefers-color-scheme.
@@ -42,7 +42,7 @@ void browser_press(struct browser *browser, const char *keys);
 #define KEY_DOWN "\xee\x80\x95"
 
 // How many elements fit the selector, and how many of them have no name that a screen reader could say. False where the
-// page drew one of them anew meanwhile: then it tells nothing.
+// page drew one of them again meanwhile: then it tells nothing.
 bool browser_count_names(struct browser *browser, const char *selector, int *all, int *nameless);
 
 // The warnings and errors of the browser since the last call, a line each, but for networks that came and went; owned

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The console in a real headless Chromium: runs the tests, or, as `build/tests/browser screenshots`, makes docs/*.png
-// anew. From the project's root; BUILD_DIR, VALGRIND and KEEP as in tests/integration/main.c.
+// again. From the project's root; BUILD_DIR, VALGRIND and KEEP as in tests/integration/main.c.
 
 #include <check.h>
 #include <curl/curl.h>

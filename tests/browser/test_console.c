@@ -141,7 +141,7 @@ END_TEST
 
 static const char *const every_view[] = {"#/inbox", "#/new", "#/pipeline", "#/dead-letters"};
 
-// Of the controls that are seen. The list of conversations is drawn anew when what it says changes, whenever that is.
+// Of the controls that are seen. The list of conversations is drawn again when what it says changes, whenever that is.
 static bool has_counted_controls(int *all, int *nameless) {
     cJSON_Delete(browser_run(browser, "document.querySelectorAll('button, input, select, textarea, a')"
                                       ".forEach((one) => one.toggleAttribute('data-seen', one.checkVisibility()))"));

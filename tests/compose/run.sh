@@ -115,7 +115,7 @@ is_drained() { [ "$(backlog)" = 0 ]; }
 drains() { wait_for 120 is_drained || { echo "$(backlog) are left" && return 1; }; }
 keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELECT count(*) FROM messages)'; }
 
-# --- A container that is killed and made anew
+# --- A container that is killed and made again
 
 set_latency() {
   curl -fsS --noproxy '*' -X PUT "http://127.0.0.1:$PORT/api/provider/mock/config" -H 'Content-Type: application/json' \
@@ -217,7 +217,7 @@ shares dispatcher mock_dispatch_outcome
 it 'every persister has its share' all_have_a_share persister persisted
 shares persister persisted
 it 'the entries of a killed dispatcher are taken over' under_load kill killed_is_taken_over
-say "a dispatcher killed and made anew: $(statuses kill); $(cat "$folder/orphaned" 2>/dev/null)"
+say "a dispatcher killed and made again: $(statuses kill); $(cat "$folder/orphaned" 2>/dev/null)"
 it 'no client notices a killed dispatcher' answered_only kill 202
 end_load
 it 'the streams drain' drains

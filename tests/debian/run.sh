@@ -38,7 +38,7 @@ make_base() {
   rm -rf --one-file-system -- "$tree"
 }
 
-# base RELEASE: prints the tar of its base, made anew when there is none or it is old.
+# base RELEASE: prints the tar of its base, made again when there is none or it is old.
 base() {
   local file=$cache/debian-$1.tar
   mkdir -p -- "$cache" 2>/dev/null || file=$folder/debian-$1.tar

@@ -345,7 +345,7 @@ START_TEST(a_signature_that_was_accepted_is_seen_for_a_day) {
     freeReplyObject(stack_redis(stack, "RENAME signed:{t:0}:%lld:3031 signed:{t:0}:%lld:3031", day, day - 1));
     ASSERT_VERDICT(accept(webhook), "SEEN");
     freeReplyObject(stack_redis(stack, "RENAME signed:{t:0}:%lld:3031 signed:{t:0}:%lld:3031", day - 1, day - 2));
-    ASSERT_VERDICT(accept(webhook), "REPLAY"); // a redelivery signed anew is remembered, too
+    ASSERT_VERDICT(accept(webhook), "REPLAY"); // a redelivery signed again is remembered, too
     ASSERT_VERDICT(accept(webhook), "SEEN");
 }
 END_TEST

@@ -18,7 +18,7 @@ static void hold(struct world *world, struct dispatcher *dispatcher, const char 
                  const redisReply *fields) {
     struct lease *lease = leases_find(dispatcher, entry);
     int64_t dated_ms = world_has(world, SWITCH_LEASE_FROM_REPLY) ? world->boot_ms : dispatcher->asked_ms;
-    if (lease != NULL) { // its group was made anew: the same work under a new delivery
+    if (lease != NULL) { // its group was made again: the same work under a new delivery
         lease->count = count;
         lease->dated_ms = dated_ms;
         return;

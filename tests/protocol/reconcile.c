@@ -33,7 +33,7 @@ static bool is_lost(struct reconciler *reconciler, redisReply *reply) {
     if (reply != NULL) {
         return false;
     }
-    change_step(reconciler, RECONCILE_IDLE); // the script says so and ends; the next run begins anew
+    change_step(reconciler, RECONCILE_IDLE); // the script says so and ends; the next run begins again
     return true;
 }
 

@@ -12,7 +12,7 @@
 // port of the server behind it. settings ("name = value" of the section [pgbouncer], NULL-terminated, may be NULL) are
 // laid over pool_mode = session and default_pool_size = 20.
 struct child *pooler_start(const char *folder, uint16_t port, uint16_t postgres, const char *const *settings);
-// Writes its settings anew, as above, and has it read them; waits until they count, also for clients that are
+// Writes its settings again, as above, and has it read them; waits until they count, also for clients that are
 // connected.
 void pooler_reload(struct child *pooler, const char *folder, uint16_t port, uint16_t postgres,
                    const char *const *settings);

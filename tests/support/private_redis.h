@@ -20,7 +20,7 @@ const char *private_redis_folder(const struct private_redis *redis);
 void private_redis_freeze(struct private_redis *redis);
 void private_redis_thaw(struct private_redis *redis);
 void private_redis_kill(struct private_redis *redis);
-// Starts it anew on the same port; it is empty then.
+// Starts it again on the same port; it is empty then.
 void private_redis_restart(struct private_redis *redis);
 // Runs a command over a connection of its own, blocking. Fails the test on an error reply. Free with freeReplyObject.
 redisReply *private_redis_command(const struct private_redis *redis, const char *format, ...);

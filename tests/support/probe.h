@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-// Looks into a private Redis and a private Postgres; each connection is made anew where it has broken, so that a
+// Looks into a private Redis and a private Postgres; each connection is made again where it has broken, so that a
 // condition may be asked while the server is away.
 
 struct probe;

@@ -10,7 +10,7 @@
 // One keep-alive HTTP connection to a port of this machine, with as little work of its own as that takes: what drives a
 // measurement must not cost what is measured its processor. One request at a time; a connection that breaks under a
 // request ends the program, for then a message may have gone missing; one that the server closes while it idles is
-// opened anew.
+// opened again.
 
 struct wire;
 

@@ -156,7 +156,7 @@ START_TEST(it_comes_up_named_and_with_the_library_loaded) {
     struct subject subject = {0};
     open_up(&subject, private_redis_url(redis));
     ck_assert(redis_link_is_up(subject.link));
-    ck_assert_uint_eq(redis_link_generation(subject.link), 1);
+    ck_assert_uint_eq(redis_link_connection(subject.link), 1);
     redisReply *clients = private_redis_command(redis, "CLIENT LIST");
     ck_assert_ptr_nonnull(strstr(clients->str, "name=a-test-0"));
     freeReplyObject(clients);
@@ -249,7 +249,7 @@ START_TEST(all_calls_get_one_lost_when_redis_dies_and_it_comes_back) {
     run_for(&loop, 200);
     private_redis_restart(redis);
     RUN_UNTIL(&loop, 10000, subject.ups == 2);
-    ck_assert_uint_eq(redis_link_generation(subject.link), 2);
+    ck_assert_uint_eq(redis_link_connection(subject.link), 2);
     ck_assert_int_eq(subject.lost, 50);
     ck_assert_int_eq(subject.downs, 1);
     call(&subject, "PING", NULL, NULL);
@@ -518,7 +518,7 @@ START_TEST(a_refused_connection_is_tried_again_until_it_is_taken) {
 }
 END_TEST
 
-// Links to whatever answers there, and sees that it stays down, trying anew, and leaves nothing behind.
+// Links to whatever answers there, and sees that it stays down, trying again, and leaves nothing behind.
 static void link_to_fake(const struct fake_behaviour *behaviour) {
     struct subject subject = {0};
     char url[64];

@@ -448,7 +448,7 @@ static char *print(void (*printer)(FILE *)) {
 START_TEST(dotenv_example_is_what_is_printed) {
     char *expected = print(settings_print_dotenv);
     char *text = read_file(".env.example");
-    ck_assert_msg(strcmp(text, expected) == 0, ".env.example: make it anew by `make docs`");
+    ck_assert_msg(strcmp(text, expected) == 0, ".env.example: make it again by `make docs`");
     free(text);
     free(expected);
 }
@@ -503,7 +503,7 @@ START_TEST(the_readme_holds_the_table_of_settings) {
     while (stop > start + 1 && stop[-1] == '\n' && stop[-2] == '\n') {
         *--stop = '\0';
     }
-    ck_assert_msg(strcmp(start, expected) == 0, "README.md: make its table anew by `make docs`");
+    ck_assert_msg(strcmp(start, expected) == 0, "README.md: make its table again by `make docs`");
     free(text);
     free(expected);
 }
