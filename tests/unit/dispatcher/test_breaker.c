@@ -137,7 +137,6 @@ END_TEST
 Suite *suite_dispatcher_breaker(void) {
     Suite *suite = suite_create("dispatcher_breaker");
     TCase *tests = tcase_create("dispatcher_breaker");
-    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_go_serves_whoever_asks_just_after);
     tcase_add_test(tests, a_go_is_void_once_a_call_has_come_back_with_what_stops_the_others);

@@ -190,7 +190,6 @@ END_TEST
 Suite *suite_provider_call(void) {
     Suite *suite = suite_create("provider_call");
     TCase *tests = tcase_create("dispatcher_call");
-    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_provider_that_accepts_and_never_answers_is_a_time_out);
     tcase_add_test(tests, one_that_hangs_up_or_resets_is_a_failed_connection);

@@ -414,7 +414,6 @@ Suite *suite_http_head(void) {
     Suite *suite = suite_create("http_head");
     TCase *tests = tcase_create("http_head");
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, an_absolute_target_is_its_path_and_its_host_counts);
     tcase_add_test(tests, what_one_request_named_is_not_the_nexts);
     tcase_add_test(tests, a_target_of_no_form_is_a_400);

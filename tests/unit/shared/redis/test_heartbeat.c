@@ -225,7 +225,6 @@ END_TEST
 Suite *suite_redis_heartbeat(void) {
     Suite *suite = suite_create("redis_heartbeat");
     TCase *tests = tcase_create("heartbeat");
-    tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_trouble_is_told_with_each_beat_until_it_is_over);
     tcase_add_test(tests, it_keeps_the_time_at_which_it_began_whatever_its_text_becomes);
