@@ -23,7 +23,7 @@ struct redis_conn_events {
 };
 
 // Connects to a numeric address. Returns NULL with *error set to a static text when that can't even begin.
-// timeout_ms is for the connect and for replies: see redis/link.h. events must outlive it.
+// timeout_ms is for the connect and for replies: see shared/redis/link.h. events must outlive it.
 struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
                                    const struct redis_conn_events *events, void *owner, const char **error) MUST_CHECK;
 
