@@ -48,7 +48,7 @@ static void dispatcher_change_state(struct dispatcher *dispatcher, enum dispatch
     dispatcher->state = state;
 }
 
-// --- Its end
+// ---- Its end
 
 static void dispatcher_on_closed(uv_handle_t *handle) {
     struct dispatcher *dispatcher = handle->data;
@@ -118,7 +118,7 @@ void dispatcher_hurry(void *argument) {
     dispatcher_let_go(argument);
 }
 
-// --- Its work
+// ---- Its work
 
 static void dispatcher_on_up(void *argument) {
     struct dispatcher *dispatcher = argument;
@@ -142,7 +142,7 @@ static void dispatcher_on_tick(uv_timer_t *timer) {
     lanes_tick(dispatcher->lanes);
 }
 
-// --- Its start
+// ---- Its start
 
 char *dispatcher_check(const struct settings *settings) {
     const struct {

@@ -57,7 +57,7 @@ static bool is_up(const struct lane *lane) {
     return redis_link_is_up(lane->env->link);
 }
 
-// --- Waiting
+// ---- Waiting
 
 static void lane_on_refusal_over(uv_timer_t *timer) {
     struct lane *lane = timer->data;
@@ -88,7 +88,7 @@ static void lane_failed(struct lane *lane, const char *what, enum redis_result r
     lane_refuse(lane, ERROR_WAIT_MS);
 }
 
-// --- The group
+// ---- The group
 
 static void lane_on_group(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
@@ -104,7 +104,7 @@ static void lane_on_group(void *argument, enum redis_result result, const redisR
     lane_go_on(lane);
 }
 
-// --- Taking
+// ---- Taking
 
 static void lane_on_located(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
@@ -162,7 +162,7 @@ static void lane_on_claimed(void *argument, enum redis_result result, const redi
     lane_go_on(lane);
 }
 
-// --- The grant
+// ---- The grant
 
 static void lane_on_backlog(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
@@ -209,7 +209,7 @@ static void lane_ask_breaker(struct lane *lane, size_t want) {
     }
 }
 
-// --- What to do next
+// ---- What to do next
 
 static void lane_on_arrival(void *argument) {
     struct lane *lane = argument;
@@ -276,7 +276,7 @@ static void lane_wake(void *argument) {
     lane_go_on(lane);
 }
 
-// --- Every second
+// ---- Every second
 
 static void lane_on_length(void *argument, enum redis_result result, const redisReply *reply) {
     struct lane *lane = argument;
@@ -322,7 +322,7 @@ void lane_tick(struct lane *lane) {
     }
 }
 
-// --- Its life
+// ---- Its life
 
 void lane_up(struct lane *lane) {
     lane->has_group = false;

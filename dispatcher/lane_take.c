@@ -47,7 +47,7 @@ static void log_about(enum log_level level, const char *event, const struct lane
     log_end(line);
 }
 
-// --- Entries that can't be called
+// ---- Entries that can't be called
 
 static void lane_take_on_quarantined(void *argument, enum redis_result result, const redisReply *reply) {
     (void)argument;
@@ -88,7 +88,7 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
     }
 }
 
-// --- Entries that came
+// ---- Entries that came
 
 // An entry that is held here came again: its group was destroyed and recreated. It is the same work under a new
 // delivery.
@@ -176,7 +176,7 @@ static bool lane_take_is_entry(const redisReply *reply, size_t elements) {
            reply->element[0]->type == REDIS_REPLY_STRING;
 }
 
-// --- The group, and where it has read to
+// ---- The group, and where it has read to
 
 int lane_send_group(struct lane *lane, redis_link_reply done) {
     const char *argv[] = {"XGROUP", "CREATE", lane->keys.outbound, GROUP_DISPATCHERS, "0", "MKSTREAM"};
@@ -202,7 +202,7 @@ int lane_send_locate(struct lane *lane, redis_link_reply done) {
     return redis_link_call(lane->env->link, done, lane, 3, argv, NULL);
 }
 
-// --- Reading
+// ---- Reading
 
 size_t lane_take_read(struct lane *lane, const redisReply *reply) {
     const redisReply *entries = redis_reply_entries(reply);
@@ -234,7 +234,7 @@ int lane_send_read(struct lane *lane, redis_link_reply done) {
     return lane_take_sent(lane, redis_link_call(lane->env->link, done, lane, 9, argv, NULL));
 }
 
-// --- Claiming
+// ---- Claiming
 
 void lane_take_claimed(struct lane *lane, const redisReply *reply) {
     size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;

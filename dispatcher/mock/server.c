@@ -46,7 +46,7 @@ struct mock_provider {
     void *argument;
 };
 
-// --- A call of a provider
+// ---- A call of a provider
 
 static void read_request(struct http_request *http, struct mock_request *out) {
     *out = (struct mock_request){
@@ -179,7 +179,7 @@ static void serve_call(struct mock_provider *mock, const struct mock_wire *wire,
     }
 }
 
-// --- What tests and people ask
+// ---- What tests and people ask
 
 static void reply_json(struct http_request *http, unsigned status, const struct buf *body) {
     http_reply(http, status, "application/json", body->data, body->length);
@@ -215,7 +215,7 @@ static void serve_failure(struct http_request *http, unsigned status, const char
     buf_free(&body);
 }
 
-// --- Requests
+// ---- Requests
 
 static const struct mock_wire *find_wire(const char *path) {
     static const struct mock_wire *const wires[] = {&mock_twilio, &mock_sendgrid};
@@ -261,7 +261,7 @@ static void mock_server_on_done(void *argument, struct http_request *http) {
     finish_when_done(argument);
 }
 
-// --- Start and end
+// ---- Start and end
 
 static void start_sequences(struct mock_provider *mock) {
     for (int i = 0; i < PROVIDER_COUNT; i++) {

@@ -104,7 +104,7 @@ static void pg_job_watch(struct pg_jobs *jobs, int events) {
     }
 }
 
-// --- Sending
+// ---- Sending
 
 static void pg_job_flush(struct pg_jobs *jobs) {
     int left = PQflush(jobs->conn);
@@ -202,7 +202,7 @@ void pg_jobs_copy(struct pg_jobs *jobs, const char *sql, const char *data, size_
     pg_job_start_next(jobs);
 }
 
-// --- COPY
+// ---- COPY
 
 static void end_copy(struct pg_jobs *jobs) {
     const char *why = jobs->first->copy ? NULL : "the script wants data and the job has none";
@@ -243,7 +243,7 @@ static void feed_copy(struct pg_jobs *jobs) {
     }
 }
 
-// --- Answers
+// ---- Answers
 
 static bool pg_job_is_error(const PGresult *result) {
     ExecStatusType status = PQresultStatus(result);
@@ -378,7 +378,7 @@ static void pg_job_on_ready(void *owner, int status, int events) {
     }
 }
 
-// --- The connection
+// ---- The connection
 
 static int64_t pg_job_due_ms(const void *owner) {
     const struct pg_jobs *jobs = owner;

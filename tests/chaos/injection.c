@@ -24,7 +24,7 @@ struct kind {
     void (*end)(struct injection *injection, struct world *world, struct report *report);
 };
 
-// --- Processes
+// ---- Processes
 
 static void kill_it(struct injection *injection, struct world *world, struct dice *dice) {
     (void)dice;
@@ -86,7 +86,7 @@ static void backend_goes_on(struct injection *injection, struct world *world, st
     }
 }
 
-// --- Redis
+// ---- Redis
 
 static void destroy_group(struct injection *injection, struct world *world, struct dice *dice) {
     (void)dice;
@@ -128,7 +128,7 @@ static void free_disk(struct injection *injection, struct world *world, struct r
     world_start(world, "redis");
 }
 
-// --- The pooler
+// ---- The pooler
 
 static void tell_pooler(struct world *world, const char *command) {
     pooler_command(stack_port(world->stack, "pooler"), command);
@@ -158,7 +158,7 @@ static void resume_in_pooler(struct injection *injection, struct world *world, s
     tell_pooler(world, "RESUME messaging_service");
 }
 
-// --- The net
+// ---- The net
 
 static void reset_pair(struct injection *injection, struct world *world, struct dice *dice) {
     (void)dice;
@@ -180,7 +180,7 @@ static void pass(struct injection *injection, struct world *world, struct report
     proxy_set_mode(world->proxy, injection->target, PROXY_PASS);
 }
 
-// --- All of them
+// ---- All of them
 
 static const struct kind kinds[INJECT_KINDS] = {
     [INJECT_KILL] = {"kill -9", 50, 1500, kill_it, start_again},

@@ -71,7 +71,7 @@ static void let_through(unsigned count) {
     WAIT_FOR(20000, status_count(stack, next_sender, "sent") == count);
 }
 
-// --- The breaker
+// ---- The breaker
 
 // Ends of attempts in ms since 1970, the n-th (from 1) of this test's that failed.
 static int64_t failure_end(int n) {
@@ -253,7 +253,7 @@ START_TEST(a_dispatcher_that_is_killed_with_all_probes_does_not_wedge_the_breake
 }
 END_TEST
 
-// --- What a provider says
+// ---- What a provider says
 
 START_TEST(a_429_is_obeyed_in_full_by_all_dispatchers_and_the_other_provider_goes_on) {
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"sms-mms\":{"
@@ -325,8 +325,8 @@ START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message
 }
 END_TEST
 
-// --- One message that fails for long, with all times 6,000 times shorter than by default: 300 s are 50 ms, 8 hours 4.8
-// s.
+// ---- One message that fails for long, with all times 6,000 times shorter than by default: 300 s are 50 ms, 8 hours
+// 4.8 s.
 
 #define EIGHT_HOURS_MS 4800
 static const char *const scaled[] = {"API_WORKER_MAX_RETRIES=250", "API_WORKER_BACKOFF_BASE_MS=1",

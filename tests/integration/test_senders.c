@@ -106,7 +106,7 @@ static struct figures send_good(const char *from, bool with_bad) {
     return (struct figures){percentile(from, 50), percentile(from, 99)};
 }
 
-// --- One sender
+// ---- One sender
 
 START_TEST(good_mail_is_as_fast_beside_five_senders_who_are_refused_as_without_them) {
     mock_configure(stack, REFUSES_FIVE);
@@ -223,7 +223,7 @@ START_TEST(a_dispatcher_that_is_killed_with_a_senders_probe_does_not_hold_it_for
 }
 END_TEST
 
-// --- Our own fault
+// ---- Our own fault
 
 START_TEST(three_held_senders_and_nothing_accepted_open_the_breaker_until_it_is_put_right) {
     mock_configure(stack, REFUSES_FIVE);
@@ -294,7 +294,7 @@ START_TEST(a_wrong_account_is_called_little_by_many_senders_and_none_of_their_me
 }
 END_TEST
 
-// --- A provider of the test's own
+// ---- A provider of the test's own
 
 struct fake {
     const char *status;  // what it answers to calls for `refused`

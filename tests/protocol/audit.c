@@ -10,7 +10,7 @@
 
 enum { GRANT_MS = 100 }; // how long a GO lasts, and so how much later than the pause a call may still begin
 
-// --- Events
+// ---- Events
 
 static void begin_token(struct world *world, const struct event *event) {
     struct token *token = ledger_token(&world->ledger, event->message, event->generation);
@@ -113,7 +113,7 @@ static bool note_event(struct world *world, const redisReply *entry) {
     return event.kind == EVENT_OUTCOME && event.late;
 }
 
-// --- Everything: each token in its place
+// ---- Everything: each token in its place
 
 static void check_token(struct world *world, const redisReply *at, bool found[MOST_MESSAGES][MOST_GENERATIONS]) {
     int message = ledger_find(&world->ledger, reply_text(at, 1));
@@ -175,7 +175,7 @@ static void check_spread(struct world *world, const char *stream, const redisRep
     }
 }
 
-// --- The breaker
+// ---- The breaker
 
 // A fail-over may have gone back to a state in which the others of them were recorded.
 static void check_closed(struct world *world, int64_t epoch) {
@@ -258,7 +258,7 @@ bool audit_poll(struct world *world, const redisReply *reply) {
     return false;
 }
 
-// --- What actors do
+// ---- What actors do
 
 void audit_late_accept(struct world *world, const struct zombie *zombie, const redisReply *reply) {
     if (world->wall_ms <= zombie->deadline_ms || wire_lacks_library(reply)) {

@@ -12,7 +12,7 @@
 
 enum { MOST_IN_ROUND = 3 };
 
-// --- The provider
+// ---- The provider
 
 static enum result answer(struct world *world, int sender) {
     static const enum result bad[] = {RESULT_ERROR, RESULT_TIMEOUT, RESULT_ERROR, RESULT_CREDENTIALS};
@@ -57,7 +57,7 @@ void call_begin(struct world *world, struct lease *lease) {
     lease->admitted = lease->of_a_hold = false;
 }
 
-// --- dispatcher/retry.c
+// ---- dispatcher/retry.c
 
 struct decision {
     const char *verdict, *breaker;
@@ -88,7 +88,7 @@ static struct decision decide(struct world *world, const struct lease *lease) {
     return decision;
 }
 
-// --- dispatcher/settle.c
+// ---- dispatcher/settle.c
 
 static struct command record_command(const struct lease *lease, const char *result, const char *sender) {
     struct command command = command_function(LIBRARY_BREAKER_RECORD, 1);

@@ -15,7 +15,7 @@
 
 enum { READ_MARGIN_MS = 20 };
 
-// --- The connection
+// ---- The connection
 
 static void discard_reply(struct dispatcher *dispatcher) {
     freeReplyObject(dispatcher->reply);
@@ -80,7 +80,7 @@ static void make_group(struct world *world, struct dispatcher *dispatcher) {
     freeReplyObject(reply);
 }
 
-// --- What to do next
+// ---- What to do next
 
 static void next_step(struct world *world, struct dispatcher *dispatcher) {
     bool waiting = leases_first_waiting(dispatcher) != NULL;

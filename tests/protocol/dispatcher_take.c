@@ -12,7 +12,7 @@
 
 enum { LONGEST_WAIT_MS = 1000, SHORTEST_WAIT_MS = 10 };
 
-// --- Entries that came
+// ---- Entries that came
 
 static void hold(struct world *world, struct dispatcher *dispatcher, const char *entry, int count,
                  const redisReply *fields) {
@@ -125,7 +125,7 @@ static void take_grant(struct world *world, struct dispatcher *dispatcher, const
     }
 }
 
-// --- Asking
+// ---- Asking
 
 // As the grant and the cap allow.
 static int room(const struct dispatcher *dispatcher) {

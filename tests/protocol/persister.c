@@ -145,7 +145,7 @@ void persister_tick(struct world *world, struct persister *persister) {
     }
 }
 
-// --- Its batch
+// ---- Its batch
 
 // The transaction happens or doesn't, and the answer may be lost either way.
 static bool transact(struct world *world, struct persister *persister) {

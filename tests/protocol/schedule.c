@@ -17,7 +17,7 @@ enum {
 };
 #define BEGIN_MS 1700000000000LL
 
-// --- Decisions
+// ---- Decisions
 
 static struct dispatcher *some_dispatcher(struct world *world) {
     return &world->dispatchers[random_below(&world->random, ACTORS)];
@@ -137,7 +137,7 @@ struct run run_of(uint64_t seed) {
     return run;
 }
 
-// --- A run
+// ---- A run
 
 static void begin(struct world *world, const struct run *run, struct buf *trace) {
     static const char *const dispatchers[ACTORS] = {"dispatcher-1", "dispatcher-2"};
@@ -173,7 +173,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     wire_reset(world);
 }
 
-// --- Settling
+// ---- Settling
 
 static void settle_dispatcher(struct world *world, struct dispatcher *dispatcher) {
     dispatcher->stopped = false;
@@ -275,7 +275,7 @@ void run_play(struct world *world, const struct run *run, struct buf *trace) {
     }
 }
 
-// --- Shrinking (Zeller's ddmin, on the list of decisions)
+// ---- Shrinking (Zeller's ddmin, on the list of decisions)
 
 static bool still_breaches(struct world *world, const struct run *run, enum audit audit) {
     run_play(world, run, NULL);

@@ -39,7 +39,7 @@ static void end(const char *what, const char *why) {
     exit(2);
 }
 
-// --- The library
+// ---- The library
 
 static char *replace_once(char *text, const char *from, const char *to) {
     const char *at = strstr(text, from);
@@ -83,7 +83,7 @@ bool wire_lacks_library(const redisReply *reply) {
     return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "ERR Function not found", 22) == 0;
 }
 
-// --- Scripts
+// ---- Scripts
 
 void wire_prepare(redisContext *redis) {
     const char *const scripts[SCRIPT_COUNT] = {
@@ -118,7 +118,7 @@ static void run_script(struct world *world, const struct command *command) {
     freeReplyObject(reply);
 }
 
-// --- Polling
+// ---- Polling
 
 static void send_poll(struct world *world, bool full) {
     struct command command = script(SCRIPT_POLL, 6);
@@ -159,7 +159,7 @@ redisReply *wire_run(struct world *world, const struct command *command) {
     return reply;
 }
 
-// --- Links
+// ---- Links
 
 static void keep_zombie(struct world *world, const struct link *link, const struct command *command) {
     struct zombie *zombie = &world->zombies[world->zombie_count++];
@@ -242,7 +242,7 @@ void wire_deliver(struct world *world, int index) {
     freeReplyObject(reply);
 }
 
-// --- The checker's own steps
+// ---- The checker's own steps
 
 static void put_clock(const struct world *world, struct command *command) {
     command_int(command, world->wall_ms * 1000);

@@ -71,7 +71,7 @@ static struct sockaddr_in loopback(uint16_t port) {
     return address;
 }
 
-// --- The end of a connection
+// ---- The end of a connection
 
 static void on_closed(uv_handle_t *handle) {
     struct side *side = handle->data;
@@ -104,7 +104,7 @@ static void end(struct connection *connection, bool reset) {
     }
 }
 
-// --- What passes
+// ---- What passes
 
 static void read_on(struct side *side);
 
@@ -176,7 +176,7 @@ static void hold(struct side *side) {
     side->reading = false;
 }
 
-// --- The beginning of a connection
+// ---- The beginning of a connection
 
 static void on_connect(uv_connect_t *connect, int status) {
     struct connection *connection = connect->data;
@@ -226,7 +226,7 @@ static void on_knock(uv_stream_t *listener, int status) {
     uv_tcp_nodelay(&connection->target.tcp, 1);
 }
 
-// --- Orders
+// ---- Orders
 
 static void set_mode(struct pair *pair, enum proxy_mode mode) {
     pair->mode = mode;
@@ -299,7 +299,7 @@ void proxy_reset(struct proxy *proxy, const char *pair) {
     give(proxy, (struct order){ORDER_RESET, find(proxy, pair), PROXY_PASS});
 }
 
-// --- Life
+// ---- Life
 
 struct proxy *proxy_create(void) {
     struct proxy *proxy = xcalloc(1, sizeof *proxy);

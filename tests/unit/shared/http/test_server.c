@@ -143,7 +143,7 @@ static void teardown(void) {
     ck_assert_int_eq(seen.headers, seen.dones);
 }
 
-// --- A client
+// ---- A client
 
 struct client {
     int fd;
@@ -238,7 +238,7 @@ static void expect_and_close(const char *request, size_t more, const char *start
     client_close(&client);
 }
 
-// --- A stream
+// ---- A stream
 
 static void stream_begins(struct client *client, const char *version) {
     client_open(client);
@@ -254,7 +254,7 @@ static int stream_says(const char *text) {
     return http_stream_write(seen.waiting[0], text, strlen(text));
 }
 
-// --- Tests
+// ---- Tests
 
 START_TEST(a_stream_goes_out_piece_by_piece_and_ends_when_it_is_told_to) {
     struct client client;

@@ -80,7 +80,7 @@ static void open_to(struct subject *subject, const struct fake_server *server, b
     open_link(subject, url, pipeline);
 }
 
-// --- A server that speaks as much of PostgreSQL's protocol 3.0 as it takes to be believed.
+// ---- A server that speaks as much of PostgreSQL's protocol 3.0 as it takes to be believed.
 
 enum answering { ANSWERS_COMPLETE, ANSWERS_ERROR, ANSWERS_FATAL, ANSWERS_NOTHING, ANSWERS_RUBBISH, HANGS_UP };
 
@@ -144,7 +144,7 @@ static void run_script(struct subject *subject, const struct fake_server *server
     ck_assert_uint_eq(pg_link_pending(subject->link), 1);
 }
 
-// --- Tests
+// ---- Tests
 
 START_TEST(a_good_url_passes) {
     static const char *const good[] = {
