@@ -7,11 +7,10 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lane_private.h"
 #include "dispatcher/lease_log.h"
+#include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/redis/words.h"
-
-enum { PROBE_MARGIN_MS = 2000 }; // what a probe's lease lasts beyond the provider's time-out
 
 // A call of admit: leases in the order of its replies.
 struct admission {
@@ -32,7 +31,6 @@ static void lane_admit_take_go(struct lane *lane, struct lease *lease) {
         lane_give_back(lease);
         return;
     }
-    lease->admitted = true;
     lane_wait(lease);
 }
 
@@ -79,9 +77,10 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
     fcall_text(fcall, lane->keys.held_senders);
     fcall_text(fcall, lane->env->me);
     fcall_int(fcall, settings->sender_hold_secs * 1000);
-    fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN_MS);
+    fcall_int(fcall, settings->provider_timeout_ms + ADMISSION_MS);
     for (struct lease *lease; (lease = lease_queue_take(leases)); admission->count++) {
         lease->state = LEASE_ASKING;
+        lease->admitted_ms = clock_boot_ms();
         fcall_text(fcall, lease->entry.id);
         fcall_int(fcall, lease->count);
         fcall_text(fcall, lease->entry.message_id);

@@ -65,7 +65,7 @@ static void lane_call_begin(struct lease *lease) {
     snprintf(lease->epoch, sizeof lease->epoch, "%s", lane->grant.epoch);
     lease->state = LEASE_CALLING;
     lease->called_ms = redis_link_now_ms(lane->env->link);
-    lease->admitted = false;
+    lease->admitted_ms = 0;
     counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, upstream->provider);
     log_attempt(lease);
     lease->call = call_start(upstream->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
@@ -86,8 +86,13 @@ static void expire(struct lease *lease) {
     settler_take(lease->lane->settler, lease);
 }
 
+// An old admission may be another's by now: the sender would have two probes.
+static bool is_admitted(const struct lease *lease) {
+    return lease->admitted_ms > 0 && clock_boot_ms() - lease->admitted_ms <= ADMISSION_MS;
+}
+
 static bool must_ask(const struct lease *lease) {
-    return !lease->admitted && holds_has(lease->lane->holds, lease->entry.message.sender);
+    return !is_admitted(lease) && holds_has(lease->lane->holds, lease->entry.message.sender);
 }
 
 void lane_call_waiting(struct lane *lane) {

@@ -15,6 +15,10 @@
 // lane_call.c (calling), lane_admit.c (asking for a held sender's message), lane_lease.c (waiting, renewing, giving
 // back).
 
+// How long it lasts, from asking, that a held sender's message was admitted: at Redis it does so for as much longer as
+// a call may last.
+enum { ADMISSION_MS = 2000 };
+
 enum lane_step {
     LANE_READY,    // for the next step: nothing of these is under way
     LANE_HEALING,  // making the group

@@ -43,7 +43,7 @@ struct lease {
     struct outcome outcome;         // from FINISHED on
     struct retry_decision decision; // from FINISHED on
     int64_t called_ms;              // when the call began, on Redis's clock
-    bool admitted;                  // it was asked for: the next call may begin though its sender is held
+    int64_t admitted_ms;            // clock_boot_ms when a call was asked for, since its sender is held; 0: it wasn't
     bool recorded;                  // the breaker was told
     struct lease *next;             // in the queue of its state
     struct lease *bucket_next;      // in the table
