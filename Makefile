@@ -56,6 +56,7 @@ fuzz_SOURCES          := $(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c))
 unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*.c) $(fuzz_SOURCES)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
+protocol_PLANTS       := breaker_grant_is_good lane_call_waiting lane_take_claimed lane_take_read
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
 bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
@@ -104,9 +105,10 @@ $(BUILD)/tests/integration: $(call objects,$(integration_SOURCES)) $(SHARED) $(S
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
-$(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tests/protocol) $(SHARED) $(SOURCES)
+$(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tests/protocol) $(BUILD)/libdispatcher.a \
+    $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
-	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+	$(call quietly,LINK $@) $(link) $(protocol_PLANTS:%=-Wl,--wrap=%) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)

@@ -18,12 +18,12 @@ static void begin_token(struct world *world, const struct event *event) {
         world_breach(world, AUDIT_OUTCOME, "generation %d of %s began twice", event->generation,
                      world->ledger.messages[event->message].id);
     }
-    *token = (struct token){.exists = true, .live = true, .next_call = 1};
+    *token = (struct token){.exists = true, .live = true, .next_call = 1, .begun_ms = world->boot_ms};
     world->ledger.live++;
 }
 
 static void note_accepted(struct world *world, const struct event *event) {
-    const struct message *message = &world->ledger.messages[event->message];
+    const struct ledger_message *message = &world->ledger.messages[event->message];
     if (event->content != message->content) {
         world_breach(world, AUDIT_STORED, "%s was accepted with another content", message->id);
     }
@@ -70,11 +70,12 @@ static bool has_accepted_since(const struct ledger *ledger, int64_t ms) {
     return ledger->call_count == MOST_CALLS; // nobody knows
 }
 
-// A refusal is final only where the provider has accepted something else since the message's first one.
+// A refusal is final only where the provider has accepted something else since the message's first one, or where it is
+// past its deadline.
 static void note_refusal(struct world *world, const struct event *event) {
     struct token *token = ledger_token(&world->ledger, event->message, event->generation);
-    bool had_one = token->refused_ms > 0;
-    if (event->verdict == VERDICT_FAILED && !world->jumped &&
+    bool had_one = token->refused_ms > 0, expired = world->boot_ms - token->begun_ms >= DEADLINE_MS;
+    if (event->verdict == VERDICT_FAILED && !world->jumped && !expired &&
         !(had_one && has_accepted_since(&world->ledger, token->refused_ms))) {
         world_breach(world, AUDIT_REFUSED, "%s failed by a refusal, and the provider has accepted nothing since %s",
                      world->ledger.messages[event->message].id, had_one ? "its first" : "that first one");
@@ -273,9 +274,9 @@ void audit_late_accept(struct world *world, const struct zombie *zombie, const r
     }
 }
 
-static void check_breaker(struct world *world, const struct lease *lease) {
+static void check_grant(struct world *world, const struct provider_call *made) {
     const struct seen *seen = &world->seen;
-    const char *id = world->ledger.messages[lease->message].id;
+    const char *id = world->ledger.messages[made->message].id;
     if (seen->pausing && world->boot_ms - seen->pausing_since_ms > GRANT_MS) {
         world_breach(world, AUDIT_PAUSE, "%s is called %lld ms into a pause", id,
                      (long long)(world->boot_ms - seen->pausing_since_ms));
@@ -292,32 +293,33 @@ static void check_breaker(struct world *world, const struct lease *lease) {
 }
 
 // Probes of this state of the breaker that the provider is still busy with. A jump of the clock ends leases early.
-static void check_probes(struct world *world, const struct lease *lease) {
+static void check_probes(struct world *world, const struct provider_call *made) {
     int live = 1;
     for (int i = 0; i < world->ledger.call_count; i++) {
         const struct provider_call *call = &world->ledger.calls[i];
         live += call->probe && !call->ended && world->boot_ms - call->begun_ms < PROVIDER_MS &&
-                strcmp(call->epoch, lease->epoch) == 0;
+                strcmp(call->epoch, made->epoch) == 0;
     }
     bool excused = world->failed_over || world->jumped;
-    // A probe that was granted before the pause may still begin at its beginning, as any call (check_breaker).
+    // A probe that was granted before the pause may still begin at its beginning, as any call (check_grant).
     bool one = world->seen.cut && !world->seen.pausing;
-    if (*lease->probe && live > (one ? 1 : PROBES) && !excused) {
+    if (made->probe && live > (one ? 1 : PROBES) && !excused) {
         world_breach(world, AUDIT_PROBES, "%d probes are under way", live);
     }
-    if (!*lease->probe && world->seen.cut && !world->seen.pausing && !excused) {
+    if (!made->probe && world->seen.cut && !world->seen.pausing && !excused) {
         world_breach(world, AUDIT_PROBES, "a call after a pause that was cut is no probe");
     }
 }
 
-// Of the calls that were asked for, because their sender is held, one is under way at most.
-static void check_hold(struct world *world, const struct lease *lease) {
-    int sender = lease->message % SENDERS;
+// Of the calls that were asked for, because their sender is held, one is under way at most, but for those whose entry a
+// fault had taken away.
+static void check_hold(struct world *world, const struct provider_call *made) {
+    int sender = made->message % SENDERS;
     int live = 1;
-    for (int i = 0; i < world->ledger.call_count && lease->of_a_hold; i++) {
+    for (int i = 0; i < world->ledger.call_count && made->of_a_hold && !made->hit; i++) {
         const struct provider_call *call = &world->ledger.calls[i];
-        bool same = call->message == lease->message && call->generation == lease->generation;
-        live += call->of_a_hold && !call->ended && !same && call->message % SENDERS == sender &&
+        bool same = call->message == made->message && call->generation == made->generation;
+        live += call->of_a_hold && !call->ended && !call->excused && !same && call->message % SENDERS == sender &&
                 world->boot_ms - call->begun_ms < PROVIDER_MS;
     }
     if (live > 1 && !world->failed_over && !world->jumped) {
@@ -331,27 +333,30 @@ static bool is_explained(const struct world *world, const struct provider_call *
     return call->excused || lapsed;
 }
 
-static void check_repeat(struct world *world, const struct lease *lease) {
+static void check_repeat(struct world *world, const struct provider_call *made) {
     int unexplained = 0;
     for (int i = 0; i < world->ledger.call_count; i++) {
         const struct provider_call *call = &world->ledger.calls[i];
-        unexplained += !is_explained(world, call) && call->message == lease->message &&
-                       call->generation == lease->generation && call->number == lease->call;
+        unexplained += call != made && !is_explained(world, call) && call->message == made->message &&
+                       call->generation == made->generation && call->number == made->number;
     }
-    if (unexplained > 0 && !lease->hit && !world->failed_over) {
-        world_breach(world, AUDIT_REPEAT, "call %d of %s, generation %d is made again", lease->call,
-                     world->ledger.messages[lease->message].id, lease->generation);
+    if (unexplained > 0 && !made->hit && !world->failed_over) {
+        world_breach(world, AUDIT_REPEAT, "call %d of %s, generation %d is made again", made->number,
+                     world->ledger.messages[made->message].id, made->generation);
     }
 }
 
-void audit_call(struct world *world, const struct lease *lease) {
-    const struct token *token = ledger_token(&world->ledger, lease->message, lease->generation);
-    if (token->final && !lease->hit && !world->failed_over) {
+void audit_decided(struct world *world, const struct provider_call *made) {
+    check_grant(world, made);
+    check_probes(world, made);
+    check_hold(world, made);
+}
+
+void audit_made(struct world *world, const struct provider_call *made) {
+    const struct token *token = ledger_token(&world->ledger, made->message, made->generation);
+    if (token->final && !made->hit && !world->failed_over) {
         world_breach(world, AUDIT_AFTER_FINAL, "%s, generation %d is called after its final settle",
-                     world->ledger.messages[lease->message].id, lease->generation);
+                     world->ledger.messages[made->message].id, made->generation);
     }
-    check_breaker(world, lease);
-    check_probes(world, lease);
-    check_hold(world, lease);
-    check_repeat(world, lease);
+    check_repeat(world, made);
 }

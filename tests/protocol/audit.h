@@ -11,8 +11,10 @@
 bool audit_poll(struct world *world, const redisReply *reply);
 // The reply to an accept that was run after ingest had given it up.
 void audit_late_accept(struct world *world, const struct zombie *zombie, const redisReply *reply);
-// A call of the provider begins; lease is what the dispatcher calls by.
-void audit_call(struct world *world, const struct lease *lease);
+// A dispatcher has decided upon a call of the provider, which is not in the ledger yet; or makes it, once it is
+// connected.
+void audit_decided(struct world *world, const struct provider_call *call);
+void audit_made(struct world *world, const struct provider_call *call);
 // Everything has settled.
 void audit_end(struct world *world);
 

@@ -6,7 +6,7 @@
 #include "tests/protocol/wire.h"
 
 static void check_stored(struct world *world, int index) {
-    const struct message *message = &world->ledger.messages[index];
+    const struct ledger_message *message = &world->ledger.messages[index];
     int stored = world->postgres.stored[index];
     if (stored == 0 && message->promised && !message->may_be_gone) {
         world_breach(world, AUDIT_STORED, "%s got a 202 and is not stored", message->id);
@@ -37,7 +37,7 @@ static bool was_sent(const struct postgres *postgres, int index) {
 }
 
 static void check_status(struct world *world, int index) {
-    const struct message *message = &world->ledger.messages[index];
+    const struct ledger_message *message = &world->ledger.messages[index];
     const struct delivery *row = &world->postgres.deliveries[index];
     bool failed = row->status == DELIVERY_FAILED, sent = was_sent(&world->postgres, index);
     if (message->webhook || world->postgres.stored[index] == 0) {

@@ -7,16 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-void command_text(struct command *command, const char *text) {
-    size_t length = strlen(text);
-    if (command->count == COMMAND_ARGUMENTS || command->used + length > COMMAND_BYTES) {
+void command_bytes(struct command *command, const char *bytes, size_t length) {
+    if (command->count == COMMAND_ARGUMENTS || command->used + length + 1 > COMMAND_BYTES) {
         fprintf(stderr, "a command is longer than the checker provides for\n");
         abort();
     }
     command->offsets[command->count] = (uint16_t)command->used;
     command->lengths[command->count++] = (uint16_t)length;
-    memcpy(command->bytes + command->used, text, length);
-    command->used += length;
+    memcpy(command->bytes + command->used, bytes, length);
+    command->used += length + 1; // and a NUL
+}
+
+void command_text(struct command *command, const char *text) {
+    command_bytes(command, text, strlen(text));
+}
+
+const char *command_word(const struct command *command, int index) {
+    return index < command->count ? command->bytes + command->offsets[index] : "";
+}
+
+bool command_calls(const struct command *command, enum library_function function) {
+    return strcmp(command_word(command, 0), "FCALL") == 0 &&
+           strcmp(command_word(command, 1), library_function(function)) == 0;
 }
 
 void command_int(struct command *command, int64_t number) {

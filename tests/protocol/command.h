@@ -3,6 +3,7 @@
 #define TESTS_PROTOCOL_COMMAND_H
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,7 +11,7 @@
 
 // A Redis command as a plain value: it can be copied and kept, as bytes in a socket are that Redis reads much later.
 
-enum { COMMAND_ARGUMENTS = 80, COMMAND_BYTES = 2048 };
+enum { COMMAND_ARGUMENTS = 96, COMMAND_BYTES = 4096 };
 
 struct command {
     int count;
@@ -26,6 +27,11 @@ struct command command_of(const char *word, ...) __attribute__((sentinel));
 struct command command_function(enum library_function function, int keys);
 void command_text(struct command *command, const char *text);
 void command_int(struct command *command, int64_t number);
+void command_bytes(struct command *command, const char *bytes, size_t length);
+// One of its words; "" where it has fewer.
+const char *command_word(const struct command *command, int index);
+// Whether it is a call of that function.
+bool command_calls(const struct command *command, enum library_function function);
 // Hands it to hiredis's output.
 void command_append(const struct command *command, redisContext *redis);
 

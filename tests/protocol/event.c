@@ -1,14 +1,36 @@
 // SPDX-License-Identifier: MIT
 #include "tests/protocol/event.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/protocol/ledger.h"
 #include "tests/support/reply.h"
 
-static enum verdict verdict_of(const char *text) {
-    return strcmp(text, "sent") == 0 ? VERDICT_SENT : strcmp(text, "failed") == 0 ? VERDICT_FAILED : VERDICT_RETRY;
+#define BODY "\"body\":\""
+
+const char *sender_of(int message) {
+    static const char *const names[SENDERS] = {"a", "b", "c"};
+    return names[message % SENDERS];
+}
+
+void event_write_payload(const struct ledger *ledger, int message, struct buf *out) {
+    char body[24];
+    snprintf(body, sizeof body, "%d", ledger->messages[message].content);
+    char *sender = xstrdup(sender_of(message));
+    message_encode(
+        &(struct message){
+            .type = MESSAGE_SMS,
+            .direction = MESSAGE_OUTBOUND,
+            .from = sender,
+            .to = sender,
+            .sender = sender,
+            .recipient = sender,
+            .body = body,
+        },
+        out);
+    free(sender);
 }
 
 bool event_read(const struct ledger *ledger, const redisReply *fields, struct event *out) {
@@ -23,13 +45,15 @@ bool event_read(const struct ledger *ledger, const redisReply *fields, struct ev
     out->message = ledger_find(ledger, reply_field(fields, "id"));
     out->generation = atoi(reply_field(fields, "gen"));
     if (out->kind == EVENT_MESSAGE) {
-        out->content = atoi(reply_field(fields, "p"));
+        const char *body = strstr(reply_field(fields, "p"), BODY);
+        out->content = body != NULL ? atoi(body + strlen(BODY)) : -1;
     } else if (out->kind == EVENT_OUTCOME) {
         out->call = atoi(reply_field(fields, "call"));
         out->delivery = atoi(reply_field(fields, "n"));
-        out->verdict = verdict_of(reply_field(fields, "verdict"));
-        out->refused = strcmp(reply_field(fields, "p"), "refused") == 0;
+        out->refused = strstr(reply_field(fields, "p"), "\"outcome\":\"refused\"") != NULL;
         out->late = *reply_field(fields, "late") != '\0';
     }
-    return out->message >= 0 && out->generation >= 0 && out->generation < MOST_GENERATIONS;
+    bool decided =
+        out->kind != EVENT_OUTCOME || attempt_verdict_parse(reply_field(fields, "verdict"), &out->verdict) == 0;
+    return decided && out->message >= 0 && out->generation >= 0 && out->generation < MOST_GENERATIONS;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/protocol/actors.h"
+#include "tests/protocol/process.h"
 #include "tests/protocol/wire.h"
 
 enum { JUMP_SHORT_MS = 20 * 1000 };
@@ -14,7 +15,7 @@ enum { JUMP_SHORT_MS = 20 * 1000 };
 
 static void hit_all(struct world *world) {
     for (int i = 0; i < ACTORS; i++) {
-        dispatcher_hit(world, &world->dispatchers[i]);
+        process_hit(world->dispatchers[i]);
     }
 }
 
@@ -25,8 +26,8 @@ void fault_kill(struct world *world) {
     }
     world_inject(world, FAULT_KILL);
     if (which < ACTORS) {
-        world_say(world, "KILL %s", world->dispatchers[which].link.name);
-        dispatcher_forget(world, &world->dispatchers[which]);
+        world_say(world, "KILL %s", process_name(world->dispatchers[which]));
+        process_kill(world->dispatchers[which]);
     } else {
         world_say(world, "KILL %s", world->persisters[which - ACTORS].link.name);
         persister_forget(&world->persisters[which - ACTORS]);
@@ -35,29 +36,41 @@ void fault_kill(struct world *world) {
 
 static bool *stopped(struct world *world, int which, const char **name) {
     if (which < ACTORS) {
-        *name = world->dispatchers[which].link.name;
-        return &world->dispatchers[which].stopped;
+        *name = process_name(world->dispatchers[which]);
+        return process_stopped(world->dispatchers[which]);
     }
     *name = world->persisters[which - ACTORS].link.name;
     return &world->persisters[which - ACTORS].stopped;
 }
 
+// At once, or a dispatcher where it matters most.
 void fault_stop(struct world *world) {
     const char *name;
-    bool *is_stopped = stopped(world, random_below(&world->random, 2 * ACTORS), &name);
-    if (world_may(world, FAULT_STOP) && !*is_stopped) {
-        world_inject(world, FAULT_STOP);
-        world_say(world, "STOP %s", name);
+    int which = random_below(&world->random, 2 * ACTORS);
+    bool *is_stopped = stopped(world, which, &name), soon = random_chance(&world->random, 50);
+    if (!world_may(world, FAULT_STOP) || *is_stopped) {
+        return;
+    }
+    world_inject(world, FAULT_STOP);
+    world_say(world, "STOP %s", name);
+    if (soon && which < ACTORS) {
+        process_stop_soon(world->dispatchers[which]);
+    } else {
         *is_stopped = true;
     }
 }
 
+// The first one that is stopped, from a random one on.
 void fault_continue(struct world *world) {
-    const char *name;
-    bool *is_stopped = stopped(world, random_below(&world->random, 2 * ACTORS), &name);
-    if (*is_stopped) {
-        world_say(world, "CONT %s", name);
-        *is_stopped = false;
+    int first = random_below(&world->random, 2 * ACTORS);
+    for (int i = 0; i < 2 * ACTORS; i++) {
+        const char *name;
+        bool *is_stopped = stopped(world, (first + i) % (2 * ACTORS), &name);
+        if (*is_stopped) {
+            world_say(world, "CONT %s", name);
+            *is_stopped = false;
+            return;
+        }
     }
 }
 
@@ -79,7 +92,7 @@ void fault_destroy(struct world *world) {
 void fault_delcons(struct world *world) {
     int which = random_below(&world->random, 2 * ACTORS);
     bool outbound = which < ACTORS;
-    const char *name = outbound ? world->dispatchers[which].link.name : world->persisters[which - ACTORS].link.name;
+    const char *name = outbound ? process_name(world->dispatchers[which]) : world->persisters[which - ACTORS].link.name;
     struct command command = command_of("XGROUP", "DELCONSUMER", outbound ? KEY_OUTBOUND : KEY_EVENTS,
                                         outbound ? GROUP_D : GROUP_P, name, NULL);
     if (!world_may(world, FAULT_DELCONSUMER)) {
@@ -89,7 +102,7 @@ void fault_delcons(struct world *world) {
     world_say(world, "XGROUP DELCONSUMER %s", name);
     world->orphans = true;
     if (outbound) {
-        dispatcher_hit(world, &world->dispatchers[which]);
+        process_hit(world->dispatchers[which]);
     }
     freeReplyObject(wire_run(world, &command));
 }
@@ -124,7 +137,7 @@ void fault_expire(struct world *world) {
         return;
     }
     int index = random_below(&world->random, world->ledger.message_count);
-    const struct message *message = &world->ledger.messages[index];
+    const struct ledger_message *message = &world->ledger.messages[index];
     char name[64];
     snprintf(name, sizeof name, "idem:{sms-mms:0}:%s%d", message->webhook ? "provider" : "client",
              message->webhook ? index : message->key);
@@ -167,7 +180,7 @@ static void go_back(struct world *world) {
         ledger->keys[i].tokens = snapshot->key_tokens[i];
     }
     for (int i = 0; i < ledger->message_count; i++) {
-        struct message *message = &ledger->messages[i];
+        struct ledger_message *message = &ledger->messages[i];
         message->may_be_gone = message->may_be_gone || message->promised_at > snapshot->step;
     }
     world->seen.epoch = -1; // whatever it is next is no step back
@@ -185,7 +198,7 @@ void fault_failover(struct world *world) {
     wire_restore(world, world->snapshot.dump);
     go_back(world);
     for (int i = 0; i < ACTORS; i++) {
-        dispatcher_drop(world, &world->dispatchers[i]);
+        process_disconnect(world->dispatchers[i]);
         persister_drop(&world->persisters[i]);
     }
     world->ingest.up = world->replayer.up = world->reconciler.link.up = false;
@@ -279,10 +292,10 @@ void fault_deliver(struct world *world) {
         return;
     }
     int index = random_below(&world->random, world->zombie_count);
-    int dispatcher = world->zombies[index].dispatcher;
+    struct process *dispatcher = world->zombies[index].dispatcher;
     world_say(world, "Redis reads what waited in a socket");
-    if (dispatcher >= 0) {
-        dispatcher_hit(world, &world->dispatchers[dispatcher]);
+    if (dispatcher != NULL) {
+        process_hit(dispatcher);
     }
     wire_deliver(world, index);
 }

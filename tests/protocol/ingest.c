@@ -16,11 +16,11 @@ struct sending {
     int room_outbound, room_events; // so many more fit under the cap
 };
 
-static bool is_remembered(const struct message *message) {
+static bool is_remembered(const struct ledger_message *message) {
     return message->webhook || message->key >= 0;
 }
 
-static void put_keys(struct command *command, const struct message *message, int index) {
+static void put_keys(struct command *command, const struct ledger_message *message, int index) {
     char name[64] = "idem:{sms-mms:0}:";
     if (is_remembered(message)) {
         snprintf(name, sizeof name, "idem:{sms-mms:0}:%s%d", message->webhook ? "provider" : "client",
@@ -30,15 +30,19 @@ static void put_keys(struct command *command, const struct message *message, int
     command_text(command, "rate:{sms-mms:0}:sender");
 }
 
-static void put_arguments(struct command *command, const struct message *message) {
+static void put_arguments(struct command *command, const struct ledger *ledger, int index) {
+    const struct ledger_message *message = &ledger->messages[index];
+    struct buf payload = {0};
     char token[33];
-    snprintf(token, sizeof token, "%.16sdigest%010d", message->id, message->webhook ? 0 : message->content);
+    snprintf(token, sizeof token, "%.16sdigest%010d", message->id + TOKEN_AT, message->webhook ? 0 : message->content);
+    event_write_payload(ledger, index, &payload);
     command_text(command, message->webhook ? "received" : "accepted");
     command_text(command, message->id);
     command_text(command, token);
-    command_int(command, message->content);
+    command_bytes(command, payload.data, payload.length);
     command_int(command, is_remembered(message) ? TTL_MS : 0);
     command_text(command, "");
+    buf_free(&payload);
 }
 
 static struct command accept_command(const struct world *world, const struct sending *sending) {
@@ -56,13 +60,13 @@ static struct command accept_command(const struct world *world, const struct sen
     command_int(&command, 0);
     command_int(&command, 1);
     for (int i = 0; i < sending->count; i++) {
-        put_arguments(&command, &world->ledger.messages[sending->messages[i]]);
+        put_arguments(&command, &world->ledger, sending->messages[i]);
     }
     return command;
 }
 
 static void promise(struct world *world, int index) {
-    struct message *message = &world->ledger.messages[index];
+    struct ledger_message *message = &world->ledger.messages[index];
     if (!message->promised || message->may_be_gone) {
         message->promised_at = world->step;
     }
@@ -70,14 +74,14 @@ static void promise(struct world *world, int index) {
     message->may_be_gone = false;
 }
 
-static void check_room(struct world *world, struct sending *sending, const struct message *message) {
+static void check_room(struct world *world, struct sending *sending, const struct ledger_message *message) {
     if (--sending->room_events < 0 || (!message->webhook && --sending->room_outbound < 0)) {
         world_breach(world, AUDIT_ACCEPT, "%s was accepted into a backlog that was full", message->id);
     }
 }
 
 static void take_reply(struct world *world, struct sending *sending, int index, const redisReply *reply) {
-    struct message *message = &world->ledger.messages[index];
+    struct ledger_message *message = &world->ledger.messages[index];
     const char *verdict = reply_text(reply, 0);
     int first = ledger_find(&world->ledger, reply_text(reply, 1));
     world_say(world, "ingest: %s %s: %s", message->webhook ? "webhook" : "send", message->id, verdict);
@@ -105,7 +109,7 @@ static void take_replies(struct world *world, struct sending *sending, const red
 
 static void leave_in_the_dark(struct world *world, const struct sending *sending) {
     for (int i = 0; i < sending->count; i++) {
-        struct message *message = &world->ledger.messages[sending->messages[i]];
+        struct ledger_message *message = &world->ledger.messages[sending->messages[i]];
         message->possible = true;
         world_say(world, "ingest: %s is ambiguous", message->id);
     }
@@ -136,11 +140,7 @@ static void send(struct world *world, struct sending *sending) {
 // ---- What comes in. Each returns an index into the ledger, or -1.
 
 static int note(struct world *world, bool webhook, int key, int content) {
-    int index = ledger_add(&world->ledger, webhook, key, content);
-    if (index >= 0) {
-        world->ledger.messages[index].made_ms = world->boot_ms;
-    }
-    return index;
+    return ledger_add(&world->ledger, world_host_ms(world), webhook, key, content);
 }
 
 static int add_key(struct ledger *ledger) {

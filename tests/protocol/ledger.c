@@ -5,21 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ledger_add(struct ledger *ledger, bool webhook, int key, int content) {
+int ledger_add(struct ledger *ledger, int64_t made_ms, bool webhook, int key, int content) {
     if (ledger->message_count == MOST_MESSAGES) {
         return -1;
     }
     int index = ledger->message_count++;
-    struct message *message = &ledger->messages[index];
-    *message = (struct message){.webhook = webhook, .key = key, .content = content};
-    snprintf(message->id, sizeof message->id, "%s%06d", webhook ? "webhook-id" : "message-id",
-             (index & 0xffff) % 1000000);
+    struct ledger_message *message = &ledger->messages[index];
+    *message = (struct ledger_message){.webhook = webhook, .key = key, .content = content};
+    snprintf(message->id, sizeof message->id, "%08x-%04x-7000-8000-%012x", (unsigned)(made_ms >> 16),
+             (unsigned)(made_ms & 0xffff), (unsigned)index & 0xffff);
     return index;
 }
 
 int ledger_find(const struct ledger *ledger, const char *id) {
-    int index = strlen(id) == ID_SIZE - 1 ? atoi(id + ID_SIZE - 7) : -1;
-    bool known = index >= 0 && index < ledger->message_count && strcmp(ledger->messages[index].id, id) == 0;
+    size_t length = strlen(id);
+    int index =
+        length == ID_SIZE - 1 || length == ID_SIZE - 1 - TOKEN_AT ? (int)strtol(id + length - 12, NULL, 16) : -1;
+    bool known = index >= 0 && index < ledger->message_count &&
+                 strcmp(ledger->messages[index].id + (ID_SIZE - 1 - length), id) == 0;
     return known ? index : -1;
 }
 

@@ -12,21 +12,22 @@
 
 enum {
     MOST_MESSAGES = 48,
+    SENDERS = 3,
     MOST_KEYS = 16,
     MOST_GENERATIONS = 6,
     MOST_CALLS = 600,
-    ID_SIZE = 17,    // 16 bytes, as accept's token has them, and the NUL
+    ID_SIZE = 37,    // of a UUID as text
+    TOKEN_AT = 20,   // where the 16 bytes of it begin that stand for it in accept's token
     ENTRY_SIZE = 24, // of a stream's entry id
     EPOCH_SIZE = 24,
     PROBE_SIZE = 24,
 };
 
-struct message {
+struct ledger_message {
     char id[ID_SIZE];
     bool webhook;
     int key;          // its Idempotency-Key, or -1
     int content;      // what its payload says
-    int64_t made_ms;  // its id, by the processes' clock
     bool promised;    // its sender got a 202
     int promised_at;  // at which step
     bool possible;    // its sender was left in the dark: it may have been accepted
@@ -48,6 +49,7 @@ struct token {
     bool spoiled; // its parked payload was damaged: it may fail uncalled
     bool lost;    // its parked payload is gone, and the token with it, but for its time
     int next_call;
+    int64_t begun_ms;   // of the processes' clock
     int64_t refused_ms; // of the processes' clock, when its first refusal was settled; 0: none was
 };
 
@@ -62,11 +64,12 @@ struct provider_call {
     bool of_a_hold; // the one call that a held sender may have
     bool ended;
     bool settled; // by its dispatcher, whose entry it was
-    bool excused; // a fault held it, so that it may be made once more
+    bool hit;     // a fault had taken the entry from its dispatcher before, unnoticed
+    bool excused; // a fault hit it, so that it may be made once more
 };
 
 struct ledger {
-    struct message messages[MOST_MESSAGES];
+    struct ledger_message messages[MOST_MESSAGES];
     int message_count;
     struct client_key keys[MOST_KEYS];
     int key_count;
@@ -78,9 +81,9 @@ struct ledger {
     int outcome_count;
 };
 
-// Adds a message; returns its index, or -1 when there is no room.
-int ledger_add(struct ledger *ledger, bool webhook, int key, int content);
-// The index of a message by its id; -1: there is none.
+// Adds a message, whose id is made at made_ms, ms since 1970; returns its index, or -1 when there is no room.
+int ledger_add(struct ledger *ledger, int64_t made_ms, bool webhook, int key, int content);
+// The index of a message by its id, or by the end of one from TOKEN_AT on; -1: there is none.
 int ledger_find(const struct ledger *ledger, const char *id);
 struct token *ledger_token(struct ledger *ledger, int message, int generation);
 // How many tokens are lost.

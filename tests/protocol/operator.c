@@ -12,9 +12,10 @@ enum {
 };
 
 redisReply *replay(struct world *world, struct link *link, int message, int generation) {
-    char guard[80], payload[16];
+    char guard[80];
+    struct buf payload = {0};
     snprintf(guard, sizeof guard, "replayed:{sms-mms:0}:%s:%d", world->ledger.messages[message].id, generation);
-    snprintf(payload, sizeof payload, "%d", world->ledger.messages[message].content);
+    event_write_payload(&world->ledger, message, &payload);
     struct command command = command_function(LIBRARY_REPLAY, 5);
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, KEY_EVENTS);
@@ -23,7 +24,8 @@ redisReply *replay(struct world *world, struct link *link, int message, int gene
     command_text(&command, "idem:{sms-mms:0}:");
     command_text(&command, world->ledger.messages[message].id);
     command_int(&command, generation);
-    command_text(&command, payload);
+    command_bytes(&command, payload.data, payload.length);
+    buf_free(&payload);
     command_int(&command, ROOMY);
     command_int(&command, 0); // not recorded as replayed
     command_int(&command, 0); // no Idempotency-Key

@@ -79,6 +79,7 @@ const struct plant plants[] = {
     {"ingest repeats a call by itself", NULL, NULL, SWITCH_SEND_TWICE},
     {"a GO that lasts for ever", NULL, NULL, SWITCH_OLD_GRANT},
     {"a probe that may begin at any time", NULL, NULL, SWITCH_OLD_PROBE},
+    {"an admission that lasts for ever", NULL, NULL, SWITCH_OLD_ADMISSION},
     {"the last status wins in Postgres", NULL, NULL, SWITCH_LAST_WRITER},
     {"reconcile looks once and waits for nothing", NULL, NULL, SWITCH_NO_DRAIN},
 };

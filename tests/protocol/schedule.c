@@ -6,6 +6,7 @@
 #include "tests/protocol/actors.h"
 #include "tests/protocol/audit.h"
 #include "tests/protocol/faults.h"
+#include "tests/protocol/process_private.h"
 #include "tests/protocol/wire.h"
 
 enum {
@@ -15,35 +16,26 @@ enum {
     TIGHT_CAP = 4,
     RECONCILE_STEPS = 400,
 };
-#define BEGIN_MS 1700000000000LL
 
 // ---- Decisions
 
-static struct dispatcher *some_dispatcher(struct world *world) {
-    return &world->dispatchers[random_below(&world->random, ACTORS)];
+static struct process *some_dispatcher(struct world *world) {
+    int which = random_below(&world->random, ACTORS);
+    bool other =
+        *process_stopped(world->dispatchers[which]) && random_chance(&world->random, 80); // which can do something
+    return world->dispatchers[other ? (which + 1) % ACTORS : which];
 }
 
 static struct persister *some_persister(struct world *world) {
     return &world->persisters[random_below(&world->random, ACTORS)];
 }
 
-static void lane(struct world *world) {
-    dispatcher_step(world, some_dispatcher(world));
-}
-
-static void tick(struct world *world) {
-    dispatcher_tick(world, some_dispatcher(world));
-}
-
-static void unpark(struct world *world) {
-    dispatcher_unpark(world, some_dispatcher(world));
+static void turn(struct world *world) {
+    process_turn(some_dispatcher(world));
 }
 
 static void end_calls(struct world *world) {
-    struct dispatcher *dispatcher = some_dispatcher(world);
-    if (!dispatcher->stopped) {
-        call_end(world, dispatcher);
-    }
+    process_end_calls(some_dispatcher(world));
 }
 
 static void persist(struct world *world) {
@@ -62,29 +54,22 @@ static void acknowledge(struct world *world) {
     persister_acknowledge(world, some_persister(world));
 }
 
-static void pass(struct world *world, int ms) {
-    world_say(world, "%d ms pass", ms);
-    world->boot_ms += ms;
-    world->wall_ms += ms;
-    wire_set_clock(world, ms);
-}
-
 static void pass_little(struct world *world) {
-    pass(world, random_within(&world->random, 1, 80));
+    wire_pass(world, random_within(&world->random, 1, 80));
 }
 
 static void pass_some(struct world *world) {
-    pass(world, random_within(&world->random, 100, PROVIDER_MS));
+    wire_pass(world, random_within(&world->random, 100, PROVIDER_MS));
 }
 
 static void pass_much(struct world *world) {
-    pass(world, random_within(&world->random, CLAIM_MS / 2, 3 * CLAIM_MS / 2));
+    wire_pass(world, random_within(&world->random, CLAIM_MS / 2, 3 * CLAIM_MS / 2));
 }
 
 // Now and then what waits is past its deadline.
 static void pass_days(struct world *world) {
     if (random_chance(&world->random, 15)) {
-        pass(world, DEADLINE_MS + CLAIM_MS);
+        wire_pass(world, DEADLINE_MS + CLAIM_MS);
     }
 }
 
@@ -92,14 +77,12 @@ static const struct {
     void (*take)(struct world *world);
     int weight; // how often among the others
 } kinds[] = {
-    {lane, 60},           {tick, 8},           {unpark, 8},         {end_calls, 24},
-    {persist, 20},        {persist_tick, 6},   {commit, 14},        {acknowledge, 14},
-    {ingest_send, 9},     {ingest_repeat, 4},  {ingest_webhook, 4}, {ingest_redeliver, 3},
-    {operator_replay, 3}, {reconcile_step, 8}, {pass_little, 14},   {pass_some, 8},
-    {pass_much, 3},       {fault_kill, 3},     {fault_stop, 3},     {fault_continue, 5},
-    {fault_destroy, 2},   {fault_delcons, 2},  {fault_flush, 1},    {fault_jump, 2},
-    {fault_expire, 2},    {fault_snapshot, 4}, {fault_failover, 2}, {fault_deliver, 4},
-    {fault_health, 3},    {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
+    {turn, 100},          {end_calls, 24},     {persist, 20},       {persist_tick, 6},   {commit, 14},
+    {acknowledge, 14},    {ingest_send, 9},    {ingest_repeat, 4},  {ingest_webhook, 4}, {ingest_redeliver, 3},
+    {operator_replay, 3}, {reconcile_step, 8}, {pass_little, 14},   {pass_some, 8},      {pass_much, 3},
+    {fault_kill, 3},      {fault_stop, 6},     {fault_continue, 5}, {fault_destroy, 2},  {fault_delcons, 2},
+    {fault_flush, 1},     {fault_jump, 2},     {fault_expire, 2},   {fault_snapshot, 4}, {fault_failover, 2},
+    {fault_deliver, 4},   {fault_health, 3},   {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -145,7 +128,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     long injected[FAULT_COUNT], commands = world->commands;
     memcpy(injected, world->injected, sizeof injected);
     for (int i = 0; i < ACTORS; i++) {
-        freeReplyObject(world->dispatchers[i].reply);
+        process_destroy(world->dispatchers[i]);
     }
     freeReplyObject(world->snapshot.dump);
     *world = (struct world){.redis = world->redis,
@@ -155,7 +138,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
                             .classes = run->classes,
                             .cap = run->cap,
                             .alone = run->alone,
-                            .boot_ms = 1000000,
+                            .boot_ms = BOOT_MS,
                             .wall_ms = BEGIN_MS,
                             .healthy = true,
                             .trace = trace,
@@ -167,7 +150,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     memcpy(world->injected, injected, sizeof injected);
     world->postgres.last_writer_wins = world_has(world, SWITCH_LAST_WRITER);
     for (int i = 0; i < ACTORS; i++) {
-        world->dispatchers[i].link.name = dispatchers[i];
+        world->dispatchers[i] = process_create(world, dispatchers[i]);
         world->persisters[i].link.name = persisters[i];
     }
     wire_reset(world);
@@ -175,17 +158,11 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
 
 // ---- Settling
 
-static void settle_dispatcher(struct world *world, struct dispatcher *dispatcher) {
-    dispatcher->stopped = false;
-    if (world->seen.outbound > 0) {
-        dispatcher_tick(world, dispatcher);
-    }
-    for (int i = 0; i < STEPS_A_ROUND; i++) {
-        if (dispatcher_is_idle(dispatcher) && world->seen.outbound == 0 && dispatcher->link.up) {
-            return;
-        }
-        dispatcher_step(world, dispatcher);
-        call_end(world, dispatcher);
+static void settle_dispatcher(struct world *world, struct process *process) {
+    *process_stopped(process) = false;
+    for (int i = 0; i < STEPS_A_ROUND && world->breach == AUDIT_NONE; i++) {
+        process_turn(process);
+        process_end_calls(process);
     }
 }
 
@@ -205,7 +182,7 @@ static void settle_persister(struct world *world, struct persister *persister) {
 static bool is_settled(const struct world *world) {
     bool idle = world->seen.outbound + world->seen.parked + world->seen.due + world->seen.events == 0;
     for (int i = 0; i < ACTORS; i++) {
-        idle = idle && dispatcher_is_idle(&world->dispatchers[i]) && persister_is_idle(&world->persisters[i]);
+        idle = idle && process_is_idle(world->dispatchers[i]) && persister_is_idle(&world->persisters[i]);
     }
     return idle;
 }
@@ -215,15 +192,12 @@ static void settle(struct world *world) {
     int survivors = world->alone ? 1 : ACTORS;
     for (int round = 0; round < SETTLE_ROUNDS && !is_settled(world) && world->breach == AUDIT_NONE; round++) {
         for (int i = 0; i < survivors; i++) {
-            settle_dispatcher(world, &world->dispatchers[i]);
-        }
-        if (world->seen.parked + world->seen.due > 0) {
-            dispatcher_unpark(world, &world->dispatchers[round % survivors]);
+            settle_dispatcher(world, world->dispatchers[i]);
         }
         for (int i = 0; i < survivors; i++) {
             settle_persister(world, &world->persisters[i]);
         }
-        pass(world, round < 4 ? 500 : round * 1000);
+        wire_pass(world, round < 4 ? 500 : round * 1000);
     }
 }
 
@@ -244,7 +218,7 @@ static void finish(struct world *world) {
     world->settling = true;
     world_say(world, "the faults are over%s", world->alone ? ", and one of each is left" : "");
     for (int i = 1; i < ACTORS && world->alone; i++) {
-        dispatcher_forget(world, &world->dispatchers[i]);
+        process_kill(world->dispatchers[i]);
         persister_forget(&world->persisters[i]);
     }
     while (world->zombie_count > 0) {
@@ -263,6 +237,7 @@ static void finish(struct world *world) {
 }
 
 void run_play(struct world *world, const struct run *run, struct buf *trace) {
+    clock_follow(world);
     begin(world, run, trace);
     wire_load_library(world);
     for (world->step = 1; world->step <= run->count && world->breach == AUDIT_NONE; world->step++) {
@@ -273,6 +248,7 @@ void run_play(struct world *world, const struct run *run, struct buf *trace) {
     if (world->breach == AUDIT_NONE) {
         finish(world);
     }
+    clock_follow(NULL);
 }
 
 // ---- Shrinking (Zeller's ddmin, on the list of decisions)

@@ -7,7 +7,7 @@
 // A run is a list of decisions: which actor steps or which fault strikes, each with a random number of its own, so that
 // leaving one out changes no other.
 
-enum { DECISIONS = 200 };
+enum { DECISIONS = 240 };
 
 struct decision_taken {
     int kind;

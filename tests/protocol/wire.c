@@ -159,60 +159,45 @@ redisReply *wire_run(struct world *world, const struct command *command) {
     return reply;
 }
 
-// ---- Links
-
-static void keep_zombie(struct world *world, const struct link *link, const struct command *command) {
-    struct zombie *zombie = &world->zombies[world->zombie_count++];
-    *zombie = (struct zombie){.command = *command, .dispatcher = -1};
-    zombie->deadline_ms = link == &world->ingest ? world->wall_ms + REPLY_MS : 0;
-    for (int i = 0; i < ACTORS; i++) {
-        if (link == &world->dispatchers[i].link) {
-            zombie->dispatcher = i;
-        }
-    }
+redisReply *wire_ask(struct world *world, const struct command *command) {
+    command_append(command, world->redis);
+    world->commands++;
+    return get_reply(world->redis);
 }
 
-// Whether the reply is lost. *run: the command is run all the same, now.
-static bool is_lost(struct world *world, const struct link *link, const struct command *command, bool *run) {
-    *run = true;
+// ---- Links
+
+enum fate wire_fate(struct world *world, const char *who, const struct command *command, int64_t deadline_ms,
+                    struct process *dispatcher) {
+    static const char *const become[] = {
+        [FATE_RUN] = "was run", [FATE_NOT_RUN] = "was not run", [FATE_DELAYED] = "is still in Redis's socket"};
     if (!world_may(world, FAULT_LOST) || !random_chance(&world->random, LOST_PERCENT)) {
-        return false;
+        return FATE_ANSWERED;
     }
     bool delayed =
         world_may(world, FAULT_DELAYED) && world->zombie_count < MOST_ZOMBIES && random_chance(&world->random, 30);
-    *run = !delayed && random_chance(&world->random, 60);
+    enum fate fate = delayed ? FATE_DELAYED : random_chance(&world->random, 60) ? FATE_RUN : FATE_NOT_RUN;
     world_inject(world, delayed ? FAULT_DELAYED : FAULT_LOST);
-    world_say(world, "%s: the connection breaks, the reply is lost, the command %s", link->name,
-              *run      ? "was run"
-              : delayed ? "is still in Redis's socket"
-                        : "was not run");
+    world_say(world, "%s: the connection breaks, the reply is lost, the command %s", who, become[fate]);
     if (delayed) {
-        keep_zombie(world, link, command);
+        world->zombies[world->zombie_count++] = (struct zombie){*command, deadline_ms, dispatcher};
     }
-    return true;
+    return fate;
 }
 
 redisReply *wire_call(struct world *world, struct link *link, const struct command *command) {
-    bool run;
-    bool lost = is_lost(world, link, command, &run);
-    redisReply *reply = run ? wire_run(world, command) : NULL;
+    int64_t deadline_ms = link == &world->ingest ? world->wall_ms + REPLY_MS : 0;
+    enum fate fate = wire_fate(world, link->name, command, deadline_ms, NULL);
+    redisReply *reply = fate == FATE_ANSWERED || fate == FATE_RUN ? wire_run(world, command) : NULL;
     if (reply != NULL && wire_lacks_library(reply)) {
         wire_load_library(world);
     }
-    if (!lost) {
+    if (fate == FATE_ANSWERED) {
         return reply;
     }
     freeReplyObject(reply);
     link->up = false;
-    link->runs_on = run;
     return NULL;
-}
-
-void wire_send_behind(struct world *world, struct link *link, const struct command *command) {
-    link->runs_on = link->runs_on && random_chance(&world->random, 60);
-    if (link->runs_on) {
-        freeReplyObject(wire_run(world, command));
-    }
 }
 
 redisReply *wire_function(struct world *world, struct link *link, const struct command *command) {
@@ -265,6 +250,13 @@ void wire_set_clock(struct world *world, int64_t moved_ms) {
     put_clock(world, &command);
     command_int(&command, moved_ms);
     freeReplyObject(wire_run(world, &command));
+}
+
+void wire_pass(struct world *world, int ms) {
+    world_say(world, "%d ms pass", ms);
+    world->boot_ms += ms;
+    world->wall_ms += ms;
+    wire_set_clock(world, ms);
 }
 
 redisReply *wire_snapshot(struct world *world) {

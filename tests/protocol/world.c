@@ -57,9 +57,8 @@ const char *fault_name(enum fault fault) {
     return names[fault];
 }
 
-const char *sender_of(int message) {
-    static const char *const names[SENDERS] = {"a", "b", "c"};
-    return names[message % SENDERS];
+int64_t world_host_ms(const struct world *world) {
+    return BEGIN_MS + world->boot_ms - BOOT_MS;
 }
 
 const char *audit_name(enum audit audit) {

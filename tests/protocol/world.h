@@ -29,6 +29,8 @@
 
 #define MISNAMED "no-number-" // and a number: what a fault puts among the times
 
+#define BEGIN_MS 1700000000000LL // when a run begins, ms since 1970
+
 // The settings of the processes, ms.
 enum {
     CLAIM_MS = 10000, // API_WORKER_CLAIM_TIMEOUT_SECS: at least 2 * PROVIDER_MS + 2000
@@ -44,7 +46,6 @@ enum {
     HELD_OPEN = 2,       // API_BREAKER_HELD_SENDERS
     HELD_FOR_MS = 2000,  // as redis/messaging.lua has it
     PROBE_LEASE_MS = PROVIDER_MS + 2000,
-    SENDERS = 3,
     MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
     LONGEST_PARKED_MS = 5000, // of a retry or a hold
@@ -111,6 +112,7 @@ enum fault_switch {
     SWITCH_SEND_TWICE,       // ingest repeats a call whose reply was lost
     SWITCH_OLD_GRANT,        // a GO lasts for ever
     SWITCH_OLD_PROBE,        // a probe that was granted may begin at any time
+    SWITCH_OLD_ADMISSION,    // a held sender's message that was admitted may be called at any time
     SWITCH_LAST_WRITER,      // Postgres keeps the last status that came
     SWITCH_NO_DRAIN,         // reconcile looks for tokens once and doesn't wait for events
 };
@@ -127,15 +129,14 @@ struct link {
     bool up;
     int64_t up_since_ms;
     unsigned generation;
-    bool runs_on; // it broke, and what was sent behind the lost reply may have been run all the same
 };
 
 // Bytes in a socket whose client has gone.
 enum { MOST_ZOMBIES = 8 };
 struct zombie {
     struct command command;
-    int64_t deadline_ms; // an accept's, else 0
-    int dispatcher;      // whose it was, or -1
+    int64_t deadline_ms;        // an accept's, else 0
+    struct process *dispatcher; // whose it was, or NULL
 };
 
 // Redis as the last poll saw it.
@@ -169,67 +170,9 @@ struct snapshot {
     int64_t epoch;
 };
 
-enum { LEASES = 4, HELD_EVENTS = 64, ACTORS = 2 };
+enum { BOOT_MS = 1000000, LEASES = 4, HELD_EVENTS = 64, ACTORS = 2 };
 
-enum lease_state { LEASE_FREE, LEASE_WAITING, LEASE_CALLING, LEASE_FINISHED };
-enum result {
-    RESULT_SENT,
-    RESULT_LIMITED,
-    RESULT_TIMEOUT,
-    RESULT_ERROR,
-    RESULT_CREDENTIALS,
-    RESULT_REFUSED,
-    RESULT_REJECTED,
-    RESULT_EXPIRED
-};
-
-// As dispatcher/lease.h.
-struct lease {
-    enum lease_state state;
-    char entry[ENTRY_SIZE];
-    int message, generation, call, spent, count;
-    int64_t at_ms, dated_ms;
-    int order; // in which it came
-    char epoch[EPOCH_SIZE], probe[PROBE_SIZE];
-    int record; // of the call, in the ledger; -1: none
-    enum result result;
-    int pause_ms;
-    int64_t called_ms; // of Redis's clock
-    bool admitted, recorded;
-    bool of_a_hold; // it was admitted as its sender's one probe
-    bool holds;     // settling it made its sender held
-    bool hit;       // a fault has taken the entry from it, unnoticed
-};
-
-enum grant_kind { GRANT_NONE, GRANT_GO, GRANT_PROBE };
-enum lane_reply { REPLY_NONE, REPLY_GRANT, REPLY_READ, REPLY_CLAIM };
-
-// As dispatcher/lane_private.h.
-struct dispatcher {
-    struct link link;
-    bool has_group, more, claim_due, backlog_full;
-    bool stopped;
-    int64_t refused_until_ms;
-    char cursor[24]; // of unpark's look for what has no time
-    struct {
-        enum grant_kind kind;
-        char epoch[EPOCH_SIZE];
-        int64_t asked_ms;
-        char probes[PROBES][PROBE_SIZE];
-        int probe_count;
-    } grant;
-    struct lease leases[LEASES];
-    int next_order;
-    int64_t accepted_ms;
-    bool held[SENDERS]; // as dispatcher/holds.h
-    int told;           // a message whose sender the breaker is to be told of again, plus 1; 0: none
-    char told_epoch[EPOCH_SIZE];
-    // A reply that Redis has given and the process hasn't looked at.
-    enum lane_reply kind;
-    redisReply *reply;
-    int64_t asked_ms;
-    bool reply_hit; // a fault came between
-};
+struct process;
 
 struct held_event {
     char entry[ENTRY_SIZE];
@@ -301,7 +244,7 @@ struct world {
     struct seen seen;
     struct snapshot snapshot;
     struct link ingest, replayer;
-    struct dispatcher dispatchers[ACTORS];
+    struct process *dispatchers[ACTORS];
     struct persister persisters[ACTORS];
     struct reconciler reconciler;
     struct zombie zombies[MOST_ZOMBIES];
@@ -322,8 +265,8 @@ void world_say(struct world *world, const char *format, ...) __attribute__((form
 bool world_may(const struct world *world, enum fault fault);
 void world_inject(struct world *world, enum fault fault);
 const char *fault_name(enum fault fault);
-// What the library takes for the sender of a message, and for a sender: "a", …
-const char *sender_of(int message);
+// The time of day of the processes' hosts, which nobody sets: ms since 1970.
+int64_t world_host_ms(const struct world *world);
 // What an audit's breach means, in a few words.
 const char *audit_name(enum audit audit);
 

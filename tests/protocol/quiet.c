@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// In place of what a dispatcher counts, how it says that it lives: none of it is of the protocol.
+#include "shared/redis/counters.h"
+#include "shared/redis/heartbeat.h"
+
+struct counters *counters_create(uv_loop_t *loop, struct redis_link *link) {
+    (void)loop, (void)link;
+    return NULL;
+}
+
+void counters_add(struct counters *counters, enum counter counter, uint64_t amount) {
+    (void)counters, (void)counter, (void)amount;
+}
+
+void counters_add_for(struct counters *counters, enum counter counter, enum provider provider) {
+    (void)counters, (void)counter, (void)provider;
+}
+
+void counters_observe(struct counters *counters, enum histogram histogram, int64_t us) {
+    (void)counters, (void)histogram, (void)us;
+}
+
+void counters_flush(struct counters *counters) {
+    (void)counters;
+}
+
+void counters_destroy(struct counters *counters) {
+    (void)counters;
+}
+
+struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program,
+                                   const char *instance) {
+    (void)loop, (void)link, (void)program, (void)instance;
+    return NULL;
+}
+
+void heartbeat_serve(struct heartbeat *heartbeat, const char *tag) {
+    (void)heartbeat, (void)tag;
+}
+
+void heartbeat_stop(struct heartbeat *heartbeat) {
+    (void)heartbeat;
+}
+
+void heartbeat_destroy(struct heartbeat *heartbeat) {
+    (void)heartbeat;
+}
