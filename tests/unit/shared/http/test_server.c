@@ -932,7 +932,6 @@ Suite *suite_http_server(void) {
     Suite *suite = suite_create("http_server");
     TCase *tcase = tcase_create("http_server");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_target_is_kept_as_it_was_sent_where_that_is_asked_for);
     tcase_add_test(tcase, a_target_whose_request_never_begins_is_let_go_of);
     tcase_add_test(tcase, a_stream_goes_out_piece_by_piece_and_ends_when_it_is_told_to);

@@ -163,7 +163,6 @@ Suite *suite_loop_process(void) {
     Suite *suite = suite_create("loop_process");
     TCase *tcase = tcase_create("process");
     tcase_add_checked_fixture(tcase, setup, NULL);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, the_first_signal_drains_and_the_second_hurries);
     tcase_add_test(tcase, a_drain_that_takes_too_long_is_hurried);
     tcase_add_test(tcase, a_process_may_finish_within_its_drain);

@@ -87,7 +87,6 @@ Suite *suite_loop_resolve(void) {
     Suite *suite = suite_create("loop_resolve");
     TCase *tcase = tcase_create("resolve");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 30);
     tcase_add_test(tcase, a_numeric_address_comes_back_as_it_is);
     tcase_add_test(tcase, each_attempt_gets_an_address_of_localhost);
     tcase_add_test(tcase, an_unknown_name_is_one_line_of_error);

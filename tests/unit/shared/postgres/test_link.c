@@ -396,7 +396,6 @@ Suite *suite_postgres_link(void) {
     Suite *suite = suite_create("postgres_link");
     TCase *tcase = tcase_create("pg_link");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_good_url_passes);
     tcase_add_test(tcase, what_is_wrong_with_a_url_is_said_without_its_password);
     tcase_add_test(tcase, a_refused_connection_is_told_and_tried_again);

@@ -136,7 +136,6 @@ Suite *suite_redis_counters(void) {
     Suite *suite = suite_create("redis_counters");
     TCase *tcase = tcase_create("counters");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, every_counter_has_a_name_and_a_help_line);
     tcase_add_test(tcase, a_provider_has_each_of_its_counters_apart);
     tcase_add_test(tcase, durations_fall_into_their_buckets_and_are_read_back);

@@ -596,7 +596,6 @@ Suite *suite_redis_link(void) {
     Suite *suite = suite_create("redis_link");
     TCase *tcase = tcase_create("redis_link");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_url_is_checked_part_by_part);
     tcase_add_test(tcase, it_comes_up_named_and_with_the_library_loaded);
     tcase_add_test(tcase, it_selects_the_database_and_finds_localhost_by_name);

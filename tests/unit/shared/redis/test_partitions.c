@@ -136,7 +136,6 @@ END_TEST
 Suite *suite_redis_partitions(void) {
     Suite *suite = suite_create("redis_partitions");
     TCase *tcase = tcase_create("partitions");
-    tcase_set_timeout(tcase, 30);
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_tag_is_a_provider_and_a_number);
     tcase_add_test(tcase, those_of_the_settings_are_served_at_once);
