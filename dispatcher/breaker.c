@@ -15,8 +15,8 @@
 #include "shared/redis/words.h"
 
 enum {
-    GRANT_MS = 100,      // how long a GO lasts (protocol.md); a probe too may begin no later, or it would reach into a
-                         // pause that another probe's 429 has brought, though its lease lasts longer
+    GRANT_MS = 100, // how long a GO lasts (docs/protocol.md); a probe too may begin no later, or it would reach into a
+                    // pause that another probe's 429 has brought, though its lease lasts longer
     GO_REUSE_MS = 50,    // another lane's GO of this age is as good as asking
     PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out, from asking
     SHORTEST_WAIT_MS = 10,

@@ -9,7 +9,7 @@
 #include "dispatcher/env.h"
 #include "shared/message/message.h"
 
-// The dispatcher's side of a provider's breaker, whose state is in Redis for the whole fleet (protocol.md:
+// The dispatcher's side of a provider's breaker, whose state is in Redis for the whole fleet (docs/protocol.md:
 // breaker_probe and breaker_record). Nothing is read that its provider may not be called for: first a grant, then a
 // read.
 

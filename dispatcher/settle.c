@@ -4,10 +4,10 @@
 // to its breaker are one record, those of one partition are settled by one call, and every record leaves before the
 // first settlement. Everything travels as one pipeline, and Redis runs it in order.
 //
-// Settlements go over whatever connection there is, also when the entry was read over an earlier one. What protocol.md
-// forbids there is an acknowledgement by entry id alone, since a fail-over may have given that id to another message;
-// settle compares the message's id and generation with the entry's, and a success that no longer fits any entry is
-// recorded all the same.
+// Settlements go over whatever connection there is, also when the entry was read over an earlier one. What
+// docs/protocol.md forbids there is an acknowledgement by entry id alone, since a fail-over may have given that id to
+// another message; settle compares the message's id and generation with the entry's, and a success that no longer fits
+// any entry is recorded all the same.
 #include "dispatcher/settle.h"
 
 #include <stdlib.h>

@@ -5,8 +5,9 @@
 #include "dispatcher/env.h"
 #include "dispatcher/lease.h"
 
-// Brings the outcomes of calls to Redis: first to the breaker, then the entry is settled (protocol.md: settle). What
-// can't be sent now, or was sent and got no answer, is kept and sent again: settle is fenced, so a repeat is harmless.
+// Brings the outcomes of calls to Redis: first to the breaker, then the entry is settled (docs/protocol.md: settle).
+// What can't be sent now, or was sent and got no answer, is kept and sent again: settle is fenced, so a repeat is
+// harmless.
 
 struct settler;
 

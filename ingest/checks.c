@@ -98,8 +98,8 @@ void checks_on_done(void *argument, struct http_request *http) {
     request_end(request);
 }
 
-// ---- The checks: first whether there is a request at all, then in api.md's order. Each returns whether the request
-// may go on; if not, it has answered.
+// ---- The checks: first whether there is a request at all, then whether it may be answered. Each returns whether the
+// request may go on; if not, it has answered.
 
 static bool check_route(struct ingest_request *request) {
     if (request->found == ROUTE_FOUND) {

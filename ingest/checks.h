@@ -7,7 +7,7 @@
 struct ingest_request;
 struct ingest_resources;
 
-// The way of a request: its headers, its body, the checks in api.md's order, and the handler of its route.
+// The way of a request: its headers, its body, the checks in their order, and the handler of its route.
 
 // http_server's callbacks; argument is the struct ingest_resources.
 void checks_on_headers(void *argument, struct http_request *http);

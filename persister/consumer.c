@@ -3,10 +3,10 @@
 // One call at a time goes out for entries: the group is recreated, own or others' entries are claimed, or new ones are
 // read; next() decides which, whenever something has changed.
 //
-// The connection that reads must also acknowledge (protocol.md, Leases), but a connection that blocks in XREADGROUP
-// lets nothing through. So it blocks only while it holds nothing: with entries in the batch it asks for what is there
-// already, and when that is nothing it rests until its entries are acknowledged. A claim likewise waits until nothing
-// is held, so that it never has to be told what is known.
+// The connection that reads must also acknowledge (docs/protocol.md, Leases), but a connection that blocks in
+// XREADGROUP lets nothing through. So it blocks only while it holds nothing: with entries in the batch it asks for what
+// is there already, and when that is nothing it rests until its entries are acknowledged. A claim likewise waits until
+// nothing is held, so that it never has to be told what is known.
 //
 // Rejected: acknowledging over a second connection, which can't know that the first one still talks to the same server.
 #include "persister/consumer.h"

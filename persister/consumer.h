@@ -20,7 +20,7 @@ struct event_consumer_options {
     const char *tag;           // "sms-mms:0"
     const char *consumer;      // the instance id
     size_t max_entries;        // of one read
-    int64_t claim_timeout_ms;  // T of protocol.md
+    int64_t claim_timeout_ms;  // T of docs/protocol.md
     struct batch_queue *queue; // outlives the consumer
     // Entries were added to the queue, or a call has ended. Must not destroy the consumer.
     void (*on_change)(void *argument);

@@ -60,7 +60,7 @@ local function for_one(step, ...)
   return { err = 'ERR script: ' .. (type(result) == 'table' and result.err or tostring(result)) }
 end
 
--- The sliding window of api.md ("Limits"): two fixed windows, the older one weighted by the share of it that the
+-- The sliding window of the limits: two fixed windows, the older one weighted by the share of it that the
 -- sliding window still covers. As of now, by the counters of this window and of the last one.
 local function window_of(key, now, width, limit, this, last)
   local window = { key = key, width = width, limit = limit, elapsed = now % width, this = this, last = last, spent = 0 }

@@ -9,7 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/message/message.h"
 
-// The bodies of sends and webhooks, and every rule of api.md's "Rules for payloads".
+// The bodies of sends and webhooks, and every rule that they are held to (ingest/openapi.yaml).
 
 enum payload_kind {
     PAYLOAD_SEND_SMS, // and MMS

@@ -13,7 +13,7 @@ struct ingest_request;
 // Every answer leaves through here, so that each carries the security headers, X-Request-Id and, to a send,
 // RateLimit-*, and each is logged. Each request is answered exactly once.
 
-// api.md, "Errors".
+// The errors of the API (ingest/openapi.yaml).
 enum api_error {
     API_BAD_REQUEST,
     API_UNAUTHORIZED,

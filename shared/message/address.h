@@ -11,7 +11,7 @@ enum channel { CHANNEL_SMS, CHANNEL_EMAIL }; // the address family; MMS shares a
 // "sms" or "email".
 const char *channel_name(enum channel channel);
 
-// Parses an address as api.md's "Rules for payloads" has it: trims it, takes it out of a Markdown link
+// Parses an address as the API takes it (ingest/openapi.yaml): trims it, takes it out of a Markdown link
 // ("[a@b.c](mailto:a@b.c)") or, for emails, out of "Name <a@b.c>", and checks its form.
 //   shown       what the message keeps as its from or to: the plain address, not normalized
 //   normalized  what is compared, its identity: email in lower case without its +tag, '<' and '>' percent-encoded;

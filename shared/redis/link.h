@@ -35,7 +35,8 @@ void redis_link_destroy(struct redis_link *link);
 bool redis_link_is_up(const struct redis_link *link);
 // What kept it down last, as it was logged, without secrets; NULL while it is up. Valid until the loop's next turn.
 const char *redis_link_trouble(const struct redis_link *link);
-// Grows with each connection: entries read over an older one are not acknowledged over this one (protocol.md, Leases).
+// Grows with each connection: entries read over an older one are not acknowledged over this one (docs/protocol.md,
+// Leases).
 uint64_t redis_link_connection(const struct redis_link *link);
 // For how long it has been up without a gap, ms; 0 when down.
 int64_t redis_link_up_ms(const struct redis_link *link);

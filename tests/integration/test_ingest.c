@@ -20,7 +20,7 @@
 #include "tests/support/sockets.h"
 #include "tests/support/stack.h"
 
-#define RETRY_MS 2000 // api.md: 503 within two seconds
+#define RETRY_MS 2000 // the API promises 503 within two seconds
 #define THEIRS "+18045551234"
 
 static struct stack *stack;
