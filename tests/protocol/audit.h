@@ -4,7 +4,7 @@
 
 #include "tests/protocol/world.h"
 
-// What must hold (docs/docs/protocol.md): after every command, and at the end.
+// What must hold (docs/protocol.md): after every command, and at the end.
 
 // Takes the reply of poll.lua. Returns whether everything has to be polled before more can be said: a late success has
 // ended a token, or not.
