@@ -160,13 +160,14 @@ USING staging s
 WHERE s.kind = 'outcome' AND s.verdict = 'sent'
   AND d.stage = 'dispatch' AND d.message_id = s.message_id AND d.generation >= s.generation;
 
+-- An outcome of a later generation says so as well: a fail-over of Redis may have lost the event of the replay.
 UPDATE dead_letters d
 SET replayed_at = least(d.replayed_at, r.replayed_at)
 FROM (
   SELECT o.id, min(s.happened_at) AS replayed_at
   FROM staging s
   JOIN dead_letters o ON o.stage = 'dispatch' AND o.message_id = s.message_id AND o.generation < s.generation
-  WHERE s.kind = 'replayed'
+  WHERE s.kind IN ('replayed', 'outcome') AND s.generation > 0
   GROUP BY o.id
 ) r
 WHERE d.id = r.id;

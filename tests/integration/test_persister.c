@@ -490,6 +490,22 @@ START_TEST(a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_sett
 }
 END_TEST
 
+// As after a fail-over of Redis that lost the replay's event, while the call was under way.
+START_TEST(a_dead_letter_is_settled_by_what_came_of_its_replay_where_the_replay_itself_was_lost) {
+    char *id = events_new_id();
+    free(events_add_accepted(stack, id, "+1449", "x"));
+    free(events_add_outcome(stack, id, 0, 1, "failed", "rejected"));
+    drain_events();
+    free(events_add_outcome(stack, id, 1, 1, "sent", "sent"));
+    drain_events();
+    ck_assert(delivery_is(id, "sent/1/1/t"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE message_id = '%s'", id), 1);
+    ck_assert_int_eq(
+        stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE message_id = '%s' AND replayed_at IS NULL", id), 0);
+    free(id);
+}
+END_TEST
+
 START_TEST(a_dead_letter_of_a_clock_that_was_wrong_is_neither_of_long_ago_nor_of_years_to_come) {
     const int64_t days[] = {-400, 400, -3};
     char *id = events_new_id();
@@ -558,6 +574,7 @@ Suite *suite_persister(void) {
     tcase_add_test(tests, redelivered_entries_change_nothing);
     tcase_add_test(tests, any_order_of_the_events_gives_the_same_status);
     tcase_add_test(tests, a_failed_message_is_a_dead_letter_and_a_replay_or_a_late_success_settles_it);
+    tcase_add_test(tests, a_dead_letter_is_settled_by_what_came_of_its_replay_where_the_replay_itself_was_lost);
     tcase_add_test(tests, a_dead_letter_of_a_clock_that_was_wrong_is_neither_of_long_ago_nor_of_years_to_come);
     tcase_add_test(tests, a_lost_group_and_library_heal_under_load);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);

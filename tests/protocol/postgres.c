@@ -106,7 +106,8 @@ void postgres_commit(struct postgres *postgres, const struct ledger *ledger, con
         if (event->kind == EVENT_OUTCOME) {
             attempt(postgres, event);
             bury(postgres, event);
-        } else if (event->kind == EVENT_REPLAYED) {
+        }
+        if (event->kind != EVENT_MESSAGE) {
             unbury(postgres, event);
         }
     }
