@@ -34,8 +34,8 @@ int64_t deadline_in(int ms) {
     return deadline_now() + deadline_scaled(ms);
 }
 
-bool deadline_has_passed(int64_t deadline, int64_t paused_at_us, int pause_ms) {
-    int64_t late_us = clock_monotonic_us() - paused_at_us - (int64_t)pause_ms * 1000;
+bool deadline_has_passed(int64_t deadline, int64_t paused_us, int pause_ms) {
+    int64_t late_us = paused_us - (int64_t)pause_ms * 1000;
     if (late_us > LATE_MS * 1000) {
         atomic_fetch_add(&lost_us, late_us);
     }
@@ -46,8 +46,8 @@ bool deadline_pause(int64_t deadline) {
     if (deadline_now() >= deadline) {
         return false;
     }
-    int64_t paused_at_us = clock_monotonic_us();
+    int64_t begin_us = clock_monotonic_us();
     poll(NULL, 0, PAUSE_MS);
-    (void)deadline_has_passed(deadline, paused_at_us, PAUSE_MS);
+    (void)deadline_has_passed(deadline, clock_monotonic_us() - begin_us, PAUSE_MS);
     return true;
 }

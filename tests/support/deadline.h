@@ -15,8 +15,9 @@ int deadline_scaled(int ms);
 int64_t deadline_now(void);
 // The moment ms (scaled) from now.
 int64_t deadline_in(int ms);
-// Whether it has passed, after a pause that began at that time of clock_monotonic_us and was to last at most pause_ms.
-bool deadline_has_passed(int64_t deadline, int64_t paused_at_us, int pause_ms);
+// Whether it has passed, after a pause of paused_us that was to last at most pause_ms. What the tested code takes is no
+// pause: it counts. One thread of a process waits.
+bool deadline_has_passed(int64_t deadline, int64_t paused_us, int pause_ms);
 // Pauses a moment between two looks; false once the deadline has passed.
 bool deadline_pause(int64_t deadline);
 
