@@ -70,8 +70,8 @@ enum attempt_verdict {
     VERDICT_REFUSED, // for settle alone, which makes FAILED or RETRY of it
 };
 
-const char *attempt_verdict_name(
-    enum attempt_verdict verdict); // "sent", "failed", "retry", "refused"; NULL: VERDICT_NONE
+// "sent", "failed", "retry", "refused"; NULL: VERDICT_NONE
+const char *attempt_verdict_name(enum attempt_verdict verdict);
 // An event's: 0, or -1 where it is not sent, failed or retry.
 int attempt_verdict_parse(const char *text, enum attempt_verdict *out) MUST_CHECK;
 
