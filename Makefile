@@ -56,7 +56,8 @@ fuzz_SOURCES          := $(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c))
 unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*.c) $(fuzz_SOURCES)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
-protocol_PLANTS       := breaker_grant_is_good lane_call_waiting lane_take_claimed lane_take_read
+protocol_PLANTS       := breaker_grant_is_good lane_call_waiting lane_take_claimed lane_take_read process_instance \
+                         redis_link_connection
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
 bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
@@ -106,7 +107,7 @@ $(BUILD)/tests/integration: $(call objects,$(integration_SOURCES)) $(SHARED) $(S
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tests/protocol) $(BUILD)/libdispatcher.a \
-    $(SHARED) $(SOURCES)
+    $(BUILD)/libpersister.a $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(protocol_PLANTS:%=-Wl,--wrap=%) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -250,7 +251,7 @@ fuzz: ## Fuzz every parser, then the whole HTTP face, with sanitizers: TIME=60 s
 
 .PHONY: check-protocol
 # Both parts, or what PROTOCOL_ONLY (seeds | plants) names.
-check-protocol: ## Random interleavings and faults on the real messaging.lua: PROTOCOL_SEEDS=500, PROTOCOL_SEED=n for one
+check-protocol: ## Random interleavings and faults on messaging.lua, dispatcher and persister: PROTOCOL_SEEDS=500, PROTOCOL_SEED=n for one
 	@bin/install-deps.sh build redis test
 	@$(MAKE) --no-print-directory $(BUILD)/tests/protocol
 	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))

@@ -5,22 +5,14 @@
 #include "tests/protocol/world.h"
 
 // Processes as state machines that do one thing a step, in the order in which the C code does it. A step that has
-// nothing to do does nothing, so that any list of steps is a run. The dispatchers are no such machines: process.h.
+// nothing to do does nothing, so that any list of steps is a run. Dispatchers and persisters are no such machines:
+// process.h.
 
 // ingest.c, as ingest/accept/acceptor.c
 void ingest_send(struct world *world);      // a send, with or without an Idempotency-Key
 void ingest_repeat(struct world *world);    // a client repeats a send under its key
 void ingest_webhook(struct world *world);   // a provider delivers
 void ingest_redeliver(struct world *world); // and again
-
-// persister.c, as persister/consumer.c and persister/writer.c
-void persister_step(struct world *world, struct persister *persister); // its reader's next step
-void persister_tick(struct world *world, struct persister *persister);
-void persister_commit(struct world *world, struct persister *persister);
-void persister_acknowledge(struct world *world, struct persister *persister);
-void persister_drop(struct persister *persister);
-void persister_forget(struct persister *persister);
-bool persister_is_idle(const struct persister *persister);
 
 // operator.c: replays a dead letter; reconcile.c: bin/reconcile.sh
 void operator_replay(struct world *world);

@@ -224,10 +224,16 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
 
 static void note_holds(struct world *world, const redisReply *holds) {
     struct seen *seen = &world->seen;
+    struct seen_hold before[SENDERS];
+    memcpy(before, seen->holds, sizeof before);
     memset(seen->holds, 0, sizeof seen->holds);
     for (size_t i = 0; i + 1 < holds->elements; i += 2) {
-        struct seen_hold *hold = &seen->holds[reply_text(holds, i)[0] - 'a'];
-        *hold = (struct seen_hold){.held = true, .until_ms = strtoll(reply_text(holds, i + 1), NULL, 10)};
+        int sender = reply_text(holds, i)[0] - 'a';
+        seen->holds[sender] = (struct seen_hold){
+            .held = true,
+            .since_ms = before[sender].held ? before[sender].since_ms : world->boot_ms,
+            .until_ms = strtoll(reply_text(holds, i + 1), NULL, 10),
+        };
     }
 }
 
@@ -312,10 +318,16 @@ static void check_probes(struct world *world, const struct provider_call *made) 
 }
 
 // Of the calls that were asked for, because their sender is held, one is under way at most, but for those whose entry a
-// fault had taken away.
+// fault had taken away; and each ends before another may be admitted.
 static void check_hold(struct world *world, const struct provider_call *made) {
     int sender = made->message % SENDERS;
+    const struct seen_hold *hold = &world->seen.holds[sender];
+    bool still_held = made->of_a_hold && hold->held && hold->since_ms <= made->admitted_ms;
     int live = 1;
+    if (still_held && world->boot_ms - made->admitted_ms > PROBE_LEASE_MS - PROVIDER_MS && !world->failed_over) {
+        world_breach(world, AUDIT_HELD, "%s is called %lld ms after it was admitted",
+                     world->ledger.messages[made->message].id, (long long)(world->boot_ms - made->admitted_ms));
+    }
     for (int i = 0; i < world->ledger.call_count && made->of_a_hold && !made->hit; i++) {
         const struct provider_call *call = &world->ledger.calls[i];
         bool same = call->message == made->message && call->generation == made->generation;

@@ -45,8 +45,8 @@ struct redis_conn {
 
 static enum conn_kind conn_kind_of(const struct pending *pending) {
     static const char *const known[] = {"AUTH",     "SELECT", "CLIENT", "CLUSTER", "CONFIG",
-                                        "FUNCTION", "INFO",   "PING",   "TIME"};
-    static const char *const reads[] = {"HKEYS", "SMEMBERS", "XADD", "XINFO", "XLEN"}; // XADD: to the feed
+                                        "FUNCTION", "INFO",   "PING",   "TIME",    "XADD"}; // XADD: to the feed
+    static const char *const reads[] = {"HKEYS", "SMEMBERS", "XINFO", "XLEN"};
     const char *word = command_word(&pending->command, 0);
     for (int i = 1; i < 5; i++) {
         if (strstr(command_word(&pending->command, i), "{email") != NULL) {
@@ -141,15 +141,14 @@ static redisReply *conn_answer_known(struct world *world, const struct command *
                                           : conn_parse("+OK\r\n");
 }
 
-// NULL: it goes on waiting.
-static redisReply *conn_wait(struct world *world, const struct pending *pending) {
-    redisReply *reply = world->seen.outbound > 0 ? wire_ask(world, &pending->command) : NULL;
-    if (reply != NULL && reply->type == REDIS_REPLY_NIL) {
-        freeReplyObject(reply);
-        reply = NULL;
+// What a command that waits for something to read makes of an answer, or NULL: nothing. NULL: it goes on waiting.
+static redisReply *conn_wait_on(const struct world *world, const struct pending *pending, redisReply *reply) {
+    bool waits = pending->block_ms > 0 && (reply == NULL || reply->type == REDIS_REPLY_NIL);
+    if (!waits) {
+        return reply;
     }
-    bool over = world->boot_ms - pending->sent_ms >= pending->block_ms;
-    return reply == NULL && over ? conn_parse("*-1\r\n") : reply;
+    freeReplyObject(reply);
+    return world->boot_ms - pending->sent_ms >= pending->block_ms ? conn_parse("*-1\r\n") : NULL;
 }
 
 static void conn_run_behind(struct redis_conn *conn, struct pending *pending) {
@@ -163,10 +162,11 @@ static void conn_run_behind(struct redis_conn *conn, struct pending *pending) {
 
 static void conn_run_write(struct redis_conn *conn, struct pending *pending) {
     struct process *process = conn->process;
-    enum fate fate = wire_fate(process->world, process->name, &pending->command, 0, process);
+    enum fate fate =
+        wire_fate(process->world, process->name, &pending->command, 0, process->program->dispatches ? process : NULL);
     redisReply *reply = fate == FATE_ANSWERED || fate == FATE_RUN ? witness_run(process, pending) : NULL;
     if (fate == FATE_ANSWERED) {
-        pending->reply = reply;
+        pending->reply = conn_wait_on(process->world, pending, reply);
         return;
     }
     freeReplyObject(reply);
@@ -192,9 +192,14 @@ static void conn_run(struct redis_conn *conn, int most) {
             pending->reply = conn_answer_known(world, &pending->command);
         } else if (kind == CONN_READ) {
             pending->reply = wire_ask(world, &pending->command);
+        } else if (pending->block_ms > 0 && world->seen.outbound + world->seen.events == 0) {
+            pending->reply = conn_wait_on(world, pending, NULL);
         } else if (kind == CONN_WRITE) {
             conn_run_write(conn, pending);
-        } else if ((pending->reply = conn_wait(world, pending)) == NULL) {
+        } else {
+            pending->reply = conn_wait_on(world, pending, wire_ask(world, &pending->command));
+        }
+        if (pending->reply == NULL) {
             return;
         }
     }
@@ -355,7 +360,7 @@ bool conn_brings_entries(const struct process *process) {
 }
 
 static bool conn_writes(const struct pending *pending) {
-    return conn_kind_of(pending) == CONN_WRITE;
+    return conn_kind_of(pending) == CONN_WRITE && pending->block_ms == 0;
 }
 
 bool conn_is_quiet(const struct process *process) {

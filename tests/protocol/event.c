@@ -16,18 +16,20 @@ const char *sender_of(int message) {
 }
 
 void event_write_payload(const struct ledger *ledger, int message, struct buf *out) {
+    bool inbound = ledger->messages[message].webhook;
     char body[24];
     snprintf(body, sizeof body, "%d", ledger->messages[message].content);
     char *sender = xstrdup(sender_of(message));
     message_encode(
         &(struct message){
             .type = MESSAGE_SMS,
-            .direction = MESSAGE_OUTBOUND,
+            .direction = inbound ? MESSAGE_INBOUND : MESSAGE_OUTBOUND,
             .from = sender,
             .to = sender,
             .sender = sender,
             .recipient = sender,
             .body = body,
+            .provider_message_id = inbound ? body : NULL,
         },
         out);
     free(sender);

@@ -19,44 +19,33 @@ static void hit_all(struct world *world) {
     }
 }
 
+static struct process *some_process(struct world *world) {
+    int which = random_below(&world->random, 2 * ACTORS);
+    return which < ACTORS ? world->dispatchers[which] : world->persisters[which - ACTORS];
+}
+
 void fault_kill(struct world *world) {
-    int which = random_below(&world->random, 2 * ACTORS);
-    if (!world_may(world, FAULT_KILL)) {
-        return;
-    }
-    world_inject(world, FAULT_KILL);
-    if (which < ACTORS) {
-        world_say(world, "KILL %s", process_name(world->dispatchers[which]));
-        process_kill(world->dispatchers[which]);
-    } else {
-        world_say(world, "KILL %s", world->persisters[which - ACTORS].link.name);
-        persister_forget(&world->persisters[which - ACTORS]);
+    struct process *process = some_process(world);
+    if (world_may(world, FAULT_KILL)) {
+        world_inject(world, FAULT_KILL);
+        world_say(world, "KILL %s", process_name(process));
+        process_kill(process);
     }
 }
 
-static bool *stopped(struct world *world, int which, const char **name) {
-    if (which < ACTORS) {
-        *name = process_name(world->dispatchers[which]);
-        return process_stopped(world->dispatchers[which]);
-    }
-    *name = world->persisters[which - ACTORS].link.name;
-    return &world->persisters[which - ACTORS].stopped;
-}
-
-// At once, or a dispatcher where it matters most.
+// At once, or where it matters most.
 void fault_stop(struct world *world) {
-    const char *name;
-    int which = random_below(&world->random, 2 * ACTORS);
-    bool *is_stopped = stopped(world, which, &name), soon = random_chance(&world->random, 50);
-    if (!world_may(world, FAULT_STOP) || *is_stopped) {
+    struct process *process = some_process(world);
+    bool soon = random_chance(&world->random, 50);
+    if (!world_may(world, FAULT_STOP) || *process_stopped(process)) {
         return;
     }
     world_inject(world, FAULT_STOP);
-    world_say(world, "STOP %s", name);
-    if (soon && which < ACTORS) {
-        process_stop_soon(world->dispatchers[which]);
+    world_say(world, "STOP %s", process_name(process));
+    if (soon) {
+        process_stop_soon(process);
     } else {
-        *is_stopped = true;
+        *process_stopped(process) = true;
     }
 }
 
@@ -64,11 +53,11 @@ void fault_stop(struct world *world) {
 void fault_continue(struct world *world) {
     int first = random_below(&world->random, 2 * ACTORS);
     for (int i = 0; i < 2 * ACTORS; i++) {
-        const char *name;
-        bool *is_stopped = stopped(world, (first + i) % (2 * ACTORS), &name);
-        if (*is_stopped) {
-            world_say(world, "CONT %s", name);
-            *is_stopped = false;
+        int which = (first + i) % (2 * ACTORS);
+        struct process *process = which < ACTORS ? world->dispatchers[which] : world->persisters[which - ACTORS];
+        if (*process_stopped(process)) {
+            world_say(world, "CONT %s", process_name(process));
+            *process_stopped(process) = false;
             return;
         }
     }
@@ -92,17 +81,17 @@ void fault_destroy(struct world *world) {
 void fault_delcons(struct world *world) {
     int which = random_below(&world->random, 2 * ACTORS);
     bool outbound = which < ACTORS;
-    const char *name = outbound ? process_name(world->dispatchers[which]) : world->persisters[which - ACTORS].link.name;
+    struct process *process = outbound ? world->dispatchers[which] : world->persisters[which - ACTORS];
     struct command command = command_of("XGROUP", "DELCONSUMER", outbound ? KEY_OUTBOUND : KEY_EVENTS,
-                                        outbound ? GROUP_D : GROUP_P, name, NULL);
+                                        outbound ? GROUP_D : GROUP_P, process_name(process), NULL);
     if (!world_may(world, FAULT_DELCONSUMER)) {
         return;
     }
     world_inject(world, FAULT_DELCONSUMER);
-    world_say(world, "XGROUP DELCONSUMER %s", name);
+    world_say(world, "XGROUP DELCONSUMER %s", process_name(process));
     world->orphans = true;
     if (outbound) {
-        process_hit(world->dispatchers[which]);
+        process_hit(process);
     }
     freeReplyObject(wire_run(world, &command));
 }
@@ -199,7 +188,7 @@ void fault_failover(struct world *world) {
     go_back(world);
     for (int i = 0; i < ACTORS; i++) {
         process_disconnect(world->dispatchers[i]);
-        persister_drop(&world->persisters[i]);
+        process_disconnect(world->persisters[i]);
     }
     world->ingest.up = world->replayer.up = world->reconciler.link.up = false;
     world->reconciler.step = RECONCILE_IDLE;

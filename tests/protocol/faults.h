@@ -5,7 +5,7 @@
 #include "tests/protocol/world.h"
 
 // What goes wrong, at the moment it is called. Each does nothing where this run may not have it. Lost replies are in
-// wire.c, lost commits in persister.c.
+// wire.c, lost commits in database.c.
 
 void fault_kill(struct world *world);
 void fault_stop(struct world *world);

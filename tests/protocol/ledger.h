@@ -60,8 +60,9 @@ struct provider_call {
     int64_t dated_ms; // of the lease by which it was begun
     char epoch[EPOCH_SIZE];
     bool probe;
-    bool accepted;  // by the provider
-    bool of_a_hold; // the one call that a held sender may have
+    bool accepted;       // by the provider
+    bool of_a_hold;      // the one call that a held sender may have
+    int64_t admitted_ms; // since when it may
     bool ended;
     bool settled; // by its dispatcher, whose entry it was
     bool hit;     // a fault had taken the entry from its dispatcher before, unnoticed

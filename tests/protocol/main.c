@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// make check-protocol: drives the real redis/messaging.lua through random interleavings and faults, and audits.
+// make check-protocol: drives the real redis/messaging.lua, dispatchers and persisters through random interleavings and
+// faults, and audits.
 //
 //   protocol seeds     plays PROTOCOL_SEEDS seeds (500), from PROTOCOL_FIRST (1) on; or PROTOCOL_SEED alone, and shows
 //                      all that it does

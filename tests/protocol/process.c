@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatcher/dispatcher.h"
+#include "persister/persister.h"
 #include "shared/base/mem.h"
 #include "tests/protocol/wire.h"
 
@@ -17,6 +18,9 @@ static const struct settings settings = {
     .stream_partitions = 1,
     .stream_max_backlog = 1000,
     .feed_max_length = 1000,
+    .worker_batch_size = 500,
+    .database_url = nothing,
+    .database_timeout_ms = 10000,
     .worker_claim_timeout_secs = CLAIM_MS / 1000,
     .worker_max_retries = MOST_SPENT,
     .worker_backoff_base_ms = 1000,
@@ -39,8 +43,9 @@ static const struct settings settings = {
     .provider_email_token = nothing,
 };
 
-struct process *process_create(struct world *world, const char *name) {
+struct process *process_create(struct world *world, const struct program *program, const char *name) {
     struct process *process = xcalloc(1, sizeof *process);
+    process->program = program;
     process->world = world;
     process->name = name;
     process->loop.data = process;
@@ -63,21 +68,48 @@ static void process_on_finished(void *argument) {
     (void)argument;
 }
 
+static void *dispatcher_begin(struct process *process) {
+    return dispatcher_start(&process->loop, &settings, process->name, process_on_finished, process);
+}
+
+static void dispatcher_end(void *running) {
+    dispatcher_hurry(running);
+}
+
+static void dispatcher_has_closed(void *running) {
+    (void)running; // it has freed itself
+}
+
+const struct program process_dispatcher = {dispatcher_begin, dispatcher_end, dispatcher_has_closed, true};
+
+static void *persister_begin(struct process *process) {
+    return persister_create(&process->loop, &settings, process_on_finished, process);
+}
+
+static void persister_has_closed(void *running) {
+    persister_free(running);
+}
+
+const struct program process_persister = {persister_begin, persister_hurry, persister_has_closed, false};
+
 static void process_start(struct process *process) {
     world_say(process->world, "%s starts", process->name);
-    process->dispatcher = dispatcher_start(&process->loop, &settings, process->name, process_on_finished, process);
+    process->running = process->program->start(process);
 }
 
 // Nothing leaves it any more: every command is answered with its loss.
 static void process_end(struct process *process) {
-    if (process->dispatcher != NULL) {
-        dispatcher_hurry(process->dispatcher);
+    if (process->running != NULL) {
+        process->program->end(process->running);
     }
     while (process->handle_count > 0) {
         loop_end_turn(process);
     }
     conn_free_dropped(process);
-    process->dispatcher = NULL;
+    if (process->running != NULL) {
+        process->program->free(process->running);
+    }
+    process->running = NULL;
     memset(process->held, 0, sizeof process->held);
 }
 
@@ -94,6 +126,7 @@ void process_kill(struct process *process) {
     process_hit(process);
     if (random_chance(&process->world->random, 50)) {
         conn_flush(process);
+        database_work(process);
     }
     process_end(process);
     process->stopped = process->stops_soon = false;
@@ -117,12 +150,13 @@ void process_turn(struct process *process) {
         return;
     }
     log_follow(process);
-    if (process->dispatcher == NULL) {
+    if (process->running == NULL) {
         process_start(process);
     }
     loop_run_timers(process);
     loop_end_turn(process);
     conn_begin_all(process);
+    database_deliver(process);
     conn_run_all(process);
     if (process_stops_here(process)) {
         return;
@@ -137,6 +171,15 @@ void process_end_calls(struct process *process) {
     if (!process->stopped) {
         log_follow(process);
         provider_end_calls(process);
+        loop_end_turn(process);
+    }
+}
+
+void process_commit(struct process *process) {
+    database_work(process);
+    if (!process->stopped && process->running != NULL) {
+        log_follow(process);
+        database_deliver(process);
         loop_end_turn(process);
     }
 }
@@ -157,5 +200,5 @@ void process_hit(struct process *process) {
 }
 
 bool process_is_idle(const struct process *process) {
-    return process->calls == NULL && conn_is_quiet(process);
+    return process->calls == NULL && conn_is_quiet(process) && database_is_quiet(process);
 }

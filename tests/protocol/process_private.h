@@ -15,22 +15,32 @@ enum { MOST_HANDLES = 64, MOST_HELD = 32 };
 struct held {
     char entry[ENTRY_SIZE]; // "": none
     int count;
-    int64_t dated_ms; // when what brought it was sent
-    int call;         // of the provider, in the ledger; -1: none
-    bool hit;         // a fault has taken it away, unnoticed
-    bool of_a_hold;   // it may be called as its sender's one probe
+    int64_t dated_ms;    // when what brought it was sent
+    int call;            // of the provider, in the ledger; -1: none
+    bool hit;            // a fault has taken it away, unnoticed
+    bool of_a_hold;      // it may be called as its sender's one probe
+    int64_t admitted_ms; // since when
+};
+
+struct program {
+    void *(*start)(struct process *process);
+    void (*end)(void *running);  // lets go of everything
+    void (*free)(void *running); // once its handles have closed
+    bool dispatches;
 };
 
 struct process {
     struct world *world;
     const char *name;
     bool stopped, stops_soon;
-    struct dispatcher *dispatcher; // NULL: it isn't running
-    uv_loop_t loop;                // its data is the process
+    const struct program *program;
+    void *running;  // the program's own; NULL: it isn't running
+    uv_loop_t loop; // its data is the process
     uv_handle_t *handles[MOST_HANDLES];
     int handle_count;
     struct redis_conn *conns; // newest first
     struct call *calls;       // of the provider, newest first
+    struct pg_link *database; // a persister's; or NULL
     struct held held[MOST_HELD];
 };
 
@@ -67,11 +77,17 @@ bool conn_is_quiet(const struct process *process);
 void provider_begin_calls(struct process *process);
 void provider_end_calls(struct process *process);
 
+// database.c
+void database_work(struct process *process);    // Postgres does what it was asked for
+void database_deliver(struct process *process); // its answer arrives; or the session begins
+bool database_is_quiet(const struct process *process);
+
 // clock.c: the clocks are this world's; NULL: the machine's.
 void clock_follow(struct world *world);
 const struct world *clock_world(void);
 // log.c: what is logged is this process's, and stands in its world's trace; NULL: nobody's.
 void log_follow(struct process *process);
+const struct process *log_process(void);
 
 // witness.c: what commands and their replies say of what a process does.
 struct held *witness_find(struct process *process, const char *entry); // NULL: it holds no such entry

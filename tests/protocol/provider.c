@@ -97,6 +97,7 @@ struct call *call_start(struct caller *caller, const char *message_id, const str
         .dated_ms = held != NULL ? held->dated_ms : world->boot_ms,
         .probe = *lease->probe != '\0',
         .of_a_hold = held != NULL && held->of_a_hold,
+        .admitted_ms = held != NULL ? held->admitted_ms : 0,
         .hit = held != NULL && held->hit,
         .excused = held != NULL && held->hit,
     };

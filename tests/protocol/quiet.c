@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// In place of what a dispatcher counts, how it says that it lives: none of it is of the protocol.
+// In place of what a process counts, how it says that it lives, and what a persister does besides: none of it is of the
+// protocol.
+#include "persister/janitor.h"
+#include "persister/replayer.h"
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 
@@ -45,4 +48,30 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
 
 void heartbeat_destroy(struct heartbeat *heartbeat) {
     (void)heartbeat;
+}
+
+void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char *text) {
+    (void)heartbeat, (void)code, (void)text;
+}
+
+struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link) {
+    (void)loop, (void)link;
+    return NULL;
+}
+
+void persister_janitor_destroy(struct persister_janitor *janitor) {
+    (void)janitor;
+}
+
+struct replayer *replayer_create(uv_loop_t *loop, const struct settings *settings, struct redis_link *redis) {
+    (void)loop, (void)settings, (void)redis;
+    return NULL;
+}
+
+void replayer_stop(struct replayer *replayer) {
+    (void)replayer;
+}
+
+void replayer_destroy(struct replayer *replayer) {
+    (void)replayer;
 }

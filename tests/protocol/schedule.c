@@ -19,39 +19,27 @@ enum {
 
 // ---- Decisions
 
-static struct process *some_dispatcher(struct world *world) {
+// One of two: rather one that can do something than one that is stopped.
+static struct process *some_of(struct world *world, struct process *const *processes) {
     int which = random_below(&world->random, ACTORS);
-    bool other =
-        *process_stopped(world->dispatchers[which]) && random_chance(&world->random, 80); // which can do something
-    return world->dispatchers[other ? (which + 1) % ACTORS : which];
+    bool other = *process_stopped(processes[which]) && random_chance(&world->random, 80);
+    return processes[other ? (which + 1) % ACTORS : which];
 }
 
-static struct persister *some_persister(struct world *world) {
-    return &world->persisters[random_below(&world->random, ACTORS)];
-}
-
-static void turn(struct world *world) {
-    process_turn(some_dispatcher(world));
+static void dispatch(struct world *world) {
+    process_turn(some_of(world, world->dispatchers));
 }
 
 static void end_calls(struct world *world) {
-    process_end_calls(some_dispatcher(world));
+    process_end_calls(some_of(world, world->dispatchers));
 }
 
 static void persist(struct world *world) {
-    persister_step(world, some_persister(world));
-}
-
-static void persist_tick(struct world *world) {
-    persister_tick(world, some_persister(world));
+    process_turn(some_of(world, world->persisters));
 }
 
 static void commit(struct world *world) {
-    persister_commit(world, some_persister(world));
-}
-
-static void acknowledge(struct world *world) {
-    persister_acknowledge(world, some_persister(world));
+    process_commit(some_of(world, world->persisters));
 }
 
 static void pass_little(struct world *world) {
@@ -77,12 +65,12 @@ static const struct {
     void (*take)(struct world *world);
     int weight; // how often among the others
 } kinds[] = {
-    {turn, 100},          {end_calls, 24},     {persist, 20},       {persist_tick, 6},   {commit, 14},
-    {acknowledge, 14},    {ingest_send, 9},    {ingest_repeat, 4},  {ingest_webhook, 4}, {ingest_redeliver, 3},
-    {operator_replay, 3}, {reconcile_step, 8}, {pass_little, 14},   {pass_some, 8},      {pass_much, 3},
-    {fault_kill, 3},      {fault_stop, 6},     {fault_continue, 5}, {fault_destroy, 2},  {fault_delcons, 2},
-    {fault_flush, 1},     {fault_jump, 2},     {fault_expire, 2},   {fault_snapshot, 4}, {fault_failover, 2},
-    {fault_deliver, 4},   {fault_health, 3},   {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
+    {dispatch, 100},     {end_calls, 24},     {persist, 40},         {commit, 20},         {ingest_send, 9},
+    {ingest_repeat, 4},  {ingest_webhook, 4}, {ingest_redeliver, 3}, {operator_replay, 3}, {reconcile_step, 8},
+    {pass_little, 14},   {pass_some, 8},      {pass_much, 3},        {fault_kill, 3},      {fault_stop, 6},
+    {fault_continue, 5}, {fault_destroy, 2},  {fault_delcons, 2},    {fault_flush, 1},     {fault_jump, 2},
+    {fault_expire, 2},   {fault_snapshot, 4}, {fault_failover, 2},   {fault_deliver, 4},   {fault_health, 3},
+    {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -129,6 +117,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     memcpy(injected, world->injected, sizeof injected);
     for (int i = 0; i < ACTORS; i++) {
         process_destroy(world->dispatchers[i]);
+        process_destroy(world->persisters[i]);
     }
     freeReplyObject(world->snapshot.dump);
     *world = (struct world){.redis = world->redis,
@@ -150,39 +139,27 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     memcpy(world->injected, injected, sizeof injected);
     world->postgres.last_writer_wins = world_has(world, SWITCH_LAST_WRITER);
     for (int i = 0; i < ACTORS; i++) {
-        world->dispatchers[i] = process_create(world, dispatchers[i]);
-        world->persisters[i].link.name = persisters[i];
+        world->dispatchers[i] = process_create(world, &process_dispatcher, dispatchers[i]);
+        world->persisters[i] = process_create(world, &process_persister, persisters[i]);
     }
     wire_reset(world);
 }
 
 // ---- Settling
 
-static void settle_dispatcher(struct world *world, struct process *process) {
+static void settle_process(struct world *world, struct process *process) {
     *process_stopped(process) = false;
     for (int i = 0; i < STEPS_A_ROUND && world->breach == AUDIT_NONE; i++) {
         process_turn(process);
         process_end_calls(process);
-    }
-}
-
-static void settle_persister(struct world *world, struct persister *persister) {
-    persister->stopped = false;
-    persister_tick(world, persister);
-    for (int i = 0; i < STEPS_A_ROUND; i++) {
-        if (persister_is_idle(persister) && world->seen.events == 0 && persister->link.up) {
-            return;
-        }
-        persister_step(world, persister);
-        persister_commit(world, persister);
-        persister_acknowledge(world, persister);
+        process_commit(process);
     }
 }
 
 static bool is_settled(const struct world *world) {
     bool idle = world->seen.outbound + world->seen.parked + world->seen.due + world->seen.events == 0;
     for (int i = 0; i < ACTORS; i++) {
-        idle = idle && process_is_idle(world->dispatchers[i]) && persister_is_idle(&world->persisters[i]);
+        idle = idle && process_is_idle(world->dispatchers[i]) && process_is_idle(world->persisters[i]);
     }
     return idle;
 }
@@ -192,10 +169,10 @@ static void settle(struct world *world) {
     int survivors = world->alone ? 1 : ACTORS;
     for (int round = 0; round < SETTLE_ROUNDS && !is_settled(world) && world->breach == AUDIT_NONE; round++) {
         for (int i = 0; i < survivors; i++) {
-            settle_dispatcher(world, world->dispatchers[i]);
+            settle_process(world, world->dispatchers[i]);
         }
         for (int i = 0; i < survivors; i++) {
-            settle_persister(world, &world->persisters[i]);
+            settle_process(world, world->persisters[i]);
         }
         wire_pass(world, round < 4 ? 500 : round * 1000);
     }
@@ -219,7 +196,7 @@ static void finish(struct world *world) {
     world_say(world, "the faults are over%s", world->alone ? ", and one of each is left" : "");
     for (int i = 1; i < ACTORS && world->alone; i++) {
         process_kill(world->dispatchers[i]);
-        persister_forget(&world->persisters[i]);
+        process_kill(world->persisters[i]);
     }
     while (world->zombie_count > 0) {
         fault_deliver(world);

@@ -106,7 +106,7 @@ static void renew_delivered(struct process *process, const struct pending *pendi
 
 void witness_delivered(struct process *process, const struct pending *pending) {
     const struct command *command = &pending->command;
-    if (pending->reply->type == REDIS_REPLY_ERROR) {
+    if (pending->reply->type == REDIS_REPLY_ERROR || !process->program->dispatches) {
         return;
     }
     if (strcmp(command_word(command, 0), "XREADGROUP") == 0) {
@@ -282,6 +282,7 @@ static void check_admitted(struct process *process, const struct command *comman
             let_go(process, entry);
         } else if (held != NULL) {
             held->of_a_hold = world->seen.holds[sender].held;
+            held->admitted_ms = world->boot_ms;
         }
         if (go && hold->held && world->wall_ms < hold->until_ms && hold->until_ms <= world->wall_ms + HOLD_MS) {
             world_breach(world, AUDIT_HELD, "sender %c is held, and its message may be called", 'a' + sender);
@@ -345,6 +346,8 @@ redisReply *witness_run(struct process *process, struct pending *pending) {
     redisReply *reply = wire_run(world, command);
     if (reply->type == REDIS_REPLY_ERROR) {
         check_error(process, command, reply);
+    } else if (!process->program->dispatches) {
+        return reply;
     } else if (command_calls(command, LIBRARY_CLAIM)) {
         check_claim(process, command, reply);
     } else if (command_calls(command, LIBRARY_BREAKER_PROBE)) {

@@ -151,6 +151,7 @@ struct seen {
     int64_t told_since_ms; // of the processes' clock, the first of them
     struct seen_hold {
         bool held;
+        int64_t since_ms; // of the processes' clock
         int64_t until_ms;
     } holds[SENDERS];
     char counts[48]; // state, failures and successes, to see whether they change
@@ -170,27 +171,9 @@ struct snapshot {
     int64_t epoch;
 };
 
-enum { BOOT_MS = 1000000, LEASES = 4, HELD_EVENTS = 64, ACTORS = 2 };
+enum { BOOT_MS = 1000000, LEASES = 4, ACTORS = 2 };
 
 struct process;
-
-struct held_event {
-    char entry[ENTRY_SIZE];
-    struct event event;
-    unsigned generation; // of the connection that read it
-};
-
-// As persister/consumer.c and persister/writer.c.
-struct persister {
-    struct link link;
-    bool stopped;
-    bool no_group, claim_due, steal, dry, paused;
-    int64_t steal_at_ms;
-    struct held_event events[HELD_EVENTS];
-    int count;      // read
-    int batch;      // of which, the first ones: in the transaction under way
-    bool committed; // the batch is, and has to be acknowledged
-};
 
 enum reconcile_step {
     RECONCILE_IDLE,
@@ -245,7 +228,7 @@ struct world {
     struct snapshot snapshot;
     struct link ingest, replayer;
     struct process *dispatchers[ACTORS];
-    struct persister persisters[ACTORS];
+    struct process *persisters[ACTORS];
     struct reconciler reconciler;
     struct zombie zombies[MOST_ZOMBIES];
     int zombie_count;

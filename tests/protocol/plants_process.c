@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Planted faults of the dispatcher. The linker puts these functions before those that ship (--wrap in the Makefile),
+// Planted faults of the processes. The linker puts these functions before those that ship (--wrap in the Makefile),
 // which they call; a plant changes what they see or answer.
 #include "dispatcher/breaker.h"
 #include "dispatcher/lane_private.h"
@@ -15,6 +15,20 @@ size_t __real_lane_take_read(struct lane *lane, const redisReply *reply);
 size_t __wrap_lane_take_read(struct lane *lane, const redisReply *reply);
 void __real_lane_take_claimed(struct lane *lane, const redisReply *reply);
 void __wrap_lane_take_claimed(struct lane *lane, const redisReply *reply);
+
+const char *__wrap_process_instance(void);
+uint64_t __real_redis_link_connection(const struct redis_link *link);
+uint64_t __wrap_redis_link_connection(const struct redis_link *link);
+
+// No plant, but what a process is called.
+const char *__wrap_process_instance(void) {
+    return log_process()->name;
+}
+
+// A persister acknowledges over whatever connection there is.
+uint64_t __wrap_redis_link_connection(const struct redis_link *link) {
+    return world_has(clock_world(), SWITCH_ACK_ANYWHERE) ? 1 : __real_redis_link_connection(link);
+}
 
 static bool is_planted(const struct lane *lane, enum fault_switch on) {
     const struct process *process = lane->env->loop->data;
