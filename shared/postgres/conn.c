@@ -112,7 +112,7 @@ static void pg_conn_on_connected(void *owner, PGconn *connected) {
     pg_conn_change_state(conn, PG_CONN_SETUP);
     pg_jobs_start(&conn->jobs, connected);
     if (conn->state == PG_CONN_SETUP) {
-        conn->events->on_connected(conn->owner, &conn->jobs);
+        conn->events->on_connected(conn->owner);
     }
 }
 
@@ -132,11 +132,10 @@ struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *op
     conn->retry.data = conn;
     uv_timer_init(loop, &conn->retry);
     conn->open_handles = PG_JOBS_HANDLES + 2;
+    if (options->address) {
+        uv_timer_start(&conn->retry, pg_conn_on_retry, 0, 0);
+    }
     return conn;
-}
-
-void pg_conn_start(struct pg_conn *conn) {
-    uv_timer_start(&conn->retry, pg_conn_on_retry, 0, 0);
 }
 
 void pg_conn_ready(struct pg_conn *conn) {

@@ -15,8 +15,7 @@
 struct pg_conn;
 
 struct pg_conn_events {
-    // It stands, and takes jobs; it is up once the owner calls pg_conn_ready.
-    void (*on_connected)(void *owner, struct pg_jobs *jobs);
+    void (*on_connected)(void *owner); // it stands, and takes jobs; it is up once the owner calls pg_conn_ready
     // It, or an attempt, has failed; the jobs have not had their LOST yet. why: one line. May be NULL.
     void (*on_failed)(void *owner, const char *why);
     void (*on_down)(void *owner);   // it was up; the jobs have had their LOST. May be NULL
@@ -24,16 +23,16 @@ struct pg_conn_events {
 };
 
 struct pg_conn_options {
-    const PQconninfoOption *address; // a URL's parts; kept by the owner until pg_conn_destroy, as is the name
+    // A URL's parts; NULL: it stays down. Kept by the owner until pg_conn_destroy, as is the name.
+    const PQconninfoOption *address;
     const char *name;
     int64_t timeout_ms; // of the connect, and of each job
     const struct pg_conn_events *events;
     void *owner;
 };
 
-struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *options);
 // The first attempt begins in the loop, as every other.
-void pg_conn_start(struct pg_conn *conn);
+struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *options);
 // Set up: it is up from here on.
 void pg_conn_ready(struct pg_conn *conn);
 bool pg_conn_is_up(const struct pg_conn *conn);

@@ -44,9 +44,9 @@ static void pg_link_complain(struct pg_link *link, enum log_level level, const c
 
 // ---- The connection's events
 
-static void pg_link_on_connected(void *owner, struct pg_jobs *jobs) {
+static void pg_link_on_connected(void *owner) {
     struct pg_link *link = owner;
-    pg_session_check_start(&link->session, jobs);
+    pg_session_check_start(&link->session);
 }
 
 static void pg_link_on_failed(void *owner, const char *why) {
@@ -76,7 +76,7 @@ static void pg_link_on_closed(void *owner) {
 
 static void pg_link_on_passed(void *owner) {
     struct pg_link *link = owner;
-    pg_setup_start(&link->setup, pg_conn_jobs(link->conn));
+    pg_setup_start(&link->setup);
 }
 
 static void pg_link_on_script(void *owner, const PGresult *result) {
@@ -104,10 +104,6 @@ static void pg_link_on_ready(void *owner) {
     }
 }
 
-static void pg_link_on_refused(void *owner, const char *why) {
-    pg_link_drop(owner, why);
-}
-
 // ---- Its life
 
 static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
@@ -123,15 +119,15 @@ static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
     link->session = (struct pg_session){.loop = loop,
                                         .address = link->address,
                                         .name = link->name,
+                                        .conn = link->conn,
                                         .on_passed = pg_link_on_passed,
-                                        .on_failed = pg_link_on_refused,
                                         .owner = link};
-    link->setup = (struct pg_setup){.script = link->script,
+    link->setup = (struct pg_setup){.conn = link->conn,
+                                    .script = link->script,
                                     .pipeline = link->options.pipeline,
                                     .statements = link->options.statements,
                                     .on_script = pg_link_on_script,
                                     .on_ready = pg_link_on_ready,
-                                    .on_failed = pg_link_on_refused,
                                     .owner = link};
 }
 
@@ -146,8 +142,6 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     pg_link_begin_parts(link, loop);
     if (!link->address) { // pg_url_check at start was skipped: say it, and stay down
         pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
-    } else {
-        pg_conn_start(link->conn);
     }
     return link;
 }

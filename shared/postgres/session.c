@@ -16,7 +16,6 @@
 
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
-#include "shared/postgres/conn.h"
 
 #define ASK "SELECT pg_backend_pid()"
 #define HOLD "BEGIN; " ASK
@@ -66,7 +65,7 @@ void pg_session_check_cancel(struct pg_session *session) {
 
 static void pg_session_refuse(struct pg_session *session) {
     session->unseen = 0;
-    session->on_failed(session->owner, REFUSED);
+    pg_conn_fail(session->conn, REFUSED);
 }
 
 static void pass(struct pg_session *session, bool certain) {
@@ -83,7 +82,7 @@ static void pg_session_on_late(uv_timer_t *timer) {
     if (check->asking) {
         pg_session_refuse(session);
     } else if (++session->unseen < TRIES) {
-        session->on_failed(session->owner, NO_ROOM);
+        pg_conn_fail(session->conn, NO_ROOM);
     } else {
         pass(session, false);
     }
@@ -95,7 +94,7 @@ static void wait_for(struct pg_session_check *check, bool asking) {
 }
 
 static void ask(struct pg_session *session, pg_link_done done) {
-    pg_jobs_script(session->jobs, ASK, true, done, session);
+    pg_jobs_script(pg_conn_jobs(session->conn), ASK, true, done, session);
 }
 
 // Where it is down, nothing can be seen.
@@ -162,9 +161,8 @@ static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, co
     }
 }
 
-static void pg_session_on_other_connected(void *owner, struct pg_jobs *jobs) {
+static void pg_session_on_other_connected(void *owner) {
     struct pg_session_check *check = owner;
-    (void)jobs;
     pg_conn_ready(check->other); // without a set-up
     tell_other(check, HOLD, pg_session_on_other_held);
 }
@@ -180,7 +178,6 @@ static void look_closer(struct pg_session *session, long long backend) {
     check->late.data = check;
     uv_timer_init(session->loop, &check->late);
     session->check = check;
-    pg_conn_start(check->other);
     wait_for(check, false);
 }
 
@@ -190,16 +187,15 @@ static void pg_session_on_asked(void *argument, enum pg_outcome outcome, const P
         return;
     }
     long long backend = backend_of(outcome, result);
-    if (backend == PQbackendPID(session->jobs->conn)) {
+    if (backend == PQbackendPID(pg_conn_jobs(session->conn)->conn)) {
         session->on_passed(session->owner);
     } else {
         look_closer(session, backend);
     }
 }
 
-void pg_session_check_start(struct pg_session *session, struct pg_jobs *jobs) {
-    session->jobs = jobs;
-    if (PQbackendPID(jobs->conn) == 0) { // the server told none
+void pg_session_check_start(struct pg_session *session) {
+    if (PQbackendPID(pg_conn_jobs(session->conn)->conn) == 0) { // the server told none
         session->on_passed(session->owner);
     } else {
         ask(session, pg_session_on_asked);

@@ -22,7 +22,7 @@ static void pg_setup_fail_with(struct pg_setup *setup, const char *what, const P
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char *why = xasprintf("%s failed: %s%s", what, message ? message : "no reason given",
                           lacks_schema(result) ? " (is the database migrated? run make migrate-apply)" : "");
-    setup->on_failed(setup->owner, why);
+    pg_conn_fail(setup->conn, why);
     free(why);
 }
 
@@ -46,8 +46,9 @@ static void pg_setup_on_prepared(void *argument, enum pg_outcome outcome, const 
 
 static void prepare_statements(struct pg_setup *setup) {
     const struct pg_statement *statement = setup->statements;
-    if (!PQenterPipelineMode(setup->jobs->conn)) {
-        pg_jobs_break(setup->jobs);
+    struct pg_jobs *jobs = pg_conn_jobs(setup->conn);
+    if (!PQenterPipelineMode(jobs->conn)) {
+        pg_jobs_break(jobs);
         return;
     }
     if (!statement || !statement->name) {
@@ -55,7 +56,7 @@ static void prepare_statements(struct pg_setup *setup) {
         return;
     }
     for (; statement->name; statement++) {
-        pg_jobs_prepare(setup->jobs, statement, pg_setup_on_prepared, setup);
+        pg_jobs_prepare(jobs, statement, pg_setup_on_prepared, setup);
     }
 }
 
@@ -77,11 +78,10 @@ static void pg_setup_on_script(void *argument, enum pg_outcome outcome, const PG
     }
 }
 
-void pg_setup_start(struct pg_setup *setup, struct pg_jobs *jobs) {
-    setup->jobs = jobs;
+void pg_setup_start(struct pg_setup *setup) {
     setup->prepared = 0;
     if (setup->script) {
-        pg_jobs_script(jobs, setup->script, true, pg_setup_on_script, setup);
+        pg_jobs_script(pg_conn_jobs(setup->conn), setup->script, true, pg_setup_on_script, setup);
     } else {
         after_script(setup);
     }
