@@ -91,6 +91,9 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
         conn->events->on_failed(conn->owner, line);
         free(line);
     }
+    if (conn->state == PG_CONN_DESTROYED) {
+        return;
+    }
     if (was_up && deadline_now_ms() - conn->up_since_ms >= STEADY_MS) {
         conn->failures = 0;
     }

@@ -99,7 +99,7 @@ static void pg_link_on_ready(void *owner) {
     if (link->options.on_trouble) {
         link->options.on_trouble(link->options.argument, NULL);
     }
-    if (link->options.on_up) {
+    if (link->options.on_up && pg_conn_is_up(link->conn)) {
         link->options.on_up(link->options.argument);
     }
 }

@@ -16,7 +16,7 @@ struct pg_session {
     uv_loop_t *loop;
     const PQconninfoOption *address; // for a second connection; kept while a check runs
     const char *name;
-    struct pg_conn *conn;            // the first one; when it fails, the owner cancels the check
+    struct pg_conn *conn; // the first one; when it fails, the owner cancels the check
     void (*on_passed)(void *owner);
     void *owner;
     // Its own.

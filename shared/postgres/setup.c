@@ -74,7 +74,9 @@ static void pg_setup_on_script(void *argument, enum pg_outcome outcome, const PG
         pg_setup_fail_with(setup, "the set-up script", result);
     } else if (outcome == PG_LINK_OK) {
         setup->on_script(setup->owner, result);
-        after_script(setup);
+        if (pg_conn_jobs(setup->conn)->conn) { // it may have been let go of
+            after_script(setup);
+        }
     }
 }
 

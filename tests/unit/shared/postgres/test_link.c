@@ -20,7 +20,8 @@ struct subject {
     int ups, downs;
     int ok, errors, lost;
     char text[128]; // the last result's error
-    bool destroy_in_done, again_in_lost;
+    bool destroy_in_done, again_in_lost, destroy_in_set_up, destroy_in_trouble, destroy_once_well;
+    bool destroyed; // in one of the last three
 };
 
 static uv_loop_t loop;
@@ -35,11 +36,13 @@ static void teardown(void) {
 
 static void on_up(void *argument) {
     struct subject *subject = argument;
+    ck_assert(!subject->destroyed);
     subject->ups++;
 }
 
 static void on_down(void *argument) {
     struct subject *subject = argument;
+    ck_assert(!subject->destroyed);
     subject->downs++;
     ck_assert(!pg_link_is_up(subject->link));
     ck_assert_uint_eq(pg_link_pending(subject->link), 0);
@@ -60,6 +63,23 @@ static void on_done(void *argument, enum pg_outcome outcome, const PGresult *res
     }
 }
 
+static void destroy(struct subject *subject) {
+    pg_link_destroy(subject->link);
+    subject->destroyed = true;
+}
+
+static void on_set_up(void *argument, const PGresult *result) {
+    ck_assert_ptr_nonnull(result);
+    destroy(argument);
+}
+
+static void on_trouble(void *argument, const char *why) {
+    struct subject *subject = argument;
+    if (why ? subject->destroy_in_trouble : subject->destroy_once_well) {
+        destroy(subject);
+    }
+}
+
 static void open_link(struct subject *subject, const char *url, bool pipeline) {
     const struct pg_link_options options = {
         .url = url,
@@ -68,6 +88,9 @@ static void open_link(struct subject *subject, const char *url, bool pipeline) {
         .pipeline = pipeline,
         .on_up = on_up,
         .on_down = on_down,
+        .setup = subject->destroy_in_set_up ? "select" : NULL,
+        .on_set_up = on_set_up,
+        .on_trouble = on_trouble,
         .argument = subject,
     };
     subject->link = pg_link_create(&loop, &options);
@@ -358,6 +381,34 @@ START_TEST(it_can_be_destroyed_in_an_answer) {
 }
 END_TEST
 
+// It is destroyed in one of its callbacks, after which no other may come.
+static void destroyed_in_callback(struct subject *subject) {
+    struct fake_postgres fake = {.answering = ANSWERS_COMPLETE};
+    struct fake_server *server = start_fake(&fake);
+    open_to(subject, server, false);
+    if (subject->destroy_in_trouble) {
+        RUN_UNTIL(&loop, 5000, subject->ups == 1);
+        fake_server_hang_up(server);
+    }
+    RUN_UNTIL(&loop, 5000, subject->destroyed);
+    fake_server_destroy(server);
+}
+
+START_TEST(it_can_be_destroyed_when_trouble_is_told) {
+    destroyed_in_callback(&(struct subject){.destroy_in_trouble = true});
+}
+END_TEST
+
+START_TEST(it_can_be_destroyed_when_trouble_is_over) {
+    destroyed_in_callback(&(struct subject){.destroy_once_well = true});
+}
+END_TEST
+
+START_TEST(it_can_be_destroyed_when_its_script_has_run) {
+    destroyed_in_callback(&(struct subject){.destroy_in_set_up = true});
+}
+END_TEST
+
 START_TEST(a_pipeline_link_loses_its_jobs_when_no_answer_comes) {
     struct subject subject = {0};
     struct fake_postgres fake = {.answering = ANSWERS_NOTHING};
@@ -413,6 +464,9 @@ Suite *suite_postgres_link(void) {
     tcase_add_test(tcase, jobs_are_lost_when_the_answer_is_rubbish);
     tcase_add_test(tcase, destroying_it_gives_every_job_its_lost_at_once);
     tcase_add_test(tcase, it_can_be_destroyed_in_an_answer);
+    tcase_add_test(tcase, it_can_be_destroyed_when_trouble_is_told);
+    tcase_add_test(tcase, it_can_be_destroyed_when_trouble_is_over);
+    tcase_add_test(tcase, it_can_be_destroyed_when_its_script_has_run);
     tcase_add_test(tcase, a_pipeline_link_loses_its_jobs_when_no_answer_comes);
     tcase_add_test(tcase, a_hang_up_without_jobs_is_noticed);
     suite_add_tcase(suite, tcase);
