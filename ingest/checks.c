@@ -54,8 +54,7 @@ static void find_client(struct ingest_request *request) {
     http_set_client(request->http, request->client);
 }
 
-void checks_on_headers(void *argument, struct http_request *http) {
-    struct ingest_resources *with = argument;
+void checks_on_headers(struct ingest_resources *with, struct http_request *http) {
     struct ingest_request *request = request_begin(with, http);
     take_id(request);
     find_client(request);
@@ -74,8 +73,7 @@ void checks_on_headers(void *argument, struct http_request *http) {
     }
 }
 
-void checks_on_request(void *argument, struct http_request *http, enum http_body_state body) {
-    (void)argument;
+void checks_on_request(struct http_request *http, enum http_body_state body) {
     struct ingest_request *request = http_context(http);
     request->has_arrived = true;
     request->body = body;
@@ -86,8 +84,7 @@ void checks_on_request(void *argument, struct http_request *http, enum http_body
     checks_proceed(request);
 }
 
-void checks_on_done(void *argument, struct http_request *http) {
-    (void)argument;
+void checks_on_done(struct http_request *http) {
     struct ingest_request *request = http_context(http);
     if (request == NULL) {
         return;

@@ -21,11 +21,11 @@ static const char parameter_mark[] = "{id}";
 
 // clang-format off
 static const struct route routes[] = {
-    {"POST", "/api/messages/sms",                intake_send_sms,      SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
-    {"POST", "/api/messages/email",              intake_send_email,    SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
-    {"POST", "/api/webhooks/sms",                intake_webhook_sms,   SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
-    {"POST", "/api/webhooks/email",              intake_webhook_email, SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
-    {"POST", "/api/provider/mock/inbound",       intake_mock_inbound,  SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE},
+    {"POST", "/api/messages/sms",                intake_send_sms,        SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
+    {"POST", "/api/messages/email",              intake_send_email,      SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
+    {"POST", "/api/webhooks/sms",                intake_webhook_sms,     SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
+    {"POST", "/api/webhooks/email",              intake_webhook_email,   SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
+    {"POST", "/api/provider/mock/inbound",       intake_mock_inbound,    SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE},
     {"GET",  "/api/provider/mock/config",        mock_control_show,      SCOPE_ADMIN, ROUTE_JSON},
     {"PUT",  "/api/provider/mock/config",        mock_control_change,    SCOPE_ADMIN, ROUTE_BODY},
     {"GET",  "/api/messages/{id}",               messages_show,          SCOPE_READ,  ROUTE_JSON},

@@ -75,7 +75,7 @@ static void close_everything(struct ingest_worker *worker) {
     rate_limiter_destroy(worker->with.limiter);
     lookout_destroy(worker->with.lookout);
     event_hub_destroy(worker->with.hub);
-    database_destroy(worker->with.reader);
+    database_destroy(worker->with.database);
     checks_abandon_all(&worker->with);
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
@@ -128,7 +128,7 @@ static void worker_on_wake(uv_async_t *handle) {
 
 static void worker_on_done(void *argument, struct http_request *http) {
     struct ingest_worker *worker = argument;
-    checks_on_done(&worker->with, http);
+    checks_on_done(http);
     if (worker->phase == PHASE_DRAINING) {
         uv_async_send(&worker->wake);
     }
@@ -140,8 +140,8 @@ static void worker_on_headers(void *argument, struct http_request *http) {
 }
 
 static void worker_on_request(void *argument, struct http_request *http, enum http_body_state body) {
-    struct ingest_worker *worker = argument;
-    checks_on_request(&worker->with, http, body);
+    (void)argument;
+    checks_on_request(http, body);
 }
 
 static void worker_on_redis_up(void *argument) {
@@ -270,7 +270,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
-    worker->with.reader = database_create(&worker->loop, shared->settings, number, worker_on_postgres, worker);
+    worker->with.database = database_create(&worker->loop, shared->settings, number, worker_on_postgres, worker);
     return worker;
 }
 

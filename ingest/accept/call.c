@@ -63,7 +63,7 @@ static bool is_verdict(const redisReply *reply) {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2;
 }
 
-static bool accept_call_has_one_for_each(const redisReply *reply, const struct round *round) {
+static bool has_one_for_each(const redisReply *reply, const struct round *round) {
     bool is = reply->type == REDIS_REPLY_ARRAY && reply->elements == round->count;
     for (size_t i = 0; is && i < reply->elements; i++) {
         is = is_verdict(reply->element[i]) || reply->element[i]->type == REDIS_REPLY_ERROR;
@@ -78,7 +78,7 @@ static void accept_call_hand_on(const struct round *round, struct ingest_request
 
 static void accept_call_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
-    bool each = result == REDIS_LINK_OK && accept_call_has_one_for_each(reply, round);
+    bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
     for (size_t i = 0; i < round->count; i++) {
         struct ingest_request *request = round->requests[i];
         if (!request_reply_came(request)) {
@@ -109,19 +109,19 @@ struct command {
     int count;
 };
 
-static void accept_call_put(struct command *command, const char *bytes, size_t length) {
+static void put_bytes(struct command *command, const char *bytes, size_t length) {
     command->values[command->count] = bytes;
     command->lengths[command->count++] = length;
 }
 
 static void accept_call_put_text(struct command *command, const char *text) {
-    accept_call_put(command, text, strlen(text));
+    put_bytes(command, text, strlen(text));
 }
 
 static void put_words(struct command *command, const struct words *words) {
     size_t begin = 0;
     for (size_t i = 0; i < words->count; i++) {
-        accept_call_put(command, words->bytes.data + begin, words->ends[i] - begin);
+        put_bytes(command, words->bytes.data + begin, words->ends[i] - begin);
         begin = words->ends[i];
     }
 }
@@ -132,8 +132,8 @@ static bool remembers_signatures(const struct ingest_resources *with) {
     return redis_link_memory_pct(with->redis) < with->settings->redis_memory_pct / 2;
 }
 
-static int accept_call_send_call(struct accept_calls *calls, const struct gathering *gathering,
-                                 const struct partition_keys *keys) {
+static int accept_call_send(struct accept_calls *calls, const struct gathering *gathering,
+                            const struct partition_keys *keys) {
     struct ingest_resources *with = calls->with;
     const struct settings *settings = with->settings;
     struct command command = {.count = 0};
@@ -163,17 +163,17 @@ static void clear_buf(struct buf *buf) {
     }
 }
 
-static void accept_call_clear(struct words *words) {
+static void clear_words(struct words *words) {
     clear_buf(&words->bytes);
     words->count = 0;
 }
 
 static void accept_call_send_round(struct accept_calls *calls, struct gathering *gathering) {
     struct round *round = gathering->round;
-    bool sent = accept_call_send_call(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
+    bool sent = accept_call_send(calls, gathering, &calls->keys[gathering - calls->gathering]) == 0;
     gathering->round = NULL;
-    accept_call_clear(&gathering->keys);
-    accept_call_clear(&gathering->arguments);
+    clear_words(&gathering->keys);
+    clear_words(&gathering->arguments);
     if (!sent) {
         accept_call_give_up(round);
     }
@@ -199,14 +199,14 @@ static void add_bytes(struct words *words, const void *bytes, size_t length) {
     end_word(words);
 }
 
-static void accept_call_add(struct words *words, const char *text) {
+static void add_word(struct words *words, const char *text) {
     add_bytes(words, text, strlen(text));
 }
 
 static void add_keys(struct words *words, const struct ingest_request *request, const struct message *message,
                      const struct accept_identity *identity) {
     if (identity->remembered) {
-        accept_call_add(words, identity->key);
+        add_word(words, identity->key);
     } else { // every key must be in the one slot
         buf_printf(&words->bytes, "idem:{%s}:", identity->keys->tag);
         end_word(words);
@@ -216,7 +216,7 @@ static void add_keys(struct words *words, const struct ingest_request *request, 
     if (request->limit == LIMIT_DEFERRED) {
         char address[LIMIT_KEY_SIZE];
         rate_limit_key(request, address);
-        accept_call_add(words, address);
+        add_word(words, address);
     }
 }
 
@@ -224,11 +224,11 @@ static void add_arguments(struct accept_calls *calls, struct words *words, const
                           const struct message *message, const struct accept_identity *identity) {
     clear_buf(&calls->payload);
     message_encode(message, &calls->payload);
-    accept_call_add(words, message->direction == MESSAGE_OUTBOUND ? "accepted" : "received");
-    accept_call_add(words, request->message_id);
+    add_word(words, message->direction == MESSAGE_OUTBOUND ? "accepted" : "received");
+    add_word(words, request->message_id);
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
-    accept_call_add(words, DECIMAL(identity->remembered ? calls->with->settings->idempotency_ttl_secs * 1000 : 0));
+    add_word(words, DECIMAL(identity->remembered ? calls->with->settings->idempotency_ttl_secs * 1000 : 0));
     add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
 }
 

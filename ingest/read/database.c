@@ -32,7 +32,7 @@ static const struct pg_statement statements[] = {
     [READ_STATEMENT_COUNT] = {NULL, NULL},
 };
 
-struct reader {
+struct database {
     void (*on_change)(void *argument, bool up);
     void *argument;
     size_t up; // links that can be used
@@ -41,26 +41,26 @@ struct reader {
 };
 
 static void database_on_up(void *argument) {
-    struct reader *reader = argument;
-    if (reader->up++ == 0) {
-        reader->on_change(reader->argument, true);
+    struct database *database = argument;
+    if (database->up++ == 0) {
+        database->on_change(database->argument, true);
     }
 }
 
 static void database_on_down(void *argument) {
-    struct reader *reader = argument;
-    if (--reader->up == 0) {
-        reader->on_change(reader->argument, false);
+    struct database *database = argument;
+    if (--database->up == 0) {
+        database->on_change(database->argument, false);
     }
 }
 
-struct reader *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
-                               void (*on_change)(void *argument, bool up), void *argument) {
+struct database *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                                 void (*on_change)(void *argument, bool up), void *argument) {
     size_t count = (size_t)settings->database_connections;
-    struct reader *reader = xcalloc(1, sizeof *reader + count * sizeof(struct pg_link *));
-    reader->count = count;
-    reader->on_change = on_change;
-    reader->argument = argument;
+    struct database *database = xcalloc(1, sizeof *database + count * sizeof(struct pg_link *));
+    database->count = count;
+    database->on_change = on_change;
+    database->argument = argument;
     for (size_t i = 0; i < count; i++) {
         char name[48];
         snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
@@ -73,29 +73,29 @@ struct reader *database_create(uv_loop_t *loop, const struct settings *settings,
             .statements = statements,
             .on_up = database_on_up,
             .on_down = database_on_down,
-            .argument = reader,
+            .argument = database,
         };
-        reader->links[i] = pg_link_create(loop, &options);
+        database->links[i] = pg_link_create(loop, &options);
     }
-    return reader;
+    return database;
 }
 
-void database_destroy(struct reader *reader) {
-    for (size_t i = 0; i < reader->count; i++) {
-        pg_link_destroy(reader->links[i]);
+void database_destroy(struct database *database) {
+    for (size_t i = 0; i < database->count; i++) {
+        pg_link_destroy(database->links[i]);
     }
-    free(reader);
+    free(database);
 }
 
-const char *database_trouble(const struct reader *reader) {
-    return reader->up > 0 ? NULL : pg_link_last_error(reader->links[0]);
+const char *database_trouble(const struct database *database) {
+    return database->up > 0 ? NULL : pg_link_last_error(database->links[0]);
 }
 
 // The one with the shortest queue; NULL when none is up.
-static struct pg_link *database_choose(const struct reader *reader) {
+static struct pg_link *database_choose(const struct database *database) {
     struct pg_link *best = NULL;
-    for (size_t i = 0; i < reader->count; i++) {
-        struct pg_link *link = reader->links[i];
+    for (size_t i = 0; i < database->count; i++) {
+        struct pg_link *link = database->links[i];
         if (pg_link_is_up(link) && (best == NULL || pg_link_pending(link) < pg_link_pending(best))) {
             best = link;
         }
@@ -158,7 +158,7 @@ static void database_on_result(void *argument, enum pg_outcome outcome, const PG
 
 void database_run(struct ingest_request *request, enum database_statement statement, int count,
                   const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
-    struct pg_link *link = database_choose(request->with->reader);
+    struct pg_link *link = database_choose(request->with->database);
     struct query *query = xmalloc(sizeof *query);
     *query = (struct query){request, on_rows};
     if (link == NULL ||

@@ -10,7 +10,7 @@
 #include "shared/settings/settings.h"
 
 struct ingest_request;
-struct reader; // one thread's connections to Postgres
+struct database; // one thread's connections to Postgres
 
 // The statements in ingest/read/sql/, prepared on each connection.
 enum database_statement {
@@ -30,13 +30,13 @@ enum database_statement {
 
 // thread is its number, for the connections' names. on_change(argument, up): its first connection came, or its last
 // went.
-struct reader *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
-                               void (*on_change)(void *argument, bool up), void *argument);
-void database_destroy(struct reader *reader);
+struct database *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                                 void (*on_change)(void *argument, bool up), void *argument);
+void database_destroy(struct database *database);
 
 // Why it has no connection, in one line without secrets; "" where it has not failed yet, NULL where it has one. Valid
 // until the loop's next turn.
-const char *database_trouble(const struct reader *reader);
+const char *database_trouble(const struct database *database);
 
 // Runs a statement for a request; on_rows(request, rows) answers it. Where Postgres is away, too slow or refuses, the
 // request is answered here: 503, or 500 for what must be a bug. rows are valid during on_rows only.

@@ -12,9 +12,8 @@
 #include "shared/base/uuid.h"
 
 enum {
-    // What an item may bring at first. Results come one at a time on each connection, so that a page of such items
-    // needs
-    // no place in the budget; what greater ones have is known by then, and asked for again once there is room for it.
+    // What an item may bring at first. Results come one at a time on each connection, so such items need no place in
+    // the budget; what greater ones have is known by then, and asked for again once there is room for it.
     FIRST_BYTES = 32 * 1024,
     ROW_BYTES = 1024, // of an item, besides: addresses, names, times
     META_BYTES = 512, // of the page, besides its items

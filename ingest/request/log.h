@@ -6,7 +6,7 @@
 
 struct ingest_request;
 
-// The line that every request leaves (the brief, "Observability"). status 0: the client went away before the answer.
+// The line that every request leaves. status 0: the client went away before the answer.
 void request_log(const struct ingest_request *request, unsigned status);
 
 // An event of the mock's controls, marked mock=true so that simulated flows stand out: "mock_inbound",

@@ -13,6 +13,7 @@
 
 struct acceptor;
 struct api_keys;
+struct database;
 struct event_hub;
 struct former;
 struct client_address_rules;
@@ -21,7 +22,6 @@ struct ingest_request;
 struct limiter;
 struct lookout;
 struct origin_rules;
-struct reader;
 struct readiness;
 struct replicas;
 
@@ -36,7 +36,7 @@ struct ingest_resources {
     struct redis_link *redis;
     struct limiter *limiter;
     struct lookout *lookout;
-    struct reader *reader;
+    struct database *database;
     struct acceptor *acceptor;
     struct former *former;
     struct replicas *replicas; // NULL: none are waited for

@@ -52,7 +52,7 @@ static void flow_check_on_look(uv_timer_t *timer) {
     struct check *check = timer->data;
     int64_t passed_ms = clock_boot_ms() - check->begun_ms;
     bool patient = passed_ms < FIRST_TROUBLE_MS;
-    const char *postgres_trouble = database_trouble(check->with.reader);
+    const char *postgres_trouble = database_trouble(check->with.database);
     bool redis = check->read || (!patient && redis_link_trouble(check->with.redis) != NULL);
     bool postgres = postgres_trouble == NULL || (!patient && *postgres_trouble != '\0');
     if ((redis && postgres) || passed_ms >= PATIENCE_MS) {
@@ -75,7 +75,7 @@ static void flow_check_begin(struct check *check, const struct settings *setting
                                                             .on_up = flow_check_on_redis_up,
                                                             .argument = check,
                                                         });
-    check->with.reader = database_create(&check->loop, settings, 0, flow_check_on_postgres, check);
+    check->with.database = database_create(&check->loop, settings, 0, flow_check_on_postgres, check);
     uv_timer_start(&check->look, flow_check_on_look, LOOK_MS, LOOK_MS);
 }
 
@@ -94,7 +94,7 @@ static int print(struct check *check) {
 
 static void flow_check_end(struct check *check) {
     redis_link_destroy(check->with.redis);
-    database_destroy(check->with.reader);
+    database_destroy(check->with.database);
     uv_close((uv_handle_t *)&check->look, NULL);
     uv_run(&check->loop, UV_RUN_DEFAULT);
     uv_loop_close(&check->loop);

@@ -9,7 +9,7 @@ static const char *postgres_trouble(const struct ingest_resources *with) {
     if (readiness_has_postgres(with->readiness)) {
         return NULL;
     }
-    const char *trouble = database_trouble(with->reader);
+    const char *trouble = database_trouble(with->database);
     if (trouble == NULL) {
         return "another thread has no connection";
     }

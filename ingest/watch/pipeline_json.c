@@ -82,7 +82,7 @@ static int64_t pipeline_json_average(const int64_t parts[HISTOGRAM_PART_COUNT]) 
     return count > 0 ? parts[HISTOGRAM_SUM] / count : 0;
 }
 
-// The counters that the brief names, one member each; then the pipeline, and what doesn't flow.
+// One member for each counter; then the pipeline, and what doesn't flow.
 void pipeline_write_json(const struct pipeline *pipeline, const struct flow *flow, size_t client_bytes,
                          struct buf *out) {
     const struct counter_values *values = &pipeline->counters;

@@ -6,7 +6,7 @@
 
 #include "tests/support/child.h"
 
-// A Postgres of a suite's own: on loopback, migrated, with the user and database of the brief. initdb and the
+// A Postgres of a suite's own: on loopback, migrated, with the user and database of .env.example. initdb and the
 // migrations run once, into postgres-template in the folder TEST_TEMPLATES, which several programs may share, or else
 // TEST_ROOT; each suite gets a copy. It doesn't fsync: what is tested is the end of processes, not of the machine; its
 // settings say so unless they are told otherwise.
