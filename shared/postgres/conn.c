@@ -27,8 +27,7 @@ enum pg_conn_state {
 };
 
 struct pg_conn {
-    const struct pg_conn_events *events;
-    void *owner;
+    struct pg_conn_options options;
     enum pg_conn_state state;
     struct pg_connect connect;
     struct pg_jobs jobs; // from SETUP to UP
@@ -86,9 +85,9 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
     if (conn->state == PG_CONN_WAITING || conn->state == PG_CONN_DESTROYED) {
         return;
     }
-    if (conn->events->on_failed) {
+    if (conn->options.on_failed) {
         char *line = one_line(why);
-        conn->events->on_failed(conn->owner, line);
+        conn->options.on_failed(conn->options.owner, line);
         free(line);
     }
     if (conn->state == PG_CONN_DESTROYED) {
@@ -98,8 +97,8 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
         conn->failures = 0;
     }
     pg_conn_let_go(conn, PG_CONN_WAITING);
-    if (was_up && conn->state == PG_CONN_WAITING && conn->events->on_down) {
-        conn->events->on_down(conn->owner);
+    if (was_up && conn->state == PG_CONN_WAITING && conn->options.on_down) {
+        conn->options.on_down(conn->options.owner);
     }
     if (conn->state == PG_CONN_WAITING) {
         pg_conn_wait_for_retry(conn);
@@ -115,14 +114,13 @@ static void pg_conn_on_connected(void *owner, PGconn *connected) {
     pg_conn_change_state(conn, PG_CONN_SETUP);
     pg_jobs_start(&conn->jobs, connected);
     if (conn->state == PG_CONN_SETUP) {
-        conn->events->on_connected(conn->owner);
+        conn->options.on_connected(conn->options.owner);
     }
 }
 
 struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *options) {
     struct pg_conn *conn = xcalloc(1, sizeof *conn);
-    conn->events = options->events;
-    conn->owner = options->owner;
+    conn->options = *options;
     conn->connect = (struct pg_connect){.address = options->address,
                                         .name = options->name,
                                         .timeout_ms = options->timeout_ms,
@@ -159,8 +157,8 @@ static void pg_conn_on_closed(uv_handle_t *handle) {
     if (--conn->open_handles > 0) {
         return;
     }
-    if (conn->events->on_closed) {
-        conn->events->on_closed(conn->owner);
+    if (conn->options.on_closed) {
+        conn->options.on_closed(conn->options.owner);
     }
     free(conn);
 }

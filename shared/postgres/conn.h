@@ -14,20 +14,16 @@
 
 struct pg_conn;
 
-struct pg_conn_events {
+struct pg_conn_options {
+    // A URL's parts; NULL: it stays down. Kept by the owner until pg_conn_destroy, as is the name.
+    const PQconninfoOption *address;
+    const char *name;
+    int64_t timeout_ms;                // of the connect, and of each job
     void (*on_connected)(void *owner); // it stands, and takes jobs; it is up once the owner calls pg_conn_ready
     // It, or an attempt, has failed; the jobs have not had their LOST yet. why: one line. May be NULL.
     void (*on_failed)(void *owner, const char *why);
     void (*on_down)(void *owner);   // it was up; the jobs have had their LOST. May be NULL
     void (*on_closed)(void *owner); // after pg_conn_destroy: its handles have closed. May be NULL
-};
-
-struct pg_conn_options {
-    // A URL's parts; NULL: it stays down. Kept by the owner until pg_conn_destroy, as is the name.
-    const PQconninfoOption *address;
-    const char *name;
-    int64_t timeout_ms; // of the connect, and of each job
-    const struct pg_conn_events *events;
     void *owner;
 };
 

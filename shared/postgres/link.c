@@ -107,14 +107,13 @@ static void pg_link_on_ready(void *owner) {
 // ---- Its life
 
 static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
-    static const struct pg_conn_events events = {.on_connected = pg_link_on_connected,
-                                                 .on_failed = pg_link_on_failed,
-                                                 .on_down = pg_link_on_down,
-                                                 .on_closed = pg_link_on_closed};
     link->conn = pg_conn_create(loop, &(struct pg_conn_options){.address = link->address,
                                                                 .name = link->name,
                                                                 .timeout_ms = link->options.timeout_ms,
-                                                                .events = &events,
+                                                                .on_connected = pg_link_on_connected,
+                                                                .on_failed = pg_link_on_failed,
+                                                                .on_down = pg_link_on_down,
+                                                                .on_closed = pg_link_on_closed,
                                                                 .owner = link});
     link->session = (struct pg_session){.loop = loop,
                                         .address = link->address,

@@ -168,10 +168,12 @@ static void pg_session_on_other_connected(void *owner) {
 }
 
 static void look_closer(struct pg_session *session, long long backend) {
-    static const struct pg_conn_events events = {.on_connected = pg_session_on_other_connected};
     struct pg_session_check *check = xcalloc(1, sizeof *check);
-    const struct pg_conn_options options = {
-        .address = session->address, .name = session->name, .timeout_ms = HOLD_MS, .events = &events, .owner = check};
+    const struct pg_conn_options options = {.address = session->address,
+                                            .name = session->name,
+                                            .timeout_ms = HOLD_MS,
+                                            .on_connected = pg_session_on_other_connected,
+                                            .owner = check};
     check->session = session;
     check->backend = backend;
     check->other = pg_conn_create(session->loop, &options);
