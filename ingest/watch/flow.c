@@ -19,45 +19,36 @@ enum {
 };
 
 static const struct {
-    const char *name, *help;
+    const char *name;
     bool of_provider, is_note;
 } codes[FLOW_CODE_COUNT] = {
-    [FLOW_REDIS_UNREADABLE] = {"redis_unreadable", "Redis is away or refuses to be read, so nobody knows", false,
-                               false},
-    [FLOW_REDIS_WRITES] = {"redis_writes", "Redis can't write to its disk, or refuses to write", false, false},
-    [FLOW_REDIS_MEMORY] = {"redis_memory", "Redis's memory is so full that sends are refused", false, false},
-    [FLOW_PARTITIONS_MISSING] = {"partitions_missing", "The set of partitions is lost, so nobody knows what waits",
-                                 false, false},
-    [FLOW_NO_INGEST] = {"no_ingest", "No ingest lives", false, false},
-    [FLOW_BACKLOG_FULL] = {"backlog_full", "So much waits that sends are refused", true, false},
-    [FLOW_WAIT_FAILING] = {"wait_failing", "Redis's replicas don't have what they should, so sends are refused", false,
-                           false},
-    [FLOW_NO_DISPATCHER] = {"no_dispatcher", "No dispatcher lives", false, false},
-    [FLOW_BREAKER_OPEN] = {"breaker_open", "The provider isn't called: its breaker is open or half-open", true, false},
-    [FLOW_PAUSED] = {"paused", "The provider isn't called: a 429 has asked for a pause", true, false},
-    [FLOW_REFUSED] = {"refused", "The provider refuses what it is sent, and accepts nothing", true, false},
-    [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", "Messages wait to be sent for too long", true, false},
-    [FLOW_RETRIES_OVERDUE] = {"retries_overdue", "Retries are due for too long", true, false},
-    [FLOW_NO_PERSISTER] = {"no_persister", "No persister lives", false, false},
-    [FLOW_POSTGRES_AWAY] = {"postgres_away", "Ingest has no connection to Postgres", false, false},
-    [FLOW_POSTGRES_REFUSED] = {"postgres_refused", "A persister can't work with the Postgres that it is given", false,
-                               false},
-    [FLOW_PERSISTER_REPEATS] = {"persister_repeats", "A persister repeats a batch that Postgres refuses", false, false},
-    [FLOW_EVENTS_STUCK] = {"events_stuck", "Events wait to be stored for too long", true, false},
-    [FLOW_NEWER_FORMAT] = {"newer_format", "Entries of a newer release wait that this one can't read", true, false},
-    [FLOW_REPLAYS_STUCK] = {"replays_stuck", "A replay of many dead letters doesn't go on", false, false},
-    [FLOW_NOT_DURABLE] = {"not_durable", "Redis keeps no append-only file: what was accepted is lost with it", false,
-                          true},
-    [FLOW_SENDERS_HELD] = {"senders_held", "The provider refuses some senders, whose messages wait", true, true},
-    [FLOW_OTHER] = {"other", "A process reports what this release has no word for", false, false},
+    [FLOW_REDIS_UNREADABLE] = {"redis_unreadable", false, false},
+    [FLOW_REDIS_WRITES] = {"redis_writes", false, false},
+    [FLOW_REDIS_MEMORY] = {"redis_memory", false, false},
+    [FLOW_PARTITIONS_MISSING] = {"partitions_missing", false, false},
+    [FLOW_NO_INGEST] = {"no_ingest", false, false},
+    [FLOW_BACKLOG_FULL] = {"backlog_full", true, false},
+    [FLOW_WAIT_FAILING] = {"wait_failing", false, false},
+    [FLOW_NO_DISPATCHER] = {"no_dispatcher", false, false},
+    [FLOW_BREAKER_OPEN] = {"breaker_open", true, false},
+    [FLOW_PAUSED] = {"paused", true, false},
+    [FLOW_REFUSED] = {"refused", true, false},
+    [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", true, false},
+    [FLOW_RETRIES_OVERDUE] = {"retries_overdue", true, false},
+    [FLOW_NO_PERSISTER] = {"no_persister", false, false},
+    [FLOW_POSTGRES_AWAY] = {"postgres_away", false, false},
+    [FLOW_POSTGRES_REFUSED] = {"postgres_refused", false, false},
+    [FLOW_PERSISTER_REPEATS] = {"persister_repeats", false, false},
+    [FLOW_EVENTS_STUCK] = {"events_stuck", true, false},
+    [FLOW_NEWER_FORMAT] = {"newer_format", true, false},
+    [FLOW_REPLAYS_STUCK] = {"replays_stuck", false, false},
+    [FLOW_NOT_DURABLE] = {"not_durable", false, true},
+    [FLOW_SENDERS_HELD] = {"senders_held", true, true},
+    [FLOW_OTHER] = {"other", false, false},
 };
 
 const char *flow_code_name(enum flow_code code) {
     return codes[code].name;
-}
-
-const char *flow_code_help(enum flow_code code) {
-    return codes[code].help;
 }
 
 bool flow_code_is_note(enum flow_code code) {

@@ -15,31 +15,31 @@
 
 enum flow_code {
     // nothing can be accepted, or nobody knows
-    FLOW_REDIS_UNREADABLE,
-    FLOW_REDIS_WRITES,
-    FLOW_REDIS_MEMORY,
-    FLOW_PARTITIONS_MISSING,
-    FLOW_NO_INGEST,
-    FLOW_BACKLOG_FULL,
-    FLOW_WAIT_FAILING,
+    FLOW_REDIS_UNREADABLE,   // Redis is away or refuses to be read, so nobody knows
+    FLOW_REDIS_WRITES,       // Redis can't write to its disk, or refuses to write
+    FLOW_REDIS_MEMORY,       // Redis's memory is so full that sends are refused
+    FLOW_PARTITIONS_MISSING, // the set of partitions is lost, so nobody knows what waits
+    FLOW_NO_INGEST,          // no ingest lives
+    FLOW_BACKLOG_FULL,       // so much waits that sends are refused
+    FLOW_WAIT_FAILING,       // Redis's replicas don't have what they should, so sends are refused
     // nothing is sent
-    FLOW_NO_DISPATCHER,
-    FLOW_BREAKER_OPEN,
-    FLOW_PAUSED,
-    FLOW_REFUSED,
-    FLOW_OUTBOUND_STUCK,
-    FLOW_RETRIES_OVERDUE,
+    FLOW_NO_DISPATCHER,   // no dispatcher lives
+    FLOW_BREAKER_OPEN,    // the provider isn't called: its breaker is open or half-open
+    FLOW_PAUSED,          // the provider isn't called: a 429 has asked for a pause
+    FLOW_REFUSED,         // the provider refuses what it is sent, and accepts nothing
+    FLOW_OUTBOUND_STUCK,  // messages wait to be sent for too long
+    FLOW_RETRIES_OVERDUE, // retries are due for too long
     // nothing is recorded
-    FLOW_NO_PERSISTER,
-    FLOW_POSTGRES_AWAY,
-    FLOW_POSTGRES_REFUSED,
-    FLOW_PERSISTER_REPEATS,
-    FLOW_EVENTS_STUCK,
-    FLOW_NEWER_FORMAT,
-    FLOW_REPLAYS_STUCK,
-    FLOW_NOT_DURABLE,
-    FLOW_SENDERS_HELD,
-    FLOW_OTHER, // what a newer release reports
+    FLOW_NO_PERSISTER,      // no persister lives
+    FLOW_POSTGRES_AWAY,     // ingest has no connection to Postgres
+    FLOW_POSTGRES_REFUSED,  // a persister can't work with the Postgres that it is given
+    FLOW_PERSISTER_REPEATS, // a persister repeats a batch that Postgres refuses
+    FLOW_EVENTS_STUCK,      // events wait to be stored for too long
+    FLOW_NEWER_FORMAT,      // entries of a newer release wait that this one can't read
+    FLOW_REPLAYS_STUCK,     // a replay of many dead letters doesn't go on
+    FLOW_NOT_DURABLE,       // Redis keeps no append-only file: what was accepted is lost with it
+    FLOW_SENDERS_HELD,      // the provider refuses some senders, whose messages wait
+    FLOW_OTHER,             // what a newer release reports
     FLOW_CODE_COUNT
 };
 
@@ -77,8 +77,6 @@ bool flow_has(const struct flow *flow, enum flow_code code, int provider);
 
 // "outbound_stuck": a process reports by it (heartbeat_trouble), alerts select by it.
 const char *flow_code_name(enum flow_code code);
-// One line for people.
-const char *flow_code_help(enum flow_code code);
 // Whether it keeps nothing from flowing but what it is about, and is worth a word all the same.
 bool flow_code_is_note(enum flow_code code);
 // Whether each provider has a state of its own.

@@ -54,7 +54,4 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 #define log_warn(event, ...) log_event(LOG_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) log_event(LOG_ERROR, event, __VA_ARGS__)
 
-// The bytes of a URL with the password in its authority replaced by "***". Owned by the caller.
-char *log_redact_url(const char *url);
-
 #endif

@@ -109,6 +109,10 @@ static void redis_link_let_go(struct redis_link *link, enum redis_link_state nex
     }
 }
 
+static int64_t redis_link_up_ms(const struct redis_link *link) {
+    return link->state == REDIS_LINK_UP ? clock_boot_ms() - link->up_since_ms : 0;
+}
+
 // Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
 static void redis_link_fail(struct redis_link *link, const char *why) {
     bool was_up = link->state == REDIS_LINK_UP;
@@ -300,10 +304,6 @@ const char *redis_link_trouble(const struct redis_link *link) {
 
 uint64_t redis_link_connection(const struct redis_link *link) {
     return link->connection;
-}
-
-int64_t redis_link_up_ms(const struct redis_link *link) {
-    return link->state == REDIS_LINK_UP ? clock_boot_ms() - link->up_since_ms : 0;
 }
 
 int64_t redis_link_steady_ms(const struct redis_link *link) {

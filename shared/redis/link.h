@@ -38,9 +38,8 @@ const char *redis_link_trouble(const struct redis_link *link);
 // Grows with each connection: entries read over an older one are not acknowledged over this one (docs/protocol.md,
 // Leases).
 uint64_t redis_link_connection(const struct redis_link *link);
-// For how long it has been up without a gap, ms; 0 when down.
-int64_t redis_link_up_ms(const struct redis_link *link);
-// The same, and without Redis's clock having been set: idle times tell nothing that is older.
+// For how long it has been up without a gap, and without Redis's clock having been set, ms: idle times tell nothing
+// that is older. 0 when down.
 int64_t redis_link_steady_ms(const struct redis_link *link);
 // Redis's clock now, in ms since 1970, by this link's last known offset (TIME at connect and every second).
 int64_t redis_link_now_ms(const struct redis_link *link);
