@@ -49,7 +49,7 @@ static void lookout_on_patience_over(uv_timer_t *timer) {
     answer_all(timer->data, NULL, "it has not answered for a second");
 }
 
-static void read_anew(struct lookout *lookout) {
+static void read_again(struct lookout *lookout) {
     lookout->begun_ms = clock_boot_ms();
     lookout->reading = true; // before the call, which may answer at once
     if (pipeline_read(lookout->redis, lookout_on_pipeline, lookout) != 0) {
@@ -72,7 +72,7 @@ void lookout_ask(struct lookout *lookout, lookout_done done, void *argument) {
         uv_timer_start(&lookout->patience, lookout_on_patience_over, LOOKOUT_PATIENCE_MS, 0);
     }
     if (!lookout->reading) {
-        read_anew(lookout);
+        read_again(lookout);
     }
 }
 
