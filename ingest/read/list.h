@@ -38,8 +38,9 @@ struct list_shape {
 // Reads what page is asked for, before the statement is run for the first time. NULL: it has answered 400.
 struct list *list_begin(struct ingest_request *request, enum cursor_kind kind) MUST_CHECK;
 // Answers with the page that was asked for, or runs the statement once more for more bytes. Where the budget hasn't
-// room for all of it (http/request.h), the page is shorter, or where it was asked for by its number, 503. fetched: how
-// many of the rows are items. total: PAGING_NOT_COUNTED where it isn't known.
+// room for all of it (http/request.h), the page is shorter, or where it was asked for by its number, 503.
+//   fetched  how many of the rows are items
+//   total    PAGING_NOT_COUNTED where it isn't known
 void list_answer(struct ingest_request *request, const struct list_shape *shape, const PGresult *rows, int fetched,
                  int64_t total);
 

@@ -38,7 +38,7 @@ void response_content(struct ingest_request *request, unsigned status, const cha
 // 200 with a text that stays as long as the process.
 void response_constant(struct ingest_request *request, const char *content_type, const char *body);
 
-// 200 with a body that goes on until http_stream_end (http/server.h); not to be stored by anybody.
+// 200 with a body that goes on until http_stream_end (http/stream.h); not to be stored by anybody.
 void response_stream(struct ingest_request *request, const char *content_type, size_t most_unsent);
 // The same to HEAD: no body follows.
 void response_stream_head(struct ingest_request *request, const char *content_type);

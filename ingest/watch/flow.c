@@ -68,7 +68,8 @@ bool flow_has(const struct flow *flow, enum flow_code code, int provider) {
     return false;
 }
 
-void flow_write_age(int64_t ms, struct buf *out) {
+// "83 s", "3 min": for sentences. ms >= 0.
+static void flow_write_age(int64_t ms, struct buf *out) {
     if (ms < 1000) {
         buf_printf(out, "%" PRId64 " ms", ms);
     } else if (ms < 120000) {

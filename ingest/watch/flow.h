@@ -84,7 +84,5 @@ bool flow_code_is_of_provider(enum flow_code code);
 
 // Appends `"troubles":[…],"notes":[…]`, members of an object that is open.
 void flow_write_members(const struct flow *flow, struct buf *out);
-// "83 s", "3 min": for sentences. ms >= 0.
-void flow_write_age(int64_t ms, struct buf *out);
 
 #endif
