@@ -215,11 +215,11 @@ static void replayer_on_replayed(void *argument, enum redis_result result, const
     struct replay_letter *letter = argument;
     struct replayer *replayer = letter->owner;
     replayer->replaying--;
-    enum replay_verdict verdict = result == REDIS_LINK_OK ? replay_verdict(reply) : REPLAY_UNKNOWN;
-    if (verdict == REPLAY_OK || verdict == REPLAY_ALREADY) {
+    enum library_word word = result == REDIS_LINK_OK ? library_word(reply) : WORD_OTHER;
+    if (word == WORD_OK || word == WORD_ALREADY) {
         log_replayed(letter);
-        replayer_settle(replayer, letter, verdict == REPLAY_OK);
-    } else if (verdict == REPLAY_FULL) {
+        replayer_settle(replayer, letter, word == WORD_OK);
+    } else if (word == WORD_FULL) {
         replayer_rest(replayer);
     } else if (result == REDIS_LINK_ERROR) {
         log_warn("replay_refused", "message %s: %s", letter->message_id, reply->str);

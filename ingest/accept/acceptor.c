@@ -26,6 +26,7 @@
 #include "shared/base/log.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
+#include "shared/redis/words.h"
 #include "shared/settings/settings.h"
 
 #define RETRY_SOON_SECS 1
@@ -109,13 +110,12 @@ void acceptor_answer(struct ingest_request *request, bool repeated,
 }
 
 // Most replies end with the sender's window: what is left, and the seconds until it ends.
-static void read_window(struct ingest_request *request, const redisReply *reply) {
+static void read_window(struct ingest_request *request, enum library_word word, const redisReply *reply) {
     if (!request_has_flag(request, ROUTE_SEND) || reply->elements < 2) {
         return;
     }
     request->window.limit = request->with->settings->rate_limit_per_sender_per_min;
-    bool limited = strcmp(reply->element[0]->str, "LIMITED") == 0;
-    request->window.left = limited ? 0 : reply->element[reply->elements - 2]->integer;
+    request->window.left = word == WORD_LIMITED ? 0 : reply->element[reply->elements - 2]->integer;
     request->window.reset_secs = reply->element[reply->elements - 1]->integer;
 }
 
@@ -128,34 +128,34 @@ static void take_first_id(struct ingest_request *request, const redisReply *id) 
 }
 
 static void answer_verdict(struct ingest_request *request, const redisReply *reply) {
-    const char *verdict = reply->element[0]->str;
-    if (strcmp(verdict, "ADDRESS") == 0) {
+    enum library_word word = library_word(reply);
+    if (word == WORD_ADDRESS) {
         request->message_id[0] = '\0'; // there is no such message
         request->window.reset_secs = reply->element[1]->integer;
         response_limited(request, "address", "");
         return;
     }
-    if (strcmp(verdict, "SEEN") == 0) {
+    if (word == WORD_SEEN) {
         request->message_id[0] = '\0';
         rate_limit_ask(request); // the request then comes here again, and with the signature counted
         return;
     }
-    read_window(request, reply);
-    if (strcmp(verdict, "OK") == 0) {
+    read_window(request, word, reply);
+    if (word == WORD_OK) {
         acceptor_answer(request, false, response_accepted);
         return;
     }
-    if (strcmp(verdict, "REPLAY") == 0) {
+    if (word == WORD_REPLAY) {
         take_first_id(request, reply->element[1]);
         acceptor_answer(request, true, response_accepted);
         return;
     }
     request->message_id[0] = '\0'; // there is no such message
-    if (strcmp(verdict, "REUSED") == 0) {
+    if (word == WORD_REUSED) {
         response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
-    } else if (strcmp(verdict, "LIMITED") == 0) {
+    } else if (word == WORD_LIMITED) {
         response_limited(request, "sender", "");
-    } else if (strcmp(verdict, "FULL") == 0) {
+    } else if (word == WORD_FULL) {
         response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
     } else {
         redis_link_doubt_time(request->with->redis); // its clock may have been set

@@ -22,6 +22,7 @@
 #include "shared/base/log.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/library.h"
+#include "shared/redis/words.h"
 
 #define MOST_JOBS "100" // that wait: each is a decision of a person
 #define RETRY_FULL_SECS 5
@@ -58,13 +59,13 @@ static void replay_many_on_asked(void *argument, enum redis_result result, const
         redis_failure_answer(request, result, reply);
         return;
     }
-    const char *verdict = reply->element[0]->str;
-    if (strcmp(verdict, "REUSED") == 0) {
+    enum library_word word = library_word(reply);
+    if (word == WORD_REUSED) {
         response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
-    } else if (strcmp(verdict, "FULL") == 0) {
+    } else if (word == WORD_FULL) {
         response_unavailable(request, "too many replays wait", RETRY_FULL_SECS, false);
     } else {
-        bool replayed = strcmp(verdict, "REPLAY") == 0;
+        bool replayed = word == WORD_REPLAY;
         log_info("replay_asked", "request %s: %s dead letters%s", request->id, reply->element[1]->str,
                  replayed ? ", asked for before" : "");
         ((struct replay_many *)request->state)->matched = strtoll(reply->element[1]->str, NULL, 10);

@@ -22,6 +22,7 @@
 #include "shared/base/log.h"
 #include "shared/message/message.h"
 #include "shared/redis/replay.h"
+#include "shared/redis/words.h"
 
 #define RETRY_FULL_SECS 5
 
@@ -35,24 +36,24 @@ static void replay_one_on_replayed(void *argument, enum redis_result result, con
     if (!request_reply_came(request)) {
         return;
     }
-    switch (result == REDIS_LINK_OK ? replay_verdict(reply) : REPLAY_UNKNOWN) {
-    case REPLAY_OK:
+    switch ((int)(result == REDIS_LINK_OK ? library_word(reply) : WORD_OTHER)) {
+    case WORD_OK:
         acceptor_answer(request, false, response_accepted);
         break;
-    case REPLAY_REPEATED:
+    case WORD_REPLAY:
         acceptor_answer(request, true, response_accepted);
         break;
-    case REPLAY_REUSED:
+    case WORD_REUSED:
         response_error(request, API_IDEMPOTENCY_KEY_REUSED,
                        "this Idempotency-Key came with another dead letter before");
         break;
-    case REPLAY_ALREADY:
+    case WORD_ALREADY:
         response_error(request, API_CONFLICT, already);
         break;
-    case REPLAY_FULL:
+    case WORD_FULL:
         response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
         break;
-    case REPLAY_UNKNOWN:
+    default:
         redis_failure_answer(request, result, reply);
         break;
     }

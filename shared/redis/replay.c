@@ -34,20 +34,3 @@ int replay_send(struct redis_link *link, const struct replay *replay, redis_link
     }
     return redis_link_call(link, done, argument, COUNT, argv, lengths);
 }
-
-enum replay_verdict replay_verdict(const redisReply *reply) {
-    static const struct {
-        const char *text;
-        enum replay_verdict verdict;
-    } verdicts[] = {
-        {"OK", REPLAY_OK},           {"REPLAY", REPLAY_REPEATED}, {"REUSED", REPLAY_REUSED},
-        {"ALREADY", REPLAY_ALREADY}, {"FULL", REPLAY_FULL},
-    };
-    bool is_text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-    for (size_t i = 0; is_text && i < sizeof verdicts / sizeof *verdicts; i++) {
-        if (strcmp(reply->str, verdicts[i].text) == 0) {
-            return verdicts[i].verdict;
-        }
-    }
-    return REPLAY_UNKNOWN;
-}

@@ -26,18 +26,8 @@ struct replay {
 
 #define REPLAY_TOKEN_SIZE 32
 
-enum replay_verdict {
-    REPLAY_OK,
-    REPLAY_REPEATED, // the same request under its Idempotency-Key
-    REPLAY_REUSED,   // another request under that key
-    REPLAY_ALREADY,  // this generation has begun before
-    REPLAY_FULL,     // the backlog is at its cap
-    REPLAY_UNKNOWN,  // a reply of another shape
-};
-
-// Sends the call. Returns 0, or -1 when the link isn't up and nothing was sent. Keeps nothing of replay.
+// Sends the call. Returns 0, or -1 when the link isn't up and nothing was sent. Keeps nothing of replay. The reply is
+// WORD_OK, WORD_REPLAY, WORD_REUSED, WORD_ALREADY or WORD_FULL (words.h).
 int replay_send(struct redis_link *link, const struct replay *replay, redis_link_reply done, void *argument) MUST_CHECK;
-// What a reply that is no error says.
-enum replay_verdict replay_verdict(const redisReply *reply);
 
 #endif

@@ -8,9 +8,9 @@
 
 enum library_word {
     WORD_OTHER,  // none of these, or a reply of another shape
-    WORD_OK,     // renew, give_back, quarantine, settle, replay_keep: done
+    WORD_OK,     // all but admit and breaker_probe: done
     WORD_LOST,   // and admit: the entry, or the job, is another's by now
-    WORD_LATE,   // settle: LOST, but the success is recorded
+    WORD_LATE,   // settle: LOST, but the success is recorded; accept: its deadline has passed
     WORD_PARKED, // settle, of a refusal: it is tried again
     WORD_FAILED, // settle, of a refusal: it is final
     WORD_GO,     // admit, breaker_probe: it may be called
@@ -18,6 +18,14 @@ enum library_word {
     WORD_PROBE,  // breaker_probe: only so many calls
     WORD_NO,     // breaker_probe: none
     WORD_JOB,    // replay_take: here is one
+    // accept, replay, replay_ask
+    WORD_REPLAY,  // the same request under its Idempotency-Key, or of the provider's id
+    WORD_REUSED,  // another request under that key
+    WORD_FULL,    // the backlog is at its cap, or too many jobs wait
+    WORD_ALREADY, // this generation has begun before
+    WORD_ADDRESS, // its address's limit
+    WORD_LIMITED, // its sender's limit
+    WORD_SEEN,    // its signature came before
 };
 
 // That of a reply which is a text, or a list that begins with one.
