@@ -42,12 +42,12 @@ struct ingest_resources {
     struct replicas *replicas; // NULL: none are waited for
     struct counters *counters;
     struct event_hub *hub;
-    atomic_int *event_clients;        // of all threads
-    struct http_budget *budget;       // of all threads
-    LIST_HEAD(, ingest_request) live; // requests that http_server has not let go of yet
-    LIST_HEAD(, ingest_request) idle; // memory of finished ones, for the next
-    struct buf answer;                // an answer's body while it is put together; used within one callback
-    bool ended;                       // nothing more is accepted
+    atomic_int *event_clients;                     // of all threads
+    struct http_budget *budget;                    // of all threads
+    LIST_HEAD(live_requests, ingest_request) live; // requests that http_server has not let go of yet
+    LIST_HEAD(idle_requests, ingest_request) idle; // memory of finished ones, for the next
+    struct buf answer; // an answer's body while it is put together; used within one callback
+    bool ended;        // nothing more is accepted
 };
 
 #endif

@@ -64,7 +64,7 @@ struct event_hub {
     bool looking;           // the pipeline is being read
     bool ended;
     int64_t beaten_ms; // clock_boot_ms of the last heartbeat
-    LIST_HEAD(, event_client) clients;
+    LIST_HEAD(event_clients, event_client) clients;
     struct buf frame; // scratch
     struct buf state; // the last frame about the pipeline, for those who come within the second
     int64_t state_ms; // clock_boot_ms of it

@@ -49,7 +49,7 @@ struct http_server {
     bool quiesced;
     bool destroyed;
     size_t pending;
-    LIST_HEAD(, http_request) requests; // all requests begun and not done
+    LIST_HEAD(http_requests, http_request) requests; // all requests begun and not done
     // What stands above, for what is below to call; set by http_server_create.
     void (*run)(void *server); // the daemon, and what follows on that
     uv_timer_cb on_sweep;
