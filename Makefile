@@ -303,6 +303,8 @@ analyze: $(EMBEDDED_HEADERS)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem -j 2 -I. shared ingest dispatcher persister
 	@printf '%s\n' $(PRODUCT) | xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$$@" -- $(TIDY_FLAGS) 2>/dev/null || { echo "clang-tidy: findings above"; exit 1; }' tidy
+	@printf '%s\n' $(PRODUCT) | xargs -P 2 -n 24 sh -c 'clang-query -f tests/pointers.query "$$@" -- $(TIDY_FLAGS) 2>/dev/null' query | \
+	  { ! grep -A 2 'binds here'; } || { echo "a pointer is compared with NULL, not taken for a truth value"; exit 1; }
 TIDY_FLAGS  = $(OURFLAGS) -DPROGRAM_VERSION=\"tidy\"
 
 check: lint test ## Everything that must hold: lint and test

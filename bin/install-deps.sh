@@ -67,6 +67,7 @@ ci       git                   command git
 ci       clang                 command clang
 ci       clang-format          command clang-format
 ci       clang-tidy            command clang-tidy
+ci       clang-tools           command clang-query
 ci       cppcheck              command cppcheck
 ci       shellcheck            command shellcheck
 ci       valgrind              command valgrind

@@ -48,7 +48,7 @@ struct question {
 };
 
 static void copy_text(char *out, size_t size, const char *text) {
-    snprintf(out, size, "%s", text ? text : "");
+    snprintf(out, size, "%s", text != NULL ? text : "");
 }
 
 static enum breaker_state breaker_state_of(const char *text) {
@@ -265,7 +265,7 @@ static void read_recorded(struct breaker *breaker, struct recording *recording, 
     if (redis_reply_number(reply, 4, 0) > 0) {
         log_pause(breaker, recording->pause_ms);
     }
-    if (redis_reply_number(reply, 5, 0) > 0 && recording->sender) {
+    if (redis_reply_number(reply, 5, 0) > 0 && recording->sender != NULL) {
         keep_held(breaker, recording);
     }
     if (*from == '\0') {
@@ -298,7 +298,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     const struct settings *settings = breaker->env->settings;
     struct recording *recording = xmalloc(sizeof *recording);
     *recording = (struct recording){breaker, xstrdup(result->reason), result->pause_ms,
-                                    result->sender ? xstrdup(result->sender) : NULL, ""};
+                                    result->sender != NULL ? xstrdup(result->sender) : NULL, ""};
     copy_text(recording->epoch, sizeof recording->epoch, result->epoch);
     struct fcall *fcall = fcall_new(LIBRARY_BREAKER_RECORD, 1);
     fcall_text(fcall, breaker_key(breaker->options.provider));
@@ -315,7 +315,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
     fcall_int(fcall, settings->provider_max_pause_secs * 1000);
     fcall_int(fcall, result->accepted_ms);
     fcall_int(fcall, settings->breaker_held_senders);
-    fcall_text(fcall, result->sender ? result->sender : "");
+    fcall_text(fcall, result->sender != NULL ? result->sender : "");
     if (result->pause_ms > 0 || result->word == BREAKER_TRIP) {
         breaker_forget_go(breaker); // again: one may have been asked for since the answer came, and before this
     }
@@ -326,7 +326,7 @@ void breaker_record(struct breaker *breaker, const struct breaker_result *result
 
 void breaker_tick(struct breaker *breaker) {
     char *sender = breaker->held_sender;
-    if (!sender || !redis_link_is_up(breaker->env->link)) {
+    if (sender == NULL || !redis_link_is_up(breaker->env->link)) {
         return;
     }
     breaker->held_sender = NULL;

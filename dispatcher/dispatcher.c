@@ -153,12 +153,12 @@ char *dispatcher_check(const struct settings *settings) {
         {"PROVIDER_EMAIL_URL", settings->provider_email_url},
     };
     const char *error = redis_url_check(settings->redis_url);
-    if (error) {
+    if (error != NULL) {
         return xasprintf("REDIS_URL: %s", error);
     }
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         error = provider_url_check(urls[i].url);
-        if (error) {
+        if (error != NULL) {
             return xasprintf("%s: it %s", urls[i].name, error); // not repeated: it may hold a password
         }
     }

@@ -23,7 +23,7 @@ static const char *read_token(const redisReply *fields, struct entry *out) {
     struct entry_head head;
     const char *why = entry_head_read(message_id, redis_reply_field(fields, "gen", NULL),
                                       redis_reply_field(fields, "at", NULL), &head);
-    if (why) {
+    if (why != NULL) {
         return why;
     }
     if (!entry_integer(redis_reply_field(fields, "call", NULL), 1, ENTRY_MOST, &out->call)) {
@@ -40,11 +40,11 @@ static const char *read_token(const redisReply *fields, struct entry *out) {
 
 static const char *read_payload(const redisReply *fields, struct entry *out) {
     const redisReply *payload = entry_field(fields, "p");
-    if (!payload) {
+    if (payload == NULL) {
         return "the field p is missing";
     }
     const char *why = message_decode(payload->str, (size_t)payload->len, &out->message);
-    if (!why && out->message.direction != MESSAGE_OUTBOUND) {
+    if (why == NULL && out->message.direction != MESSAGE_OUTBOUND) {
         message_free(&out->message);
         why = "the message is not outbound";
     }
@@ -67,11 +67,11 @@ enum entry_kind entry_read(const redisReply *id, const redisReply *fields, struc
         return ENTRY_NEWER;
     }
     *why = format == ENTRY_FORMAT_OURS ? read_token(fields, out) : *why;
-    if (*why) {
+    if (*why != NULL) {
         return ENTRY_POISON;
     }
     *why = read_payload(fields, out);
-    return *why ? ENTRY_UNREADABLE : ENTRY_READABLE;
+    return *why != NULL ? ENTRY_UNREADABLE : ENTRY_READABLE;
 }
 
 void entry_free(struct entry *entry) {

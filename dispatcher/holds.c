@@ -48,7 +48,7 @@ static void holds_on_senders(void *argument, enum redis_result result, const red
     }
     holds_clear(holds);
     for (size_t i = 0; i < reply->elements; i++) {
-        if (reply->element[i]->str) {
+        if (reply->element[i]->str != NULL) {
             holds_put(holds, reply->element[i]->str);
         }
     }

@@ -79,7 +79,7 @@ static void lane_failed(struct lane *lane, const char *what, enum redis_result r
         lane_change_step(lane, LANE_READY);
         return;
     }
-    if (strstr(reply->str, "NOGROUP")) {
+    if (strstr(reply->str, "NOGROUP") != NULL) {
         lane->has_group = false;
         lane_change_step(lane, LANE_READY);
         return;
@@ -119,7 +119,7 @@ static void lane_on_located(void *argument, enum redis_result result, const redi
 
 static void lane_sort_taken(struct lane *lane) {
     struct lease *lease;
-    while ((lease = lease_queue_take(&lane->taken))) {
+    while ((lease = lease_queue_take(&lane->taken)) != NULL) {
         if (lease->state == LEASE_FINISHED) {
             settler_take(lane->settler, lease);
         } else if (lease->state == LEASE_RETURNING || lane->stopping) {
@@ -186,14 +186,14 @@ static void lane_on_grant(void *argument, struct grant grant, int64_t wait_ms) {
         return;
     }
     if (grant.kind == GRANT_NONE) {
-        if (lane->waiting.first) { // given back, they are the first to be taken again
+        if (lane->waiting.first != NULL) { // given back, they are the first to be taken again
             lane->claim_due = true;
         }
         lane_give_back_waiting(lane);
         if (!lane->stopping) {
             lane_refuse(lane, wait_ms);
         }
-    } else if (lane->backlog_full && !lane->waiting.first) {
+    } else if (lane->backlog_full && lane->waiting.first == NULL) {
         breaker_give_up(breaker, &lane->grant);
         lane_refuse(lane, BACKLOG_WAIT_MS);
     }
@@ -232,14 +232,14 @@ static void stop_when_idle(struct lane *lane) {
 
 static void next_step(struct lane *lane) {
     struct upstream *upstream = lane->upstream;
-    size_t want = lane->waiting.first ? lane->waiting_count : upstream_room(upstream);
-    int64_t margin_ms = lane->waiting.first ? 0 : READ_MARGIN_MS;
+    size_t want = lane->waiting.first != NULL ? lane->waiting_count : upstream_room(upstream);
+    int64_t margin_ms = lane->waiting.first != NULL ? 0 : READ_MARGIN_MS;
     if (want == 0) { // the upstream wakes the lane when there is room
         return;
     }
     if (!breaker_grant_is_good(upstream->breaker, &lane->grant, margin_ms)) {
         lane_ask_breaker(lane, want);
-    } else if (lane->waiting.first) {
+    } else if (lane->waiting.first != NULL) {
         lane_call_waiting(lane);
         lane_go_on(lane);
     } else if (lane->claim_due) {
@@ -259,7 +259,7 @@ static void lane_go_on(struct lane *lane) {
         return;
     } else if (!lane->has_group) {
         lane_begin(lane, LANE_HEALING, lane_send_group, lane_on_group);
-    } else if (!lane->waiting.first && !lane->more && !lane->claim_due) {
+    } else if (lane->waiting.first == NULL && !lane->more && !lane->claim_due) {
         lane_rest(lane);
     } else {
         next_step(lane);

@@ -21,7 +21,7 @@ struct admission {
 
 static void drop_all(struct admission *admission) {
     struct lease *lease;
-    while ((lease = lease_queue_take(&admission->leases))) { // what is ours still is claimed again
+    while ((lease = lease_queue_take(&admission->leases)) != NULL) { // what is ours still is claimed again
         lane_drop(lease);
     }
 }
@@ -59,7 +59,8 @@ static void lane_admit_on_reply(void *argument, enum redis_result result, const 
             lane_admit_take_verdict(lane, lease_queue_take(&admission->leases), reply->element[i]);
         }
     } else if (result != REDIS_LINK_LOST) {
-        log_error("admit_failed", "%s: %s", lane->keys.tag, reply->str ? reply->str : "the reply has another shape");
+        log_error("admit_failed", "%s: %s", lane->keys.tag,
+                  reply->str != NULL ? reply->str : "the reply has another shape");
     }
     drop_all(admission);
     free(admission);
@@ -78,7 +79,7 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
     fcall_text(fcall, lane->env->me);
     fcall_int(fcall, settings->sender_hold_secs * 1000);
     fcall_int(fcall, settings->provider_timeout_ms + ADMISSION_MS);
-    for (struct lease *lease; (lease = lease_queue_take(leases)); admission->count++) {
+    for (struct lease *lease; (lease = lease_queue_take(leases)) != NULL; admission->count++) {
         lease->state = LEASE_ASKING;
         lease->admitted_ms = clock_boot_ms();
         fcall_text(fcall, lease->entry.id);

@@ -44,7 +44,7 @@ static void lane_on_called(void *argument, struct outcome *outcome) {
     struct lease *lease = argument;
     struct lane *lane = lease->lane;
     lease->call = NULL;
-    if (outcome) {
+    if (outcome != NULL) {
         lease->outcome = *outcome;
         settler_take(lane->settler, lease);
         return;
@@ -99,7 +99,7 @@ void lane_call_waiting(struct lane *lane) {
     struct lease *lease;
     struct lease_queue held = {0};
     size_t count = lane->waiting_count; // what a lost renewal puts back waits for the next time
-    while (count-- > 0 && (lease = lane_next_waiting(lane))) {
+    while (count-- > 0 && (lease = lane_next_waiting(lane)) != NULL) {
         if (is_expired(lease)) {
             expire(lease);
         } else if (!is_young(lease)) {
@@ -112,7 +112,7 @@ void lane_call_waiting(struct lane *lane) {
             lane_give_back(lease);
         }
     }
-    if (held.first) {
+    if (held.first != NULL) {
         lane_ask_admission(lane, &held);
     }
     if (lane->grant.kind == GRANT_PROBE) { // those that are left: others may have work for them

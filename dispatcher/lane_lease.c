@@ -16,7 +16,7 @@ void lane_wait(struct lease *lease) {
 
 struct lease *lane_next_waiting(struct lane *lane) {
     struct lease *lease = lease_queue_take(&lane->waiting);
-    if (lease) {
+    if (lease != NULL) {
         lane->waiting_count--;
     }
     return lease;
@@ -33,7 +33,7 @@ void lane_drop(struct lease *lease) {
 
 void lane_drop_waiting(struct lane *lane) {
     struct lease *lease;
-    while ((lease = lane_next_waiting(lane))) {
+    while ((lease = lane_next_waiting(lane)) != NULL) {
         lane_drop(lease);
     }
 }
@@ -66,7 +66,7 @@ void lane_give_back(struct lease *lease) {
 
 void lane_give_back_waiting(struct lane *lane) {
     struct lease *lease;
-    while ((lease = lane_next_waiting(lane))) {
+    while ((lease = lane_next_waiting(lane)) != NULL) {
         lane_give_back(lease);
     }
 }

@@ -94,7 +94,7 @@ static void quarantine(struct lane *lane, const char *entry_id, int64_t count, c
 // delivery.
 static bool is_held(struct lane *lane, const struct entry *entry, int64_t count) {
     struct lease *held = lease_table_find(lane->leases, entry->id);
-    if (!held) {
+    if (held == NULL) {
         return false;
     }
     held->count = count;
@@ -154,7 +154,7 @@ static bool lane_take_entry(struct lane *lane, const redisReply *id, int64_t cou
     struct entry entry;
     const char *why = NULL;
     enum entry_kind kind = entry_read(id, fields, &entry, &why);
-    if (kind == ENTRY_READABLE && (why = lane_take_check(lane, &entry))) {
+    if (kind == ENTRY_READABLE && (why = lane_take_check(lane, &entry)) != NULL) {
         kind = ENTRY_UNREADABLE;
     }
     if (is_held(lane, &entry, count)) {
@@ -191,7 +191,7 @@ static const char *last_delivered(const redisReply *info) {
 void lane_take_located(struct lane *lane, const redisReply *reply) {
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
         const char *last = last_delivered(reply->element[i]);
-        if (last) {
+        if (last != NULL) {
             snprintf(lane->after, sizeof lane->after, "%s", last);
         }
     }
@@ -206,7 +206,7 @@ int lane_send_locate(struct lane *lane, redis_link_reply done) {
 
 size_t lane_take_read(struct lane *lane, const redisReply *reply) {
     const redisReply *entries = redis_reply_entries(reply);
-    size_t count = entries ? entries->elements : 0;
+    size_t count = entries != NULL ? entries->elements : 0;
     lane->more = count == lane->reserved;
     for (size_t i = 0; i < count; i++) {
         const redisReply *entry = entries->element[i];

@@ -56,7 +56,7 @@ size_t lease_table_count(const struct lease_table *table) {
 
 struct lease *lease_table_find(const struct lease_table *table, const char *entry_id) {
     struct lease *lease = *lease_bucket_of(table, entry_id);
-    while (lease && strcmp(lease->entry.id, entry_id) != 0) {
+    while (lease != NULL && strcmp(lease->entry.id, entry_id) != 0) {
         lease = lease->bucket_next;
     }
     return lease;
@@ -74,7 +74,7 @@ static void grow(struct lease_table *table) {
     table->bucket_count *= 2;
     table->buckets = xcalloc(table->bucket_count, sizeof(struct lease *));
     for (size_t i = 0; i < old_count; i++) {
-        for (struct lease *lease = old[i], *next; lease; lease = next) {
+        for (struct lease *lease = old[i], *next; lease != NULL; lease = next) {
             next = lease->bucket_next;
             lease_put(table, lease);
         }
@@ -108,7 +108,7 @@ void lease_table_remove(struct lease_table *table, struct lease *lease) {
 
 void lease_table_each(struct lease_table *table, void (*each)(void *argument, struct lease *lease), void *argument) {
     for (size_t i = 0; i < table->bucket_count; i++) {
-        for (struct lease *lease = table->buckets[i], *next; lease; lease = next) {
+        for (struct lease *lease = table->buckets[i], *next; lease != NULL; lease = next) {
             next = lease->bucket_next;
             each(argument, lease);
         }
@@ -117,7 +117,7 @@ void lease_table_each(struct lease_table *table, void (*each)(void *argument, st
 
 void lease_queue_put(struct lease_queue *queue, struct lease *lease) {
     lease->next = NULL;
-    if (queue->last) {
+    if (queue->last != NULL) {
         queue->last->next = lease;
     } else {
         queue->first = lease;
@@ -127,11 +127,11 @@ void lease_queue_put(struct lease_queue *queue, struct lease *lease) {
 
 struct lease *lease_queue_take(struct lease_queue *queue) {
     struct lease *lease = queue->first;
-    if (!lease) {
+    if (lease == NULL) {
         return NULL;
     }
     queue->first = lease->next;
-    if (!queue->first) {
+    if (queue->first == NULL) {
         queue->last = NULL;
     }
     lease->next = NULL;

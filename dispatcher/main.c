@@ -10,7 +10,7 @@
 
 static void dispatcher_main_check(const struct settings *settings) {
     char *error = dispatcher_check(settings);
-    if (error) {
+    if (error != NULL) {
         settings_refuse("dispatcher", "%s", error);
     }
 }

@@ -105,7 +105,7 @@ static bool can_join(const struct breaker_result *run, const struct breaker_resu
 // Tells one provider's breaker what its calls came to, in their order.
 static void record(const struct lease *first, struct breaker *breaker) {
     struct breaker_result run = {0}, next;
-    for (const struct lease *lease = first; lease; lease = lease->next) {
+    for (const struct lease *lease = first; lease != NULL; lease = lease->next) {
         if (lease->upstream->breaker != breaker || !result_of(lease, &next)) {
             continue;
         }
@@ -126,15 +126,15 @@ static void record(const struct lease *first, struct breaker *breaker) {
 
 static void record_all(struct lease *first) {
     struct breaker *done[PROVIDER_COUNT] = {NULL};
-    for (const struct lease *lease = first; lease; lease = lease->next) {
+    for (const struct lease *lease = first; lease != NULL; lease = lease->next) {
         struct upstream *upstream = lease->upstream;
-        if (done[upstream->provider]) {
+        if (done[upstream->provider] != NULL) {
             continue;
         }
         done[upstream->provider] = upstream->breaker;
         record(lease, upstream->breaker);
     }
-    for (struct lease *lease = first; lease; lease = lease->next) {
+    for (struct lease *lease = first; lease != NULL; lease = lease->next) {
         lease->recorded = true;
     }
 }
@@ -150,7 +150,7 @@ static void log_settlement(const struct lease *lease, enum library_word word) {
 
 // error: what Redis said; NULL where it said nothing.
 static void settler_keep(struct settler *settler, struct lease *lease, const char *error) {
-    if (error) {
+    if (error != NULL) {
         lease_log(LOG_ERROR, "settle_failed", lease, error);
     }
     lease->state = LEASE_FINISHED;
@@ -213,7 +213,7 @@ static bool settler_has_one_for_each(const redisReply *reply, const struct round
 
 static void keep_all(struct round *round, const char *error) {
     struct lease *lease;
-    while ((lease = lease_queue_take(&round->leases))) {
+    while ((lease = lease_queue_take(&round->leases)) != NULL) {
         settler_keep(round->settler, lease, error);
     }
 }
@@ -239,7 +239,7 @@ static void settler_on_reply(void *argument, enum redis_result result, const red
     } else if (result == REDIS_LINK_OK) {
         keep_all(round, "the reply has another shape");
     } else {
-        keep_all(round, reply ? reply->str : NULL);
+        keep_all(round, reply != NULL ? reply->str : NULL);
     }
     free(round);
 }
@@ -270,7 +270,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
     fcall_text(fcall, attempt_verdict_name(lease->decision.verdict));
     fcall_int(fcall, lease->decision.delay_ms);
     fcall_int(fcall, lease->decision.free);
-    fcall_text(fcall, lease->entry.message.sender ? lease->entry.message.sender : "");
+    fcall_text(fcall, lease->entry.message.sender != NULL ? lease->entry.message.sender : "");
     fcall_bytes(fcall, payload.data, payload.length);
     buf_free(&payload);
 }
@@ -293,7 +293,7 @@ static void settler_send_round(struct round *round) {
     fcall_int(fcall, breaker_accepted_ms(breaker));
     fcall_int(fcall, env->settings->sender_hold_messages);
     fcall_int(fcall, env->settings->sender_hold_secs * 1000);
-    for (const struct lease *lease = round->leases.first; lease; lease = lease->next) {
+    for (const struct lease *lease = round->leases.first; lease != NULL; lease = lease->next) {
         put_lease(fcall, lease);
     }
     if (fcall_send(fcall, env->link, settler_on_reply, round) != 0) {
@@ -309,7 +309,7 @@ static struct round *settler_gather(struct settler *settler) {
     const struct partition_keys *keys = settler->finished.first->keys;
     struct lease *lease;
     round->settler = settler;
-    while ((lease = lease_queue_take(&settler->finished))) {
+    while ((lease = lease_queue_take(&settler->finished)) != NULL) {
         if (lease->keys == keys && round->count < MOST_IN_CALL) {
             lease->state = LEASE_SETTLING;
             lease_queue_put(&round->leases, lease);
@@ -327,7 +327,7 @@ static void settler_flush(void *argument) {
     if (redis_link_is_up(settler->env->link)) {
         record_all(settler->finished.first);
     }
-    while (settler->finished.first) {
+    while (settler->finished.first != NULL) {
         settler_send_round(settler_gather(settler));
     }
 }
@@ -363,7 +363,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
 
 void settler_retry(struct settler *settler) {
     struct lease *lease;
-    while ((lease = lease_queue_take(&settler->unsettled))) {
+    while ((lease = lease_queue_take(&settler->unsettled)) != NULL) {
         lease_queue_put(&settler->finished, lease);
     }
     settler_flush(settler);

@@ -89,7 +89,7 @@ static void route_take_row(const struct route *route, const char *method, struct
 
 static void allow_all(char allow[ROUTE_ALLOW_SIZE]) {
     for (size_t i = 0; i < route_count; i++) {
-        if (!strstr(allow, routes[i].method)) {
+        if (strstr(allow, routes[i].method) == NULL) {
             add_allowed(allow, routes[i].method);
         }
     }

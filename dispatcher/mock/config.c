@@ -46,16 +46,16 @@ static const char *read_refusals(const redisReply *hash, enum provider provider,
         return NULL;
     }
     *out = mock_refusals_parse(provider, text);
-    return *out ? NULL : "refused_senders in mock:config is no array of strings";
+    return *out != NULL ? NULL : "refused_senders in mock:config is no array of strings";
 }
 
 static const char *mock_config_read_all(const redisReply *hash, const struct mock_behaviour *old,
                                         struct mock_behaviour *out) {
     const char *error = NULL;
-    for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
+    for (int i = 0; i < PROVIDER_COUNT && error == NULL; i++) {
         error = read_provider(hash, (enum provider)i, &out->providers[i]);
     }
-    for (int i = 0; i < PROVIDER_COUNT && !error; i++) {
+    for (int i = 0; i < PROVIDER_COUNT && error == NULL; i++) {
         error = read_refusals(hash, (enum provider)i, old, &out->refusals[i]);
     }
     return error;
@@ -73,7 +73,7 @@ static void free_other(struct mock_behaviour *config, const struct mock_behaviou
 const char *mock_config_read(const redisReply *hash, struct mock_behaviour *out, bool *changed) {
     struct mock_behaviour config = {0};
     const char *error = mock_config_read_all(hash, out, &config);
-    if (error) {
+    if (error != NULL) {
         free_other(&config, out);
         return error;
     }

@@ -9,8 +9,8 @@
 
 static void mock_form_add(struct mock_form *form, char *pair) {
     char *equals = strchr(pair, '=');
-    char *value = equals ? equals + 1 : pair + strlen(pair);
-    if (equals) {
+    char *value = equals != NULL ? equals + 1 : pair + strlen(pair);
+    if (equals != NULL) {
         *equals = '\0';
     }
     percent_decode_form(pair, strlen(pair), pair);
@@ -22,7 +22,7 @@ static void mock_form_add(struct mock_form *form, char *pair) {
 void mock_form_parse(const char *body, size_t length, struct mock_form *out) {
     *out = (struct mock_form){.text = xstrndup(body, length)};
     char *rest = out->text;
-    for (char *pair; (pair = strsep(&rest, "&"));) {
+    for (char *pair; (pair = strsep(&rest, "&")) != NULL;) {
         if (*pair) {
             mock_form_add(out, pair);
         }

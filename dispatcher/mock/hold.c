@@ -24,7 +24,7 @@ static void send_answer(struct http_request *request, const struct mock_answer *
     if (answer->retry_after_secs >= 0) {
         http_add_header(request, "Retry-After", DECIMAL(answer->retry_after_secs));
     }
-    if (answer->message_id) {
+    if (answer->message_id != NULL) {
         http_add_header(request, "X-Message-Id", answer->message_id);
     }
     bool empty = answer->body.length == 0;
@@ -39,7 +39,7 @@ static void mock_hold_on_closed(uv_handle_t *handle) {
 static void mock_hold_let_go(struct hold *hold) {
     http_set_context(hold->request, NULL);
     *hold->back = hold->next;
-    if (hold->next) {
+    if (hold->next != NULL) {
         hold->next->back = hold->back;
     }
     mock_answer_free(&hold->answer);
@@ -66,7 +66,7 @@ static void mock_hold_keep(struct mock_holds *holds, struct http_request *reques
     *hold = (struct hold){.holds = holds, .request = request, .answer = *answer, .content_type = content_type};
     hold->next = holds->first;
     hold->back = &holds->first;
-    if (hold->next) {
+    if (hold->next != NULL) {
         hold->next->back = &hold->next;
     }
     holds->first = hold;
@@ -93,13 +93,13 @@ void mock_hold_silent(struct mock_holds *holds, struct http_request *request, in
 
 void mock_hold_done(struct http_request *request) {
     struct hold *hold = http_context(request);
-    if (hold) {
+    if (hold != NULL) {
         mock_hold_let_go(hold);
     }
 }
 
 void mock_holds_release(struct mock_holds *holds) {
-    while (holds->first) {
+    while (holds->first != NULL) {
         mock_hold_finish(holds->first);
     }
 }

@@ -46,7 +46,7 @@ void mock_ledger_add(struct mock_ledger *ledger, enum provider provider, const c
     }
     buf_clear(&ledger->line);
     buf_printf(&ledger->line, "%" PRId64 " %s %s %s\n", clock_unix_ms(), provider_name(provider),
-               key && *key ? key : "-", mock_verdict_name(verdict));
+               key != NULL && *key ? key : "-", mock_verdict_name(verdict));
     if (write(ledger->file, ledger->line.data, ledger->line.length) != (ssize_t)ledger->line.length) {
         log_error("ledger_failed", "a call could not be written down: %s", strerror(errno));
     }

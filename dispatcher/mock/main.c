@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
     settings_from_command_line(&settings, argc, argv, FOR_MOCK, "mock-provider",
                                "Stands for Twilio and SendGrid, and misbehaves as it is told.");
     const char *error = redis_url_check(settings.redis_url);
-    if (error) {
+    if (error != NULL) {
         settings_refuse("mock-provider", "REDIS_URL: %s", error);
     }
     process_start(&settings, "mock-provider");
@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
     struct process process = {.loop = uv_default_loop(), .on_drain = mock_server_drain, .on_hurry = mock_server_hurry};
     process.argument =
         mock_server_start(process.loop, &settings, process_instance(), listening, process_finished, &process);
-    if (!process.argument) {
+    if (process.argument == NULL) {
         settings_refuse("mock-provider", "MOCK_LEDGER_FILE or the HTTP server can't be opened: %s", strerror(errno));
     }
     process_watch(&process, &settings);

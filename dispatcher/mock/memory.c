@@ -90,7 +90,7 @@ struct mock_key *mock_memory_touch(struct mock_memory *memory, enum provider pro
     uint8_t digest[MOCK_DIGEST_BYTES];
     digest_of(provider, key, digest);
     struct mock_key *known = mock_memory_find_digest(memory, digest);
-    if (known) {
+    if (known != NULL) {
         return known;
     }
     size_t index = mock_memory_make_room(memory);

@@ -67,7 +67,7 @@ void mock_refusals_free(struct mock_refusals *refusals) {
 }
 
 const char *mock_refusals_text(const struct mock_refusals *refusals) {
-    return refusals ? refusals->text : "";
+    return refusals != NULL ? refusals->text : "";
 }
 
 bool mock_refusals_has(const struct mock_refusals *refusals, const char *sender) {

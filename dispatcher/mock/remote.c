@@ -92,13 +92,13 @@ static void mock_remote_take(struct mock_remote *remote, const redisReply *hash)
     bool changed;
     const char *version = redis_reply_field(hash, "version", NULL);
     const char *error = mock_config_read(hash, remote->config, &changed);
-    if (error) {
+    if (error != NULL) {
         mock_remote_complain(remote, error);
         return;
     }
     remote->complained = false;
-    bool restart = version && strcmp(version, remote->version) != 0;
-    if (version) {
+    bool restart = version != NULL && strcmp(version, remote->version) != 0;
+    if (version != NULL) {
         snprintf(remote->version, sizeof remote->version, "%s", version);
     }
     if (restart || changed) {

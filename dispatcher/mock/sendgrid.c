@@ -19,7 +19,8 @@ static bool mock_sendgrid_is_authorized(const struct settings *settings, const s
     if (*settings->provider_email_token == '\0') {
         return true;
     }
-    return given && strncasecmp(given, "Bearer ", 7) == 0 && strcmp(given + 7, settings->provider_email_token) == 0;
+    return given != NULL && strncasecmp(given, "Bearer ", 7) == 0 &&
+           strcmp(given + 7, settings->provider_email_token) == 0;
 }
 
 static void mock_sendgrid_write_error(struct buf *out, const char *message, const char *field, const char *help) {
@@ -55,13 +56,13 @@ static void mock_sendgrid_write_failure(unsigned status, struct buf *out) {
 
 static bool mock_sendgrid_is_email(const cJSON *object) {
     const char *email = json_string(object, "email");
-    const char *at = email ? strchr(email, '@') : NULL;
-    return at && at > email && at[1] != '\0';
+    const char *at = email != NULL ? strchr(email, '@') : NULL;
+    return at != NULL && at > email && at[1] != '\0';
 }
 
 static bool has_text(const cJSON *object, const char *name) {
     const char *text = json_string(object, name);
-    return text && *text;
+    return text != NULL && *text;
 }
 
 // The first thing that is wrong; NULL message: nothing.
@@ -119,7 +120,7 @@ static struct finding mock_sendgrid_check(const cJSON *mail) {
         return (struct finding){"Bad Request", NULL, NULL};
     }
     struct finding finding = check_recipients(mail);
-    if (finding.message) {
+    if (finding.message != NULL) {
         return finding;
     }
     if (!mock_sendgrid_is_email(json_member(mail, "from"))) {
@@ -135,7 +136,7 @@ static struct finding mock_sendgrid_check(const cJSON *mail) {
 }
 
 static bool mock_sendgrid_answer(const struct mock_request *request, struct mock_answer *out) {
-    if (!request->content_type || strncasecmp(request->content_type, "application/json", 16) != 0) {
+    if (request->content_type == NULL || strncasecmp(request->content_type, "application/json", 16) != 0) {
         out->status = 415;
         mock_sendgrid_write_error(&out->body, "Content-Type should be application/json.", NULL, NULL);
         return false;
@@ -143,7 +144,7 @@ static bool mock_sendgrid_answer(const struct mock_request *request, struct mock
     const char *why;
     cJSON *mail = json_parse(request->body, request->length, &why);
     struct finding finding = mock_sendgrid_check(mail);
-    if (finding.message) {
+    if (finding.message != NULL) {
         out->status = 400;
         mock_sendgrid_write_error(&out->body, finding.message, finding.field, finding.help);
     } else {
@@ -151,14 +152,14 @@ static bool mock_sendgrid_answer(const struct mock_request *request, struct mock
         out->message_id = xstrdup(request->id);
     }
     cJSON_Delete(mail);
-    return !finding.message;
+    return finding.message == NULL;
 }
 
 static char *mock_sendgrid_sender(const struct mock_request *request) {
     const char *why;
     cJSON *mail = json_parse(request->body, request->length, &why);
     const char *email = json_string(json_member(mail, "from"), "email");
-    char *copy = xstrdup(email ? email : "");
+    char *copy = xstrdup(email != NULL ? email : "");
     cJSON_Delete(mail);
     return copy;
 }

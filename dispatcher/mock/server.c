@@ -63,7 +63,7 @@ static struct mock_key *count_key(struct mock_provider *mock, enum provider prov
                                   struct mock_request *request) {
     const char *name = http_header(http, "Idempotency-Key");
     struct mock_counts *counts = &mock->stats.providers[provider];
-    if (!name || *name == '\0') {
+    if (name == NULL || *name == '\0') {
         hex_encode(uuid_v7().bytes, MOCK_DIGEST_BYTES, request->id);
         return NULL;
     }
@@ -85,7 +85,7 @@ static void mock_server_fail(const struct mock_wire *wire, unsigned status, stru
 static bool is_refused(const struct mock_provider *mock, const struct mock_wire *wire,
                        const struct mock_request *request) {
     const struct mock_refusals *refusals = mock->config.refusals[wire->provider];
-    if (!refusals) {
+    if (refusals == NULL) {
         return false;
     }
     char *sender = wire->sender(request);
@@ -108,7 +108,7 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
         *out = success;
         return MOCK_VERDICT_REJECTED;
     }
-    if (key && key->accepted) {
+    if (key != NULL && key->accepted) {
         *out = success;
         return MOCK_VERDICT_REPEATED;
     }
@@ -134,7 +134,7 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
     case MOCK_OUTCOME_COUNT:
         break;
     }
-    if (key) {
+    if (key != NULL) {
         key->accepted = true;
     }
     *out = success;
@@ -197,7 +197,7 @@ static void serve_calls(struct mock_provider *mock, struct http_request *http, c
     uint32_t calls = 0;
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         const struct mock_key *key = mock_memory_find(mock->memory, (enum provider)i, name);
-        calls += key ? key->calls : 0;
+        calls += key != NULL ? key->calls : 0;
     }
     buf_putc(&body, '{');
     json_write_member_int(&body, "calls", calls);
@@ -240,9 +240,9 @@ static void mock_server_on_request(void *argument, struct http_request *http, en
     const char *path = http_path(http);
     const struct mock_wire *wire = find_wire(path);
     bool is_get = strcmp(http_method(http), "GET") == 0;
-    if (wire && strcmp(http_method(http), "POST") == 0) {
+    if (wire != NULL && strcmp(http_method(http), "POST") == 0) {
         serve_call(mock, wire, http, state);
-    } else if (wire) {
+    } else if (wire != NULL) {
         refuse_method(wire, http);
     } else if (is_get && strcmp(path, "/mock/stats") == 0) {
         serve_stats(mock, http);
@@ -341,7 +341,7 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
 struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                         int listen_socket, void (*on_finished)(void *argument), void *argument) {
     struct mock_ledger *ledger = mock_ledger_open(settings->mock_ledger_file);
-    if (!ledger) {
+    if (ledger == NULL) {
         return NULL;
     }
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
@@ -350,7 +350,7 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
     mock->on_finished = on_finished;
     mock->argument = argument;
     mock->server = open_server(loop, mock, listen_socket);
-    if (!mock->server) {
+    if (mock->server == NULL) {
         int why = errno;
         mock_ledger_close(ledger);
         free(mock);

@@ -48,7 +48,7 @@ static bool mock_twilio_is_authorized(const struct settings *settings, const str
     char *encoded = xmalloc((length + 2) / 3 * 4 + 1);
     EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)plain, (int)length);
     const char *given = request->authorization;
-    bool fits = given && strncasecmp(given, "Basic ", 6) == 0 && strcmp(given + 6, encoded) == 0;
+    bool fits = given != NULL && strncasecmp(given, "Basic ", 6) == 0 && strcmp(given + 6, encoded) == 0;
     free(plain);
     free(encoded);
     return fits;
@@ -99,7 +99,7 @@ static bool reject(struct mock_answer *out, int code, const char *message) {
 }
 
 static bool mock_twilio_is_blank(const char *text) {
-    return !text || *text == '\0';
+    return text == NULL || *text == '\0';
 }
 
 static bool mock_twilio_check(const struct mock_form *form, struct mock_answer *out) {
@@ -140,7 +140,7 @@ static void mock_twilio_write_message(struct buf *out, const char *account, cons
     buf_putc(out, '{');
     json_write_member(out, "account_sid", account);
     json_write_member(out, "api_version", "2010-04-01");
-    json_write_member(out, "body", body ? body : "");
+    json_write_member(out, "body", body != NULL ? body : "");
     write_dates(out);
     json_write_member(out, "direction", "outbound-api");
     json_write_member(out, "error_code", NULL);
@@ -148,7 +148,7 @@ static void mock_twilio_write_message(struct buf *out, const char *account, cons
     json_write_member(out, "from", mock_form_get(form, "From"));
     json_write_member(out, "messaging_service_sid", NULL);
     json_write_member(out, "num_media", DECIMAL(mock_form_count(form, "MediaUrl")));
-    json_write_member(out, "num_segments", DECIMAL(body ? strlen(body) / SEGMENT_BYTES + 1 : 1));
+    json_write_member(out, "num_segments", DECIMAL(body != NULL ? strlen(body) / SEGMENT_BYTES + 1 : 1));
     json_write_member(out, "price", NULL);
     json_write_member(out, "price_unit", NULL);
     json_write_member(out, "sid", sid);
@@ -180,7 +180,7 @@ static char *mock_twilio_sender(const struct mock_request *request) {
     struct mock_form form;
     mock_form_parse(request->body, request->length, &form);
     const char *from = mock_form_get(&form, "From");
-    char *copy = xstrdup(from ? from : "");
+    char *copy = xstrdup(from != NULL ? from : "");
     mock_form_free(&form);
     return copy;
 }

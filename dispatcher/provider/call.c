@@ -83,7 +83,7 @@ static struct outcome read_outcome(struct call *call, CURLcode result) {
     buf_reserve(&call->answer, 0);
     call->caller->adapter->read_answer(call->answer.data, call->answer.length, header_value(easy, "X-Message-Id"),
                                        &outcome);
-    if (outcome.class != OUTCOME_SENT && !outcome.error) {
+    if (outcome.class != OUTCOME_SENT && outcome.error == NULL) {
         outcome.error = xasprintf("HTTP status %ld", status);
     }
     return outcome;
@@ -131,7 +131,7 @@ static void set_up(struct call *call) {
 
 static struct call *provider_call_take_call(struct caller *caller) {
     struct call *call = caller->unused;
-    if (call) {
+    if (call != NULL) {
         caller->unused = call->next;
         return call;
     }
@@ -139,7 +139,7 @@ static struct call *provider_call_take_call(struct caller *caller) {
     call->caller = caller;
     call->transfer.done = provider_call_on_done;
     call->transfer.easy = curl_easy_init();
-    if (!call->transfer.easy) {
+    if (call->transfer.easy == NULL) {
         mem_exhausted();
     }
     set_up(call);
@@ -149,7 +149,7 @@ static struct call *provider_call_take_call(struct caller *caller) {
 static void add_header(struct call *call, const char *name, const char *value) {
     char *line = xasprintf("%s: %s", name, value);
     struct curl_slist *longer = curl_slist_append(call->headers, line);
-    if (!longer) {
+    if (longer == NULL) {
         mem_exhausted();
     }
     call->headers = longer;
@@ -165,7 +165,7 @@ static void make_headers(struct call *call, const char *message_id) {
     add_header(call, caller->adapter->idempotency_header, message_id);
     add_header(call, "Content-Type", caller->adapter->content_type);
     add_header(call, "Accept", "application/json");
-    if (caller->authorization) {
+    if (caller->authorization != NULL) {
         add_header(call, "Authorization", caller->authorization);
     }
     add_header(call, "Expect", ""); // without a value, curl leaves it out: no 100-continue round trip
@@ -175,7 +175,7 @@ static void make_headers(struct call *call, const char *message_id) {
 // The key stands at the end of the first two lines; one of the same length goes over it.
 static void put_key(struct call *call, const char *message_id) {
     size_t length = strlen(message_id);
-    if (!call->headers || length != call->key_length) {
+    if (call->headers == NULL || length != call->key_length) {
         make_headers(call, message_id);
         call->key_length = length;
         return;
@@ -223,7 +223,7 @@ struct caller *caller_create(struct transport *transport, const struct provider_
 }
 
 void caller_destroy(struct caller *caller) {
-    while (caller->unused) {
+    while (caller->unused != NULL) {
         struct call *call = caller->unused;
         caller->unused = call->next;
         curl_easy_cleanup(call->transfer.easy);

@@ -36,11 +36,11 @@ static size_t tag_length(const char *text) {
         return 0;
     }
     const char *end = strchr(c, '>');
-    return end ? (size_t)(end - text) + 1 : 0;
+    return end != NULL ? (size_t)(end - text) + 1 : 0;
 }
 
 static bool looks_like_html(const char *body) {
-    for (const char *open = strchr(body, '<'); open; open = strchr(open + 1, '<')) {
+    for (const char *open = strchr(body, '<'); open != NULL; open = strchr(open + 1, '<')) {
         if (tag_length(open) > 0) {
             return true;
         }
@@ -88,10 +88,10 @@ static void write_links(struct buf *out, const struct message *message, bool htm
 // Where links go into an HTML body: before the last </body>, else at its end.
 static size_t links_at(const char *body) {
     const char *last = NULL;
-    for (const char *c = strcasestr(body, "</body"); c; c = strcasestr(c + 1, "</body")) {
+    for (const char *c = strcasestr(body, "</body"); c != NULL; c = strcasestr(c + 1, "</body")) {
         last = c;
     }
-    return last ? (size_t)(last - body) : strlen(body);
+    return last != NULL ? (size_t)(last - body) : strlen(body);
 }
 
 // The body, and the attachments as links in it: they are URLs, whose content we neither have nor fetch.

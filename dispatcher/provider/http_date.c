@@ -86,7 +86,7 @@ static bool is_possible(const struct date *date) {
 static int whole_year(const struct date *date, int64_t now_ms) {
     time_t now = (time_t)(now_ms / 1000);
     struct tm today;
-    if (!date->short_year || !gmtime_r(&now, &today)) {
+    if (!date->short_year || gmtime_r(&now, &today) == NULL) {
         return date->year;
     }
     int this_year = today.tm_year + 1900;

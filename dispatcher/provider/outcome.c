@@ -61,7 +61,7 @@ enum outcome_class outcome_classify(long http_status, CURLcode result, int64_t o
 }
 
 int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {
-    if (!value || *value == '\0') {
+    if (value == NULL || *value == '\0') {
         return -1;
     }
     if (strspn(value, "0123456789") == strlen(value)) {

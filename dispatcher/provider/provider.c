@@ -42,7 +42,7 @@ static const char *provider_check_parts(CURLU *url) {
 
 const char *provider_url_check(const char *url) {
     CURLU *parsed = curl_url();
-    if (!parsed) {
+    if (parsed == NULL) {
         return "could not be read: out of memory";
     }
     const char *error = "is not a URL such as https://api.example.com";
@@ -66,7 +66,7 @@ static bool is_mock_host(const char *host) {
 bool provider_url_is_mock(const char *url, int64_t mock_port) {
     char *host = NULL, *port = NULL;
     CURLU *parsed = curl_url();
-    bool is_mock = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+    bool is_mock = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
                    curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
                    curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK && is_mock_host(host) &&
                    strtoll(port, NULL, 10) == mock_port;
@@ -97,10 +97,10 @@ static void provider_cut(char *text, size_t most) {
 }
 
 char *provider_error(const char *code, const char *text) {
-    if (!text || *text == '\0') {
+    if (text == NULL || *text == '\0') {
         return NULL;
     }
-    char *error = code && *code ? xasprintf("%s: %s", code, text) : xstrdup(text);
+    char *error = code != NULL && *code ? xasprintf("%s: %s", code, text) : xstrdup(text);
     for (char *c = error; *c; c++) {
         if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             *c = ' ';

@@ -36,7 +36,7 @@ struct watched {
 static void take_done(struct multi *multi) {
     CURLMsg *message;
     int left;
-    while ((message = curl_multi_info_read(multi->curl, &left))) {
+    while ((message = curl_multi_info_read(multi->curl, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
@@ -113,13 +113,13 @@ static int transport_on_curl_socket(CURL *easy, curl_socket_t socket, int what, 
     struct multi *multi = argument;
     struct watched *watched = assigned;
     if (what == CURL_POLL_REMOVE) {
-        if (watched) {
+        if (watched != NULL) {
             curl_multi_assign(multi->curl, socket, NULL);
             uv_close((uv_handle_t *)&watched->poll, transport_on_watched_closed);
         }
         return 0;
     }
-    if (!watched) {
+    if (watched == NULL) {
         watched = watch(multi, socket);
     }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
@@ -129,7 +129,7 @@ static int transport_on_curl_socket(CURL *easy, curl_socket_t socket, int what, 
 static void open_multi(struct transport *transport, struct multi *multi) {
     multi->transport = transport;
     multi->curl = curl_multi_init();
-    if (!multi->curl) {
+    if (multi->curl == NULL) {
         mem_exhausted();
     }
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETFUNCTION, transport_on_curl_socket);

@@ -57,26 +57,26 @@ static struct http_claim_links *of_holder(struct http_claim *claim) {
 
 static void put_in(struct claims *list, struct http_claim *claim, links_of links) {
     struct http_claim *older = list->youngest;
-    while (older && older->since_us > claim->since_us) {
+    while (older != NULL && older->since_us > claim->since_us) {
         older = links(older)->older;
     }
-    struct http_claim *younger = older ? links(older)->younger : list->oldest;
+    struct http_claim *younger = older != NULL ? links(older)->younger : list->oldest;
     *links(claim) = (struct http_claim_links){older, younger};
-    *(older ? &links(older)->younger : &list->oldest) = claim;
-    *(younger ? &links(younger)->older : &list->youngest) = claim;
+    *(older != NULL ? &links(older)->younger : &list->oldest) = claim;
+    *(younger != NULL ? &links(younger)->older : &list->youngest) = claim;
 }
 
 static void http_budget_take_out(struct claims *list, struct http_claim *claim, links_of links) {
     struct http_claim *older = links(claim)->older, *younger = links(claim)->younger;
-    *(older ? &links(older)->younger : &list->oldest) = younger;
-    *(younger ? &links(younger)->older : &list->youngest) = older;
+    *(older != NULL ? &links(older)->younger : &list->oldest) = younger;
+    *(younger != NULL ? &links(younger)->older : &list->youngest) = older;
 }
 
 // ---- Accounts
 
 static struct http_holder **http_budget_find(struct http_budget *budget, const struct in6_addr *network) {
     struct http_holder **at = &budget->buckets[http_peers_hash(budget->seed, network) % BUCKETS];
-    while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
+    while (*at != NULL && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
     }
     return at;
@@ -84,7 +84,7 @@ static struct http_holder **http_budget_find(struct http_budget *budget, const s
 
 static struct http_holder *holder_of(struct http_claim *claim) {
     struct http_holder **at = http_budget_find(claim->budget, &claim->network);
-    if (!*at) {
+    if (*at == NULL) {
         *at = xcalloc(1, sizeof **at);
         (*at)->network = claim->network;
     }
@@ -140,7 +140,7 @@ static void send_away(struct http_claim *claim, const struct http_claimant *aske
 // The asker's own body doesn't make way for itself: it is the asker then that gets nothing.
 static bool send_oldest_away(const struct claims *unfinished, const struct http_claim *asker) {
     struct http_claim *oldest = unfinished->oldest;
-    if (!oldest || oldest == asker) {
+    if (oldest == NULL || oldest == asker) {
         return false;
     }
     send_away(oldest, asker->claimant);
@@ -168,7 +168,7 @@ static bool http_budget_make_room(struct http_claim *claim, size_t more) {
 // ---- Claims
 
 bool http_claim_grow(struct http_claim *claim, size_t bytes) {
-    if (!claim->budget || bytes <= HTTP_FREE_BYTES || (claim->counted && bytes <= claim->bytes)) {
+    if (claim->budget == NULL || bytes <= HTTP_FREE_BYTES || (claim->counted && bytes <= claim->bytes)) {
         return true;
     }
     uv_mutex_lock(&claim->budget->lock);
@@ -203,7 +203,7 @@ static size_t room_of(const struct http_claim *claim) {
     struct http_budget *budget = claim->budget;
     const struct http_holder *holder = *http_budget_find(budget, &claim->network);
     size_t own = claim->state == HTTP_CLAIM_KEPT ? claim->bytes : 0;
-    size_t of_client = holder ? holder->kept - own : 0, of_all = budget->kept - own;
+    size_t of_client = holder != NULL ? holder->kept - own : 0, of_all = budget->kept - own;
     size_t share = less(budget->most / CLIENTS_SHARE, of_client);
     // of_client + x <= (most - of_all - x) / LEFT_SHARE
     size_t left = less(less(budget->most, of_all), LEFT_SHARE * of_client) / (LEFT_SHARE + 1);
@@ -211,7 +211,7 @@ static size_t room_of(const struct http_claim *claim) {
 }
 
 size_t http_claim_room(struct http_claim *claim) {
-    if (!claim->budget) {
+    if (claim->budget == NULL) {
         return SIZE_MAX;
     }
     uv_mutex_lock(&claim->budget->lock);
@@ -223,10 +223,10 @@ size_t http_claim_room(struct http_claim *claim) {
 static void release(struct http_claim *claim) {
     if (claim->state == HTTP_CLAIM_LEAVING) {
         struct http_claim **at = &claim->claimant->first_leaving;
-        while (*at && *at != claim) {
+        while (*at != NULL && *at != claim) {
             at = &(*at)->next_leaving;
         }
-        if (*at) {
+        if (*at != NULL) {
             *at = claim->next_leaving;
         }
     }
@@ -243,7 +243,7 @@ void http_claim_release(struct http_claim *claim) {
 }
 
 static bool http_budget_hold(struct http_claim *claim, size_t bytes, bool force) {
-    if (!claim->budget || (bytes <= HTTP_FREE_BYTES && !claim->counted)) {
+    if (claim->budget == NULL || (bytes <= HTTP_FREE_BYTES && !claim->counted)) {
         return true;
     }
     uv_mutex_lock(&claim->budget->lock);
@@ -273,7 +273,7 @@ void http_claim_force(struct http_claim *claim, size_t bytes) {
 struct http_claim *http_claimant_next(struct http_budget *budget, struct http_claimant *claimant) {
     uv_mutex_lock(&budget->lock);
     struct http_claim *claim = claimant->first_leaving;
-    if (claim) {
+    if (claim != NULL) {
         release(claim);
     }
     uv_mutex_unlock(&budget->lock);

@@ -81,11 +81,11 @@ static void forget_target(struct http_connection *place) {
 static bool is_counted(const struct http_server *server, const struct sockaddr *address, struct in6_addr *network) {
     const struct http_server_options *options = &server->options;
     char peer[INET6_ADDRSTRLEN];
-    if (!options->peers || !http_peers_network(address, network)) {
+    if (options->peers == NULL || !http_peers_network(address, network)) {
         return false;
     }
     http_format_address(address, peer);
-    return !options->is_exempt || !options->is_exempt(options->argument, peer);
+    return options->is_exempt == NULL || !options->is_exempt(options->argument, peer);
 }
 
 enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *address, socklen_t length) {
@@ -107,7 +107,7 @@ enum MHD_Result http_connection_may_come(void *cls, const struct sockaddr *addre
 // one.
 static void make_way(struct http_server *server) {
     struct http_connection *oldest = TAILQ_FIRST(&server->stages[HTTP_STAGE_HEAD]);
-    if (!oldest) {
+    if (oldest == NULL) {
         return;
     }
     if (may_warn(server)) {
@@ -158,7 +158,7 @@ void http_connection_notify(void *cls, struct MHD_Connection *connection, void *
                             enum MHD_ConnectionNotificationCode code) {
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *slot = come(cls, connection);
-    } else if (*slot) {
+    } else if (*slot != NULL) {
         go(*slot);
         *slot = NULL;
     }
@@ -173,7 +173,7 @@ void *http_connection_note_target(void *cls, const char *target, struct MHD_Conn
     struct http_connection *place = http_connection_of(connection);
     (void)cls;
     forget_target(place);
-    const char *path = note_form(place, target ? target : "");
+    const char *path = note_form(place, target != NULL ? target : "");
     if (place->server->options.keep_target) {
         place->kept_target = xasprintf("%s%s", place->form == HTTP_FORM_ABSOLUTE && *path != '/' ? "/" : "", path);
     }

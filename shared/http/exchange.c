@@ -52,7 +52,7 @@ static size_t length_of_value(const char *value) {
 static bool take_host(struct http_request *request) {
     const struct http_connection *place = request->place;
     const char *host = http_header(request, MHD_HTTP_HEADER_HOST);
-    if (host && !http_host_parse(host, length_of_value(host), &request->host)) {
+    if (host != NULL && !http_host_parse(host, length_of_value(host), &request->host)) {
         request->host = (struct http_host){0};
         return false;
     }
@@ -111,14 +111,14 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
 // Whether an answer given by now is queued in the first call: see the top.
 static bool answer_now(const struct http_request *request, const struct framing *framing) {
     return request->state != HTTP_BODY_OK || framing->chunked || framing->declared > DRAIN_BYTES ||
-           (framing->declared > 0 && http_header(request, MHD_HTTP_HEADER_EXPECT));
+           (framing->declared > 0 && http_header(request, MHD_HTTP_HEADER_EXPECT) != NULL);
 }
 
 static struct framing look_at_head(const struct http_request *request) {
     const char *length = http_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return (struct framing){
         .chunked = http_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL,
-        .declared = length ? strtoull(length, NULL, 10) : 0,
+        .declared = length != NULL ? strtoull(length, NULL, 10) : 0,
     };
 }
 
@@ -129,7 +129,7 @@ static enum MHD_Result http_exchange_begin(struct http_request *request) {
     http_stage_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
     request->state = http_exchange_judge(request, &framing);
-    if (options->on_headers) {
+    if (options->on_headers != NULL) {
         options->on_headers(options->argument, request);
     }
     if (request->state != HTTP_BODY_OK) {
@@ -138,7 +138,7 @@ static enum MHD_Result http_exchange_begin(struct http_request *request) {
     if (!request->answered || !answer_now(request, &framing)) {
         return MHD_YES;
     }
-    if (request->response) {
+    if (request->response != NULL) {
         (void)MHD_add_response_header(request->response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
     return http_reply_queue(request);
@@ -237,7 +237,7 @@ static enum MHD_Result complete(struct http_request *request) {
 enum MHD_Result http_exchange_handle(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                      const char *version, const char *data, size_t *size, void **slot) {
     (void)version;
-    if (!*slot) {
+    if (*slot == NULL) {
         *slot = new_request(cls, connection, url, method);
         return http_exchange_begin(*slot);
     }
@@ -250,7 +250,7 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     struct http_request *request = *slot;
     (void)connection;
     (void)how;
-    if (!request) {
+    if (request == NULL) {
         return;
     }
     *slot = NULL;
@@ -258,10 +258,10 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     http_stage_enter(request->place, HTTP_STAGE_HEAD, server->options.request_timeout_ms);
     LIST_REMOVE(request, entry);
     server->pending--;
-    if (server->options.on_done) {
+    if (server->options.on_done != NULL) {
         server->options.on_done(server->options.argument, request);
     }
-    if (request->response) {
+    if (request->response != NULL) {
         MHD_destroy_response(request->response);
     }
     buf_free(&request->body);

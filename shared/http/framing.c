@@ -64,7 +64,8 @@ static bool read_chunk_size(const char *line, size_t length, uint64_t *size) {
 }
 
 static void take_chunk_line(struct http_framing *framing, const char *line, size_t length) {
-    if (!read_chunk_size(line, length, &framing->left) || memchr(line, '\0', length) || memchr(line, '\r', length)) {
+    if (!read_chunk_size(line, length, &framing->left) || memchr(line, '\0', length) != NULL ||
+        memchr(line, '\r', length) != NULL) {
         http_framing_refuse(framing, "a chunk's size is malformed");
     } else {
         framing->part = framing->left > 0 ? HTTP_PART_CHUNK : HTTP_PART_TRAILER;
@@ -173,8 +174,8 @@ static void pass_line(const struct http_framing *framing, enum http_framing_part
                       struct buf *out) {
     if (part == HTTP_PART_CHUNK_BEGIN) {
         const char *extension = memchr(line, ';', length);
-        buf_append(out, line, extension ? (size_t)(extension - line) : length);
-        buf_puts(out, extension ? "\r\n" : "");
+        buf_append(out, line, extension != NULL ? (size_t)(extension - line) : length);
+        buf_puts(out, extension != NULL ? "\r\n" : "");
     } else if (part != HTTP_PART_TRAILER || framing->part != HTTP_PART_TRAILER) {
         buf_append(out, line, length);
     }
@@ -196,9 +197,9 @@ static size_t http_framing_take_text(struct http_framing *framing, const char *t
         }
         size_t from = at > looked_at ? at : looked_at;
         const char *end = memchr(text + from, '\n', length - from);
-        size_t line = end ? (size_t)(end - text) - at : length - at;
+        size_t line = end != NULL ? (size_t)(end - text) - at : length - at;
         look_at_length(framing, line);
-        if (!end || framing->refusal.status != 0) {
+        if (end == NULL || framing->refusal.status != 0) {
             break;
         }
         http_framing_end_line(framing, text + at, line);

@@ -22,7 +22,7 @@ static enum http_head_step http_head_refuse(struct http_head *head, unsigned sta
 static bool is_token(struct text text) {
     for (size_t i = 0; i < text.length; i++) {
         char c = text.at[i];
-        if (!isalnum((unsigned char)c) && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))) {
+        if (!isalnum((unsigned char)c) && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL)) {
             return false;
         }
     }
@@ -44,7 +44,7 @@ static bool equals(struct text text, const char *word) {
 // Cuts text at the first `mark`, which must be there, and returns what is before it.
 static bool http_head_cut(struct text *text, char mark, struct text *before) {
     const char *found = memchr(text->at, mark, text->length);
-    if (!found) {
+    if (found == NULL) {
         return false;
     }
     *before = (struct text){text->at, (size_t)(found - text->at)};
@@ -132,7 +132,8 @@ static enum http_head_step take_request_line(struct http_head *head, struct text
 
 static bool split_field(struct text line, struct text *name, struct text *value) {
     *value = line;
-    if (memchr(line.at, '\0', line.length) || memchr(line.at, '\r', line.length) || !http_head_cut(value, ':', name)) {
+    if (memchr(line.at, '\0', line.length) != NULL || memchr(line.at, '\r', line.length) != NULL ||
+        !http_head_cut(value, ':', name)) {
         return false;
     }
     *value = http_head_skip_blanks(*value);

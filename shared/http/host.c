@@ -10,7 +10,7 @@
 
 // RFC 3986: unreserved and sub-delims.
 static bool is_of_name(char c) {
-    return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c));
+    return isalnum((unsigned char)c) || (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
 }
 
 // reg-name, which IPv4 addresses are as well. Escapes stand for what a name is not made of.
@@ -59,7 +59,8 @@ static bool take_name(const char *text, size_t length, struct http_host *out) {
 static bool read_ipv6(const char *text, size_t length, struct http_host *out) {
     struct in6_addr address;
     out->is_address = true;
-    return !memchr(text, '\0', length) && take_name(text, length, out) && inet_pton(AF_INET6, out->name, &address) == 1;
+    return memchr(text, '\0', length) == NULL && take_name(text, length, out) &&
+           inet_pton(AF_INET6, out->name, &address) == 1;
 }
 
 static bool http_host_read_name(const char *text, size_t length, struct http_host *out) {
@@ -74,11 +75,11 @@ static bool http_host_read_name(const char *text, size_t length, struct http_hos
 bool http_host_parse(const char *text, size_t length, struct http_host *out) {
     bool bracketed = length > 0 && text[0] == '[';
     const char *end = bracketed ? memchr(text, ']', length) : memchr(text, ':', length);
-    size_t host_length = end ? (size_t)(end - text) : length;
+    size_t host_length = end != NULL ? (size_t)(end - text) : length;
     const char *rest = text + host_length;
     out->port = 0;
     if (bracketed) {
-        if (!end || !read_ipv6(text + 1, host_length - 1, out)) {
+        if (end == NULL || !read_ipv6(text + 1, host_length - 1, out)) {
             return false;
         }
         rest++;
@@ -94,8 +95,9 @@ bool http_host_parse(const char *text, size_t length, struct http_host *out) {
 
 int http_host_of_target(const char *target, struct http_host *out) {
     const char *colon = strstr(target, "://");
-    if (target[0] == '/' || target[0] == '?' || !colon || memchr(target, '/', (size_t)(colon - target)) ||
-        memchr(target, '?', (size_t)(colon - target))) {
+    if (target[0] == '/' || target[0] == '?' || colon == NULL ||
+        memchr(target, '/', (size_t)(colon - target)) != NULL ||
+        memchr(target, '?', (size_t)(colon - target)) != NULL) {
         return 0;
     }
     size_t scheme_length = (size_t)(colon - target);

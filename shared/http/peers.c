@@ -36,7 +36,7 @@ struct http_peers *http_peers_create(unsigned most) {
 
 void http_peers_destroy(struct http_peers *peers) {
     for (size_t i = 0; i < BUCKETS; i++) {
-        while (peers->buckets[i]) {
+        while (peers->buckets[i] != NULL) {
             struct peer *peer = peers->buckets[i];
             peers->buckets[i] = peer->next;
             free(peer);
@@ -81,7 +81,7 @@ uint64_t http_peers_hash(uint64_t seed, const struct in6_addr *network) {
 // Where the network's peer hangs, or would; called with the lock held.
 static struct peer **http_peers_find(struct http_peers *peers, const struct in6_addr *network) {
     struct peer **at = &peers->buckets[http_peers_hash(peers->seed, network) % BUCKETS];
-    while (*at && memcmp(&(*at)->network, network, sizeof *network) != 0) {
+    while (*at != NULL && memcmp(&(*at)->network, network, sizeof *network) != 0) {
         at = &(*at)->next;
     }
     return at;
@@ -90,7 +90,7 @@ static struct peer **http_peers_find(struct http_peers *peers, const struct in6_
 bool http_peers_is_full(struct http_peers *peers, const struct in6_addr *network) {
     uv_mutex_lock(&peers->lock);
     const struct peer *peer = *http_peers_find(peers, network);
-    bool full = peer && peer->connections >= peers->most;
+    bool full = peer != NULL && peer->connections >= peers->most;
     uv_mutex_unlock(&peers->lock);
     return full;
 }
@@ -98,7 +98,7 @@ bool http_peers_is_full(struct http_peers *peers, const struct in6_addr *network
 void http_peers_enter(struct http_peers *peers, const struct in6_addr *network) {
     uv_mutex_lock(&peers->lock);
     struct peer **at = http_peers_find(peers, network);
-    if (!*at) {
+    if (*at == NULL) {
         *at = xcalloc(1, sizeof **at);
         (*at)->network = *network;
     }
@@ -110,7 +110,7 @@ void http_peers_leave(struct http_peers *peers, const struct in6_addr *network) 
     uv_mutex_lock(&peers->lock);
     struct peer **at = http_peers_find(peers, network);
     struct peer *peer = *at;
-    if (peer && --peer->connections == 0) {
+    if (peer != NULL && --peer->connections == 0) {
         *at = peer->next;
         free(peer);
     }

@@ -20,7 +20,7 @@ void http_add_header(struct http_request *request, const char *name, const char 
 static void each_added(const struct http_request *request, void (*each)(void *, const char *, const char *),
                        void *argument) {
     const char *at = request->headers.data;
-    const char *end = at ? at + request->headers.length : NULL;
+    const char *end = at != NULL ? at + request->headers.length : NULL;
     while (at < end) {
         const char *name = at;
         const char *value = name + strlen(name) + 1;
@@ -47,7 +47,7 @@ static void http_reply_begin_text(struct buf *text, unsigned status, const char 
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
     buf_printf(text, "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Length: %zu\r\n", status,
                MHD_get_reason_phrase_for(status), date, length);
-    if (content_type) {
+    if (content_type != NULL) {
         add_to_text(text, "Content-Type", content_type);
     }
 }
@@ -84,7 +84,7 @@ void http_reply_refusal(int fd, const struct http_refusal *refusal) {
 
 void http_reply_add_headers(const struct http_request *request, struct MHD_Response *response,
                             const char *content_type) {
-    if (content_type) {
+    if (content_type != NULL) {
         add_to_response(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     }
     each_added(request, add_to_response, response);
@@ -104,7 +104,7 @@ static struct MHD_Response *make_response(const struct http_request *request, co
         void *out;
     } bytes = {.in = body->bytes};
     struct MHD_Response *response = MHD_create_response_from_buffer(body->length, bytes.out, body->mode);
-    if (!response) {
+    if (response == NULL) {
         return NULL;
     }
     http_reply_add_headers(request, response, content_type);
@@ -128,7 +128,7 @@ void http_reply_is_ready(struct http_request *request, unsigned status, struct M
 // What the body took of the budget is the answer's from here on.
 static void account(struct http_request *request, const struct answer_body *body) {
     request->answer_bytes = body->length;
-    if (request->claim.budget) {
+    if (request->claim.budget != NULL) {
         buf_free(&request->body);
         http_claim_force(&request->claim, body->mode == MHD_RESPMEM_PERSISTENT ? 0 : body->length);
     }
@@ -188,7 +188,7 @@ static int64_t time_for(const struct http_request *request) {
 }
 
 enum MHD_Result http_reply_queue(struct http_request *request) {
-    if (!request->response) {
+    if (request->response == NULL) {
         return MHD_NO; // cut short, or no memory for an answer: close
     }
     if (request->stream.is_one) {

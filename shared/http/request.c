@@ -43,7 +43,7 @@ struct visit {
 static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value) {
     const struct visit *visit = cls;
     (void)kind;
-    visit->each(visit->argument, name, value ? value : "");
+    visit->each(visit->argument, name, value != NULL ? value : "");
     return MHD_YES;
 }
 
@@ -66,7 +66,7 @@ static enum MHD_Result match_parameter(void *cls, enum MHD_ValueKind kind, const
         return MHD_YES;
     }
     if (search->count++ == 0) {
-        search->value = value ? value : ""; // "?page" without a value
+        search->value = value != NULL ? value : ""; // "?page" without a value
     }
     return MHD_YES;
 }
@@ -74,7 +74,7 @@ static enum MHD_Result match_parameter(void *cls, enum MHD_ValueKind kind, const
 const char *http_query(const struct http_request *request, const char *name, unsigned *count) {
     struct search search = {.name = name};
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, match_parameter, &search);
-    if (count) {
+    if (count != NULL) {
         *count = search.count;
     }
     return search.value;
@@ -82,7 +82,7 @@ const char *http_query(const struct http_request *request, const char *name, uns
 
 const char *http_body(const struct http_request *request, size_t *length) {
     *length = request->body.length;
-    return request->body.data ? request->body.data : "";
+    return request->body.data != NULL ? request->body.data : "";
 }
 
 void http_set_client(struct http_request *request, const char *address) {
@@ -139,7 +139,7 @@ void http_format_address(const struct sockaddr *address, char out[INET6_ADDRSTRL
 void http_request_read_peer(struct http_request *request) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info && info->client_addr) {
+    if (info != NULL && info->client_addr != NULL) {
         http_format_address(info->client_addr, request->peer);
     }
 }

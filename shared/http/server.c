@@ -33,7 +33,7 @@ static void log_from_daemon(void *cls, const char *format, va_list arguments) {
     if (text.length > 0 && text.data[text.length - 1] == '\n') {
         text.data[text.length - 1] = '\0';
     }
-    log_debug("http_library", "%s", text.data ? text.data : "");
+    log_debug("http_library", "%s", text.data != NULL ? text.data : "");
     buf_free(&text);
 }
 
@@ -130,7 +130,7 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
         TAILQ_INIT(&server->stages[stage]);
     }
     server->daemon = start_daemon(server, options);
-    if (!server->daemon) {
+    if (server->daemon == NULL) {
         int why = errno;
         free(server);
         errno = why;
@@ -190,7 +190,8 @@ static void http_server_on_closed(uv_handle_t *handle) {
 
 // The library forbids stopping with suspended connections: let what was never answered end without an answer.
 static void abort_requests(struct http_server *server) {
-    for (struct http_request *request = LIST_FIRST(&server->requests); request; request = LIST_NEXT(request, entry)) {
+    for (struct http_request *request = LIST_FIRST(&server->requests); request != NULL;
+         request = LIST_NEXT(request, entry)) {
         request->aborted = true;
         http_stream_break(request);
         if (request->suspended) {

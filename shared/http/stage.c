@@ -30,7 +30,7 @@ void http_stage_end(struct http_connection *connection) {
 }
 
 static void end_late(struct http_connection *connection) {
-    if (connection->stage == HTTP_STAGE_BODY && connection->request) {
+    if (connection->stage == HTTP_STAGE_BODY && connection->request != NULL) {
         connection->server->give_up(connection->request, HTTP_BODY_LATE);
     }
     http_stage_end(connection);
@@ -40,7 +40,8 @@ static void end_late(struct http_connection *connection) {
 static void sweep_stage(struct http_server *server, enum http_stage stage) {
     int64_t now = now_ms(server);
     struct http_connection *next;
-    for (struct http_connection *connection = TAILQ_FIRST(&server->stages[stage]); connection; connection = next) {
+    for (struct http_connection *connection = TAILQ_FIRST(&server->stages[stage]); connection != NULL;
+         connection = next) {
         next = TAILQ_NEXT(connection, entry);
         if (connection->due_ms <= now) {
             end_late(connection);

@@ -55,7 +55,7 @@ static ssize_t read_more(void *cls, uint64_t position, char *out, size_t room) {
 static int socket_of(const struct http_request *request) {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    return info ? info->connect_fd : -1;
+    return info != NULL ? info->connect_fd : -1;
 }
 
 void http_reply_stream(struct http_request *request, unsigned status, const char *content_type, size_t most_unsent) {
@@ -70,7 +70,7 @@ void http_reply_stream(struct http_request *request, unsigned status, const char
     request->stream.most = most_unsent;
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_more, request, NULL);
-    if (response) {
+    if (response != NULL) {
         http_reply_add_headers(request, response, content_type);
     }
     http_reply_is_ready(request, status, response);
@@ -80,7 +80,7 @@ void http_reply_stream(struct http_request *request, unsigned status, const char
 // so. An empty one has "Content-Length: 0" there, which clients pass over; later versions can leave it out.
 void http_reply_stream_head(struct http_request *request, unsigned status, const char *content_type) {
     struct MHD_Response *response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-    if (response) {
+    if (response != NULL) {
 #if MHD_VERSION >= 0x01000000
         (void)MHD_set_response_options(response, MHD_RF_HEAD_ONLY_RESPONSE, MHD_RO_END);
 #endif

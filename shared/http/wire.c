@@ -65,7 +65,7 @@ void http_wire_close(struct http_connection *connection) {
 }
 
 static struct http_connection *http_wire_find(int fd) {
-    return running && fd >= 0 && (size_t)fd < running->socket_room ? running->sockets[fd] : NULL;
+    return running != NULL && fd >= 0 && (size_t)fd < running->socket_room ? running->sockets[fd] : NULL;
 }
 
 // ---- Reading
@@ -133,7 +133,7 @@ ssize_t http_wire_recv(int fd, void *bytes, size_t size, int flags) __asm__("rec
 
 ssize_t http_wire_recv(int fd, void *bytes, size_t size, int flags) {
     struct http_connection *connection = http_wire_find(fd);
-    if (!connection) {
+    if (connection == NULL) {
         return recvfrom(fd, bytes, size, flags, NULL, NULL);
     }
     return connection->is_deaf ? read_away(fd, bytes, size) : read_judged(connection, bytes, size);
@@ -170,11 +170,11 @@ static bool http_wire_settle_one(struct http_connection *connection) {
         return false;
     }
     if (!http_framing_is_in_body(&connection->framing)) {
-        if (request) {
+        if (request != NULL) {
             return false;
         }
         http_wire_answer(connection);
-    } else if (request && !request->answered) {
+    } else if (request != NULL && !request->answered) {
         connection->server->give_up(request, HTTP_BODY_MALFORMED);
         http_stage_end(connection);
     } else {
@@ -185,7 +185,7 @@ static bool http_wire_settle_one(struct http_connection *connection) {
 
 void http_wire_settle(struct http_server *server) {
     struct http_connection **at = &server->refused;
-    while (*at) {
+    while (*at != NULL) {
         struct http_connection *connection = *at;
         if (http_wire_settle_one(connection)) {
             *at = connection->next_refused;

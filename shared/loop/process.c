@@ -69,7 +69,7 @@ void process_start(const struct settings *settings, const char *program) {
         .max_bytes = (uint64_t)settings->log_max_bytes,
         .text = strcmp(settings->log_format, "text") == 0,
     };
-    if (settings->instance_id && *settings->instance_id) {
+    if (settings->instance_id != NULL && *settings->instance_id) {
         snprintf(instance, sizeof instance, "%s", settings->instance_id);
     } else {
         take_instance(program);
@@ -121,7 +121,7 @@ static void process_on_hangup(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     (void)number;
     log_reopen();
-    if (process->on_reload) {
+    if (process->on_reload != NULL) {
         process->on_reload(process->argument);
     }
 }

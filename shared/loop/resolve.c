@@ -21,7 +21,7 @@ struct resolve {
 
 static size_t count_addresses(const struct addrinfo *list) {
     size_t count = 0;
-    for (; list; list = list->ai_next) {
+    for (; list != NULL; list = list->ai_next) {
         count++;
     }
     return count;

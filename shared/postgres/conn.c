@@ -85,7 +85,7 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
     if (conn->state == PG_CONN_WAITING || conn->state == PG_CONN_DESTROYED) {
         return;
     }
-    if (conn->options.on_failed) {
+    if (conn->options.on_failed != NULL) {
         char *line = one_line(why);
         conn->options.on_failed(conn->options.owner, line);
         free(line);
@@ -97,7 +97,7 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
         conn->failures = 0;
     }
     pg_conn_let_go(conn, PG_CONN_WAITING);
-    if (was_up && conn->state == PG_CONN_WAITING && conn->options.on_down) {
+    if (was_up && conn->state == PG_CONN_WAITING && conn->options.on_down != NULL) {
         conn->options.on_down(conn->options.owner);
     }
     if (conn->state == PG_CONN_WAITING) {
@@ -133,7 +133,7 @@ struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *op
     conn->retry.data = conn;
     uv_timer_init(loop, &conn->retry);
     conn->open_handles = PG_JOBS_HANDLES + 2;
-    if (options->address) {
+    if (options->address != NULL) {
         uv_timer_start(&conn->retry, pg_conn_on_retry, 0, 0);
     }
     return conn;
@@ -157,7 +157,7 @@ static void pg_conn_on_closed(uv_handle_t *handle) {
     if (--conn->open_handles > 0) {
         return;
     }
-    if (conn->options.on_closed) {
+    if (conn->options.on_closed != NULL) {
         conn->options.on_closed(conn->options.owner);
     }
     free(conn);

@@ -72,8 +72,9 @@ static void pg_connect_to(struct pg_connect *connect, const char *address) {
     const char *keywords[MAX_PARAMETERS + 4];
     const char *values[MAX_PARAMETERS + 4];
     size_t count = 0;
-    for (const PQconninfoOption *option = connect->address; option->keyword && count < MAX_PARAMETERS; option++) {
-        if (!option->val) {
+    for (const PQconninfoOption *option = connect->address; option->keyword != NULL && count < MAX_PARAMETERS;
+         option++) {
+        if (option->val == NULL) {
             continue;
         }
         keywords[count] = option->keyword;
@@ -84,12 +85,12 @@ static void pg_connect_to(struct pg_connect *connect, const char *address) {
     values[count++] = connect->name;
     keywords[count] = "client_encoding";
     values[count++] = "UTF8";
-    keywords[count] = address ? "hostaddr" : NULL;
+    keywords[count] = address != NULL ? "hostaddr" : NULL;
     values[count++] = address;
     keywords[count] = values[count] = NULL;
 
     connect->conn = PQconnectStartParams(keywords, values, 0);
-    if (!connect->conn) {
+    if (connect->conn == NULL) {
         pg_connect_fail(connect, "out of memory");
         return;
     }
@@ -104,7 +105,7 @@ static void pg_connect_to(struct pg_connect *connect, const char *address) {
 static void pg_connect_on_resolved(void *argument, const char *address, const char *error) {
     struct pg_connect *connect = argument;
     connect->resolve = NULL;
-    if (address) {
+    if (address != NULL) {
         pg_connect_to(connect, address);
         return;
     }
@@ -115,7 +116,8 @@ static void pg_connect_on_resolved(void *argument, const char *address, const ch
 
 static bool needs_lookup(const struct pg_connect *connect) {
     const char *host = part(connect, "host");
-    return host && !part(connect, "hostaddr") && host[0] != '/' && host[0] != '@' && !strchr(host, ',');
+    return host != NULL && part(connect, "hostaddr") == NULL && host[0] != '/' && host[0] != '@' &&
+           strchr(host, ',') == NULL;
 }
 
 void pg_connect_start(struct pg_connect *connect, unsigned attempt) {
@@ -131,7 +133,7 @@ void pg_connect_start(struct pg_connect *connect, unsigned attempt) {
 
 void pg_connect_cancel(struct pg_connect *connect) {
     deadline_stop(&connect->deadline);
-    if (connect->resolve) {
+    if (connect->resolve != NULL) {
         resolve_cancel(connect->resolve);
         connect->resolve = NULL;
     }
@@ -142,7 +144,7 @@ void pg_connect_cancel(struct pg_connect *connect) {
 
 static int64_t pg_connect_due_ms(const void *owner) {
     const struct pg_connect *connect = owner;
-    return connect->resolve || connect->conn ? connect->since_ms + connect->timeout_ms : -1;
+    return connect->resolve != NULL || connect->conn != NULL ? connect->since_ms + connect->timeout_ms : -1;
 }
 
 static void pg_connect_on_late(void *owner) {

@@ -55,5 +55,5 @@ enum pg_error pg_error_of(const char *sqlstate) {
 
 const char *pg_error_text(const PGconn *conn) {
     const char *text = PQerrorMessage(conn);
-    return text && *text ? text : "the connection broke";
+    return text != NULL && *text ? text : "the connection broke";
 }

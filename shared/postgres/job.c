@@ -45,7 +45,7 @@ static void free_job(struct pg_job *job) {
 }
 
 static void pg_job_append(struct pg_jobs *jobs, struct pg_job *job) {
-    if (!jobs->first) {
+    if (jobs->first == NULL) {
         jobs->oldest_since_ms = deadline_now_ms();
     }
     *jobs->last = job;
@@ -58,7 +58,7 @@ static void pg_job_append(struct pg_jobs *jobs, struct pg_job *job) {
 
 static void push_front(struct pg_jobs *jobs, struct pg_job *job) {
     job->next = jobs->first;
-    if (!jobs->first) {
+    if (jobs->first == NULL) {
         jobs->last = &job->next;
     }
     jobs->first = job;
@@ -67,7 +67,7 @@ static void push_front(struct pg_jobs *jobs, struct pg_job *job) {
 static struct pg_job *pg_job_take_first(struct pg_jobs *jobs) {
     struct pg_job *job = jobs->first;
     jobs->first = job->next;
-    if (!jobs->first) {
+    if (jobs->first == NULL) {
         jobs->last = &jobs->first;
     }
     jobs->oldest_since_ms = deadline_now_ms();
@@ -78,7 +78,7 @@ static struct pg_job *pg_job_take_first(struct pg_jobs *jobs) {
 }
 
 static void pg_job_lose(struct pg_jobs *jobs, struct pg_job *first) {
-    while (first) {
+    while (first != NULL) {
         struct pg_job *job = first;
         first = job->next;
         if (!job->internal) {
@@ -136,7 +136,7 @@ static void fail_at_end_of_turn(struct pg_jobs *jobs) {
 
 static void pg_job_start_next(struct pg_jobs *jobs) {
     bool pipeline = PQpipelineStatus(jobs->conn) != PQ_PIPELINE_OFF; // there they are sent when they are taken
-    if (pipeline || jobs->running || !jobs->first) {
+    if (pipeline || jobs->running || jobs->first == NULL) {
         return;
     }
     jobs->running = true;
@@ -151,7 +151,7 @@ static void pg_job_start_next(struct pg_jobs *jobs) {
 
 static struct pg_job *new_job(const char *sql, bool internal, pg_link_done done, void *argument) {
     struct pg_job *job = xcalloc(1, sizeof *job);
-    job->sql = sql ? xstrdup(sql) : NULL;
+    job->sql = sql != NULL ? xstrdup(sql) : NULL;
     job->internal = internal;
     job->done = done;
     job->argument = argument;
@@ -255,8 +255,8 @@ static bool pg_job_is_error(const PGresult *result) {
 static bool ends_connection(const PGconn *conn, const PGresult *result) {
     const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-    return PQstatus(conn) != CONNECTION_OK || !code || strncmp(code, "57P0", 4) == 0 ||
-           (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0));
+    return PQstatus(conn) != CONNECTION_OK || code == NULL || strncmp(code, "57P0", 4) == 0 ||
+           (severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0));
 }
 
 // Whether an error says that the session has become useless. While it is being set up, postgres/setup.c has better
@@ -278,7 +278,7 @@ static bool keep_result(struct pg_jobs *jobs, PGresult *result) {
         return false;
     }
     struct pg_job *job = jobs->first;
-    if (job->result && pg_job_is_error(job->result)) {
+    if (job->result != NULL && pg_job_is_error(job->result)) {
         PQclear(result);
         return true;
     }
@@ -302,7 +302,7 @@ static bool answer_first(struct pg_jobs *jobs) {
     if (PQpipelineStatus(conn) == PQ_PIPELINE_OFF && PQtransactionStatus(conn) == PQTRANS_INERROR) {
         push_front(jobs, new_job("ROLLBACK", true, pg_job_on_rolled_back, jobs));
     }
-    enum pg_outcome outcome = job->result && !pg_job_is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
+    enum pg_outcome outcome = job->result != NULL && !pg_job_is_error(job->result) ? PG_LINK_OK : PG_LINK_ERROR;
     if (job->done) {
         job->done(job->argument, outcome, job->result);
     }
@@ -312,7 +312,7 @@ static bool answer_first(struct pg_jobs *jobs) {
 
 // libpq has said that the query that ran is over.
 static bool query_over(struct pg_jobs *jobs) {
-    if (!jobs->first || !jobs->running) {
+    if (jobs->first == NULL || !jobs->running) {
         return false;
     }
     bool stands = answer_first(jobs);
@@ -327,13 +327,13 @@ static bool query_over(struct pg_jobs *jobs) {
 // One result, or the NULL between them. Returns whether there may be more to take now.
 static bool take_result(struct pg_jobs *jobs, PGresult *result, bool *was_null) {
     bool pipeline = PQpipelineStatus(jobs->conn) != PQ_PIPELINE_OFF;
-    if (!result) {
-        bool again = pipeline && jobs->first && !*was_null;
+    if (result == NULL) {
+        bool again = pipeline && jobs->first != NULL && !*was_null;
         *was_null = true;
         return pipeline ? again : query_over(jobs);
     }
     *was_null = false;
-    if (!jobs->first) { // an answer to nothing: libpq's error about the connection comes so
+    if (jobs->first == NULL) { // an answer to nothing: libpq's error about the connection comes so
         pg_job_break_with(jobs, result, "an answer to no job");
         return false;
     }
@@ -382,7 +382,7 @@ static void pg_job_on_ready(void *owner, int status, int events) {
 
 static int64_t pg_job_due_ms(const void *owner) {
     const struct pg_jobs *jobs = owner;
-    return jobs->first ? jobs->oldest_since_ms + jobs->timeout_ms : -1;
+    return jobs->first != NULL ? jobs->oldest_since_ms + jobs->timeout_ms : -1;
 }
 
 static void pg_job_on_late(void *owner) {

@@ -28,12 +28,12 @@ struct pg_link {
 static void pg_link_complain(struct pg_link *link, enum log_level level, const char *why) {
     free(link->last_error);
     link->last_error = xstrdup(why);
-    if (link->complaint && strcmp(link->complaint, why) == 0) {
+    if (link->complaint != NULL && strcmp(link->complaint, why) == 0) {
         return;
     }
     free(link->complaint);
     link->complaint = xstrdup(why);
-    if (link->options.on_trouble) {
+    if (link->options.on_trouble != NULL) {
         link->options.on_trouble(link->options.argument, why);
     }
     struct log_line *line = log_begin(level, "postgres_down");
@@ -57,7 +57,7 @@ static void pg_link_on_failed(void *owner, const char *why) {
 
 static void pg_link_on_down(void *owner) {
     struct pg_link *link = owner;
-    if (link->options.on_down) {
+    if (link->options.on_down != NULL) {
         link->options.on_down(link->options.argument);
     }
 }
@@ -81,7 +81,7 @@ static void pg_link_on_passed(void *owner) {
 
 static void pg_link_on_script(void *owner, const PGresult *result) {
     struct pg_link *link = owner;
-    if (link->options.on_set_up) {
+    if (link->options.on_set_up != NULL) {
         link->options.on_set_up(link->options.argument, result);
     }
 }
@@ -96,10 +96,10 @@ static void pg_link_on_ready(void *owner) {
     struct log_line *line = log_begin(LOG_INFO, "postgres_up");
     log_str(line, "link", link->name);
     log_end(line);
-    if (link->options.on_trouble) {
+    if (link->options.on_trouble != NULL) {
         link->options.on_trouble(link->options.argument, NULL);
     }
-    if (link->options.on_up && pg_conn_is_up(link->conn)) {
+    if (link->options.on_up != NULL && pg_conn_is_up(link->conn)) {
         link->options.on_up(link->options.argument);
     }
 }
@@ -134,12 +134,12 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
     struct pg_link *link = xcalloc(1, sizeof *link);
     link->options = *options;
     link->options.url = link->options.name = link->options.setup = NULL;
-    link->name = xstrdup(options->name ? options->name : "");
-    link->script = options->setup ? xstrdup(options->setup) : NULL;
+    link->name = xstrdup(options->name != NULL ? options->name : "");
+    link->script = options->setup != NULL ? xstrdup(options->setup) : NULL;
     link->last_error = xstrdup("");
     link->address = PQconninfoParse(options->url, NULL);
     pg_link_begin_parts(link, loop);
-    if (!link->address) { // pg_url_check at start was skipped: say it, and stay down
+    if (link->address == NULL) { // pg_url_check at start was skipped: say it, and stay down
         pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
     }
     return link;

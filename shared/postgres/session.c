@@ -54,7 +54,7 @@ static void pg_session_on_closed(uv_handle_t *handle) {
 
 void pg_session_check_cancel(struct pg_session *session) {
     struct pg_session_check *check = session->check;
-    if (!check) {
+    if (check == NULL) {
         return;
     }
     session->check = NULL;
@@ -112,7 +112,7 @@ static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, co
 static void pg_session_on_asked_after(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session *session = argument;
     struct pg_session_check *check = session->check;
-    if (outcome == PG_LINK_LOST || !check) {
+    if (outcome == PG_LINK_LOST || check == NULL) {
         return;
     }
     wait_for(check, false);
@@ -128,7 +128,8 @@ static void pg_session_on_asked_after(void *argument, enum pg_outcome outcome, c
 static void pg_session_on_other_let_go(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
     (void)result;
-    if (check->session && outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
+    if (check->session != NULL &&
+        outcome == PG_LINK_OK) { // else it is tried again when it is up again, until it is late
         wait_for(check, true);
         ask(check->session, pg_session_on_asked_after);
     }
@@ -137,7 +138,7 @@ static void pg_session_on_other_let_go(void *argument, enum pg_outcome outcome, 
 static void pg_session_on_asked_again(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session *session = argument;
     struct pg_session_check *check = session->check;
-    if (outcome == PG_LINK_LOST || !check) {
+    if (outcome == PG_LINK_LOST || check == NULL) {
         return;
     }
     wait_for(check, false);
@@ -150,7 +151,7 @@ static void pg_session_on_asked_again(void *argument, enum pg_outcome outcome, c
 
 static void pg_session_on_other_held(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct pg_session_check *check = argument;
-    if (!check->session || outcome != PG_LINK_OK) {
+    if (check->session == NULL || outcome != PG_LINK_OK) {
         return;
     }
     if (backend_of(outcome, result) == check->backend) {

@@ -10,7 +10,7 @@
 static bool lacks_schema(const PGresult *result) {
     static const char *const codes[] = {"42P01", "42703", "3F000", "42883", "42704"};
     const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    for (size_t i = 0; code && i < sizeof codes / sizeof codes[0]; i++) {
+    for (size_t i = 0; code != NULL && i < sizeof codes / sizeof codes[0]; i++) {
         if (strcmp(code, codes[i]) == 0) {
             return true;
         }
@@ -20,7 +20,7 @@ static bool lacks_schema(const PGresult *result) {
 
 static void pg_setup_fail_with(struct pg_setup *setup, const char *what, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    char *why = xasprintf("%s failed: %s%s", what, message ? message : "no reason given",
+    char *why = xasprintf("%s failed: %s%s", what, message != NULL ? message : "no reason given",
                           lacks_schema(result) ? " (is the database migrated? run make migrate-apply)" : "");
     pg_conn_fail(setup->conn, why);
     free(why);
@@ -39,7 +39,7 @@ static void pg_setup_on_prepared(void *argument, enum pg_outcome outcome, const 
         return;
     }
     setup->prepared++;
-    if (!statement[1].name) {
+    if (statement[1].name == NULL) {
         setup->on_ready(setup->owner);
     }
 }
@@ -51,11 +51,11 @@ static void prepare_statements(struct pg_setup *setup) {
         pg_jobs_break(jobs);
         return;
     }
-    if (!statement || !statement->name) {
+    if (statement == NULL || statement->name == NULL) {
         setup->on_ready(setup->owner);
         return;
     }
-    for (; statement->name; statement++) {
+    for (; statement->name != NULL; statement++) {
         pg_jobs_prepare(jobs, statement, pg_setup_on_prepared, setup);
     }
 }
@@ -74,7 +74,7 @@ static void pg_setup_on_script(void *argument, enum pg_outcome outcome, const PG
         pg_setup_fail_with(setup, "the set-up script", result);
     } else if (outcome == PG_LINK_OK) {
         setup->on_script(setup->owner, result);
-        if (pg_conn_jobs(setup->conn)->conn) { // it may have been let go of
+        if (pg_conn_jobs(setup->conn)->conn != NULL) { // it may have been let go of
             after_script(setup);
         }
     }
@@ -82,7 +82,7 @@ static void pg_setup_on_script(void *argument, enum pg_outcome outcome, const PG
 
 void pg_setup_start(struct pg_setup *setup) {
     setup->prepared = 0;
-    if (setup->script) {
+    if (setup->script != NULL) {
         pg_jobs_script(pg_conn_jobs(setup->conn), setup->script, true, pg_setup_on_script, setup);
     } else {
         after_script(setup);

@@ -19,14 +19,14 @@ static void pg_socket_on_closed(uv_handle_t *handle) {
 
 static void pg_socket_on_io(uv_poll_t *poll, int status, int events) {
     const struct pg_socket *socket = poll->data;
-    if (socket->owner) {
+    if (socket->owner != NULL) {
         socket->on_ready(socket->owner, status, events);
     }
 }
 
 int pg_socket_watch(struct pg_socket **socket, uv_loop_t *loop, const PGconn *conn, int events,
                     pg_socket_ready on_ready, void *owner) {
-    if (!*socket) {
+    if (*socket == NULL) {
         struct pg_socket *made = xcalloc(1, sizeof *made);
         int status = uv_poll_init(loop, &made->poll, PQsocket(conn));
         if (status < 0) {
@@ -47,7 +47,7 @@ int pg_socket_watch(struct pg_socket **socket, uv_loop_t *loop, const PGconn *co
 
 void pg_socket_unwatch(struct pg_socket **socket) {
     struct pg_socket *gone = *socket;
-    if (!gone) {
+    if (gone == NULL) {
         return;
     }
     *socket = NULL;

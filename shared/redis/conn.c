@@ -81,7 +81,7 @@ static int64_t redis_conn_due_ms(const void *owner) {
     if (!conn->connected) {
         return conn->last_arrival_ms + conn->timeout_ms;
     }
-    if (!oldest) {
+    if (oldest == NULL) {
         return -1;
     }
     int64_t since = oldest->sent_ms > conn->last_arrival_ms ? oldest->sent_ms : conn->last_arrival_ms;
@@ -142,14 +142,14 @@ static void redis_conn_flush(void *argument) {
 static struct call *redis_conn_take_first(struct redis_conn *conn) {
     struct call *call = conn->first;
     conn->first = call->next;
-    if (!conn->first) {
+    if (conn->first == NULL) {
         conn->last = &conn->first;
     }
     return call;
 }
 
 static void deliver(struct redis_conn *conn, const redisReply *reply) {
-    if (!conn->first) { // e.g. "-ERR max number of clients reached", or not a Redis at all
+    if (conn->first == NULL) { // e.g. "-ERR max number of clients reached", or not a Redis at all
         redis_conn_break_off(conn, reply->type == REDIS_REPLY_ERROR ? reply->str : "a reply to no call");
         return;
     }
@@ -166,7 +166,7 @@ static void deliver_replies(struct redis_conn *conn) {
             redis_conn_break_off(conn, conn->reader->errstr);
             return;
         }
-        if (!reply) {
+        if (reply == NULL) {
             return;
         }
         deliver(conn, reply);
@@ -225,7 +225,7 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     struct redis_conn *conn = xcalloc(1, sizeof *conn);
     conn->last = &conn->first;
     conn->reader = redisReaderCreate();
-    if (!conn->reader) {
+    if (conn->reader == NULL) {
         mem_exhausted();
     }
     conn->tcp.data = conn;
@@ -271,7 +271,7 @@ static void put_head(struct buf *out, char kind, size_t number) {
 static void put_command(struct buf *out, int argc, const char **argv, const size_t *lengths) {
     put_head(out, '*', (size_t)argc);
     for (int i = 0; i < argc; i++) {
-        size_t length = lengths ? lengths[i] : strlen(argv[i]);
+        size_t length = lengths != NULL ? lengths[i] : strlen(argv[i]);
         put_head(out, '$', length);
         buf_append(out, argv[i], length);
         buf_append(out, "\r\n", 2);
@@ -297,7 +297,7 @@ void redis_conn_drop(struct redis_conn *conn) {
     uv_close((uv_handle_t *)&conn->tcp, redis_conn_on_closed);
     deadline_close(&conn->deadline, conn, redis_conn_on_closed);
     uv_close((uv_handle_t *)&conn->end_of_turn.idle, redis_conn_on_closed);
-    while (conn->first) {
+    while (conn->first != NULL) {
         struct call *call = redis_conn_take_first(conn);
         if (call->done) {
             call->done(call->argument, REDIS_LINK_LOST, NULL);

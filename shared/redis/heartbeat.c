@@ -104,11 +104,12 @@ static struct trouble *heartbeat_find(struct heartbeat *heartbeat, const char *c
 }
 
 void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char *text) {
-    struct trouble *known = heartbeat_find(heartbeat, code), *place = known ? known : heartbeat_find(heartbeat, "");
-    if (text == NULL && known) {
+    struct trouble *known = heartbeat_find(heartbeat, code),
+                   *place = known != NULL ? known : heartbeat_find(heartbeat, "");
+    if (text == NULL && known != NULL) {
         *known = (struct trouble){0};
-    } else if (text && place && strcmp(place->text, text) != 0) {
-        place->since_ms = known ? known->since_ms : clock_boot_ms();
+    } else if (text != NULL && place != NULL && strcmp(place->text, text) != 0) {
+        place->since_ms = known != NULL ? known->since_ms : clock_boot_ms();
         snprintf(place->code, sizeof place->code, "%s", code);
         snprintf(place->text, sizeof place->text, "%s", text);
     } else {

@@ -58,7 +58,7 @@ static void redis_link_change_state(struct redis_link *link, enum redis_link_sta
 }
 
 static void redis_link_complain(struct redis_link *link, enum log_level level, const char *why) {
-    if (link->complaint && strcmp(link->complaint, why) == 0) {
+    if (link->complaint != NULL && strcmp(link->complaint, why) == 0) {
         return;
     }
     free(link->complaint);
@@ -101,10 +101,10 @@ static void redis_link_let_go(struct redis_link *link, enum redis_link_state nex
     redis_setup_stop(&link->setup);
     redis_probe_stop(&link->probe);
     redis_link_change_state(link, next);
-    if (resolve) {
+    if (resolve != NULL) {
         resolve_cancel(resolve);
     }
-    if (conn) {
+    if (conn != NULL) {
         redis_conn_drop(conn);
     }
 }
@@ -124,7 +124,7 @@ static void redis_link_fail(struct redis_link *link, const char *why) {
         link->failures = 0;
     }
     redis_link_let_go(link, REDIS_LINK_WAITING);
-    if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down) {
+    if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down != NULL) {
         link->options.on_down(link->options.argument);
     }
     if (link->state == REDIS_LINK_WAITING) {
@@ -157,14 +157,14 @@ static enum redis_result classify(struct redis_link *link, const redisReply *rep
 
 static void redis_link_on_later(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
-    if (link->reconnect_why) {
+    if (link->reconnect_why != NULL) {
         redis_link_reconnect(link, link->reconnect_why);
     }
 }
 
 // Not at once: the replies behind this one may have arrived with it, and would be lost. `retry` is idle now.
 static void redis_link_fail_soon(struct redis_link *link, const char *why) {
-    if (link->state == REDIS_LINK_UP && !link->reconnect_why) {
+    if (link->state == REDIS_LINK_UP && link->reconnect_why == NULL) {
         link->reconnect_why = xstrdup(why);
         uv_timer_start(&link->retry, redis_link_on_later, 0, 0);
     }
@@ -202,7 +202,7 @@ static void redis_link_connect_to(struct redis_link *link, const char *address) 
     redis_link_change_state(link, REDIS_LINK_CONNECTING);
     link->conn =
         redis_conn_open(link->loop, address, link->address.port, link->options.timeout_ms, &events, link, &error);
-    if (!link->conn) {
+    if (link->conn == NULL) {
         redis_link_fail(link, error);
     }
 }
@@ -211,7 +211,7 @@ static void redis_link_on_resolved(void *argument, const char *address, const ch
     struct redis_link *link = argument;
     link->resolve = NULL;
     uv_timer_stop(&link->retry);
-    if (address) {
+    if (address != NULL) {
         redis_link_connect_to(link, address);
     } else {
         redis_link_fail(link, error);
@@ -252,7 +252,7 @@ static void redis_link_on_ready(void *owner) {
     log_str(line, "host", link->address.host);
     log_int(line, "port", link->address.port);
     log_end(line);
-    if (link->options.on_up) {
+    if (link->options.on_up != NULL) {
         link->options.on_up(link->options.argument);
     }
 }
@@ -263,7 +263,7 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     link->options = *options;
     link->options.url = NULL;
     link->options.name = NULL;
-    link->name = xstrdup(options->name ? options->name : "");
+    link->name = xstrdup(options->name != NULL ? options->name : "");
     redis_server_begin(&link->server);
     link->setup = (struct redis_setup){.address = &link->address,
                                        .name = link->name,
@@ -277,7 +277,7 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     uv_timer_init(loop, &link->retry);
     link->open_handles = 2;
     const char *error = redis_url_parse(options->url, &link->address);
-    if (error) { // redis_url_check at start was skipped: say it, and stay down
+    if (error != NULL) { // redis_url_check at start was skipped: say it, and stay down
         redis_link_complain(link, LOG_ERROR, error);
     } else {
         uv_timer_start(&link->retry, redis_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other

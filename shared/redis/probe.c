@@ -19,7 +19,7 @@ static void redis_probe_on_memory(void *argument, enum redis_result result, cons
     }
     redis_server_take_memory(probe->server, reply);
     const char *trouble = redis_server_judge_role(reply); // a master may have become a replica meanwhile
-    if (trouble) {
+    if (trouble != NULL) {
         probe->on_trouble(probe->owner, trouble);
     }
 }

@@ -55,7 +55,7 @@ static void redis_setup_on_role(void *argument, enum redis_result result, const 
         return;
     }
     const char *trouble = redis_server_judge_role(reply);
-    if (trouble) {
+    if (trouble != NULL) {
         setup->on_failed(setup->owner, trouble);
     }
 }
@@ -126,7 +126,7 @@ static void redis_setup_on_library(void *argument, enum redis_result result, con
         return;
     }
     setup->library_queued = false;
-    if (result == REDIS_LINK_OK || strstr(reply->str, "already exists")) {
+    if (result == REDIS_LINK_OK || strstr(reply->str, "already exists") != NULL) {
         return;
     }
     // A full Redis refuses to load what it may well have; the workers that empty it must come up for that.
@@ -138,7 +138,7 @@ static void redis_setup_on_library(void *argument, enum redis_result result, con
         setup->library_forbidden = true;
         return;
     }
-    if (strstr(reply->str, "unknown command")) {
+    if (strstr(reply->str, "unknown command") != NULL) {
         redis_setup_fail_with(setup, "Redis 7.0 or newer is needed, for Redis Functions", reply);
     } else {
         redis_setup_fail_with(setup, "the function library could not be loaded", reply);
@@ -151,7 +151,7 @@ static void redis_setup_send(struct redis_setup *setup, redis_link_reply done, i
 
 void redis_setup_load_library(struct redis_setup *setup) {
     const char *load[] = {"FUNCTION", "LOAD", library_text};
-    if (setup->library_queued || !setup->conn) {
+    if (setup->library_queued || setup->conn == NULL) {
         return;
     }
     setup->library_queued = true;
@@ -185,7 +185,7 @@ static void redis_setup_on_config(void *argument, enum redis_result result, cons
     }
     for (size_t i = 0; i + 1 < reply->elements; i += 2) {
         for (size_t k = 0; k < sizeof settings / sizeof settings[0]; k++) {
-            if (reply->element[i]->str && reply->element[i + 1]->str &&
+            if (reply->element[i]->str != NULL && reply->element[i + 1]->str != NULL &&
                 strcasecmp(reply->element[i]->str, settings[k].parameter) == 0) {
                 warn_unless(&settings[k], reply->element[i + 1]->str);
             }
@@ -208,9 +208,9 @@ static void redis_setup_on_last(void *argument, enum redis_result result, const 
 static void send_auth(struct redis_setup *setup) {
     const char *by_password[] = {"AUTH", setup->address->password};
     const char *by_user[] = {"AUTH", setup->address->user, setup->address->password};
-    if (setup->address->user) {
+    if (setup->address->user != NULL) {
         redis_setup_send(setup, redis_setup_on_auth, 3, by_user);
-    } else if (setup->address->password) {
+    } else if (setup->address->password != NULL) {
         redis_setup_send(setup, redis_setup_on_auth, 2, by_password);
     }
 }

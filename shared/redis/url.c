@@ -45,17 +45,17 @@ static long redis_url_number(const char *text, size_t length, long max) {
 
 static const char *parse_credentials(const char *text, size_t length, struct redis_url *out) {
     const char *colon = memchr(text, ':', length);
-    if (!colon) {
+    if (colon == NULL) {
         return "a user without a password: write redis://user:password@host";
     }
     size_t user = (size_t)(colon - text);
-    if (user > 0 && !(out->user = percent_decode(text, user))) {
+    if (user > 0 && (out->user = percent_decode(text, user)) == NULL) {
         return "a bad percent escape in the user";
     }
-    if (user + 1 < length && !(out->password = percent_decode(colon + 1, length - user - 1))) {
+    if (user + 1 < length && (out->password = percent_decode(colon + 1, length - user - 1)) == NULL) {
         return "a bad percent escape in the password";
     }
-    if (out->user && !out->password) {
+    if (out->user != NULL && out->password == NULL) {
         return "a user without a password: write redis://user:password@host";
     }
     return NULL;
@@ -81,13 +81,13 @@ static const char *redis_url_parse_address(const char *text, size_t length, stru
     if (length > 0 && text[0] == '[') {
         host = text + 1;
         end = memchr(text, ']', length);
-        if (!end) {
+        if (end == NULL) {
             return "an IPv6 address needs its closing bracket";
         }
         rest = end + 1;
     } else {
         end = memchr(text, ':', length);
-        if (!end) {
+        if (end == NULL) {
             end = text + length;
         }
         rest = end;
@@ -124,20 +124,20 @@ static const char *parse_parts(const char *url, struct redis_url *out) {
     const char *error = NULL;
     const char *address = authority;
     const char *at = memrchr(authority, '@', length);
-    if (at) {
+    if (at != NULL) {
         error = parse_credentials(authority, (size_t)(at - authority), out);
         address = at + 1;
     }
-    if (!error) {
+    if (error == NULL) {
         error = redis_url_parse_address(address, (size_t)(authority + length - address), out);
     }
-    return error ? error : parse_database(authority + length, out);
+    return error != NULL ? error : parse_database(authority + length, out);
 }
 
 const char *redis_url_parse(const char *url, struct redis_url *out) {
     *out = (struct redis_url){0};
     const char *error = parse_parts(url, out);
-    if (error) {
+    if (error != NULL) {
         redis_url_free(out);
     }
     return error;
@@ -153,7 +153,7 @@ void redis_url_free(struct redis_url *url) {
 const char *redis_url_check(const char *url) {
     struct redis_url parts;
     const char *error = redis_url_parse(url, &parts);
-    if (!error) {
+    if (error == NULL) {
         redis_url_free(&parts);
     }
     return error;
