@@ -293,6 +293,14 @@ docs: build ## Regenerate the settings in README.md and .env.example
 	@$(BUILD)/ingest --print-settings=markdown > $(BUILD)/settings.md
 	@sed -i -e '/^<!-- settings -->$$/,/^<!-- \/settings -->$$/{//!d}' -e '/^<!-- settings -->$$/r $(BUILD)/settings.md' README.md
 
+.PHONY: phone-table
+# What phonenumbers 9.0.43 of PyPI says; a later version is to be named here and its changed counts in test_phone.c.
+phone-table: ## Make the table of phone numbers and the examples of its tests anew
+	@test -d $(BUILD)/phone-table || python3 -m venv $(BUILD)/phone-table
+	@$(BUILD)/phone-table/bin/pip install --quiet phonenumbers==9.0.43
+	@$(BUILD)/phone-table/bin/python bin/lib/phone_table.py shared/message/phone_table.c \
+	  tests/unit/shared/message/phone_examples.tsv
+
 lint: ## Look at the C and shell sources: format, shellcheck, cppcheck, clang-tidy
 	clang-format --dry-run -Werror $(C_FILES)
 	shellcheck -x $(BASH_FILES)
