@@ -12,9 +12,10 @@
 
 enum { ID, MESSAGE_ID, GENERATION, MESSAGE };
 
-static void replay_page_take_message(struct replay_letter *letter, const char *text, unsigned partitions) {
+static void replay_page_take_message(struct replay_letter *letter, const char *text, const struct phone_region *region,
+                                     unsigned partitions) {
     struct message message;
-    const char *error = message_recall(text, strlen(text), &message);
+    const char *error = message_recall(text, strlen(text), region, &message);
     if (error != NULL) {
         log_warn("replay_unreadable", "dead letter %lld: %s", (long long)letter->id, error);
         return;
@@ -26,23 +27,25 @@ static void replay_page_take_message(struct replay_letter *letter, const char *t
     message_free(&message);
 }
 
-static void replay_page_take_row(struct replay_letter *letter, const PGresult *rows, int row, unsigned partitions) {
+static void replay_page_take_row(struct replay_letter *letter, const PGresult *rows, int row,
+                                 const struct phone_region *region, unsigned partitions) {
     letter->id = strtoll(PQgetvalue(rows, row, ID), NULL, 10);
     letter->generation = strtoll(PQgetvalue(rows, row, GENERATION), NULL, 10);
     snprintf(letter->message_id, sizeof letter->message_id, "%s", PQgetvalue(rows, row, MESSAGE_ID));
     if (PQgetisnull(rows, row, MESSAGE)) {
         log_warn("replay_unreadable", "dead letter %lld: its message is not recorded", (long long)letter->id);
     } else {
-        replay_page_take_message(letter, PQgetvalue(rows, row, MESSAGE), partitions);
+        replay_page_take_message(letter, PQgetvalue(rows, row, MESSAGE), region, partitions);
     }
 }
 
-void replay_page_fill(struct replay_page *page, const PGresult *rows, unsigned partitions, void *owner) {
+void replay_page_fill(struct replay_page *page, const PGresult *rows, const struct phone_region *region,
+                      unsigned partitions, void *owner) {
     replay_page_clear(page);
     for (int row = 0; row < PQntuples(rows) && row < REPLAY_PAGE_SIZE; row++) {
         struct replay_letter *letter = &page->letters[page->count++];
         *letter = (struct replay_letter){.owner = owner};
-        replay_page_take_row(letter, rows, row, partitions);
+        replay_page_take_row(letter, rows, row, region, partitions);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "shared/base/uuid.h"
+#include "shared/message/phone.h"
 #include "shared/redis/keys.h"
 
 // Some dead letters of a replay, ready to be sent: the rows of sql/replay_page.sql.
@@ -31,7 +32,9 @@ struct replay_page {
 };
 
 // Takes over the rows; a row whose message is missing or can't be read is logged and has no payload.
-void replay_page_fill(struct replay_page *page, const PGresult *rows, unsigned partitions, void *owner);
+// region: as message_recall takes it.
+void replay_page_fill(struct replay_page *page, const PGresult *rows, const struct phone_region *region,
+                      unsigned partitions, void *owner);
 // Steps over what is settled; returns the id of the last letter stepped over, or -1 when it was none.
 int64_t replay_page_advance(struct replay_page *page);
 void replay_page_clear(struct replay_page *page);

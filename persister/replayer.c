@@ -183,7 +183,8 @@ static void replayer_on_page(void *argument, enum pg_outcome outcome, const PGre
         replayer_rest(replayer);
         return;
     }
-    replay_page_fill(&replayer->page, rows, (unsigned)replayer->job.partitions, replayer);
+    replay_page_fill(&replayer->page, rows, replayer->settings->phone_region, (unsigned)replayer->job.partitions,
+                     replayer);
     if (replayer->page.count == 0) {
         become(replayer, REPLAYER_FINISHED);
     }

@@ -45,7 +45,7 @@ static const char *read_refusals(const redisReply *hash, enum provider provider,
         *out = old->refusals[provider];
         return NULL;
     }
-    *out = mock_refusals_parse(provider, text);
+    *out = mock_refusals_parse(provider, old->region, text);
     return *out != NULL ? NULL : "refused_senders in mock:config is no array of strings";
 }
 
@@ -71,7 +71,7 @@ static void free_other(struct mock_behaviour *config, const struct mock_behaviou
 }
 
 const char *mock_config_read(const redisReply *hash, struct mock_behaviour *out, bool *changed) {
-    struct mock_behaviour config = {0};
+    struct mock_behaviour config = {.region = out->region};
     const char *error = mock_config_read_all(hash, out, &config);
     if (error != NULL) {
         free_other(&config, out);

@@ -18,6 +18,7 @@
 struct mock_behaviour {
     struct mock_settings providers[PROVIDER_COUNT];
     struct mock_refusals *refusals[PROVIDER_COUNT]; // owned; NULL: none
+    const struct phone_region *region;              // by which their phones are completed; NULL: none
 };
 
 // Takes an HGETALL reply. Returns NULL with *out changed to what it says, and *changed whether that differs; or a

@@ -10,15 +10,16 @@
 
 struct mock_refusals {
     enum channel channel;
+    const struct phone_region *region;
     char *text;
     char **senders; // normalized
     size_t count;
 };
 
 // A sender in the form that is compared; what is no address, such as a sender id, stays as it is.
-static char *identity(enum channel channel, const char *text) {
-    char *shown, *normalized;
-    if (address_parse(channel, text, &shown, &normalized) != NULL) {
+static char *identity(const struct mock_refusals *refusals, const char *text) {
+    char *shown, *normalized, reason[ADDRESS_REASON_SIZE];
+    if (address_parse(refusals->channel, text, refusals->region, &shown, &normalized, reason) != NULL) {
         return xstrdup(text);
     }
     free(shown);
@@ -32,18 +33,19 @@ static bool mock_refusals_take_senders(struct mock_refusals *refusals, const cJS
         if (!cJSON_IsString(sender)) {
             return false;
         }
-        refusals->senders[refusals->count++] = identity(refusals->channel, sender->valuestring);
+        refusals->senders[refusals->count++] = identity(refusals, sender->valuestring);
     }
     return true;
 }
 
-struct mock_refusals *mock_refusals_parse(enum provider provider, const char *text) {
+struct mock_refusals *mock_refusals_parse(enum provider provider, const struct phone_region *region, const char *text) {
     const char *why, *list = *text == '\0' ? "[]" : text;
     cJSON *array = json_parse(list, strlen(list), &why);
     struct mock_refusals *refusals = NULL;
     if (cJSON_IsArray(array)) {
         refusals = xcalloc(1, sizeof *refusals);
         refusals->channel = provider == PROVIDER_EMAIL ? CHANNEL_EMAIL : CHANNEL_SMS;
+        refusals->region = region;
         refusals->text = xstrdup(text);
         if (!mock_refusals_take_senders(refusals, array)) {
             mock_refusals_free(refusals);
@@ -75,7 +77,7 @@ bool mock_refusals_has(const struct mock_refusals *refusals, const char *sender)
         return false;
     }
     bool found = false;
-    char *name = identity(refusals->channel, sender);
+    char *name = identity(refusals, sender);
     for (size_t i = 0; i < refusals->count && !found; i++) {
         found = strcasecmp(refusals->senders[i], name) == 0;
     }

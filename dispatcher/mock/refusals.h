@@ -12,8 +12,10 @@
 
 struct mock_refusals;
 
-// text is a JSON array of strings; "" is none. Returns NULL where it is something else.
-struct mock_refusals *mock_refusals_parse(enum provider provider, const char *text) MUST_CHECK;
+// text is a JSON array of strings; "" is none. region: as address_parse takes it. Returns NULL where it is something
+// else.
+struct mock_refusals *mock_refusals_parse(enum provider provider, const struct phone_region *region,
+                                          const char *text) MUST_CHECK;
 void mock_refusals_free(struct mock_refusals *refusals); // NULL is fine
 // What it was parsed from; "" of NULL.
 const char *mock_refusals_text(const struct mock_refusals *refusals);

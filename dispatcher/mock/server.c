@@ -358,6 +358,7 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
         return NULL;
     }
     memcpy(mock->config.providers, settings->mock, sizeof mock->config.providers);
+    mock->config.region = settings->phone_region;
     start_sequences(mock);
     mock->memory = mock_memory_create(MOST_KEYS);
     mock->holds = mock_holds_create(loop);

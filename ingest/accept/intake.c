@@ -106,7 +106,7 @@ static void intake_take(struct ingest_request *request, enum payload_kind kind) 
     if (!is_webhook(kind) && !acceptor_take_key(request, &key)) {
         return;
     }
-    struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms()};
+    struct payload_rules rules = {(size_t)settings->max_attachments, clock_unix_ms(), settings->phone_region};
     struct payload_error error;
     struct message message;
     bool stamped;

@@ -115,7 +115,8 @@ static int read_address(const struct reading *reading, const char *field, char *
     if (read_string(reading, field, &text) != 0) {
         return -1;
     }
-    const char *reason = address_parse(message_channel(reading->out->type), text, shown, normalized);
+    const char *reason = address_parse(message_channel(reading->out->type), text, reading->rules->region, shown,
+                                       normalized, reading->error->text);
     return reason == NULL ? 0 : payload_refuse(reading, field, reason);
 }
 
@@ -258,7 +259,8 @@ static int (*const readers[])(const struct reading *) = {
 int payload_parse(enum payload_kind kind, const char *text, size_t length, const struct payload_rules *rules,
                   struct message *out, bool *stamped, struct payload_error *error) {
     *out = (struct message){0};
-    *error = (struct payload_error){"", NULL};
+    error->field[0] = '\0';
+    error->reason = NULL;
     cJSON *root = json_parse(text, length, &error->reason);
     if (root == NULL) {
         return -1;

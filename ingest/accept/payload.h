@@ -21,14 +21,16 @@ enum payload_kind {
 
 struct payload_rules {
     size_t max_attachments;
-    int64_t now_ms; // stamps a webhook whose timestamp is bad
+    int64_t now_ms;                    // stamps a webhook whose timestamp is bad
+    const struct phone_region *region; // completes phones without '+'; NULL: none
 };
 
 #define PAYLOAD_FIELD_SIZE 32
 
 struct payload_error {
     char field[PAYLOAD_FIELD_SIZE]; // "attachments[2]"; "" when the document as a whole is wrong
-    const char *reason;             // static; goes on from the field's name
+    const char *reason;             // goes on from the field's name; static, or in text
+    char text[ADDRESS_REASON_SIZE];
 };
 
 // Parses and checks a body. Fills in *out all but accepted_ms, request_id and traceparent; its provider_message_id

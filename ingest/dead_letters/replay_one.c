@@ -94,7 +94,7 @@ static void send_replay(struct ingest_request *request, const struct message *me
 static void replay_message(struct ingest_request *request, const PGresult *rows, bool recorded) {
     struct message message;
     const char *text = database_text(rows, 0, MESSAGE);
-    const char *error = message_recall(text, strlen(text), &message);
+    const char *error = message_recall(text, strlen(text), request->with->settings->phone_region, &message);
     if (error != NULL) {
         request_log_trouble(request, LOG_ERROR, "replay_unreadable", error);
         response_internal_error(request);

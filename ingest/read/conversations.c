@@ -8,6 +8,7 @@
 #include "ingest/read/list.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/request.h"
+#include "ingest/request/resources.h"
 #include "ingest/request/response.h"
 #include "shared/base/json.h"
 #include "shared/base/unicode.h"
@@ -18,9 +19,11 @@ enum { ID, KEY, CHANNEL, PARTICIPANT_A, PARTICIPANT_B, MESSAGE_COUNT, LAST_ACTIV
 
 // Which conversations are asked for. participant, normalized, is owned.
 struct filter {
+    const struct phone_region *region; // completes the participant
     bool by_channel;
     enum channel channel;
     char *participant;
+    char reason[ADDRESS_REASON_SIZE]; // why it is refused
 };
 
 static void conversations_write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
@@ -63,7 +66,8 @@ static const char *parse_participant(const char *text, struct filter *filter) {
         if (filter->by_channel && filter->channel != (enum channel)channel) {
             continue;
         }
-        reason = address_parse((enum channel)channel, text, &shown, &filter->participant);
+        reason =
+            address_parse((enum channel)channel, text, filter->region, &shown, &filter->participant, filter->reason);
         if (reason == NULL) {
             free(shown);
             filter->by_channel = true;
@@ -109,7 +113,7 @@ static void conversations_run(struct ingest_request *request, const struct list 
 }
 
 void conversations_list(struct ingest_request *request) {
-    struct filter filter = {0};
+    struct filter filter = {.region = request->with->settings->phone_region};
     struct paging_error error;
     const struct list *list = list_begin(request, CURSOR_CONVERSATION);
     if (list == NULL) {

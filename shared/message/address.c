@@ -11,14 +11,9 @@
 #include "shared/base/percent.h"
 #include "shared/base/unicode.h"
 
-#define PHONE_MIN_DIGITS 3
-#define PHONE_MAX_DIGITS 15 // E.164
-
 static const char error_empty[] = "must not be empty";
 static const char error_long[] = "must be at most 320 bytes long";
 static const char error_control[] = "must not contain control characters";
-static const char error_phone[] =
-    "must be a phone number: 3 to 15 digits, otherwise only spaces, ( ) - . and one + before everything else";
 static const char error_email[] =
     "must be an email address: one @ with something on both sides and no white space within";
 static const char error_link[] = "must be an email address: a link must lead to a mailto: address";
@@ -72,32 +67,16 @@ static bool has_space(struct span span) {
     return false;
 }
 
-// What both kinds of address must fulfil, once they are plain.
-static const char *check_common(struct span span) {
+static const char *check_address_size(struct span span) {
     if (span.length == 0) {
         return error_empty;
-    }
-    if (has_control(span)) {
-        return error_control;
     }
     return span.length > ADDRESS_MAX_BYTES ? error_long : NULL;
 }
 
-// Appends the number's digits with its leading '+'; false when it isn't a phone number.
-static bool normalize_phone(struct span span, struct buf *out) {
-    size_t digits = 0;
-    for (size_t i = 0; i < span.length; i++) {
-        char c = span.text[i];
-        if (c >= '0' && c <= '9') {
-            digits++;
-            buf_putc(out, c);
-        } else if (c == '+' && i == 0) {
-            buf_putc(out, c);
-        } else if (c == '\0' || strchr(" ()-.", c) == NULL) {
-            return false;
-        }
-    }
-    return digits >= PHONE_MIN_DIGITS && digits <= PHONE_MAX_DIGITS;
+static const char *check_email_text(struct span span) {
+    const char *error = check_address_size(span);
+    return error == NULL && has_control(span) ? error_control : error;
 }
 
 // In lower case. '<' and '>' are percent-encoded, so that no identity contains the "<->" of a conversation's key.
@@ -181,19 +160,23 @@ static struct span without_name(struct span span) {
     return address_trim(inner);
 }
 
-static const char *parse_phone(struct span span, char **shown, char **normalized) {
-    struct buf digits = {0};
-    if (!normalize_phone(span, &digits)) {
-        buf_free(&digits);
-        return error_phone;
+static const char *parse_phone(struct span span, const struct phone_region *region, char **shown, char **normalized,
+                               char reason[ADDRESS_REASON_SIZE]) {
+    char identity[PHONE_IDENTITY_SIZE];
+    const char *error = check_address_size(span);
+    if (error == NULL) {
+        error = phone_parse(span.text, span.length, region, identity, reason);
+    }
+    if (error != NULL) {
+        return error;
     }
     *shown = xstrndup(span.text, span.length);
-    *normalized = digits.data;
+    *normalized = xstrdup(identity);
     return NULL;
 }
 
 static const char *parse_plain_email(struct span span, char **shown, char **normalized) {
-    const char *error = check_common(span);
+    const char *error = check_email_text(span);
     if (error != NULL) {
         return error;
     }
@@ -219,18 +202,19 @@ static const char *parse_link(struct span target, char **shown, char **normalize
     return error;
 }
 
-const char *address_parse(enum channel channel, const char *text, char **shown, char **normalized) {
+const char *address_parse(enum channel channel, const char *text, const struct phone_region *region, char **shown,
+                          char **normalized, char reason[ADDRESS_REASON_SIZE]) {
     struct span span = address_trim((struct span){text, strlen(text)});
+    if (channel == CHANNEL_SMS) {
+        return parse_phone(span, region, shown, normalized, reason);
+    }
     struct span target;
-    if (channel == CHANNEL_EMAIL && find_link_target(span, &target)) {
+    if (find_link_target(span, &target)) {
         return parse_link(target, shown, normalized);
     }
-    const char *error = check_common(span);
+    const char *error = check_email_text(span);
     if (error != NULL) {
         return error;
-    }
-    if (channel == CHANNEL_SMS) {
-        return parse_phone(span, shown, normalized);
     }
     span = without_name(span);
     return span.length == 0 ? error_email : parse_plain_email(span, shown, normalized);

@@ -152,10 +152,11 @@ static const char *take_all(struct message *message, const cJSON *object) {
 }
 
 // Adds the normalized form of an address, which Postgres doesn't keep by message.
-static const char *add_normalized(cJSON *tree, enum channel channel, const char *address, const char *name) {
+static const char *add_normalized(cJSON *tree, enum channel channel, const struct phone_region *region,
+                                  const char *address, const char *name) {
     const char *given = json_string(tree, address);
-    char *shown, *normalized;
-    if (given == NULL || address_parse(channel, given, &shown, &normalized) != NULL) {
+    char *shown, *normalized, reason[ADDRESS_REASON_SIZE];
+    if (given == NULL || address_parse(channel, given, region, &shown, &normalized, reason) != NULL) {
         return "from or to is not an address of the message's type";
     }
     const cJSON *added = cJSON_AddStringToObject(tree, name, normalized);
@@ -164,7 +165,7 @@ static const char *add_normalized(cJSON *tree, enum channel channel, const char 
     return added != NULL ? NULL : "there is no memory";
 }
 
-const char *message_recall(const char *text, size_t length, struct message *out) {
+const char *message_recall(const char *text, size_t length, const struct phone_region *region, struct message *out) {
     *out = (struct message){0};
     const char *error;
     cJSON *tree = json_parse(text, length, &error);
@@ -173,10 +174,10 @@ const char *message_recall(const char *text, size_t length, struct message *out)
     }
     error = message_decode_take_kind(out, tree);
     if (error == NULL) {
-        error = add_normalized(tree, message_channel(out->type), "from", "sender");
+        error = add_normalized(tree, message_channel(out->type), region, "from", "sender");
     }
     if (error == NULL) {
-        error = add_normalized(tree, message_channel(out->type), "to", "recipient");
+        error = add_normalized(tree, message_channel(out->type), region, "to", "recipient");
     }
     if (error == NULL) {
         error = take_all(out, tree);

@@ -46,8 +46,10 @@ void message_encode(const struct message *message, struct buf *out);
 // Parses a payload into *out (all members owned by it; release with message_free).
 // Returns NULL, or a static sentence that says what is wrong; *out is then empty.
 const char *message_decode(const char *text, size_t length, struct message *out) MUST_CHECK;
-// The same for a message out of Postgres (dead_letter_contents.message), without sender and recipient, which are made.
-const char *message_recall(const char *text, size_t length, struct message *out) MUST_CHECK;
+// The same for a message out of Postgres (dead_letter_contents.message), without sender and recipient, which are made:
+// region as address_parse takes it.
+const char *message_recall(const char *text, size_t length, const struct phone_region *region,
+                           struct message *out) MUST_CHECK;
 void message_free(struct message *message);
 
 // What one call of a provider came to: the payload `p` of an `outcome` event.

@@ -143,6 +143,15 @@ static char *apply_bool(struct settings *out, const struct setting *setting, con
     return settings_load_refuse(setting, found, "is neither true nor false");
 }
 
+static char *apply_region(struct settings *out, const struct setting *setting, const struct found *found) {
+    const struct phone_region **region = member(out, setting);
+    if (*found->value == '\0') {
+        return NULL;
+    }
+    *region = phone_region_find(found->value);
+    return *region != NULL ? NULL : settings_load_refuse(setting, found, "is no region that has phone numbers");
+}
+
 static char *settings_load_apply(struct settings *out, const struct setting *setting, const struct found *found) {
     switch (setting->type) {
     case SETTING_NUMBER:
@@ -151,6 +160,8 @@ static char *settings_load_apply(struct settings *out, const struct setting *set
         return apply_choice(out, setting, found);
     case SETTING_BOOL:
         return apply_bool(out, setting, found);
+    case SETTING_REGION:
+        return apply_region(out, setting, found);
     case SETTING_PATH:
         if (*found->value != '/') {
             return settings_load_refuse(setting, found, "does not begin with /");

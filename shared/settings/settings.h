@@ -30,9 +30,10 @@ struct settings {
     int64_t rate_limit_per_sender_per_min;
     int64_t idempotency_ttl_secs;
     int64_t conversation_snippet_length;
-    char *trusted_proxies; // comma-separated addresses and CIDR blocks
-    char *api_keys;        // "": none; see ingest/access/api_keys.h
-    char *api_keys_file;   // "": none
+    const struct phone_region *phone_region; // NULL: none
+    char *trusted_proxies;                   // comma-separated addresses and CIDR blocks
+    char *api_keys;                          // "": none; see ingest/access/api_keys.h
+    char *api_keys_file;                     // "": none
     int64_t api_key_failures_per_min;
     char *webhook_secrets[PROVIDER_COUNT][WEBHOOK_SECRETS]; // "": none
     int64_t webhook_tolerance_secs;

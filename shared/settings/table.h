@@ -14,6 +14,7 @@ enum setting_type {
     SETTING_PATH,   // text that begins with '/'; a char *
     SETTING_CHOICE, // one of the words in `allowed`, in any case; a char * in lower case
     SETTING_BOOL,   // true or false; a bool
+    SETTING_REGION, // an ISO 3166 code; a const struct phone_region *, NULL where it is unset
     SETTING_CONFIG, // API_CONFIG_FILE: no member, read before the others
 };
 

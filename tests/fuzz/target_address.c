@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// An address as a client gives it → what is shown of it, and what it is compared by. Input: 's' for a phone, anything
-// else for an email, then the address.
+// An address as a client gives it → what is shown of it, and what it is compared by. Input: 's' for a phone, 'r' and a
+// region's two letters for one that is completed, anything else for an email, then the address.
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "shared/message/address.h"
@@ -19,9 +20,20 @@ static void assert_email(const char *normalized) {
     FUZZ_ASSERT(strpbrk(normalized, " \t\r\n<>") == NULL);
 }
 
-static void assert_address(enum channel channel, const char *text) {
-    char *shown, *normalized;
-    if (address_parse(channel, text, &shown, &normalized) != NULL) {
+// A phone's identity is its own.
+static void assert_stays(enum channel channel, const char *normalized, const struct phone_region *region) {
+    char *shown, *again, reason[ADDRESS_REASON_SIZE];
+    if (channel == CHANNEL_SMS) {
+        FUZZ_ASSERT(address_parse(channel, normalized, region, &shown, &again, reason) == NULL);
+        FUZZ_ASSERT(strcmp(again, normalized) == 0);
+        free(shown);
+        free(again);
+    }
+}
+
+static void assert_address(enum channel channel, const char *text, const struct phone_region *region) {
+    char *shown, *normalized, reason[ADDRESS_REASON_SIZE];
+    if (address_parse(channel, text, region, &shown, &normalized, reason) != NULL) {
         return;
     }
     FUZZ_ASSERT(strlen(shown) > 0 && strlen(shown) <= ADDRESS_MAX_BYTES);
@@ -35,6 +47,7 @@ static void assert_address(enum channel channel, const char *text) {
     FUZZ_ASSERT(strcmp(key, same) == 0);
     free(key);
     free(same);
+    assert_stays(channel, normalized, region);
     free(shown);
     free(normalized);
 }
@@ -46,7 +59,10 @@ void fuzz_address(const uint8_t *data, size_t size) {
     char *text = malloc(size);
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
-    assert_address(data[0] == 's' ? CHANNEL_SMS : CHANNEL_EMAIL, text);
+    bool completed = data[0] == 'r' && size > 2;
+    char code[] = {completed ? text[0] : '\0', completed ? text[1] : '\0', '\0'};
+    assert_address(completed || data[0] == 's' ? CHANNEL_SMS : CHANNEL_EMAIL, text + (completed ? 2 : 0),
+                   phone_region_find(code));
     free(text);
 }
 
@@ -58,6 +74,6 @@ void fuzz_link(const uint8_t *data, size_t size) {
     char *link = malloc(size + sizeof "[](mailto:)");
     sprintf(link, "[%.*s](mailto:%.*s)", (int)text, (const char *)data, (int)target,
             end != NULL ? (const char *)end + 1 : "");
-    assert_address(CHANNEL_EMAIL, link);
+    assert_address(CHANNEL_EMAIL, link, NULL);
     free(link);
 }

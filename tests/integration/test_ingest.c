@@ -568,6 +568,36 @@ START_TEST(until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on) {
 }
 END_TEST
 
+static void expect_send_in_region(const char *from, const char *to, const char *key, int status) {
+    struct answer *answer = send_under_key(stack, "ingest-9", PATH_SMS, key, payload_sms(from, to, "text"));
+    ck_assert_msg(answer->status == status, "%s: %ld %s", from, answer->status, answer->body);
+    answer_free(answer);
+}
+
+START_TEST(in_a_region_all_forms_of_a_number_are_one_sender_one_key_one_conversation) {
+    static const char *const environment_of_region[] = {"PHONE_REGION=us", "API_RATE_LIMIT_PER_SENDER_PER_MIN=3", NULL};
+    stack_start_with(stack, "ingest-9", environment_of_region);
+    expect_send_in_region("+12125550150", "(212) 555-0151", "one", 202);
+    expect_send_in_region("1 (212) 555-0150", "+1 212 555 0151", "one", 422); // the same key, another payload
+    expect_send_in_region("(212)\u00a0555\u20110150", "tel:+1-212-555-0151", NULL, 202);
+    expect_send_in_region("011 1 212 555 0150", "12125550151", NULL, 202);
+    expect_send_in_region("212.555.0150", "+12125550151", NULL, 429);
+    WAIT_FOR(10000, stack_sql(stack, "SELECT message_count FROM conversations WHERE key = "
+                                     "'sms:+12125550150<->+12125550151'") == 3);
+    struct answer *answer =
+        stack_call(stack, "ingest-9", "GET", "/api/conversations?participant=(212)%20555-0150", NULL, NULL);
+    ck_assert_int_eq(answer->status, 200);
+    ck_assert_int_eq(answer_number(answer, "meta.total"), 1);
+    ck_assert_str_eq(answer_text(answer, "items.0.participant_a"), "+12125550150");
+    answer_free(answer);
+    answer = stack_call(stack, "ingest-9", "GET", "/api/conversations?channel=sms&participant=555x", NULL, NULL);
+    ck_assert_int_eq(answer->status, 400);
+    ck_assert_msg(strstr(answer->body, "U+0078") != NULL, "%s", answer->body);
+    answer_free(answer);
+    stack_stop(stack, "ingest-9");
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -604,6 +634,7 @@ Suite *suite_ingest(void) {
     tcase_add_test(tests, what_connects_as_an_ingest_starts_waits_until_it_can_be_served);
     tcase_add_test(tests, a_send_whose_end_comes_in_the_drain_is_accepted_and_its_connection_closed);
     tcase_add_test(tests, until_its_notice_is_over_an_ingest_that_was_told_to_stop_serves_on);
+    tcase_add_test(tests, in_a_region_all_forms_of_a_number_are_one_sender_one_key_one_conversation);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

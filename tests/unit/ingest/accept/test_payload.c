@@ -31,7 +31,7 @@ static void assert_refused(enum payload_kind kind, const char *text, const char 
 
 static struct message taken(enum payload_kind kind, const char *text, bool *stamped) {
     struct message message;
-    struct payload_error error = {"", NULL};
+    struct payload_error error = {.reason = NULL};
     ck_assert_msg(parse(kind, text, &message, stamped, &error) == 0, "%s: %s %s", text, error.field, error.reason);
     return message;
 }

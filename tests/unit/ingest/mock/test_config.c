@@ -154,16 +154,16 @@ START_TEST(a_list_in_the_hash_that_is_none_is_skipped) {
 END_TEST
 
 START_TEST(refused_senders_are_compared_as_conversations_compare_them) {
-    struct mock_refusals *mail = mock_refusals_parse(PROVIDER_EMAIL, "[\"Bad+tag@Example.COM\"]");
-    struct mock_refusals *sms = mock_refusals_parse(PROVIDER_SMS_MMS, "[\"+1 (555) 000-1\",\"SHOP\"]");
+    struct mock_refusals *mail = mock_refusals_parse(PROVIDER_EMAIL, NULL, "[\"Bad+tag@Example.COM\"]");
+    struct mock_refusals *sms = mock_refusals_parse(PROVIDER_SMS_MMS, NULL, "[\"+1 (555) 000-1\",\"SHOP\"]");
     ck_assert(mock_refusals_has(mail, "bad@example.com"));
     ck_assert(!mock_refusals_has(mail, "good@example.com"));
     ck_assert(mock_refusals_has(sms, "+15550001"));
     ck_assert(mock_refusals_has(sms, "Shop"));
     ck_assert(!mock_refusals_has(sms, "+15550002"));
     ck_assert(!mock_refusals_has(NULL, "+15550002"));
-    ck_assert_ptr_null(mock_refusals_parse(PROVIDER_EMAIL, "{}"));
-    ck_assert_ptr_null(mock_refusals_parse(PROVIDER_EMAIL, "[1]"));
+    ck_assert_ptr_null(mock_refusals_parse(PROVIDER_EMAIL, NULL, "{}"));
+    ck_assert_ptr_null(mock_refusals_parse(PROVIDER_EMAIL, NULL, "[1]"));
     mock_refusals_free(mail);
     mock_refusals_free(sms);
 }

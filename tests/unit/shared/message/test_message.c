@@ -105,14 +105,14 @@ START_TEST(a_message_out_of_postgres_gets_its_normalized_addresses_back) {
                                 "\"b@x.com\",\"body\":\"x\",\"attachments\":[],\"occurred_ms\":1,\"accepted_ms\":2,"
                                 "\"request_id\":\"r\"}";
     struct message message;
-    ck_assert_ptr_null(message_recall(sms, strlen(sms), &message));
+    ck_assert_ptr_null(message_recall(sms, strlen(sms), NULL, &message));
     ck_assert_str_eq(message.from, "+1 (201) 666-1234");
     ck_assert_str_eq(message.sender, "+12016661234");
     ck_assert_str_eq(message.recipient, "+18045551234");
     ck_assert_str_eq(message.attachments[0], "a");
     ck_assert_ptr_null(message.request_id);
     message_free(&message);
-    ck_assert_ptr_null(message_recall(email, strlen(email), &message));
+    ck_assert_ptr_null(message_recall(email, strlen(email), NULL, &message));
     ck_assert_str_eq(message.sender, "a@x.com");
     ck_assert_str_eq(message.request_id, "r");
     message_free(&message);
@@ -131,7 +131,7 @@ START_TEST(what_is_no_message_is_not_recalled) {
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct message message;
-        ck_assert_msg(message_recall(texts[i], strlen(texts[i]), &message) != NULL, "%s", texts[i]);
+        ck_assert_msg(message_recall(texts[i], strlen(texts[i]), NULL, &message) != NULL, "%s", texts[i]);
         ck_assert_ptr_null(message.from);
     }
 }

@@ -188,6 +188,25 @@ START_TEST(a_bad_number_is_named_with_its_range) {
 }
 END_TEST
 
+START_TEST(a_region_is_taken_by_its_code_and_none_by_default) {
+    struct settings settings = load(NULL, NULL, NULL);
+    ck_assert_ptr_null(settings.phone_region);
+    settings_free(&settings);
+    settings = load("PHONE_REGION=de", NULL, NULL);
+    ck_assert_ptr_nonnull(settings.phone_region);
+    ck_assert_ptr_eq(settings.phone_region, phone_region_find("DE"));
+    settings_free(&settings);
+    check_error(
+        "PHONE_REGION=XX", NULL, NULL,
+        "PHONE_REGION: 'XX' is no region that has phone numbers; allowed: an ISO 3166 code of two letters, such "
+        "as US");
+    check_error(
+        "PHONE_REGION=USA", NULL, NULL,
+        "PHONE_REGION: 'USA' is no region that has phone numbers; allowed: an ISO 3166 code of two letters, such "
+        "as US");
+}
+END_TEST
+
 START_TEST(a_bad_value_in_a_file_is_named_with_its_line) {
     check_error(NULL, "# first\n\nexport PORT=x\n", NULL,
                 ".env, line 3: PORT: 'x' is not a whole number; allowed: 1 to 65535, default 8080");
@@ -388,6 +407,9 @@ static void check_same_setting(const struct setting *setting, struct settings *o
     case SETTING_PATH:
     case SETTING_CHOICE:
         ck_assert_str_eq(*(char *const *)(const void *)at, *(char *const *)(const void *)to);
+        break;
+    case SETTING_REGION:
+        ck_assert_ptr_eq(*(void *const *)(const void *)at, *(void *const *)(const void *)to);
         break;
     case SETTING_CONFIG:
         break;
@@ -623,6 +645,7 @@ Suite *suite_settings(void) {
     tcase_add_test(tests, defaults_that_follow_a_port_follow_it);
     tcase_add_test(tests, a_mocks_own_value_wins_over_the_general_one);
     tcase_add_test(tests, a_bad_number_is_named_with_its_range);
+    tcase_add_test(tests, a_region_is_taken_by_its_code_and_none_by_default);
     tcase_add_test(tests, a_bad_value_in_a_file_is_named_with_its_line);
     tcase_add_test(tests, a_word_that_is_not_offered_is_refused);
     tcase_add_test(tests, words_are_taken_in_any_case);
