@@ -45,7 +45,7 @@ const struct phone_region *phone_region_find(const char *code) {
     return bsearch(code, phone_regions, phone_region_count, sizeof *phone_regions, compare_region);
 }
 
-// --- Reading
+// ---- Reading
 
 static const char *phone_refuse(int32_t code, char reason[PHONE_REASON_SIZE]) {
     if (unicode_is_control(code)) {
@@ -143,7 +143,7 @@ static const char *phone_read(const char *text, size_t length, struct dialled *o
     return NULL;
 }
 
-// --- Sets of numbers
+// ---- Sets of numbers
 
 static bool is_in(phone_set set, const char *digits, size_t length) {
     for (size_t i = 0; i < length && set != 0; i++) {
@@ -197,7 +197,7 @@ static const struct phone_region *main_region(const struct phone_country *countr
     return country->region < 0 ? NULL : &phone_regions[country->region];
 }
 
-// --- Completing
+// ---- Completing
 
 // A number on its way: E.164 without '+'.
 struct number {

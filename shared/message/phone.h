@@ -15,7 +15,7 @@ struct phone_region; // where a number without '+' is dialled
 const struct phone_region *phone_region_find(const char *code);
 
 // Puts the identity of a phone number into *identity: its digits, with its leading '+'.
-//   text    valid UTF-8 of `length` bytes, as api.md's "Rules for payloads" has it; or a tel: URI (RFC 3966), of whose
+//   text    valid UTF-8 of `length` bytes, as people write and copy them; or a tel: URI (RFC 3966), of whose
 //           parameters only phone-context counts
 //   region  what completes a number without '+' to E.164, unless it is a short code or fits no number of the region;
 //           NULL: digits without '+' are the identity

@@ -238,7 +238,7 @@ START_TEST(a_region_is_found_by_its_code_in_any_case) {
 }
 END_TEST
 
-// --- The source's examples
+// ---- The source's examples
 
 // The forms in which each example is given.
 enum form {
