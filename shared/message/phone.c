@@ -171,6 +171,10 @@ static bool has_length(uint16_t lengths, size_t length) {
     return length <= PHONE_MAX_DIGITS && lengths >> length & 1;
 }
 
+static bool has_longer(uint16_t lengths, size_t length) {
+    return length <= PHONE_MAX_DIGITS && lengths >> length != 0;
+}
+
 static size_t digits_of(uint16_t calling_code) {
     return calling_code < 10 ? 1 : calling_code < 100 ? 2 : 3;
 }
@@ -300,7 +304,7 @@ static bool dial_with_code(const struct phone_region *region, bool exactly, cons
                            struct number *out) {
     const struct phone_country *country = &phone_countries[region->country];
     size_t code = digits_of(country->calling_code);
-    if (find_country(digits, length) != country || (!exactly && region->lengths >> length != 0)) {
+    if (find_country(digits, length) != country || (!exactly && has_longer(region->lengths, length))) {
         return false;
     }
     return complete_national(region, exactly, digits + code, length - code, out);
