@@ -30,6 +30,24 @@ no_more_than_that() {
   done
 }
 
+# is_let_in PATH: by .dockerignore, which leaves everything out but what it names, a folder with all that is in it.
+is_let_in() {
+  local path=$1
+  while [ "$path" != . ]; do
+    if grep -Fqx "!$path" .dockerignore; then return 0; fi
+    path=$(dirname -- "$path")
+  done
+  return 1
+}
+what_is_copied_is_there() {
+  local words word
+  while read -r -a words; do
+    for word in "${words[@]:1:${#words[@]}-2}"; do
+      { [ -e "$word" ] && is_let_in "$word"; } || { echo "$word" && return 1; }
+    done
+  done < <(grep '^COPY ' Dockerfile | grep -v -- --from=)
+}
+
 # ---- Limits of memory, by README's "Memory", in MiB
 
 default_of() { sed -n -E "s/^(# )?$1=//p" .env.example; }
@@ -57,6 +75,7 @@ readme_has_the_sums() {
 
 it 'passes every setting on, but those that mean nothing in a container' every_setting_is_passed_on
 it 'passes none of those' no_more_than_that
+it 'lets into the images what is copied into them' what_is_copied_is_there
 for program in ingest dispatcher persister; do
   it "gives $program the memory that it may need, and so does its unit" has_room_for "$program"
 done
