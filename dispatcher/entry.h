@@ -6,9 +6,8 @@
 #include <stdint.h>
 
 #include "shared/base/mem.h"
+#include "shared/message/entry.h"
 #include "shared/message/message.h"
-
-#define ENTRY_ID_SIZE sizeof "18446744073709551615-18446744073709551615"
 
 // An entry of an `outbound` stream (redis/messaging.lua has its fields).
 struct entry {

@@ -309,7 +309,7 @@ static void lane_reap(struct lane *lane) {
 
 void lane_tick(struct lane *lane) {
     const char *argv[] = {"XLEN", lane->keys.outbound};
-    lane_log_newer(lane);
+    entries_newer_log(&lane->newer, lane->keys.outbound, provider_name(lane->upstream->provider));
     if (lane->stopping || !is_up(lane)) {
         return;
     }

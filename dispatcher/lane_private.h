@@ -59,8 +59,7 @@ struct lane {
     size_t waiting_count;
     size_t reserved;            // of the upstream's room, by the read or claim under way
     int64_t asked_ms;           // clock_boot_ms when that was sent
-    size_t newer;               // entries of a newer format since the last log line
-    char newest[ENTRY_ID_SIZE]; // the last of them
+    struct entries_newer newer; // since the last tick
     unsigned ticks;
 };
 
@@ -77,8 +76,6 @@ void lane_release_reserved(struct lane *lane);
 void lane_take_located(struct lane *lane, const redisReply *reply);
 size_t lane_take_read(struct lane *lane, const redisReply *reply); // returns how many entries came
 void lane_take_claimed(struct lane *lane, const redisReply *reply);
-// Every second: says how many entries of a newer format were given back.
-void lane_log_newer(struct lane *lane);
 
 // lane_call.c
 // Calls what waits, as far as the grant goes, and gives back the rest.

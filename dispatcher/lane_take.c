@@ -130,23 +130,8 @@ static void lane_take_unreadable(struct lane *lane, struct entry *entry, int64_t
 
 // An entry of a newer release is given back for one that can read it, from which alone it will be claimed.
 static void lane_take_newer(struct lane *lane, struct entry *entry, int64_t count) {
-    lane->newer++;
-    snprintf(lane->newest, sizeof lane->newest, "%s", entry->id);
+    entries_newer_add(&lane->newer, entry->id);
     lane_take_hold(lane, entry, count, LEASE_RETURNING);
-}
-
-void lane_log_newer(struct lane *lane) {
-    if (lane->newer == 0) {
-        return;
-    }
-    struct log_line *line = log_begin(LOG_WARN, "entries_newer");
-    log_str(line, "stream", lane->keys.outbound);
-    log_str(line, "entry", lane->newest);
-    log_int(line, "entries", (int64_t)lane->newer);
-    log_str(line, "provider", provider_name(lane->upstream->provider));
-    log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
-    log_end(line);
-    lane->newer = 0;
 }
 
 // Returns whether it is one to be worked on here.

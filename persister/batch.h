@@ -9,12 +9,11 @@
 #include "persister/event.h"
 #include "shared/base/buf.h"
 #include "shared/base/uuid.h"
+#include "shared/message/entry.h"
 
 // What has been read and isn't recorded yet: a queue of batches, filled at its tail by the consumers, taken at its head
 // by the writer. A batch is kept as it will be sent: the lines of COPY one after the other, so that any run of entries
 // is one run of bytes.
-
-#define BATCH_ENTRY_ID_SIZE 42 // "<20 digits>-<20 digits>" and a NUL
 
 // Where entries come from; outlives them.
 struct batch_stream {
@@ -37,7 +36,7 @@ enum batch_what {
 struct batch_entry {
     const struct batch_stream *stream;
     uint64_t connection; // the number of the one that read it
-    char id[BATCH_ENTRY_ID_SIZE];
+    char id[ENTRY_ID_SIZE];
     char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
     enum batch_what what;
     size_t request; // where the X-Request-Id of its message begins in requests; 0: it has none

@@ -38,21 +38,20 @@ struct event_consumer {
     struct partition_keys keys;
     struct batch_stream stream;
     char *provider, *me;
-    struct buf packed;                // scratch
-    size_t mean;                      // bytes of an entry, by the last reads
-    size_t held;                      // entries in the queue or being written, read over this connection
-    size_t acks;                      // `done` calls without an answer
-    size_t newer;                     // entries of a newer format since the last log line
-    char newest[BATCH_ENTRY_ID_SIZE]; // the last one of them
-    int64_t steal_at;                 // clock_boot_ms
-    uint64_t connection;              // the number of the one that the call under way went over
-    bool busy;                        // a call for entries is under way
-    bool no_group;                    // must be made first
-    bool claim_due;                   // entries that were delivered before are to be claimed first
-    bool steal;                       // others' too
-    bool dry;                         // nothing more was there: rest until nothing is held
-    bool paused;                      // after an error, until the next tick
-    bool stopped, closed;             // by event_consumer_stop, event_consumer_destroy
+    struct buf packed;          // scratch
+    size_t mean;                // bytes of an entry, by the last reads
+    size_t held;                // entries in the queue or being written, read over this connection
+    size_t acks;                // `done` calls without an answer
+    struct entries_newer newer; // since the last tick
+    int64_t steal_at;           // clock_boot_ms
+    uint64_t connection;        // the number of the one that the call under way went over
+    bool busy;                  // a call for entries is under way
+    bool no_group;              // must be made first
+    bool claim_due;             // entries that were delivered before are to be claimed first
+    bool steal;                 // others' too
+    bool dry;                   // nothing more was there: rest until nothing is held
+    bool paused;                // after an error, until the next tick
+    bool stopped, closed;       // by event_consumer_stop, event_consumer_destroy
 };
 
 static void next(struct event_consumer *consumer);
@@ -103,29 +102,13 @@ static int event_consumer_make_group(struct event_consumer *consumer) {
     return redis_link_call(consumer->link, event_consumer_on_group, consumer, 6, argv, NULL);
 }
 
-// One line a tick at most.
-static void log_newer(struct event_consumer *consumer) {
-    if (consumer->newer == 0) {
-        return;
-    }
-    struct log_line *line = log_begin(LOG_WARN, "entries_newer");
-    log_str(line, "stream", consumer->keys.events);
-    log_str(line, "entry", consumer->newest);
-    log_int(line, "entries", (int64_t)consumer->newer);
-    log_str(line, "provider", consumer->provider);
-    log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
-    log_end(line);
-    consumer->newer = 0;
-}
-
 // Asks Redis to put an entry of a newer format aside; a persister of that release will claim it.
 static void give_back(struct event_consumer *consumer, const char *id, long long count) {
     const char *delivery = DECIMAL(count);
     const char *argv[] = {
         "FCALL", library_function(LIBRARY_GIVE_BACK), "1", consumer->keys.events, GROUP_PERSISTERS, consumer->me, id,
         delivery};
-    consumer->newer++;
-    snprintf(consumer->newest, sizeof consumer->newest, "%s", id);
+    entries_newer_add(&consumer->newer, id);
     if (redis_link_call(consumer->link, NULL, NULL, 8, argv, NULL) != 0) {
         return; // the connection is gone: the entry will be claimed
     }
@@ -315,7 +298,7 @@ static void event_consumer_on_down(void *argument) {
 static void event_consumer_on_tick(uv_timer_t *timer) {
     struct event_consumer *consumer = timer->data;
     consumer->paused = false;
-    log_newer(consumer);
+    entries_newer_log(&consumer->newer, consumer->keys.events, consumer->provider);
     if (clock_boot_ms() >= consumer->steal_at &&
         redis_link_steady_ms(consumer->link) >= consumer->options.claim_timeout_ms) {
         consumer->claim_due = consumer->steal = true;

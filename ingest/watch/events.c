@@ -34,18 +34,18 @@
 #include "shared/base/decimal.h"
 #include "shared/base/log.h"
 #include "shared/http/budget.h"
+#include "shared/message/entry.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/reply.h"
 
 enum { TICK_MS = 1000, BLOCK_MS = 2000, MOST = 200 }; // MOST: entries a read
 
-#define ID_SIZE 42 // "<20 digits>-<20 digits>" and a NUL
 #define START "0-0"
 
 struct event_client {
     struct event_hub *hub;
     struct ingest_request *request;
-    char last[ID_SIZE]; // of the entries it was given; "": where the feed ends when it is located
+    char last[ENTRY_ID_SIZE]; // of the entries it was given; "": where the feed ends when it is located
     bool in_step, is_dropped;
     bool resumes; // what follows `last` is to be asked for
     LIST_ENTRY(event_client) entry;
@@ -58,10 +58,10 @@ struct event_hub {
     struct redis_link *link; // blocks in XREAD, so it is its own
     uv_timer_t tick;
     enum hub_state step;
-    char position[ID_SIZE]; // up to where the feed was read; "": not known
-    bool reading;           // an XREAD is under way
-    bool doubtful;          // those in step may have missed something: they catch up once the feed's end is known
-    bool looking;           // the pipeline is being read
+    char position[ENTRY_ID_SIZE]; // up to where the feed was read; "": not known
+    bool reading;                 // an XREAD is under way
+    bool doubtful;                // those in step may have missed something: they catch up once the feed's end is known
+    bool looking;                 // the pipeline is being read
     bool ended;
     int64_t beaten_ms; // clock_boot_ms of the last heartbeat
     LIST_HEAD(event_clients, event_client) clients;
@@ -119,8 +119,8 @@ static bool is_id(const char *text) {
     return dash != NULL && is_number(text, (size_t)(dash - text)) && is_number(dash + 1, strlen(dash + 1));
 }
 
-static void set_id(char out[ID_SIZE], const char *id) {
-    snprintf(out, ID_SIZE, "%s", id);
+static void set_id(char out[ENTRY_ID_SIZE], const char *id) {
+    snprintf(out, ENTRY_ID_SIZE, "%s", id);
 }
 
 // ---- Writing. A client that is too slow is dropped by http_stream_write, which ends its request (events_leave).

@@ -2,9 +2,11 @@
 #include "shared/message/entry.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/log.h"
 #include "shared/message/format.h"
 
 bool entry_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
@@ -37,4 +39,23 @@ const char *entry_head_read(const char *id, const char *generation, const char *
         return "at is not a time of the years 1 to 9999 in milliseconds since 1970";
     }
     return NULL;
+}
+
+void entries_newer_add(struct entries_newer *newer, const char *entry_id) {
+    newer->count++;
+    snprintf(newer->last, sizeof newer->last, "%s", entry_id);
+}
+
+void entries_newer_log(struct entries_newer *newer, const char *stream, const char *provider) {
+    if (newer->count == 0) {
+        return;
+    }
+    struct log_line *line = log_begin(LOG_WARN, "entries_newer");
+    log_str(line, "stream", stream);
+    log_str(line, "entry", newer->last);
+    log_int(line, "entries", (int64_t)newer->count);
+    log_str(line, "provider", provider);
+    log_str(line, "message", "they are of a newer format and were put aside for a release that reads them");
+    log_end(line);
+    newer->count = 0;
 }

@@ -3,6 +3,7 @@
 #define SHARED_MESSAGE_ENTRY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shared/base/mem.h"
@@ -11,9 +12,10 @@
 // The fields with which the entries of all streams begin (redis/messaging.lua has them all). Anyone can XADD, so
 // nothing is trusted; a field that is missing is NULL.
 
-#define ENTRY_MOST INT32_MAX             // of a count: Postgres keeps them as integer
-#define ENTRY_MIN_MS (-62135596800000LL) // 0001-01-01T00:00:00.000Z
-#define ENTRY_MAX_MS 253402300799999LL   // 9999-12-31T23:59:59.999Z
+#define ENTRY_ID_SIZE sizeof "18446744073709551615-18446744073709551615" // of an entry's own id in its stream
+#define ENTRY_MOST INT32_MAX                                             // of a count: Postgres keeps them as integer
+#define ENTRY_MIN_MS (-62135596800000LL)                                 // 0001-01-01T00:00:00.000Z
+#define ENTRY_MAX_MS 253402300799999LL                                   // 9999-12-31T23:59:59.999Z
 
 enum entry_format {
     ENTRY_FORMAT_OURS,
@@ -27,11 +29,21 @@ struct entry_head {
     int64_t at_ms; // ms since 1970
 };
 
+// Entries of a newer format that were put aside since they were last told of.
+struct entries_newer {
+    size_t count;
+    char last[ENTRY_ID_SIZE];
+};
+
 // An integer in decimal digits, from min to max; false where it is none.
 bool entry_integer(const char *text, int64_t min, int64_t max, int64_t *out) MUST_CHECK;
 // Of the field v. *reason is set for ENTRY_FORMAT_NONE, to a static sentence.
 enum entry_format entry_format(const char *v, const char **reason) MUST_CHECK;
 // The fields id, gen and at. Returns NULL, or a static sentence that says what is wrong.
 const char *entry_head_read(const char *id, const char *generation, const char *at, struct entry_head *out) MUST_CHECK;
+
+void entries_newer_add(struct entries_newer *newer, const char *entry_id);
+// Logs one line about all of them, `entries_newer`, and begins to count again; none where there are none.
+void entries_newer_log(struct entries_newer *newer, const char *stream, const char *provider);
 
 #endif
