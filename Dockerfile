@@ -29,7 +29,8 @@ RUN make -j"$(nproc)" VERSION="$VERSION" build && strip build/ingest build/dispa
 FROM debian:bookworm-slim AS service
 RUN apt-get update -q \
  && apt-get install -y -q --no-install-recommends \
-      libmicrohttpd12 libhiredis0.14 libcjson1 libpq5 libuv1 libcurl4 libinih1 libutf8proc2 libssl3 libreadline8 \
+      libmicrohttpd12 libhiredis0.14 libcjson1 libpq5 libuv1 libcurl4 libinih1 libutf8proc2 libidn2-0 libssl3 \
+      libreadline8 \
       ca-certificates \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
  && useradd --system --no-create-home --home-dir /app messaging

@@ -15,7 +15,7 @@ ifneq ($(SANITIZE),)
 BUILD     := build/$(subst $(comma),-,$(SANITIZE))
 endif
 
-PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libcrypto
+PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libidn2 libcrypto
 WARNINGS  := -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough
 CFLAGS    ?= -O2 -g
@@ -56,7 +56,8 @@ fuzz_SOURCES          := $(filter-out %/fuzz.c,$(wildcard tests/fuzz/*.c))
 unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*.c) $(fuzz_SOURCES)
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
-protocol_PLANTS       := breaker_grant_is_good lane_call_waiting lane_take_claimed lane_take_read process_instance \
+protocol_PLANTS       := breaker_grant_is_good breaker_grant_size breaker_may_call breaker_take_call format_to_write lane_call_waiting \
+                         lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any receipt_entry_decode \
                          redis_link_connection
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
@@ -225,11 +226,18 @@ screenshots: build $(BUILD)/tests/browser ## Retake the console's pictures in do
 	@mkdir -p docs
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/browser screenshots
 
-.PHONY: test-crowd test-failing test-repeat
-test-crowd: build tests ## Thousands of messages to a provider that fails in every way: 5,000, and 9,800 calls at once
+.PHONY: test-crowd show-order show-cancel test-failing test-repeat
+test-crowd: build tests ## Thousands of messages: 5,000 to a provider that fails in every way, 9,800 calls at once, 5,000 with receipts
 	@BUILD_DIR=$(BUILD) CROWD=5000 IN_FLIGHT=9800 $(BUILD)/tests/integration crowd
+	@BUILD_DIR=$(BUILD) CROWD=5000 $(BUILD)/tests/integration receipts_crowd
 
-test-failing: build tests ## Memory and sockets that fail at each call of a message's way (make test: at every eighth)
+show-order: build tests ## Who is called before whom: 200 conversations of 50 messages, a provider that fails, dying dispatchers
+	@BUILD_DIR=$(BUILD) ORDER_CONVERSATIONS=200 ORDER_MESSAGES=50 $(BUILD)/tests/integration order_crowd
+
+show-cancel: build tests ## 10,000 messages that wait, each cancelled at some instant beside two dispatchers: none is called after the 202
+	@BUILD_DIR=$(BUILD) CANCEL_RACES=10000 $(BUILD)/tests/integration cancel_crowd
+
+test-failing: build tests ## Memory and sockets that fail at each call of a message's way (make test: at every eighth of many)
 	@BUILD_DIR=$(BUILD) FAILING_STEP=1 $(BUILD)/tests/integration failing
 
 .PHONY: test-upgrade
@@ -264,7 +272,7 @@ chaos: ## Break everything under load and account for every message: CHAOS_SECON
 
 # --- How fast it is
 
-BENCH_STAGES = accept accept-latency persist dispatch in-flight end-to-end latency reads memory growth
+BENCH_STAGES = accept accept-latency batch persist dispatch in-flight scheduled end-to-end latency reads memory growth
 .PHONY: bench run-bench $(BENCH_STAGES:%=bench-%)
 
 bench: ## Measure all stages beside their ceilings, into build/bench.json (20 minutes; bench-accept … one of them)
@@ -300,6 +308,10 @@ phone-table: ## Make the table of phone numbers and the examples of its tests an
 	@$(BUILD)/phone-table/bin/pip install --quiet phonenumbers==9.0.43
 	@$(BUILD)/phone-table/bin/python bin/lib/phone_table.py shared/message/phone_table.c \
 	  tests/unit/shared/message/phone_examples.tsv
+
+.PHONY: entity-table
+entity-table: ## Make the table of HTML's named character references anew
+	@python3 bin/lib/entity_table.py shared/message/html_entity_table.c
 
 lint: ## Look at the C and shell sources: format, shellcheck, cppcheck, clang-tidy
 	clang-format --dry-run -Werror $(C_FILES)
@@ -379,6 +391,12 @@ docker-rolling: ## Restart containers one by one, each once the last is healthy:
 test-compose: ## Bring the containers up, restart them under load, take them down (starts its own Docker engine if need be)
 	@bin/install-deps.sh run compose
 	@tests/compose/run.sh
+
+.PHONY: test-vendors
+test-vendors: ## Twilio's and SendGrid's own SDKs (npm, PyPI) judge the mock and the webhooks; nothing outside is called
+	@bin/install-deps.sh build run redis postgres test vendors
+	@$(MAKE) --no-print-directory build
+	@BUILD_DIR=$(BUILD) tests/vendors/run.sh
 
 .PHONY: test-debian
 DEBIAN ?= bookworm trixie

@@ -87,7 +87,10 @@ main() {
   down) down && return ;;
   logs) logs && return ;;
   esac
-  open_database
+  case $command in
+  shell) open_database >&2 ;; # what it prints is the answer
+  *) open_database ;;
+  esac
   case $command in
   shell) psql_to "$DATABASE_URL" "$@" ;;
   migrate) bin/migrate.sh up ;;

@@ -10,13 +10,15 @@ Usage: bin/dead-letters.sh list [FILTER…] [--limit N]
        bin/dead-letters.sh replay ID
        bin/dead-letters.sh replay --all [FILTER…] [--dry-run] [--per-second N]
 
-  list            the newest first, a line each: id, failed at, provider, attempts, replayed or open, message id, reason
-  show            one as JSON, with what it holds
-  replay ID       sends its message again, once
-  replay --all    sends all that match and were not replayed, in the background
+  list            the newest first, a line each: id, failed at, provider, attempts, open, replayed or delivered (after
+                  all), message id, reason (of a webhook that can't become a message, its field as well)
+  show            one as JSON, with what it holds; the body of a webhook also as text, where it is UTF-8
+  replay ID       sends its message again, once; makes a message of a webhook that can be read by now
+  replay --all    sends all that match and were not replayed, in the background; never webhooks
 
   --provider P    sms-mms or email
-  --reason R      what stands before the colon of the reason, as in rejected; poison for what could not be recorded
+  --reason R      what stands before the colon of the reason, as in rejected; poison for what could not be recorded,
+                  unread for webhooks that can't become messages
   --since TIME    failed then or later, as in 2024-11-01T14:00:00Z
   --limit N       so many lines (50); 0 for all
   --dry-run       only counts
@@ -90,8 +92,9 @@ list() {
     size=50
     if [ "$limit" -gt 0 ] && [ "$left" -lt 50 ]; then size=$left; fi
     call GET /api/dead-letters -G "${query[@]}" -d "pageSize=$size" ${cursor:+-d "cursor=$cursor"}
-    jq -r '.items[] | [.id, .failed_at, .provider, .attempts, (if .replayed_at then "replayed" else "open" end),
-      .message_id // "-", .reason] | map(tostring) | join("  ")' <<<"$answer"
+    jq -r '.items[] | [.id, .failed_at, .provider, .attempts, (if .delivered then "delivered" elif .replayed_at then "replayed" else "open" end),
+      .message_id // (if .stage == "webhook" then "webhook" else "-" end),
+      (if .field then .field + ": " else "" end) + .reason] | map(tostring) | join("  ")' <<<"$answer"
     left=$((left - size))
     cursor=$(jq -r '.meta.next_cursor // ""' <<<"$answer")
     if [ -z "$cursor" ] || { [ "$limit" -gt 0 ] && [ "$left" -le 0 ]; }; then break; fi
@@ -101,7 +104,7 @@ list() {
 show() {
   need_id show
   call GET "/api/dead-letters/$id"
-  jq . <<<"$answer"
+  jq 'if .raw and (.raw | @base64d | @base64) == .raw then .text = (.raw | @base64d) else . end' <<<"$answer"
 }
 
 replay_one() {

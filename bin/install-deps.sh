@@ -19,13 +19,14 @@ Docker) are neither started nor switched on, and services that were there before
   compose    Docker, docker-compose     bench      wrk, for `make bench`
   fuzz       clang with libFuzzer, for `make fuzz`
   debian     debootstrap, for `make test-debian`
+  vendors    Node.js, npm, Python's venv, for `make test-vendors`
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
 # group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
-# libFuzzer, a Docker engine, or Compose of either version
+# libFuzzer, a Docker engine, Compose of either version, or Python's virtual environments
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -39,7 +40,9 @@ build    libuv1-dev            module libuv
 build    libcurl4-openssl-dev  module libcurl
 build    libinih-dev           module inih
 build    libutf8proc-dev       module libutf8proc
+build    libidn2-dev           module libidn2
 build    libssl-dev            module libcrypto
+run      ca-certificates       file /etc/ssl/certs/ca-certificates.crt
 run      curl                  command curl
 run      jq                    command jq
 run      redis-tools           command redis-cli
@@ -60,6 +63,9 @@ compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
 debian   debootstrap           command debootstrap
 debian   git                   command git
+vendors  nodejs                command node
+vendors  npm                   command npm
+vendors  python3-venv          venv -
 bench    wrk                   command wrk
 fuzz     clang                 command clang
 fuzz     libclang-rt-dev       libfuzzer -
@@ -89,6 +95,7 @@ is_there() { # KIND WHAT
   libfuzzer) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' >/dev/null ;;
   engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
   compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
+  venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
   postgres) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null ;;
   esac
 }
@@ -187,7 +194,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | debian | bench | fuzz | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | debian | vendors | bench | fuzz | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done

@@ -4,7 +4,19 @@
 # Applies the numbered pairs of SQL in migrations/, each in a transaction of its own, and records them with a checksum
 # in schema_migrations. All of a run is one script for one psql session, because the advisory lock that keeps two runs
 # apart belongs to the session.
+#
+# A file whose first line is "-- migrate: without a transaction" (CREATE INDEX CONCURRENTLY allows none) runs statement
+# by statement, and is recorded after the last one. It may be interrupted anywhere and then runs again from its
+# beginning, so each statement must bear that: DROP INDEX CONCURRENTLY IF EXISTS before the CREATE, for an interrupted
+# build leaves an invalid index behind.
+#
+# Such a build waits for every transaction that has a snapshot, so nothing here waits while it has one: the advisory
+# lock is asked for again and again. Nor does a lock on a table wait for long, for all who come later wait behind it: it
+# is given up after LOCK_SECS and asked for anew.
 set -euo pipefail
+
+LOCK_SECS=2
+BUILD_LOCK_SECS=600 # without a transaction: what such a statement waits for holds nobody up
 
 usage() {
   cat <<'END'
@@ -17,7 +29,7 @@ Usage: bin/migrate.sh [COMMAND]
   seed        write the demo data; again: changes nothing
 
 The database is DATABASE_URL's: from the environment, then .env, then shared/default.toml, else the private server on
-LOCAL_POSTGRES_PORT.
+LOCAL_POSTGRES_PORT. MIGRATE_WAIT_SECS (60) is how long to try for locks that others' transactions hold.
 END
 }
 
@@ -66,22 +78,60 @@ choose_database() {
   say "$(redact "$DATABASE_URL") ($source)"
 }
 
-# Runs the psql script on stdin in one session. What goes wrong becomes one line.
-run_psql() {
-  local errors status=0 line
+# ask ARGUMENT…: psql, without asking back, with the errors' SQLSTATEs.
+ask() {
+  PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5} PGAPPNAME=migrate \
+    psql_to "$DATABASE_URL" -X -w -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose "$@"
+}
+
+# run_once SCRIPT: runs it in one session. Returns psql's status, with what it said in `errors`.
+run_once() {
+  local status=0
   exec 3>&1
-  errors=$(PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5} PGAPPNAME=migrate \
-    psql_to "$DATABASE_URL" -X -w -q -A -t -v ON_ERROR_STOP=1 -f - 2>&1 >&3) || status=$?
+  errors=$(ask -f - <<<"$1" 2>&1 >&3) || status=$?
   exec 3>&-
-  if [ "$status" -eq 0 ]; then
-    if [ -n "$errors" ]; then warn "$errors"; fi
-    return
-  fi
-  line=$(sed -n -E '/(ERROR|FATAL|error):/{s/^psql:<stdin>:[0-9]+: (ERROR|error): +//;s/^psql: error: //;p;q}' <<<"$errors")
-  [ -n "$line" ] || line=${errors%%$'\n'*}
+  return "$status"
+}
+
+# What went wrong, in one line.
+first_error() {
+  local line
+  line=$(sed -n -E '/(ERROR|FATAL|error):/{s/^psql:<stdin>:[0-9]+: (ERROR|error): +//;s/^psql: error: //;s/^(.*ERROR:  )?[0-9A-Z]{5}: /\1/;p;q}' <<<"$errors")
+  printf '%s\n' "${line:-${errors%%$'\n'*}}"
+}
+
+found_locked() { [[ $errors == *' 55P03: '* ]]; }
+
+# Whose transaction is the oldest of those open for SECONDS: most likely it holds the lock, or is what a build waits for.
+script_oldest() {
+  cat <<SQL
+SELECT format('process %s (%s, user %s, %s) has had a transaction open for %s', pid,
+  coalesce(nullif(application_name, ''), 'no name'), usename, state, date_trunc('second', clock_timestamp() - xact_start))
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'migrate'
+  AND xact_start < clock_timestamp() - interval '$1 s'
+ORDER BY xact_start LIMIT 1;
+SQL
+}
+
+# run_script SCRIPT: runs it, again where others' locks were in its way, for MIGRATE_WAIT_SECS. What goes wrong becomes
+# one line.
+run_script() {
+  local status deadline=$((SECONDS + ${MIGRATE_WAIT_SECS:-60})) other told=
+  while :; do
+    status=0
+    run_once "$1" || status=$?
+    if [ "$status" = 0 ] || ! found_locked; then break; fi
+    other=$(ask -f - <<<"$(script_oldest 0)" 2>/dev/null) || true
+    [ "$SECONDS" -lt "$deadline" ] ||
+      die "a lock was not to be had: ${other:-another session holds it}; run this again once that has ended ($(first_error))"
+    [ -n "$told" ] || say "waiting for a lock: ${other:-another session holds it}"
+    told=1
+  done
   case $status in
-  2) die "no connection: $line" ;;
-  *) die "$line" ;;
+  0) if [ -n "$errors" ]; then warn "$(sed -E '/^LOCATION: /d;s/^((.*: )?[A-Z]+:  )[0-9A-Z]{5}: /\1/' <<<"$errors")"; fi ;;
+  2) die "no connection: $(first_error)" ;;
+  *) die "$(first_error)" ;;
   esac
 }
 
@@ -101,12 +151,32 @@ $$;
 SQL
 }
 
-# The lock (waits for another run), the table of what is applied, and what the files are.
+# Keeps other runs away, or waits for one: in a transaction for each look, so that no snapshot is held meanwhile. The
+# server gives the lock back soon after a run was killed.
+script_lock() {
+  cat <<'SQL'
+SELECT set_config(name, '1s', false) FROM pg_settings WHERE name = 'client_connection_check_interval' \g /dev/null
+SELECT pg_try_advisory_lock(hashtext('schema_migrations')) AS ours \gset
+\if :ours
+\else
+\echo 'waiting for another run of bin/migrate.sh'
+DO $$
+BEGIN
+  WHILE NOT pg_try_advisory_lock(hashtext('schema_migrations')) LOOP
+    COMMIT;
+    PERFORM pg_sleep(0.1);
+  END LOOP;
+END
+$$;
+\endif
+SQL
+}
+
+# The table of what is applied, and what the files are.
 script_head() {
   local name
   cat <<'SQL'
 SET client_min_messages = warning;
-SELECT pg_advisory_lock(hashtext('schema_migrations')) \g /dev/null
 CREATE TABLE IF NOT EXISTS schema_migrations (
   version    integer     PRIMARY KEY,
   name       text        NOT NULL,
@@ -144,9 +214,21 @@ $$;
 SQL
 }
 
+# script_run FILE CHANGE: the file and the change of schema_migrations that records it.
+script_run() {
+  if [ "$(head -n 1 -- "$1")" = '-- migrate: without a transaction' ]; then
+    say "\\echo '$1 waits for the transactions that are open now'"
+    script_oldest 1
+    printf '%s\n' "SET lock_timeout = '${BUILD_LOCK_SECS}s';" "\\i $1" "$2" 'RESET lock_timeout;'
+  else
+    printf '%s\n' 'BEGIN;' "SET LOCAL lock_timeout = '${LOCK_SECS}s';" "\\i $1" "$2" 'COMMIT;'
+  fi
+}
+
 script_up() {
   local name version
   script_encoding
+  script_lock
   script_head
   script_check
   say '\set applied 0'
@@ -155,10 +237,8 @@ script_up() {
     cat <<SQL
 SELECT NOT EXISTS (SELECT FROM schema_migrations WHERE version = $version) AS pending \\gset
 \\if :pending
-BEGIN;
-\\i migrations/$name.up.sql
-INSERT INTO schema_migrations (version, name, checksum) SELECT version, name, checksum FROM files WHERE version = $version;
-COMMIT;
+$(script_run "migrations/$name.up.sql" "INSERT INTO schema_migrations (version, name, checksum)
+SELECT version, name, checksum FROM files WHERE version = $version;")
 \\echo 'applied $name'
 \\set applied 1
 \\endif
@@ -169,6 +249,7 @@ SQL
 
 script_down() {
   local name version
+  script_lock
   script_head
   script_check
   printf '%s\n' "\\set left $1" "SELECT count(*) = 0 AS none FROM schema_migrations \\gset" \
@@ -178,10 +259,7 @@ script_down() {
     cat <<SQL
 SELECT :left > 0 AND EXISTS (SELECT FROM schema_migrations WHERE version = $version) AS undo \\gset
 \\if :undo
-BEGIN;
-\\i migrations/$name.down.sql
-DELETE FROM schema_migrations WHERE version = $version;
-COMMIT;
+$(script_run "migrations/$name.down.sql" "DELETE FROM schema_migrations WHERE version = $version;")
 \\echo 'undid $name'
 SELECT :left - 1 AS left \\gset
 \\endif
@@ -203,6 +281,7 @@ SQL
 }
 
 script_seed() {
+  script_lock
   script_head
   script_check
   cat <<'SQL'
@@ -231,11 +310,12 @@ main() {
   command -v psql >/dev/null || die "psql is missing: install postgresql-client"
   check_files
   choose_database
+  [[ ${MIGRATE_WAIT_SECS:-60} =~ ^[0-9]{1,6}$ ]] || die "MIGRATE_WAIT_SECS is '$MIGRATE_WAIT_SECS': it must be seconds, 0 to 999999"
   case $command in
-  up) run_psql <<<"$(script_up)" ;;
-  down) run_psql <<<"$(script_down "${2:-1}")" ;;
-  status) run_psql <<<"$(script_status)" ;;
-  seed) run_psql <<<"$(script_seed)" ;;
+  up) run_script "$(script_up)" ;;
+  down) run_script "$(script_down "${2:-1}")" ;;
+  status) run_script "$(script_status)" ;;
+  seed) run_script "$(script_seed)" ;;
   esac
 }
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Replays messages that Redis has lost: what Postgres holds as not yet sent or failed, and what has no token any more,
-# neither in `outbound` nor in `parked`. That is so after a fail-over to a replica that had not received everything.
+# Replays messages that Redis has lost: what Postgres holds as not yet sent, failed or cancelled, and what has no token any
+# more, neither in `outbound` nor where messages wait: `scheduled`, `held`, `parked`. That is so after a fail-over to a
+# replica that had not received everything. What was scheduled for later is scheduled again; all else is sent now, and takes
+# no turn in its conversation.
 #
 # Nothing stands still meanwhile, and Redis can be looked at in one place at a time only. So the order is:
 #   1. the rows that are unfinished, each with a mark that changes with every outcome that is recorded;
-#   2. the tokens: parked, then outbound from its beginning to its end, then parked again;
+#   2. the tokens, in the order in which they move on without an event: scheduled, held, parked, then outbound from its
+#      beginning to its end, then parked again, where a message goes whose sender is held;
 #   3. wait until all events up to now are recorded;
 #   4. the rows once more, and the tokens once more.
 # A token that was there all the time and was overlooked in 2 must have gone from `outbound` to `parked` meanwhile, which
@@ -27,13 +30,15 @@ Usage: bin/reconcile.sh [--dry-run] [--older-than SECONDS]
        bin/reconcile.sh [--dry-run] --restored=DUMP_TIME
 
 Sends again what Redis lost in a fail-over: messages that Postgres holds as unfinished and that wait nowhere in Redis.
-Needs running persisters; it may run while everything else does, and again.
+What was scheduled for later is scheduled again, for the same time. Needs running persisters; it may run while everything
+else does, and again.
 
   --dry-run     says which messages those are, and changes nothing
   --older-than  only messages that nothing has happened to for so long (5)
   --restored    after a restore of Postgres, or a fail-over to a replica that was behind: forgets the idempotency keys of
                 messages accepted since DUMP_TIME that are neither recorded nor still in `events`, and lists their ids, so
-                that a repeat of such a send, and a provider's redelivery, is accepted as new. DUMP_TIME is when the
+                that a repeat of such a send, and a provider's redelivery, is accepted as new; likewise webhooks that
+                were kept as dead letters and are none any more. DUMP_TIME is when the
                 dump began, as 2024-11-01T14:00:00Z or in seconds since 1970; too early does no harm
 
 It waits up to RECONCILE_DRAIN_SECS (60) for the events to be recorded. Redis is REDIS_URL's and the database
@@ -105,7 +110,7 @@ names_partitions() { [ "$(redis --raw EXISTS partitions)" = 1 ]; }
 # Those that hold something, even where the set has forgotten them.
 partitions_by_keys() {
   local kind
-  for kind in outbound parked events; do
+  for kind in outbound scheduled held parked events; do
     redis --scan --pattern "$kind:{*:*}" | sed -n "s/^$kind:{\\(.*\\)}\$/\\1/p"
   done
 }
@@ -130,11 +135,13 @@ ids() {
 
 # The ids of all tokens, sorted. The order matters: see above.
 tokens() {
-  local tag
+  local tag kind
   {
-    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+    for kind in scheduled held parked; do
+      for tag in "${tags[@]}"; do ids redis/tokens_of_waiting.lua "$kind:{$tag}" 0; done
+    done
     for tag in "${tags[@]}"; do ids redis/tokens_of_outbound.lua "outbound:{$tag}" -; done
-    for tag in "${tags[@]}"; do ids redis/tokens_of_parked.lua "parked:{$tag}" 0; done
+    for tag in "${tags[@]}"; do ids redis/tokens_of_waiting.lua "parked:{$tag}" 0; done
   } | sed '/^$/d' | sort -u
 }
 
@@ -155,9 +162,11 @@ drain_events() {
   done
 }
 
-# find_lost: leaves the ids that have lost their token, sorted, in the file `lost`.
+# find_lost: leaves the ids that have lost their token, sorted, in the file `lost`, and those that are scheduled for later,
+# whatever they have, in `later`.
 find_lost() {
   unfinished >"$folder/rows"
+  sed -n 's/\t.*\t1$//p' "$folder/rows" >"$folder/later"
   tokens >"$folder/tokens"
   cut -f 1 "$folder/rows" | comm -23 - "$folder/tokens" >"$folder/suspects"
   : >"$folder/lost"
@@ -167,6 +176,16 @@ find_lost() {
   tokens >"$folder/tokens"
   comm -12 "$folder/rows" "$folder/rows-again" | cut -f 1 | comm -12 - "$folder/suspects" |
     comm -23 - "$folder/tokens" >"$folder/lost"
+}
+
+lines_in() { wc -l <"$folder/$1"; }
+
+# What is scheduled for next week is unfinished, and not overdue.
+say_lost() {
+  local of_later
+  of_later=$(comm -12 "$folder/lost" "$folder/later" | wc -l)
+  say "$(($(lines_in rows) - $(lines_in later))) unfinished for more than $seconds s, $(($(lines_in lost) - of_later)) of them without a token"
+  [ ! -s "$folder/later" ] || say "$(lines_in later) scheduled for later, $of_later of them without a token"
 }
 
 # --- After a restore
@@ -193,13 +212,32 @@ forget() {
   say "forgot $count idempotency keys"
 }
 
+# forget_webhooks FORGET: of each provider's that were kept because they can't become messages (1: forgets, 0: counts).
+forget_webhooks() {
+  local provider tag said count=0 hashes
+  for provider in sms-mms email; do
+    tag="{$provider:0}"
+    mapfile -t hashes < <(database -v provider="$provider" \
+      <<<"SELECT hash FROM dead_letters WHERE stage = 'webhook' AND provider = :'provider'")
+    said=$(redis --raw --eval redis/unread_forget.lua "unread:$tag" "unread-sizes:$tag" , "$1" "$restored" "${hashes[@]}")
+    [[ $said =~ ^[0-9]+$ ]] || die "the webhooks that were kept can't be looked at: ${said:-no answer}"
+    count=$((count + said))
+  done
+  say "$count webhooks that were kept are not recorded"
+}
+
 forget_lost() {
   find_forgotten
   tokens >"$folder/tokens"
   comm -23 "$folder/gone" "$folder/tokens" | sed 's/.*/message & is not recorded/'
   comm -12 "$folder/gone" "$folder/tokens" | sed 's/.*/message & is not recorded, but waits to be sent: a repeat is sent besides/'
   say "$(wc -l <"$folder/keys") keys looked at, $(wc -l <"$folder/gone") messages not recorded"
-  if [ "$dry_run" = no ]; then forget; fi
+  if [ "$dry_run" = no ]; then
+    forget
+    forget_webhooks 1
+  else
+    forget_webhooks 0
+  fi
 }
 
 # --- Replaying
@@ -214,24 +252,46 @@ load_library() {
   esac
 }
 
-# replay_one ID PROVIDER GENERATION PAYLOAD: prints OK or ALREADY. The provider's first partition is always served. No
-# backlog is too large for it: what is lost was accepted under the cap, once.
+# reads_format FORMAT: whether every process that lives and reads entries has announced that it reads that one
+# (shared/redis/heartbeat.c), not silent for 5 s. Who lives is asked first.
+reads_format() {
+  local since member announced
+  since=$(($(redis --raw TIME | head -n 1) * 1000 - 5000))
+  redis --raw ZRANGEBYSCORE processes "$since" +inf | sed '/^$/d;/^mock-provider:/d' >"$folder/readers"
+  redis --raw ZRANGEBYSCORE formats "$since" +inf >"$folder/formats"
+  while read -r member; do
+    announced=$(awk -F : -v member="$member" 'substr($0, length($1) + 2) == member { print $1 }' "$folder/formats" | sort -n | head -n 1)
+    [ "${announced:-1}" -ge "$1" ] || return 1
+  done <"$folder/readers"
+}
+
+# replay_one ID PROVIDER GENERATION DUE PAYLOAD: prints OK or ALREADY. DUE: ms since 1970, 0: now. The provider's first
+# partition is always served. No backlog is too large for it: what is lost was accepted under the cap, once. Nor does it ask
+# whether the recipient has opted out: the dispatcher does, and the message fails before its call.
 replay_one() {
-  local tag="{$2:0}" no_cap=9007199254740991
-  printf '%s' "$4" | redis --raw -X payload FCALL "replay_$version" 5 "outbound:$tag" "events:$tag" "parked:$tag" \
-    "replayed:$tag:$1:$3" "idem:$tag:" "$1" "$3" payload "$no_cap" 0 0 ''
+  local tag="{$2:0}" no_cap=9007199254740991 function=replay_$version
+  if [ "$4" != 0 ]; then function+=_f2; fi
+  printf '%s' "$5" | redis --raw -X payload FCALL "$function" 5 "outbound:$tag" "events:$tag" "parked:$tag" \
+    "replayed:$tag:$1:$3" "idem:$tag:" "$1" "$3" payload "$no_cap" 0 0 '' '' "$4"
 }
 
 replay_lost() {
-  local id provider generation payload said
+  local id provider generation due payload said left=0
   load_library
   database -f bin/sql/lost.sql <"$folder/lost" >"$folder/payloads"
-  while IFS=$'\t' read -r id provider generation payload <&3; do
+  while IFS=$'\t' read -r id provider generation due payload <&3; do
     generation=$((generation + 1))
-    said=$(replay_one "$id" "$provider" "$generation" "$payload") || die "message $id: ${said:-no answer}"
+    if [ "$due" != 0 ] && ! reads_format 2; then
+      say "message $id is scheduled for later, which a program that runs can't read"
+      left=$((left + 1))
+      continue
+    fi
+    said=$(replay_one "$id" "$provider" "$generation" "$due" "$payload") || die "message $id: ${said:-no answer}"
     say "message $id, generation $generation: $said"
     if [ "$said" = OK ]; then replayed=$((replayed + 1)); fi
   done 3<"$folder/payloads"
+  say "replayed $replayed"
+  [ "$left" = 0 ] || die "$left scheduled messages are left: run this again once no program of an older release runs"
 }
 
 main() {
@@ -245,12 +305,11 @@ main() {
     return
   fi
   find_lost
-  say "$(wc -l <"$folder/rows") unfinished for more than $seconds s, $(wc -l <"$folder/lost") of them without a token"
+  say_lost
   if [ "$dry_run" = yes ]; then
     sed 's/.*/message & has no token/' "$folder/lost"
   elif [ -s "$folder/lost" ]; then
     replay_lost
-    say "replayed $replayed"
   fi
 }
 

@@ -8,7 +8,8 @@ Usage: bin/start.sh [--ephemeral]
 
 Installs what is missing (Debian, Ubuntu), builds, starts a private Redis and a private Postgres unless REDIS_URL or
 DATABASE_URL name others, applies the migrations, starts the mock provider, the persister, the dispatcher and ingest,
-and waits until the service is ready. Run again, it starts what has stopped and restarts what was rebuilt; what
+and waits until the service is ready. After an upgrade, or a change of PHONE_REGION, it makes the conversations of what
+is stored anew (persister --rekey), or says the command where that is much. Run again, it starts what has stopped and restarts what was rebuilt; what
 runs keeps the settings it was started with.
 
   --ephemeral   keep the data of the private servers in memory only, gone at bin/stop.sh
@@ -23,6 +24,8 @@ END
 
 # shellcheck source=bin/lib/servers.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
+
+REKEY_AT_ONCE=200000 # messages
 
 # take_arguments ARGUMENT…: sets `ephemeral`.
 take_arguments() {
@@ -160,6 +163,22 @@ tell_of_troubles() {
   fi
 }
 
+# Stored conversations that were made by other rules, or another PHONE_REGION, are made anew: at once where that takes
+# a minute at most. It goes on beside all else, and the service is ready without it.
+rekey() {
+  local said status=0
+  said=$("$build/persister" --rekey=ask 2>&1) || status=$?
+  if [ "$status" = 0 ]; then return; fi
+  if [ "$status" != 3 ]; then
+    warn "whether stored conversations are to be made anew is not known: $said"
+  elif [[ $said =~ ([0-9]+)\ messages$ ]] && ((BASH_REMATCH[1] <= REKEY_AT_ONCE)); then
+    say "making the conversations of ${BASH_REMATCH[1]} stored messages anew"
+    "$build/persister" --rekey || warn "not all was made anew: run $build/persister --rekey once that is mended"
+  else
+    warn "conversations are $said; make them anew beside all else: $build/persister --rekey"
+  fi
+}
+
 print_summary() {
   local url
   url=$(local_url "$PORT")
@@ -204,6 +223,7 @@ main() {
   case ${1:-} in -h | --help) usage && exit 0 ;; esac
   load_settings
   take_arguments "$@"
+  setting MOCK_WEBHOOK_URL mock_webhook_url "$(local_url "$PORT")"
   make_run_dir
   take_lock
   trap undo EXIT
@@ -219,6 +239,7 @@ main() {
   start_program dispatcher 0
   start_program ingest "$PORT"
   wait_until_ready
+  rekey
   tell_of_troubles
   print_summary
 }

@@ -18,11 +18,13 @@ enum {
     GRANT_MS = 100, // how long a GO lasts (docs/protocol.md); a probe too may begin no later, or it would reach into a
                     // pause that another probe's 429 has brought, though its lease lasts longer
     GO_REUSE_MS = 50,    // another lane's GO of this age is as good as asking
+    KNOWN_MS = 1000,     // so old may be what is known of whether it may be called
     PROBE_MARGIN = 2000, // what a probe's lease lasts beyond the provider's time-out, from asking
     SHORTEST_WAIT_MS = 10,
     LONGEST_WAIT_MS = 1000, // an operator may close the breaker by hand, and another dispatcher's probes may succeed
     LOST_WAIT_MS = 100,
     FIRST_LEASE = 4, // of a reply to breaker_probe
+    PACED_SIZE = 7,  // of the reply where there is a rate
 };
 
 struct breaker {
@@ -31,6 +33,8 @@ struct breaker {
     struct grant go;    // the last GO; GRANT_NONE: none is to be used again
     uint64_t forgotten; // how often it was forgotten: a GO that was asked for before is not to be used either
     int64_t accepted_ms;
+    bool may_call;    // by what was asked at known_ms
+    int64_t known_ms; // clock_boot_ms; 0: nothing is known
     // A sender that is held, of whom the breaker is to be told again; NULL: none.
     char *held_sender;
     char held_epoch[BREAKER_EPOCH_SIZE];
@@ -103,8 +107,16 @@ static int64_t within(int64_t value, int64_t least, int64_t most) {
     return value < least ? least : value > most ? most : value;
 }
 
-// {NO, ms, why, moved, accepted}
+static bool only_paced(const redisReply *refusal) {
+    return strcmp(redis_reply_text(refusal, 2, ""), "paced") == 0;
+}
+
+// {NO, ms, why, moved, accepted}. Where only the rate is used up, what others were granted of it goes on, and may be
+// handed back before it has run out.
 static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
+    if (only_paced(reply)) {
+        return within(redis_reply_number(reply, 1, 0), SHORTEST_WAIT_MS, GRANT_MS);
+    }
     breaker_forget_go(breaker);
     if (breaker_state_of(redis_reply_text(reply, 2, "")) == BREAKER_OPEN) {
         breaker->options.on_open(breaker->options.argument);
@@ -112,30 +124,55 @@ static int64_t read_refusal(struct breaker *breaker, const redisReply *reply) {
     return within(redis_reply_number(reply, 1, 0), SHORTEST_WAIT_MS, LONGEST_WAIT_MS);
 }
 
-// {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
-static struct grant read_grant(const redisReply *reply, int64_t asked_ms) {
-    struct grant grant = {.asked_ms = asked_ms};
-    grant.kind = library_word(reply) == WORD_GO ? GRANT_GO : GRANT_PROBE;
+static void read_probes(const redisReply *reply, struct grant *grant) {
+    if (reply->elements <= FIRST_LEASE) {
+        return;
+    }
+    grant->probe_count = reply->elements - FIRST_LEASE;
+    grant->probes = xcalloc(grant->probe_count, sizeof *grant->probes);
+    for (size_t i = 0; i < grant->probe_count; i++) {
+        copy_text(grant->probes[i], sizeof grant->probes[i], redis_reply_text(reply, i + FIRST_LEASE, ""));
+    }
+}
+
+// {GO, epoch, moved, accepted} | {GO, epoch, moved, accepted, calls, now, price} | {PROBE, epoch, moved, accepted,
+// lease …}
+static struct grant read_grant(const redisReply *reply, const struct question *question) {
+    struct grant grant = {.asked_ms = question->asked_ms, .forgotten = question->forgotten};
     copy_text(grant.epoch, sizeof grant.epoch, redis_reply_text(reply, 1, ""));
-    if (grant.kind == GRANT_PROBE && reply->elements > FIRST_LEASE) {
-        grant.probe_count = reply->elements - FIRST_LEASE;
-        grant.probes = xcalloc(grant.probe_count, sizeof *grant.probes);
-        for (size_t i = 0; i < grant.probe_count; i++) {
-            copy_text(grant.probes[i], sizeof grant.probes[i], redis_reply_text(reply, i + FIRST_LEASE, ""));
-        }
+    if (library_word(reply) != WORD_GO) {
+        grant.kind = GRANT_PROBE;
+        read_probes(reply, &grant);
+    } else if (reply->elements < PACED_SIZE) {
+        grant.kind = GRANT_GO;
+    } else {
+        grant.kind = GRANT_PACED;
+        grant.paced = (size_t)redis_reply_number(reply, 4, 0);
+        grant.granted_ms = redis_reply_number(reply, 5, 0);
+        grant.call_us = redis_reply_number(reply, 6, 0);
     }
     return grant;
 }
 
-// Keeps a GO for the other lanes; drops one that was on its way while the provider said stop. Returns when to ask again
-// in that case.
+// Keeps a GO for the other lanes, but not one for so many calls; drops one that was on its way while the provider said
+// stop. Returns when to ask again in that case.
 static int64_t breaker_take_go(const struct question *question, struct grant *grant) {
     struct breaker *breaker = question->breaker;
-    if (grant->kind == GRANT_GO && question->forgotten != breaker->forgotten) {
-        *grant = (struct grant){0};
+    if (grant->kind == GRANT_PROBE) {
+        breaker_forget_go(breaker);
+    } else if (question->forgotten != breaker->forgotten) {
+        breaker_give_up(breaker, grant);
     }
     breaker->go = grant->kind == GRANT_GO ? *grant : (struct grant){0};
     return SHORTEST_WAIT_MS;
+}
+
+// What was asked before the provider said stop says nothing any more.
+static void note_may_call(struct breaker *breaker, int64_t asked_ms, bool stale, bool may_call) {
+    if (!stale && asked_ms >= breaker->known_ms) {
+        breaker->may_call = may_call;
+        breaker->known_ms = asked_ms;
+    }
 }
 
 static void breaker_on_answer(void *argument, enum redis_result result, const redisReply *reply) {
@@ -143,6 +180,7 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
     struct breaker *breaker = question->breaker;
     struct grant grant = {0};
     int64_t wait_ms = LOST_WAIT_MS;
+    bool stale = question->forgotten != breaker->forgotten;
     if (result != REDIS_LINK_OK) {
         if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
@@ -150,15 +188,17 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
     } else if (library_word(reply) == WORD_NO) {
         breaker->accepted_ms = redis_reply_number(reply, 4, 0);
         wait_ms = read_refusal(breaker, reply);
+        note_may_call(breaker, question->asked_ms, stale, only_paced(reply));
     } else {
         breaker->accepted_ms = redis_reply_number(reply, 3, 0);
-        grant = read_grant(reply, question->asked_ms);
+        grant = read_grant(reply, question);
         const char *moved = redis_reply_text(reply, 2, "");
         if (*moved) { // by GO and PROBE alike: only asking moves an open breaker, and only to half-open
             bool was_open = breaker_state_of(moved) == BREAKER_OPEN;
             log_transition(breaker, moved, "half-open", was_open ? "cool-down over" : "a pause was cut");
         }
         wait_ms = breaker_take_go(question, &grant);
+        note_may_call(breaker, question->asked_ms, stale, library_word(reply) == WORD_GO);
     }
     question->answer(question->argument, grant, wait_ms);
     free(question);
@@ -181,6 +221,7 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
     fcall_int(fcall, settings->breaker_probes);
     fcall_int(fcall, settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->provider_max_pause_secs * 1000);
+    fcall_int(fcall, settings->provider_per_second[breaker->options.provider]);
     if (fcall_send(fcall, breaker->env->link, breaker_on_answer, question) == 0) {
         return 0;
     }
@@ -188,35 +229,121 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
     return -1;
 }
 
+// ---- Whether it may be called
+
+struct glance {
+    struct breaker *breaker;
+    void (*done)(void *argument);
+    void *argument;
+    int64_t asked_ms;
+    uint64_t forgotten; // breaker->forgotten then
+};
+
+// {mode, state, paused, cut}, each nil where it isn't there. As breaker_probe judges, but for what that would move: a
+// pause that was cut is followed by a probe. No pause is believed that is longer than any could have been.
+static bool read_may_call(const struct breaker *breaker, const redisReply *reply) {
+    int64_t now_ms = redis_link_now_ms(breaker->env->link), paused_ms = redis_reply_number(reply, 2, 0);
+    const char *mode = redis_reply_text(reply, 0, "auto"), *state = redis_reply_text(reply, 1, "closed");
+    bool is_closed = breaker_state_of(state) == BREAKER_CLOSED && *redis_reply_text(reply, 3, "") == '\0';
+    bool is_paused = paused_ms > now_ms && paused_ms - now_ms <= breaker->env->settings->provider_max_pause_secs * 1000;
+    return !is_paused && (strcmp(mode, "closed") == 0 || (strcmp(mode, "open") != 0 && is_closed));
+}
+
+static void breaker_on_glance(void *argument, enum redis_result result, const redisReply *reply) {
+    struct glance *glance = argument;
+    struct breaker *breaker = glance->breaker;
+    if (result == REDIS_LINK_OK) {
+        note_may_call(breaker, glance->asked_ms, glance->forgotten != breaker->forgotten,
+                      read_may_call(breaker, reply));
+    } else if (result != REDIS_LINK_LOST) {
+        log_error("breaker_failed", "HMGET %s: %s", breaker_key(breaker->options.provider), reply->str);
+    }
+    glance->done(glance->argument);
+    free(glance);
+}
+
+int breaker_look(struct breaker *breaker, void (*done)(void *argument), void *argument) {
+    const char *argv[] = {"HMGET", breaker_key(breaker->options.provider), "mode", "state", "paused", "cut"};
+    struct glance *glance = xmalloc(sizeof *glance);
+    *glance = (struct glance){breaker, done, argument, clock_boot_ms(), breaker->forgotten};
+    if (redis_link_call(breaker->env->link, breaker_on_glance, glance, 6, argv, NULL) == 0) {
+        return 0;
+    }
+    free(glance);
+    return -1;
+}
+
+bool breaker_is_known(const struct breaker *breaker) {
+    return breaker->known_ms > 0 && clock_boot_ms() - breaker->known_ms < KNOWN_MS;
+}
+
+bool breaker_may_call(const struct breaker *breaker) {
+    return breaker_is_known(breaker) && breaker->may_call;
+}
+
+// ---- Grants
+
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms) {
-    if (grant->kind == GRANT_NONE || (grant->kind == GRANT_PROBE && grant->probe_count == 0)) {
+    if (grant->kind == GRANT_NONE || breaker_grant_size(grant) == 0) {
         return false;
     }
     if (grant->kind == GRANT_GO && breaker->go.kind != GRANT_GO) { // it was forgotten
         return false;
     }
+    if (grant->kind == GRANT_PACED && grant->forgotten != breaker->forgotten) {
+        return false;
+    }
     return clock_boot_ms() - grant->asked_ms + margin_ms < GRANT_MS;
 }
 
-bool breaker_take_probe(struct grant *grant, char *out) {
+size_t breaker_grant_size(const struct grant *grant) {
+    const size_t sizes[] = {
+        [GRANT_NONE] = 0, [GRANT_GO] = SIZE_MAX, [GRANT_PACED] = grant->paced, [GRANT_PROBE] = grant->probe_count};
+    return sizes[grant->kind];
+}
+
+bool breaker_take_call(struct grant *grant, char *out) {
     *out = '\0';
-    if (grant->kind == GRANT_GO) {
-        return true;
-    }
-    if (grant->kind == GRANT_NONE || grant->probe_count == 0) {
+    if (breaker_grant_size(grant) == 0) {
         return false;
     }
-    memcpy(out, grant->probes[--grant->probe_count], BREAKER_PROBE_SIZE);
+    if (grant->kind == GRANT_PROBE) {
+        memcpy(out, grant->probes[--grant->probe_count], BREAKER_PROBE_SIZE);
+    } else if (grant->kind == GRANT_PACED) {
+        grant->paced--;
+    }
     return true;
+}
+
+static void breaker_on_refunded(void *argument, enum redis_result result, const redisReply *reply) {
+    const struct breaker *breaker = argument;
+    if (result == REDIS_LINK_ERROR) { // it waits a little longer than it would have to
+        log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
+    }
+}
+
+// The calls of a rate that weren't begun; lost, they only make the others wait for a while.
+static void breaker_refund(struct breaker *breaker, const struct grant *grant) {
+    if (grant->kind != GRANT_PACED || grant->paced == 0) {
+        return;
+    }
+    struct fcall *fcall = fcall_new(LIBRARY_BREAKER_REFUND, 1);
+    fcall_text(fcall, breaker_key(breaker->options.provider));
+    fcall_int(fcall, grant->granted_ms);
+    fcall_int(fcall, (int64_t)grant->paced * grant->call_us);
+    if (fcall_send(fcall, breaker->env->link, breaker_on_refunded, breaker) != 0) {
+        log_debug("refund_skipped", "%s: Redis is away", breaker_key(breaker->options.provider));
+    }
 }
 
 void breaker_give_up(struct breaker *breaker, struct grant *grant) {
     char probe[BREAKER_PROBE_SIZE];
-    while (grant->kind == GRANT_PROBE && breaker_take_probe(grant, probe)) {
+    while (grant->kind == GRANT_PROBE && breaker_take_call(grant, probe)) {
         breaker_record(breaker,
                        &(struct breaker_result){
                            .epoch = grant->epoch, .probe = probe, .word = BREAKER_NONE, .reason = "", .count = 1});
     }
+    breaker_refund(breaker, grant);
     free(grant->probes);
     *grant = (struct grant){0};
 }
@@ -347,6 +474,7 @@ int64_t breaker_accepted_ms(const struct breaker *breaker) {
 
 void breaker_forget_go(struct breaker *breaker) {
     breaker->go = (struct grant){0};
+    breaker->known_ms = 0;
     breaker->forgotten++;
 }
 

@@ -19,6 +19,7 @@
 enum grant_kind {
     GRANT_NONE,
     GRANT_GO,    // the breaker is closed: as many calls as one likes, begun within 100 ms of asking
+    GRANT_PACED, // it is closed, and the provider has a rate: so many calls; begun within 100 ms, too
     GRANT_PROBE, // it is half-open: one call for each of the probes, each a lease of its own; begun within 100 ms, too
 };
 
@@ -28,6 +29,9 @@ struct grant {
     int64_t asked_ms;                   // clock_boot_ms
     char (*probes)[BREAKER_PROBE_SIZE]; // owned
     size_t probe_count;                 // those that are left
+    size_t paced;                       // with GRANT_PACED: calls that are left
+    int64_t granted_ms, call_us;        // and when, on Redis's clock; what a call costs of the rate
+    uint64_t forgotten;                 // and by how often a GO had been forgotten (breaker_forget_go)
 };
 
 struct breaker;
@@ -52,8 +56,19 @@ void breaker_destroy(struct breaker *breaker);
 int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, void *argument) MUST_CHECK;
 // Whether a call may begin by it now and for margin_ms to come.
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms);
-// Takes one probe into out (at least BREAKER_PROBE_SIZE bytes): "" for a GO. False when there is none left.
-bool breaker_take_probe(struct grant *grant, char *out) MUST_CHECK;
+// Whether the provider may be called for longer than a grant lasts: its breaker is closed, or set so by hand, and no
+// pause is on. (One whose rate is used up for the moment may.) By what this process was told of it within the last
+// second, by whatever answer; false as well where that was nothing: breaker_is_known.
+bool breaker_may_call(const struct breaker *breaker);
+bool breaker_is_known(const struct breaker *breaker);
+// Looks whether it may, and moves nothing. Returns 0 and calls done once, by then it is known or could not be read; or
+// -1 when the link isn't up: it will not be called.
+int breaker_look(struct breaker *breaker, void (*done)(void *argument), void *argument) MUST_CHECK;
+// How many calls it is for: SIZE_MAX with a GO.
+size_t breaker_grant_size(const struct grant *grant);
+// Takes one call out of it; its probe goes into out (at least BREAKER_PROBE_SIZE bytes), "" where it isn't one. False
+// when there is none left.
+bool breaker_take_call(struct grant *grant, char *out) MUST_CHECK;
 // Hands back what was not used, and empties it.
 void breaker_give_up(struct breaker *breaker, struct grant *grant);
 

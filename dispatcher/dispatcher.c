@@ -4,20 +4,25 @@
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dispatcher/env.h"
 #include "dispatcher/lanes.h"
+#include "dispatcher/provider/authorities.h"
 #include "dispatcher/provider/descriptors.h"
-#include "dispatcher/provider/provider.h"
+#include "dispatcher/provider/url.h"
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
+#include "shared/provider/provider.h"
+#include "shared/provider/public_url.h"
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
 #include "shared/redis/url.h"
+#include "shared/settings/mock_url.h"
 
 enum {
     TICK_MS = 1000,
@@ -122,6 +127,7 @@ void dispatcher_hurry(void *argument) {
 
 static void dispatcher_on_up(void *argument) {
     struct dispatcher *dispatcher = argument;
+    heartbeat_on_up(dispatcher->env.heartbeat);
     settler_retry(dispatcher->settler);
     lanes_up(dispatcher->lanes);
 }
@@ -144,6 +150,45 @@ static void dispatcher_on_tick(uv_timer_t *timer) {
 
 // ---- Its start
 
+static const char *dispatcher_check_key(const struct settings *settings) {
+    bool has_sid = *settings->provider_sms_key_sid != '\0', has_secret = *settings->provider_sms_key_secret != '\0';
+    if (has_sid && !has_secret) {
+        return "PROVIDER_SMS_KEY_SECRET: it must be set where PROVIDER_SMS_KEY_SID is";
+    }
+    if (has_secret && !has_sid) {
+        return "PROVIDER_SMS_KEY_SID: it must be set where PROVIDER_SMS_KEY_SECRET is";
+    }
+    return NULL;
+}
+
+// Twilio takes no StatusCallback whose host holds '_'
+// (https://www.twilio.com/docs/messaging/guides/track-outbound-message-status): it would refuse each message.
+static const char *dispatcher_check_public_url(const struct settings *settings) {
+    char *url = settings->webhook_public_url;
+    struct http_host host;
+    const char *error = public_url_check(url);
+    bool is_twilio = provider_adapter(settings, PROVIDER_SMS_MMS) == &provider_twilio;
+    if (error == NULL && is_twilio && public_url_host(url, &host) && strchr(host.name, '_') != NULL) {
+        error = "its host must not hold '_', which Twilio takes in no URL that it is to call";
+    }
+    return error;
+}
+
+static const char *dispatcher_check_kind(const struct settings *settings) {
+    bool is_generic = provider_adapter(settings, PROVIDER_SMS_MMS) == &provider_generic;
+    return is_generic && mock_url_is(settings->provider_sms_url, settings->mock_provider_port)
+               ? "PROVIDER_SMS_URL: it must be where your gateway takes messages, PROVIDER_SMS_KIND being generic; the "
+                 "mock stands for Twilio"
+               : NULL;
+}
+
+static char *dispatcher_check_authorities(const char *path) {
+    char *error = *path != '\0' ? authorities_check(path) : NULL;
+    char *line = error != NULL ? xasprintf("PROVIDER_CA_FILE: \"%s\": it %s", path, error) : NULL;
+    free(error);
+    return line;
+}
+
 char *dispatcher_check(const struct settings *settings) {
     const struct {
         const char *name;
@@ -162,7 +207,13 @@ char *dispatcher_check(const struct settings *settings) {
             return xasprintf("%s: it %s", urls[i].name, error); // not repeated: it may hold a password
         }
     }
-    return NULL;
+    error = dispatcher_check_public_url(settings);
+    if (error != NULL) {
+        return xasprintf("WEBHOOK_PUBLIC_URL: %s", error);
+    }
+    error = dispatcher_check_key(settings);
+    error = error != NULL ? error : dispatcher_check_kind(settings);
+    return error != NULL ? xstrdup(error) : dispatcher_check_authorities(settings->provider_ca_file);
 }
 
 static struct redis_link *open_link(struct dispatcher *dispatcher) {

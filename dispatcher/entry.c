@@ -18,32 +18,64 @@ static const redisReply *entry_field(const redisReply *fields, const char *name)
     return NULL;
 }
 
-static const char *read_token(const redisReply *fields, struct entry *out) {
-    const char *message_id = redis_reply_field(fields, "id", NULL);
+// A token's fields, as texts; NULL where there is none.
+struct token {
+    struct entry_words words; // those of m
+    const char *id, *generation, *call, *spent, *at, *conversation;
+    const redisReply *payload;
+};
+
+static void find_packed(const redisReply *packed, struct token *out) {
+    entry_words_begin(packed->str, (size_t)packed->len, &out->words);
+    out->generation = entry_words_next(&out->words);
+    out->call = entry_words_next(&out->words);
+    out->spent = entry_words_next(&out->words);
+    out->at = entry_words_next(&out->words);
+    out->conversation = entry_words_next(&out->words);
+}
+
+static void find_token(const redisReply *fields, struct token *out) {
+    const redisReply *packed = entry_field(fields, "m");
+    *out = (struct token){.id = redis_reply_field(fields, "id", NULL), .payload = entry_field(fields, "p")};
+    if (packed != NULL) {
+        find_packed(packed, out);
+        return;
+    }
+    out->generation = redis_reply_field(fields, "gen", NULL);
+    out->call = redis_reply_field(fields, "call", NULL);
+    out->spent = redis_reply_field(fields, "spent", NULL);
+    out->at = redis_reply_field(fields, "at", NULL);
+}
+
+static const char *read_token(const struct token *token, struct entry *out) {
     struct entry_head head;
-    const char *why = entry_head_read(message_id, redis_reply_field(fields, "gen", NULL),
-                                      redis_reply_field(fields, "at", NULL), &head);
+    const char *why = entry_head_read(token->id, token->generation, token->at, &head);
     if (why != NULL) {
         return why;
     }
-    if (!entry_integer(redis_reply_field(fields, "call", NULL), 1, ENTRY_MOST, &out->call)) {
+    if (!entry_integer(token->call, 1, ENTRY_MOST, &out->call)) {
         return "call is not an integer of 1 to 2147483647";
     }
-    if (!entry_integer(redis_reply_field(fields, "spent", NULL), 0, ENTRY_MOST, &out->spent)) {
+    if (!entry_integer(token->spent, 0, ENTRY_MOST, &out->spent)) {
         return "spent is not an integer of 0 to 2147483647";
+    }
+    if (token->conversation != NULL && strcmp(token->conversation, "-") != 0) {
+        if (strlen(token->conversation) >= sizeof out->conversation) {
+            return "conversation is longer than 16 characters";
+        }
+        strcpy(out->conversation, token->conversation);
     }
     out->generation = head.generation;
     out->at_ms = head.at_ms;
-    out->message_id = xstrdup(message_id); // as it stands: settle compares it bytewise
+    out->message_id = xstrdup(token->id); // as it stands: settle compares it bytewise
     return NULL;
 }
 
-static const char *read_payload(const redisReply *fields, struct entry *out) {
-    const redisReply *payload = entry_field(fields, "p");
-    if (payload == NULL) {
+static const char *read_payload(const struct token *token, struct entry *out) {
+    if (token->payload == NULL) {
         return "the field p is missing";
     }
-    const char *why = message_decode(payload->str, (size_t)payload->len, &out->message);
+    const char *why = message_decode(token->payload->str, (size_t)token->payload->len, &out->message);
     if (why == NULL && out->message.direction != MESSAGE_OUTBOUND) {
         message_free(&out->message);
         why = "the message is not outbound";
@@ -66,11 +98,13 @@ enum entry_kind entry_read(const redisReply *id, const redisReply *fields, struc
         *why = "the entry is of a newer format";
         return ENTRY_NEWER;
     }
-    *why = format == ENTRY_FORMAT_OURS ? read_token(fields, out) : *why;
+    struct token token;
+    find_token(fields, &token);
+    *why = format == ENTRY_FORMAT_OURS ? read_token(&token, out) : *why;
     if (*why != NULL) {
         return ENTRY_POISON;
     }
-    *why = read_payload(fields, out);
+    *why = read_payload(&token, out);
     return *why != NULL ? ENTRY_UNREADABLE : ENTRY_READABLE;
 }
 

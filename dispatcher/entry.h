@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "shared/base/mem.h"
+#include "shared/message/conversation.h"
 #include "shared/message/entry.h"
 #include "shared/message/message.h"
 
@@ -14,10 +15,11 @@ struct entry {
     char id[ENTRY_ID_SIZE]; // the stream's
     char *message_id;
     int64_t generation;
-    int64_t call;           // the number of the call that is due, from 1
-    int64_t spent;          // failures so far that count as attempts
-    int64_t at_ms;          // when this generation began, ms since 1970
-    struct message message; // empty where the entry is not ENTRY_READABLE
+    int64_t call;                         // the number of the call that is due, from 1
+    int64_t spent;                        // failures so far that count as attempts
+    int64_t at_ms;                        // when this generation began, or was to be sent, ms since 1970
+    char conversation[CONVERSATION_SIZE]; // whose turn it has; "": it takes none
+    struct message message;               // empty where the entry is not ENTRY_READABLE
 };
 
 enum entry_kind {

@@ -31,6 +31,7 @@
 enum {
     ERROR_WAIT_MS = 1000,
     BACKLOG_WAIT_MS = 1000,
+    OPT_OUTS_WAIT_MS = 100,
     READ_MARGIN_MS = 20, // of a grant that must be left for a read to be worth it
     TICKS_PER_REAP = 3600,
 };
@@ -102,6 +103,26 @@ static void lane_on_group(void *argument, enum redis_result result, const redisR
         snprintf(lane->after, sizeof lane->after, "0-0");
     }
     lane_go_on(lane);
+}
+
+// ---- Who has opted out
+
+// Nothing is called, nor read, before that is known. What waits is given back, for another lane's look may be no
+// better.
+static void lane_on_looked(void *argument, enum redis_result result, const redisReply *reply) {
+    struct lane *lane = argument;
+    (void)reply;
+    lane_change_step(lane, LANE_READY);
+    if (result != REDIS_LINK_LOST && !opt_outs_are_known(lane->opt_outs)) {
+        lane->claim_due = lane->claim_due || lane->waiting.first != NULL;
+        lane_give_back_waiting(lane);
+        lane_refuse(lane, OPT_OUTS_WAIT_MS);
+    }
+    lane_go_on(lane);
+}
+
+static int lane_send_look(struct lane *lane, redis_link_reply done) {
+    return opt_outs_look(lane->opt_outs, done, lane);
 }
 
 // ---- Taking
@@ -230,14 +251,24 @@ static void stop_when_idle(struct lane *lane) {
     }
 }
 
+static bool must_look(const struct lane *lane) {
+    bool waits = lane->waiting.first != NULL;
+    return waits ? !opt_outs_are_fresh(lane->opt_outs) : !opt_outs_are_known(lane->opt_outs);
+}
+
 static void next_step(struct lane *lane) {
     struct upstream *upstream = lane->upstream;
     size_t want = lane->waiting.first != NULL ? lane->waiting_count : upstream_room(upstream);
     int64_t margin_ms = lane->waiting.first != NULL ? 0 : READ_MARGIN_MS;
-    if (want == 0) { // the upstream wakes the lane when there is room
+    if (want == 0) {                           // the upstream wakes the lane when there is room
+        if (lane->grant.kind == GRANT_PACED) { // others may have work for it
+            breaker_give_up(upstream->breaker, &lane->grant);
+        }
         return;
     }
-    if (!breaker_grant_is_good(upstream->breaker, &lane->grant, margin_ms)) {
+    if (must_look(lane)) {
+        lane_begin(lane, LANE_LOOKING, lane_send_look, lane_on_looked);
+    } else if (!breaker_grant_is_good(upstream->breaker, &lane->grant, margin_ms)) {
         lane_ask_breaker(lane, want);
     } else if (lane->waiting.first != NULL) {
         lane_call_waiting(lane);
@@ -326,7 +357,7 @@ void lane_tick(struct lane *lane) {
 
 void lane_up(struct lane *lane) {
     lane->has_group = false;
-    parked_look(lane->parked);
+    due_look(lane->due);
     holds_look(lane->holds);
     lane_wake(lane);
 }
@@ -336,6 +367,7 @@ void lane_down(struct lane *lane) {
     lane_drop_waiting(lane);
     breaker_give_up(lane->upstream->breaker, &lane->grant);
     breaker_forget_go(lane->upstream->breaker);
+    opt_outs_forget(lane->opt_outs);
     uv_timer_stop(&lane->refusal);
     lane_change_step(lane, LANE_READY);
     lane_go_on(lane);
@@ -343,7 +375,7 @@ void lane_down(struct lane *lane) {
 
 void lane_settled(struct lease *lease) {
     if (lease->decision.delay_ms > 0) {
-        parked_expect(lease->lane->parked, lease->decision.delay_ms);
+        due_expect(lease->lane->due, lease->decision.delay_ms);
     }
     lane_drop(lease);
 }
@@ -354,7 +386,7 @@ void lane_hold_sender(const struct lease *lease) {
 
 void lane_stop(struct lane *lane) {
     lane->stopping = true;
-    parked_stop(lane->parked);
+    due_stop(lane->due);
     uv_timer_stop(&lane->refusal);
     if (lane->step == LANE_REFUSED) {
         lane_change_step(lane, LANE_READY);
@@ -381,8 +413,9 @@ static void lane_break_off(void *argument, struct lease *lease) {
 
 void lane_destroy(struct lane *lane) {
     watch_destroy(lane->watch);
-    parked_destroy(lane->parked);
+    due_destroy(lane->due);
     holds_destroy(lane->holds);
+    opt_outs_destroy(lane->opt_outs);
     lease_table_each(lane->leases, lane_break_off, NULL);
     lease_table_destroy(lane->leases);
     free(lane->grant.probes);
@@ -401,8 +434,9 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
     lane->leases = lease_table_create();
     lane->refusal.data = lane;
     uv_timer_init(env->loop, &lane->refusal);
-    lane->parked = parked_create(env, &lane->keys);
+    lane->due = due_create(env, &lane->keys, lane->upstream);
     lane->holds = holds_create(env, &lane->keys);
+    lane->opt_outs = opt_outs_create(env, &lane->keys);
     lane->watch_name = xasprintf("%s-watch-%s", env->me, lane->keys.tag);
     lane->watch = watch_create(env, &(struct watch_options){
                                         .name = lane->watch_name,

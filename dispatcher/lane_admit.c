@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Before a message of a held sender is called, Redis is asked for it (redis/messaging.lua, admit): it may go, as that
-// sender's one probe, or Redis has put it among the parked.
+// Before a message of a held sender is called, or where anybody has opted out, Redis is asked for it
+// (redis/messaging.lua, admit): it may go, for a held sender as its one probe, or Redis has put it among the parked, or
+// its recipient has opted out, and it has failed.
 #include <stdlib.h>
 
 #include "dispatcher/fcall.h"
@@ -34,20 +35,37 @@ static void lane_admit_take_go(struct lane *lane, struct lease *lease) {
     lane_wait(lease);
 }
 
-// GO | {LATER, ms} | LOST | an error
+static void lane_admit_fail(struct lane *lane, struct lease *lease) {
+    lease->outcome.class = OUTCOME_OPTED_OUT;
+    lease->outcome.started_ms = clock_unix_ms();
+    lease->outcome.error = xstrdup("the recipient has opted out of messages from this sender");
+    settler_take(lane->settler, lease);
+}
+
+// GO | {LATER, ms} | OPTED_OUT | LOST | an error
 static void lane_admit_take_verdict(struct lane *lane, struct lease *lease, const redisReply *verdict) {
     if (verdict->type == REDIS_REPLY_ARRAY && verdict->elements == 2) {
         lease_log(LOG_DEBUG, "dispatch_held", lease, "its sender is held: it waits, uncalled");
-        parked_expect(lane->parked, verdict->element[1]->integer);
+        due_expect(lane->due, verdict->element[1]->integer);
         lane_drop(lease);
     } else if (verdict->type == REDIS_REPLY_ERROR) {
         lease_log(LOG_ERROR, "admit_failed", lease, verdict->str);
         lane_drop(lease);
     } else if (library_word(verdict) == WORD_GO) {
         lane_admit_take_go(lane, lease);
+    } else if (library_word(verdict) == WORD_OPTED_OUT) {
+        lane_admit_fail(lane, lease);
     } else {
         lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
         lane_drop(lease);
+    }
+}
+
+static void give_back_all(struct admission *admission) {
+    struct lease *lease;
+    admission->lane->claim_due = true; // they are the first to be taken again
+    while ((lease = lease_queue_take(&admission->leases)) != NULL) {
+        lane_give_back(lease);
     }
 }
 
@@ -58,6 +76,9 @@ static void lane_admit_on_reply(void *argument, enum redis_result result, const 
         for (size_t i = 0; i < reply->elements; i++) {
             lane_admit_take_verdict(lane, lease_queue_take(&admission->leases), reply->element[i]);
         }
+    } else if (result == REDIS_LINK_OK && library_word(reply) == WORD_UNFILLED) {
+        opt_outs_forget(lane->opt_outs);
+        give_back_all(admission);
     } else if (result != REDIS_LINK_LOST) {
         log_error("admit_failed", "%s: %s", lane->keys.tag,
                   reply->str != NULL ? reply->str : "the reply has another shape");
@@ -65,6 +86,13 @@ static void lane_admit_on_reply(void *argument, enum redis_result result, const 
     drop_all(admission);
     free(admission);
     lane->go_on(lane);
+}
+
+static void put_pair(struct fcall *fcall, const struct lane *lane, const struct message *message) {
+    struct buf pair = {0};
+    opt_outs_pair(lane->opt_outs, message, &pair);
+    fcall_bytes(fcall, pair.data, pair.length);
+    buf_free(&pair);
 }
 
 void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
@@ -79,6 +107,9 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
     fcall_text(fcall, lane->env->me);
     fcall_int(fcall, settings->sender_hold_secs * 1000);
     fcall_int(fcall, settings->provider_timeout_ms + ADMISSION_MS);
+    char *known_by = opt_outs_known_by(lane->opt_outs);
+    fcall_text(fcall, known_by);
+    free(known_by);
     for (struct lease *lease; (lease = lease_queue_take(leases)) != NULL; admission->count++) {
         lease->state = LEASE_ASKING;
         lease->admitted_ms = clock_boot_ms();
@@ -87,6 +118,7 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
         fcall_text(fcall, lease->entry.message_id);
         fcall_int(fcall, lease->entry.generation);
         fcall_text(fcall, lease->entry.message.sender);
+        put_pair(fcall, lane, &lease->entry.message);
         lease_queue_put(&admission->leases, lease);
     }
     if (fcall_send(fcall, lane->env->link, lane_admit_on_reply, admission) != 0) {

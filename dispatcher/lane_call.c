@@ -8,6 +8,7 @@
 #include "dispatcher/lease_log.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/redis/partitions.h"
 
 // So young that nobody can have taken it, nor will before a call that begins now has ended: the claim time-out is at
 // least twice the provider's and 2 s.
@@ -46,6 +47,9 @@ static void lane_on_called(void *argument, struct outcome *outcome) {
     lease->call = NULL;
     if (outcome != NULL) {
         lease->outcome = *outcome;
+        if (outcome->opted_out) {
+            opt_outs_add(lane->opt_outs, &lease->entry.message);
+        }
         settler_take(lane->settler, lease);
         return;
     }
@@ -68,7 +72,11 @@ static void lane_call_begin(struct lease *lease) {
     lease->admitted_ms = 0;
     counters_add_for(lane->env->counters, COUNTER_DISPATCH_ATTEMPTS, upstream->provider);
     log_attempt(lease);
-    lease->call = call_start(upstream->caller, lease->entry.message_id, &lease->entry.message, &events, lease);
+    const struct provider_send send = {.settings = lane->env->settings,
+                                       .message_id = lease->entry.message_id,
+                                       .partition = partition_number(lease->keys->tag),
+                                       .message = &lease->entry.message};
+    lease->call = call_start(upstream->caller, &send, &events, lease);
 }
 
 // A replay is called once at least: its id tells nothing about when it began, and a clock may be wrong.
@@ -86,13 +94,15 @@ static void expire(struct lease *lease) {
     settler_take(lease->lane->settler, lease);
 }
 
-// An old admission may be another's by now: the sender would have two probes.
-static bool is_admitted(const struct lease *lease) {
-    return lease->admitted_ms > 0 && clock_boot_ms() - lease->admitted_ms <= ADMISSION_MS;
+// An old admission may be another's by now: the sender would have two probes. And its recipient may have opted out.
+static bool is_admitted(const struct lease *lease, int64_t most_ms) {
+    return lease->admitted_ms > 0 && clock_boot_ms() - lease->admitted_ms <= most_ms;
 }
 
 static bool must_ask(const struct lease *lease) {
-    return !is_admitted(lease) && holds_has(lease->lane->holds, lease->entry.message.sender);
+    const struct lane *lane = lease->lane;
+    return (opt_outs_has_any(lane->opt_outs) && !is_admitted(lease, OPT_OUTS_FRESH_MS)) ||
+           (holds_has(lane->holds, lease->entry.message.sender) && !is_admitted(lease, ADMISSION_MS));
 }
 
 void lane_call_waiting(struct lane *lane) {
@@ -106,7 +116,7 @@ void lane_call_waiting(struct lane *lane) {
             lane_renew(lease);
         } else if (must_ask(lease)) {
             lease_queue_put(&held, lease);
-        } else if (breaker_take_probe(&lane->grant, lease->probe)) {
+        } else if (breaker_take_call(&lane->grant, lease->probe)) {
             lane_call_begin(lease);
         } else {
             lane_give_back(lease);

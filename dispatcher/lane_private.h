@@ -4,16 +4,17 @@
 
 #include <uv.h>
 
+#include "dispatcher/due.h"
 #include "dispatcher/holds.h"
 #include "dispatcher/lease.h"
-#include "dispatcher/parked.h"
+#include "dispatcher/opt_outs.h"
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
 #include "dispatcher/watch.h"
 
 // What the files of a lane share. From the top: lane.c (what to do next), lane_take.c (reading and claiming),
-// lane_call.c (calling), lane_admit.c (asking for a held sender's message), lane_lease.c (waiting, renewing, giving
-// back).
+// lane_call.c (calling), lane_admit.c (asking for a message whose sender is held, or recipient may have opted out),
+// lane_lease.c (waiting, renewing, giving back).
 
 // How long it lasts, from asking, that a held sender's message was admitted: at Redis it does so for as much longer as
 // a call may last.
@@ -22,6 +23,7 @@ enum { ADMISSION_MS = 2000 };
 enum lane_step {
     LANE_READY,    // for the next step: nothing of these is under way
     LANE_HEALING,  // making the group
+    LANE_LOOKING,  // at who has opted out
     LANE_ASKING,   // the breaker
     LANE_READING,  // XREADGROUP
     LANE_CLAIMING, // claim
@@ -40,8 +42,9 @@ struct lane {
     void (*go_on)(struct lane *lane);
     char *watch_name;
     struct watch *watch;
-    struct parked *parked;
+    struct due *due;
     struct holds *holds;
+    struct opt_outs *opt_outs;
     uv_timer_t refusal; // while REFUSED
 
     enum lane_step step;

@@ -19,9 +19,9 @@ enum { MOST_AT_ONCE = 128 }; // of a read or claim: a wake-up's budget
 
 // As the grant and the cap allow; that room is held until the reply says how much of it is used.
 static size_t lane_take_reserve(struct lane *lane) {
-    size_t count = upstream_room(lane->upstream);
-    if (lane->grant.kind == GRANT_PROBE && lane->grant.probe_count < count) {
-        count = lane->grant.probe_count;
+    size_t count = upstream_room(lane->upstream), granted = breaker_grant_size(&lane->grant);
+    if (granted < count) {
+        count = granted;
     }
     if (count > MOST_AT_ONCE) {
         count = MOST_AT_ONCE;
@@ -212,7 +212,11 @@ static int lane_take_sent(struct lane *lane, int status) {
     return status;
 }
 
+// The look goes first, so that by its answer it is known what may be called of what comes behind it.
 int lane_send_read(struct lane *lane, redis_link_reply done) {
+    if (opt_outs_look(lane->opt_outs, NULL, NULL) != 0) {
+        return -1;
+    }
     const char *count = DECIMAL(lane_take_reserve(lane));
     const char *argv[] = {"XREADGROUP",        "GROUP", GROUP_DISPATCHERS, lane->env->me, "COUNT", count, "STREAMS",
                           lane->keys.outbound, ">"};
@@ -243,6 +247,9 @@ static void add_known(void *argument, struct lease *lease) {
 // lasts: idle time runs on while Redis is away, and jumps with its clock.
 int lane_send_claim(struct lane *lane, redis_link_reply done) {
     int64_t lease_ms = lane->env->settings->worker_claim_timeout_secs * 1000;
+    if (opt_outs_look(lane->opt_outs, NULL, NULL) != 0) {
+        return -1;
+    }
     struct fcall *fcall = fcall_new(LIBRARY_CLAIM, 1);
     fcall_text(fcall, lane->keys.outbound);
     fcall_text(fcall, GROUP_DISPATCHERS);

@@ -17,7 +17,7 @@
 
 enum lease_state {
     LEASE_WAITING,   // read, not called yet
-    LEASE_ASKING,    // its sender is held: asking whether it may be called
+    LEASE_ASKING,    // its sender is held, or somebody has opted out: asking whether it may be called
     LEASE_RENEWING,  // too old to be called by: asking whether it is still ours
     LEASE_CALLING,   // its provider is being called
     LEASE_FINISHED,  // its outcome is known and waits to be settled

@@ -17,6 +17,7 @@
 #include "dispatcher/fcall.h"
 #include "dispatcher/lease_log.h"
 #include "dispatcher/retry.h"
+#include "dispatcher/unconfirmed.h"
 #include "dispatcher/upstream.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -27,6 +28,7 @@
 enum { MOST_IN_CALL = 64 };
 
 struct settler {
+    struct unconfirmed unconfirmed[PROVIDER_COUNT];
     const struct dispatch_env *env;
     struct settler_events events;
     struct lease_queue finished;  // to be sent at the end of the turn
@@ -42,19 +44,24 @@ struct round {
 };
 
 static bool was_called(const struct lease *lease) {
-    return lease->outcome.class != OUTCOME_UNREADABLE && lease->outcome.class != OUTCOME_EXPIRED;
+    enum outcome_class class = lease->outcome.class;
+    return class != OUTCOME_UNREADABLE && class != OUTCOME_EXPIRED && class != OUTCOME_OPTED_OUT;
 }
 
 static int64_t age_ms(const struct dispatch_env *env, const struct lease *lease) {
     return entry_age_ms(&lease->entry, redis_link_now_ms(env->link), clock_unix_ms());
 }
 
-static void settler_count(const struct dispatch_env *env, const struct lease *lease) {
+static void settler_count(struct settler *settler, const struct lease *lease) {
+    const struct dispatch_env *env = settler->env;
     enum provider provider = lease->upstream->provider;
     counters_observe(env->counters, provider == PROVIDER_EMAIL ? HISTOGRAM_DISPATCH_EMAIL : HISTOGRAM_DISPATCH_SMS_MMS,
                      lease->outcome.latency_us);
     if (lease->outcome.class == OUTCOME_SENT) {
         counters_observe(env->counters, HISTOGRAM_ACCEPT_TO_SENT, age_ms(env, lease) * 1000);
+    }
+    if (lease->outcome.class == OUTCOME_SENT && lease->outcome.provider_message_id == NULL) {
+        unconfirmed_add(&settler->unconfirmed[provider], env->counters, lease);
     }
     if (lease->decision.counter != COUNTER_COUNT) {
         counters_add_for(env->counters, lease->decision.counter, provider);
@@ -271,6 +278,7 @@ static void put_lease(struct fcall *fcall, const struct lease *lease) {
     fcall_int(fcall, lease->decision.delay_ms);
     fcall_int(fcall, lease->decision.free);
     fcall_text(fcall, lease->entry.message.sender != NULL ? lease->entry.message.sender : "");
+    fcall_text(fcall, lease->entry.conversation);
     fcall_bytes(fcall, payload.data, payload.length);
     buf_free(&payload);
 }
@@ -351,7 +359,7 @@ void settler_take(struct settler *settler, struct lease *lease) {
         upstream_doubt(upstream);
     }
     if (was_called(lease)) {
-        settler_count(settler->env, lease);
+        settler_count(settler, lease);
     }
     if (lease->decision.verdict != VERDICT_REFUSED) { // else settle says what becomes of it
         log_outcome(lease);

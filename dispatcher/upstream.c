@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shared/base/mem.h"
+#include "shared/settings/mock_url.h"
 
 enum { UNPROVEN_CALLS = 5 };
 
@@ -28,7 +29,7 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
     struct upstream *upstream = xcalloc(1, sizeof *upstream);
     upstream->env = env;
     upstream->provider = provider;
-    upstream->mock = provider_url_is_mock(url_of(env->settings, provider), env->settings->mock_provider_port);
+    upstream->mock = mock_url_is(url_of(env->settings, provider), env->settings->mock_provider_port);
     upstream->cap = cap;
     upstream->breaker = breaker_create(env, &(struct breaker_options){
                                                 .provider = provider,
@@ -39,7 +40,7 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
                                             });
     turn_init(env->loop, &upstream->end_of_turn, upstream);
     upstream->transport = transport_create(env->loop, (unsigned)cap);
-    upstream->caller = caller_create(upstream->transport, provider_adapter(provider), env->settings);
+    upstream->caller = caller_create(upstream->transport, provider_adapter(env->settings, provider), env->settings);
     return upstream;
 }
 

@@ -9,7 +9,7 @@
 #include "dispatcher/breaker.h"
 #include "dispatcher/env.h"
 #include "dispatcher/provider/call.h"
-#include "dispatcher/provider/transport.h"
+#include "shared/loop/transport.h"
 #include "shared/loop/turn.h"
 #include "shared/message/message.h"
 

@@ -9,16 +9,19 @@
 #include "ingest/access/access.h"
 #include "ingest/access/origin.h"
 #include "ingest/access/rate_limit.h"
+#include "ingest/batch/batch.h"
 #include "ingest/request/client_address.h"
 #include "ingest/request/log.h"
-#include "ingest/request/media_type.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
+#include "ingest/request/webhook.h"
 #include "ingest/routes.h"
 #include "shared/base/buf.h"
 #include "shared/base/unicode.h"
 #include "shared/base/uuid.h"
+#include "shared/http/media_type.h"
+#include "shared/provider/provider.h"
 #include "shared/settings/settings.h"
 
 // ---- What http_server reports
@@ -66,6 +69,13 @@ void checks_on_headers(struct ingest_resources *with, struct http_request *http)
     origin_read_headers(request);
     if (request->origin != ORIGIN_ADMITTED) {
         return;
+    }
+    if (webhook_is_route(request->match.route)) {
+        webhook_find_way_in(request);
+        webhook_take_body(request);
+    }
+    if (request_has_flag(request, ROUTE_LIST)) {
+        http_set_max_body(http, batch_max_body(with->settings));
     }
     access_read_headers(request);
     if (request->access == ACCESS_GRANTED && request_has_flag(request, ROUTE_BODY)) {
@@ -163,14 +173,34 @@ static bool needs_media_type(const struct ingest_request *request) {
     return request_has_flag(request, ROUTE_BODY);
 }
 
+// "the body must be application/json or application/x-www-form-urlencoded".
+static void refuse_media_type(struct ingest_request *request) {
+    const struct route *route = request->match.route;
+    const struct provider_way_in *way;
+    struct buf message = {0};
+    buf_puts(&message, "the body must be ");
+    if (!webhook_is_route(route)) {
+        buf_puts(&message, "application/json");
+    } else {
+        for (size_t i = 0; (way = provider_way_in_at(request->with->settings, webhook_provider(route),
+                                                     webhook_route(route), i)) != NULL;
+             i++) {
+            buf_printf(&message, "%s%s", i > 0 ? " or " : "", way->media_type);
+        }
+    }
+    response_error(request, API_UNSUPPORTED_MEDIA_TYPE, message.data);
+    buf_free(&message);
+}
+
 static bool check_media_type(struct ingest_request *request) {
-    if (!needs_media_type(request) || media_type_is_json(http_header(request->http, "Content-Type"))) {
+    bool is_taken = request->way_in != NULL || (!webhook_is_route(request->match.route) &&
+                                                media_type_is_json(http_header(request->http, "Content-Type")));
+    if (!needs_media_type(request) || is_taken) {
         return true;
     }
-    if (rate_limit_comes_first(request)) {
-        return false;
+    if (!rate_limit_comes_first(request)) {
+        refuse_media_type(request);
     }
-    response_error(request, API_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     return false;
 }
 
@@ -179,7 +209,7 @@ static bool check_size(struct ingest_request *request) {
         return true;
     }
     char message[64];
-    snprintf(message, sizeof message, "the body is over %" PRId64 " bytes", request->with->settings->max_body_bytes);
+    snprintf(message, sizeof message, "the body is over %" PRIu64 " bytes", http_max_body(request->http));
     response_and_close(request, API_PAYLOAD_TOO_LARGE, message);
     return false;
 }

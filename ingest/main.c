@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "ingest/access/access.h"
 #include "ingest/access/api_keys.h"
 #include "ingest/access/origin_rules.h"
 #include "ingest/request/client_address.h"
@@ -24,6 +23,9 @@
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/url.h"
+#include "shared/provider/event_key.h"
+#include "shared/provider/provider.h"
+#include "shared/provider/public_url.h"
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
@@ -46,23 +48,6 @@ struct ingest {
     struct ingest_worker **workers;
     unsigned count;
 };
-
-// "https://host/path" → its part before a '/' at the end. Neither user nor query has a place in what Twilio calls.
-static void check_public_url(char *url) {
-    bool known = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-    if (*url == '\0') {
-        return;
-    }
-    struct http_host named;
-    if (!known || strpbrk(url, "@?# ") != NULL || http_host_of_target(url, &named) <= 0) {
-        settings_refuse(PROGRAM,
-                        "WEBHOOK_PUBLIC_URL: must be http:// or https://, a host and perhaps a path, nothing more");
-    }
-    size_t length = strlen(url);
-    if (url[length - 1] == '/') {
-        url[length - 1] = '\0';
-    }
-}
 
 static void read_keys(struct ingest *ingest) {
     const struct settings *settings = &ingest->settings;
@@ -94,7 +79,14 @@ static void check_settings(struct ingest *ingest) {
     if (ingest->settings.max_client_bytes < 8 * ingest->settings.max_body_bytes) { // one address's quarter, twice
         settings_refuse(PROGRAM, "MAX_CLIENT_BYTES: must be at least 8 times API_MAX_BODY_BYTES");
     }
-    check_public_url(ingest->settings.webhook_public_url);
+    reason = public_url_check(ingest->settings.webhook_public_url);
+    if (reason != NULL) {
+        settings_refuse(PROGRAM, "WEBHOOK_PUBLIC_URL: %s", reason);
+    }
+    reason = event_key_refusal(ingest->settings.webhook_email_public_key);
+    if (reason != NULL) {
+        settings_refuse(PROGRAM, "WEBHOOK_EMAIL_PUBLIC_KEY: %s", reason);
+    }
     const char *setting;
     ingest->origins = origin_rules_create(&ingest->settings, &setting, &reason);
     if (ingest->origins == NULL) {
@@ -113,7 +105,8 @@ static bool is_loopback(const char *address) {
 // Doors that stand open are said once, at start: of a port that other machines reach, as an error.
 static void tell_of_doors(const struct ingest *ingest) {
     const struct settings *settings = &ingest->settings;
-    const char *const webhooks[PROVIDER_COUNT] = {"WEBHOOK_SMS_SECRET", "WEBHOOK_EMAIL_SECRET"};
+    const char *const webhooks[PROVIDER_COUNT] = {"WEBHOOK_SMS_SECRET is not set",
+                                                  "neither WEBHOOK_EMAIL_SECRET nor WEBHOOK_EMAIL_PUBLIC_KEY is set"};
     if (ingest->keys == NULL) {
         bool near = is_loopback(settings->bind_address);
         log_event(
@@ -125,8 +118,8 @@ static void tell_of_doors(const struct ingest *ingest) {
     }
     log_info("keys_on", "%zu keys are good for /api", api_keys_count(ingest->keys));
     for (unsigned i = 0; i < PROVIDER_COUNT; i++) {
-        if (!access_signs(settings, i)) {
-            log_warn("webhooks_open", "webhooks of %s are believed without a signature: %s is not set",
+        if (!provider_is_signed(settings, (enum provider)i)) {
+            log_warn("webhooks_open", "webhooks of %s are believed without a signature: %s",
                      provider_name((enum provider)i), webhooks[i]);
         }
     }

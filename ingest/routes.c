@@ -5,11 +5,16 @@
 #include <string.h>
 
 #include "ingest/accept/intake.h"
+#include "ingest/accept/receipts.h"
+#include "ingest/batch/batch.h"
+#include "ingest/cancel/cancel.h"
 #include "ingest/console/static_files.h"
 #include "ingest/dead_letters/dead_letters.h"
 #include "ingest/dead_letters/replay_many.h"
 #include "ingest/dead_letters/replay_one.h"
 #include "ingest/mock/control.h"
+#include "ingest/opt_outs/opt_outs_change.h"
+#include "ingest/opt_outs/opt_outs_list.h"
 #include "ingest/read/conversations.h"
 #include "ingest/read/messages.h"
 #include "ingest/watch/events.h"
@@ -23,18 +28,25 @@ static const char parameter_mark[] = "{id}";
 static const struct route routes[] = {
     {"POST", "/api/messages/sms",                intake_send_sms,        SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
     {"POST", "/api/messages/email",              intake_send_email,      SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_SEND},
-    {"POST", "/api/webhooks/sms",                intake_webhook_sms,     SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
-    {"POST", "/api/webhooks/email",              intake_webhook_email,   SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
+    {"POST", "/api/messages/batch",              batch_send,             SCOPE_SEND,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_SEND | ROUTE_LIST},
+    {"POST", "/api/webhooks/sms",                intake_webhook,         SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_SMS},
+    {"POST", "/api/webhooks/email",              intake_webhook,         SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE | ROUTE_WEBHOOK_EMAIL},
+    {"POST", "/api/webhooks/sms/status",         receipts_take,          SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_WEBHOOK_SMS | ROUTE_RECEIPTS},
+    {"POST", "/api/webhooks/email/events",       receipts_take,          SCOPE_NONE,  ROUTE_BODY | ROUTE_INCOMING | ROUTE_WEBHOOK_EMAIL | ROUTE_RECEIPTS},
     {"POST", "/api/provider/mock/inbound",       intake_mock_inbound,    SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING | ROUTE_MESSAGE},
     {"GET",  "/api/provider/mock/config",        mock_control_show,      SCOPE_ADMIN, ROUTE_JSON},
     {"PUT",  "/api/provider/mock/config",        mock_control_change,    SCOPE_ADMIN, ROUTE_BODY},
     {"GET",  "/api/messages/{id}",               messages_show,          SCOPE_READ,  ROUTE_JSON},
+    {"DELETE", "/api/messages/{id}",             cancel_message,         SCOPE_SEND,  ROUTE_INCOMING},
     {"GET",  "/api/conversations",               conversations_list,     SCOPE_READ,  ROUTE_JSON},
     {"GET",  "/api/conversations/{id}/messages", messages_list,          SCOPE_READ,  ROUTE_JSON},
     {"GET",  "/api/dead-letters",                dead_letters_list,      SCOPE_ADMIN, ROUTE_JSON},
     {"POST", "/api/dead-letters/replay",         replay_many,            SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING},
     {"GET",  "/api/dead-letters/{id}",           dead_letters_show,      SCOPE_ADMIN, ROUTE_JSON},
     {"POST", "/api/dead-letters/{id}/replay",    replay_one,             SCOPE_ADMIN, ROUTE_BODY | ROUTE_EMPTY_BODY | ROUTE_INCOMING},
+    {"GET",  "/api/opt-outs",                    opt_outs_list,          SCOPE_ADMIN, ROUTE_JSON},
+    {"PUT",  "/api/opt-outs",                    opt_outs_put,           SCOPE_ADMIN, ROUTE_BODY},
+    {"DELETE", "/api/opt-outs",                  opt_outs_delete,        SCOPE_ADMIN, 0},
     {"GET",  health_pattern,                     health_alive,           SCOPE_NONE,  ROUTE_JSON},
     {"GET",  "/readyz",                          health_ready,           SCOPE_NONE,  ROUTE_JSON},
     {"GET",  "/metrics",                         metrics_show,           SCOPE_NONE,  0},
@@ -95,6 +107,19 @@ static void allow_all(char allow[ROUTE_ALLOW_SIZE]) {
     }
 }
 
+// The first pattern that fits, in each row that has it.
+static void route_find_pattern(const char *method, const char *path, struct route_match *out) {
+    const char *found = NULL;
+    for (size_t i = 0; i < route_count; i++) {
+        bool fits =
+            found == NULL ? matches_pattern(&routes[i], path, out->parameter) : strcmp(routes[i].pattern, found) == 0;
+        if (fits) {
+            found = routes[i].pattern;
+            route_take_row(&routes[i], method, out);
+        }
+    }
+}
+
 enum route_result route_find(const char *method, const char *path, const char *health_path, struct route_match *out) {
     *out = (struct route_match){0};
     if (strcmp(path, "*") == 0) {
@@ -105,10 +130,8 @@ enum route_result route_find(const char *method, const char *path, const char *h
             route_take_row(&routes[i], method, out);
         }
     }
-    for (size_t i = 0; i < route_count && out->allow[0] == '\0'; i++) {
-        if (matches_pattern(&routes[i], path, out->parameter)) {
-            route_take_row(&routes[i], method, out);
-        }
+    if (out->allow[0] == '\0') {
+        route_find_pattern(method, path, out);
     }
     if (out->route != NULL) {
         return ROUTE_FOUND;

@@ -21,10 +21,12 @@
 
 #include "ingest/accept/acceptor.h"
 #include "ingest/accept/durability.h"
+#include "ingest/accept/format_wait.h"
 #include "ingest/accept/former.h"
+#include "ingest/accept/ours.h"
 #include "ingest/accept/replicas.h"
-#include "ingest/access/access.h"
 #include "ingest/access/rate_limit.h"
+#include "ingest/batch/batch.h"
 #include "ingest/checks.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
@@ -72,6 +74,7 @@ static void close_everything(struct ingest_worker *worker) {
     if (worker->with.replicas != NULL) {
         replicas_destroy(worker->with.replicas);
     }
+    batches_destroy(worker->with.batches);
     rate_limiter_destroy(worker->with.limiter);
     lookout_destroy(worker->with.lookout);
     event_hub_destroy(worker->with.hub);
@@ -80,6 +83,8 @@ static void close_everything(struct ingest_worker *worker) {
     http_server_destroy(worker->http);
     acceptor_destroy(worker->with.acceptor);
     former_destroy(worker->with.former);
+    ours_destroy(worker->with.ours);
+    format_waits_destroy(worker->with.format_waits);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->begin, NULL);
 }
@@ -146,6 +151,9 @@ static void worker_on_request(void *argument, struct http_request *http, enum ht
 
 static void worker_on_redis_up(void *argument) {
     struct ingest_worker *worker = argument;
+    if (worker->heartbeat != NULL) {
+        heartbeat_on_up(worker->heartbeat);
+    }
     acceptor_on_up(worker->with.acceptor);
     if (worker->number == 0) {
         durability_check(worker->with.redis);
@@ -226,7 +234,7 @@ static struct http_server *worker_serve(struct ingest_worker *worker, const stru
         .max_body = (size_t)worker->with.settings->max_body_bytes,
         .request_timeout_ms = worker->with.settings->request_timeout_ms,
         .held = true,
-        .keep_target = access_signs(worker->with.settings, PROVIDER_SMS_MMS), // Twilio signs it
+        .keep_target = worker->with.settings->webhook_public_url[0] != '\0', // for webhook_post_of
         .on_headers = worker_on_headers,
         .on_request = worker_on_request,
         .on_done = worker_on_done,
@@ -256,7 +264,10 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
         return NULL;
     }
     worker->with.acceptor = acceptor_create(&worker->loop, &worker->with);
+    worker->with.batches = batches_create(&worker->loop, &worker->with);
     worker->with.former = former_create(&worker->loop, &worker->with);
+    worker->with.ours = ours_create(&worker->with);
+    worker->with.format_waits = format_waits_create(&worker->loop);
     worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with, checks_proceed);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {

@@ -20,6 +20,7 @@ CREATE TEMPORARY TABLE seed (
   type                text,
   from_address        text,
   to_address          text,
+  subject             text,
   body                text,
   attachments         text[],
   provider_message_id text,
@@ -27,19 +28,19 @@ CREATE TEMPORARY TABLE seed (
 ) ON COMMIT DROP;
 
 INSERT INTO seed VALUES
-  ('00000000-0000-7000-8000-000000000001', 'sms', 'outbound', 'sms', '+12015550100', '+18045550111',
+  ('00000000-0000-7000-8000-000000000001', 'sms', 'outbound', 'sms', '+12015550100', '+18045550111', NULL,
    'Hi Dana, your roof inspection is on Friday at 9.', NULL, 'SM-seed-1', '2024-11-01T14:00:00Z'),
-  ('00000000-0000-8000-8000-000000000002', 'sms', 'inbound', 'sms', '+18045550111', '+12015550100',
+  ('00000000-0000-8000-8000-000000000002', 'sms', 'inbound', 'sms', '+18045550111', '+12015550100', NULL,
    'Great, see you then!', NULL, 'seed-inbound-2', '2024-11-01T14:03:12Z'),
-  ('00000000-0000-8000-8000-000000000003', 'sms', 'inbound', 'mms', '+18045550111', '+12015550100',
+  ('00000000-0000-8000-8000-000000000003', 'sms', 'inbound', 'mms', '+18045550111', '+12015550100', NULL,
    'This is the leak.', ARRAY ['https://example.com/leak.jpg'], 'seed-inbound-3', '2024-11-01T14:04:40Z'),
-  ('00000000-0000-7000-8000-000000000004', 'sms', 'outbound', 'mms', '+12015550200', '+18045550122',
+  ('00000000-0000-7000-8000-000000000004', 'sms', 'outbound', 'mms', '+12015550200', '+18045550122', NULL,
    'Your new appointment card', ARRAY ['https://example.com/card.png', 'https://example.com/map.png'], 'MM-seed-4',
    '2024-11-02T09:30:00Z'),
-  ('00000000-0000-7000-8000-000000000005', 'email', 'outbound', 'email', 'desk@bluedoor.example', 'sam@example.com',
+  ('00000000-0000-7000-8000-000000000005', 'email', 'outbound', 'email', 'desk@bluedoor.example', 'sam@example.com', 'Your invoice',
    '<html><body>Your <b>invoice</b> is attached.</body></html>', ARRAY ['https://example.com/invoice.pdf'],
    'seed-email-5', '2024-11-02T10:00:00Z'),
-  ('00000000-0000-8000-8000-000000000006', 'email', 'inbound', 'email', 'sam@example.com', 'desk@bluedoor.example',
+  ('00000000-0000-8000-8000-000000000006', 'email', 'inbound', 'email', 'sam@example.com', 'desk@bluedoor.example', 'Re: Your invoice',
    'Thank you, paid.', NULL, 'seed-inbound-6', '2024-11-02T11:15:30.250Z');
 
 CREATE TEMPORARY TABLE seed_thread ON COMMIT DROP AS
@@ -65,12 +66,13 @@ FROM (SELECT * FROM seed_thread ORDER BY key) t
 CROSS JOIN LATERAL (SELECT * FROM conversations c WHERE c.key = t.key FOR NO KEY UPDATE) c
 WHERE NOT EXISTS (SELECT FROM messages m WHERE m.id = t.id);
 
-INSERT INTO messages (id, conversation_id, direction, type, from_address, to_address, body, provider,
+INSERT INTO messages (id, conversation_id, sent_by, direction, type, from_address, to_address, subject, body, provider,
   provider_message_id, occurred_at, accepted_at, request_id)
-SELECT s.id, n.conversation_id, s.direction, s.type, s.from_address, s.to_address, s.body,
+SELECT s.id, n.conversation_id, CASE WHEN s.from_address = t.participant_a THEN 'a' ELSE 'b' END, s.direction, s.type,
+  s.from_address, s.to_address, s.subject, s.body,
   CASE s.channel WHEN 'email' THEN 'email' ELSE 'sms-mms' END,
   CASE s.direction WHEN 'inbound' THEN s.provider_message_id END, s.occurred_at, s.occurred_at, 'seed'
-FROM seed s JOIN seed_new n USING (id);
+FROM seed s JOIN seed_new n USING (id) JOIN seed_thread t USING (id);
 
 INSERT INTO attachments (message_id, position, url)
 SELECT s.id, a.ordinality - 1, a.url

@@ -9,20 +9,23 @@
 #include "shared/base/crypto.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/message/identify.h"
 
 #define MARK_BITS 40 // random ones, so that the marks of a million rows fit into 63
 
 struct batch_queue {
     size_t max_entries, max_bytes;
     unsigned slot;
+    const struct phone_region *region;
     struct batch *head, *tail;
     size_t entries, bytes; // that wait in all batches
     uint64_t dice;         // of the marks
 };
 
-struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot) {
+struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot,
+                                       const struct phone_region *region) {
     struct batch_queue *queue = xcalloc(1, sizeof *queue);
-    *queue = (struct batch_queue){.max_entries = max_entries, .max_bytes = max_bytes, .slot = slot};
+    *queue = (struct batch_queue){.max_entries = max_entries, .max_bytes = max_bytes, .slot = slot, .region = region};
     crypto_random(&queue->dice, sizeof queue->dice);
     return queue;
 }
@@ -103,15 +106,20 @@ static void put_poison(struct buf *out, const struct staging_row *row, const str
 
 const char *batch_what_name(enum batch_what what) {
     static const char *const names[] = {
-        [BATCH_POISON] = "poison", [BATCH_ACCEPTED] = "accepted", [BATCH_RECEIVED] = "received", [BATCH_SENT] = "sent",
-        [BATCH_FAILED] = "failed", [BATCH_RETRYING] = "retrying", [BATCH_REPLAYED] = "replayed",
+        [BATCH_POISON] = "poison",       [BATCH_ACCEPTED] = "accepted",       [BATCH_RECEIVED] = "received",
+        [BATCH_SENT] = "sent",           [BATCH_FAILED] = "failed",           [BATCH_RETRYING] = "retrying",
+        [BATCH_REPLAYED] = "replayed",   [BATCH_UNREAD] = "unread",           [BATCH_REREAD] = "reread",
+        [BATCH_DELIVERED] = "delivered", [BATCH_UNDELIVERED] = "undelivered", [BATCH_OPT_OUT] = "optout",
+        [BATCH_CANCELLED] = "cancelled",
     };
     return names[what];
 }
 
 static enum batch_what what_happened(const struct event *event) {
-    static const enum batch_what verdicts[] = {
-        [VERDICT_SENT] = BATCH_SENT, [VERDICT_FAILED] = BATCH_FAILED, [VERDICT_RETRY] = BATCH_RETRYING};
+    static const enum batch_what verdicts[] = {[VERDICT_SENT] = BATCH_SENT,
+                                               [VERDICT_FAILED] = BATCH_FAILED,
+                                               [VERDICT_RETRY] = BATCH_RETRYING,
+                                               [VERDICT_CANCELLED] = BATCH_CANCELLED};
     switch (event->kind) {
     case EVENT_MESSAGE:
         return event->message.direction == MESSAGE_INBOUND ? BATCH_RECEIVED : BATCH_ACCEPTED;
@@ -119,14 +127,23 @@ static enum batch_what what_happened(const struct event *event) {
         return verdicts[event->verdict];
     case EVENT_REPLAYED:
         break;
+    case EVENT_UNREAD:
+        return BATCH_UNREAD;
+    case EVENT_REREAD:
+        return BATCH_REREAD;
+    case EVENT_RECEIPT:
+        return event->receipt.status == RECEIPT_DELIVERED ? BATCH_DELIVERED : BATCH_UNDELIVERED;
+    case EVENT_OPT_OUT:
+        return BATCH_OPT_OUT;
     }
     return BATCH_REPLAYED;
 }
 
 static void keep_request_id(struct batch *batch, struct batch_entry *entry, const struct event *event) {
-    if (event->kind == EVENT_MESSAGE && event->message.request_id != NULL) {
+    const char *id = event->kind == EVENT_UNREAD ? event->unread.request_id : event->message.request_id;
+    if (id != NULL) {
         entry->request = batch->requests.length;
-        buf_append(&batch->requests, event->message.request_id, strlen(event->message.request_id) + 1);
+        buf_append(&batch->requests, id, strlen(id) + 1);
     }
 }
 
@@ -137,7 +154,7 @@ const char *batch_request_id(const struct batch *batch, const struct batch_entry
 static void batch_append(struct batch_queue *queue, const struct batch_entry *head, const struct event *event,
                          const char *reason, const struct buf *packed) {
     struct batch *batch = open_batch(queue);
-    struct staging_row row = {batch->count, queue->slot, new_mark(queue)};
+    struct staging_row row = {batch->count, queue->slot, new_mark(queue), entry_taken_us(head->id)};
     size_t before = batch_bytes(batch);
     struct batch_entry *entry = &batch->entries[batch->count++];
     *entry = *head;
@@ -158,6 +175,17 @@ static void batch_append(struct batch_queue *queue, const struct batch_entry *he
     queue->bytes += batch_bytes(batch) - before;
 }
 
+// Another ingest may have accepted it by another region.
+static void complete_pair(struct opt_out *opt_out, const struct phone_region *region) {
+    enum channel channel = opt_out->provider == PROVIDER_EMAIL ? CHANNEL_EMAIL : CHANNEL_SMS;
+    char *ours = identity_complete(channel, opt_out->our_address, region);
+    char *theirs = identity_complete(channel, opt_out->their_address, region);
+    free(opt_out->our_address);
+    free(opt_out->their_address);
+    opt_out->our_address = ours;
+    opt_out->their_address = theirs;
+}
+
 bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t connection, const char *id,
                      const struct buf *packed) {
     struct batch_entry head = {.stream = stream, .connection = connection};
@@ -166,6 +194,11 @@ bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *strea
     const char *reason = NULL;
     if (event_decode(packed->data, packed->length, &event, &reason) == EVENT_NEWER) {
         return false;
+    }
+    if (reason == NULL && event.kind == EVENT_MESSAGE && !message_is_identified(&event.message, queue->region)) {
+        message_identify(&event.message, queue->region);
+    } else if (reason == NULL && event.kind == EVENT_OPT_OUT) {
+        complete_pair(&event.opt_out, queue->region);
     }
     batch_append(queue, &head, &event, reason, packed);
     event_free(&event);
@@ -227,7 +260,7 @@ int64_t batch_marks(const struct batch *batch, size_t first, size_t count) {
 
 int64_t batch_poison_line(const struct batch *batch, size_t index, unsigned slot, const char *reason, struct buf *out) {
     const struct batch_entry *entry = &batch->entries[index];
-    const struct staging_row row = {index, slot, entry->mark + 1};
+    const struct staging_row row = {.position = index, .slot = slot, .mark = entry->mark + 1};
     size_t end = index + 1 < batch->count ? batch->entries[index + 1].packed : batch->packed.length;
     put_poison(out, &row, entry->stream, entry->id, reason, batch->packed.data + entry->packed, end - entry->packed);
     return row.mark;

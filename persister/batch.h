@@ -30,14 +30,20 @@ enum batch_what {
     BATCH_SENT,
     BATCH_FAILED,
     BATCH_RETRYING,
+    BATCH_CANCELLED,
     BATCH_REPLAYED,
+    BATCH_UNREAD,
+    BATCH_REREAD,
+    BATCH_DELIVERED,
+    BATCH_UNDELIVERED,
+    BATCH_OPT_OUT,
 };
 
 struct batch_entry {
     const struct batch_stream *stream;
     uint64_t connection; // the number of the one that read it
     char id[ENTRY_ID_SIZE];
-    char message_id[UUID_TEXT_SIZE]; // "" where the entry is poison
+    char message_id[UUID_TEXT_SIZE]; // "" where the entry is about none
     enum batch_what what;
     size_t request; // where the X-Request-Id of its message begins in requests; 0: it has none
     int64_t mark;   // of its line, random
@@ -56,8 +62,10 @@ struct batch {
 
 struct batch_queue;
 
-// max_entries and max_bytes bound one batch; slot is this persister's row of `totals`.
-struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot);
+// max_entries and max_bytes bound one batch; slot is this persister's row of `totals`; by region, PHONE_REGION's, what
+// an entry of an older release or another region has is identified anew (shared/message/identify.h).
+struct batch_queue *batch_queue_create(size_t max_entries, size_t max_bytes, unsigned slot,
+                                       const struct phone_region *region);
 void batch_queue_destroy(struct batch_queue *queue);
 // Appends an entry, decoded; one that can't be understood becomes a dead letter's line. packed: its fields as
 // event_pack wrote them, id: the entry's. Returns false where it is of a newer format: it was not taken and is to be

@@ -10,6 +10,8 @@
 #include "shared/base/buf.h"
 #include "shared/base/uuid.h"
 #include "shared/message/message.h"
+#include "shared/message/opt_out.h"
+#include "shared/message/receipt_entry.h"
 
 // One entry of an `events` stream, read from its fields (redis/messaging.lua names them). Anyone can XADD, so nothing
 // is trusted: what comes out fits the columns of Postgres.
@@ -20,13 +22,37 @@ void event_pack(struct buf *out, const char *text, size_t length);
 // Appends the packed fields as a JSON object. Bytes that aren't UTF-8 become U+FFFD.
 void event_json(const char *packed, size_t length, struct buf *out);
 
-enum event_kind { EVENT_MESSAGE, EVENT_OUTCOME, EVENT_REPLAYED };
+enum event_kind {
+    EVENT_MESSAGE,
+    EVENT_OUTCOME,
+    EVENT_REPLAYED,
+    EVENT_UNREAD,
+    EVENT_REREAD,
+    EVENT_RECEIPT,
+    EVENT_OPT_OUT
+};
+
+// A webhook that can't become a message. Its texts lie in the packed fields.
+struct unread_webhook {
+    enum channel channel; // of the route that it came to
+    const char *hash;     // 64 hexadecimal digits, of channel and body
+    const char *field;    // that is wrong; "" the body as a whole
+    const char *reason;
+    const char *media_type; // "": none, or none that can be told
+    const char *address;    // that it came from
+    const char *request_id;
+    const char *raw; // its body in base64
+};
+
+// What a send waits for as it is accepted, or replayed.
+enum event_state { EVENT_STATE_QUEUED, EVENT_STATE_HELD, EVENT_STATE_SCHEDULED };
 
 struct event {
     enum event_kind kind;
-    char id[UUID_TEXT_SIZE]; // of the message
+    char id[UUID_TEXT_SIZE]; // of the message, or of the opt-out; EVENT_UNREAD: ""
     int64_t generation;      // 0 … 2^31-1
-    int64_t at_ms;           // when it happened, ms since 1970
+    int64_t at_ms;           // when it happened, of EVENT_RECEIPT when it came in, ms since 1970
+    enum event_state state;  // EVENT_MESSAGE, EVENT_REPLAYED
     // EVENT_MESSAGE
     struct message message;
     // EVENT_OUTCOME
@@ -36,6 +62,10 @@ struct event {
     bool late;
     struct attempt attempt; // its strings live in payload
     cJSON *payload;
+    struct unread_webhook unread; // EVENT_UNREAD
+    const char *letter; // EVENT_REREAD: the hash of the dead letter that the message was; in the packed fields
+    struct receipt_entry receipt; // EVENT_RECEIPT
+    struct opt_out opt_out;       // EVENT_OPT_OUT
 };
 
 enum event_result {

@@ -7,6 +7,7 @@
 #include "gen/persister/embedded.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/redis/counters.h"
 
 #define HOUR_MS (3600 * 1000)
 #define START_MS (2 * 1000) // after start: the link is up by then
@@ -15,8 +16,9 @@
 struct persister_janitor {
     uv_timer_t timer;
     struct pg_link *link;
+    struct counters *counters;
     bool sweeping;
-    long long deleted; // by this sweep
+    long long letters, receipts; // deleted by this sweep
 };
 
 static void janitor_on_timer(uv_timer_t *timer) {
@@ -24,42 +26,71 @@ static void janitor_on_timer(uv_timer_t *timer) {
 }
 
 static void end_sweep(struct persister_janitor *janitor, uint64_t again_ms) {
-    if (janitor->deleted > 0) {
-        log_info("dead_letters_expired", "%lld dead letters older than 30 days were deleted", janitor->deleted);
+    if (janitor->letters > 0) {
+        log_info("dead_letters_expired", "%lld dead letters older than 30 days were deleted", janitor->letters);
+    }
+    if (janitor->receipts > 0) {
+        log_warn("receipts_expired", "%lld receipts whose message didn't come for a day were deleted",
+                 janitor->receipts);
     }
     janitor->sweeping = false;
-    janitor->deleted = 0;
+    janitor->letters = janitor->receipts = 0;
     if (!uv_is_closing((uv_handle_t *)&janitor->timer)) {
         uv_timer_start(&janitor->timer, janitor_on_timer, again_ms, 0);
     }
 }
 
-static void delete_some(struct persister_janitor *janitor);
+static void janitor_delete_receipts(struct persister_janitor *janitor);
 
-static void janitor_on_deleted(void *argument, enum pg_outcome outcome, const PGresult *result) {
+static void janitor_on_receipts_deleted(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct persister_janitor *janitor = argument;
+    if (outcome != PG_LINK_OK || PQntuples(result) != 1) {
+        end_sweep(janitor, SOON_MS);
+        return;
+    }
+    long long seen = atoll(PQgetvalue(result, 0, 0)), deleted = atoll(PQgetvalue(result, 0, 1));
+    janitor->receipts += deleted;
+    counters_add(janitor->counters, COUNTER_RECEIPTS_EXPIRED, (uint64_t)deleted);
+    if (seen > 0) {
+        janitor_delete_receipts(janitor);
+    } else {
+        end_sweep(janitor, HOUR_MS);
+    }
+}
+
+static void janitor_delete_receipts(struct persister_janitor *janitor) {
+    if (pg_link_script(janitor->link, persister_sql_expire_receipts_sql, janitor_on_receipts_deleted, janitor) != 0) {
+        end_sweep(janitor, SOON_MS);
+    }
+}
+
+static void janitor_delete_letters(struct persister_janitor *janitor);
+
+static void janitor_on_letters_deleted(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct persister_janitor *janitor = argument;
     if (outcome != PG_LINK_OK) {
         end_sweep(janitor, SOON_MS);
         return;
     }
     long long count = atoll(PQcmdTuples((PGresult *)(uintptr_t)result));
-    janitor->deleted += count;
+    janitor->letters += count;
     if (count > 0) {
-        delete_some(janitor);
+        janitor_delete_letters(janitor);
     } else {
-        end_sweep(janitor, HOUR_MS);
+        janitor_delete_receipts(janitor);
     }
 }
 
-static void delete_some(struct persister_janitor *janitor) {
-    if (pg_link_script(janitor->link, persister_sql_expire_sql, janitor_on_deleted, janitor) != 0) {
+static void janitor_delete_letters(struct persister_janitor *janitor) {
+    if (pg_link_script(janitor->link, persister_sql_expire_sql, janitor_on_letters_deleted, janitor) != 0) {
         end_sweep(janitor, SOON_MS);
     }
 }
 
-struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link) {
+struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link, struct counters *counters) {
     struct persister_janitor *janitor = xcalloc(1, sizeof *janitor);
     janitor->link = link;
+    janitor->counters = counters;
     janitor->timer.data = janitor;
     uv_timer_init(loop, &janitor->timer);
     uv_timer_start(&janitor->timer, janitor_on_timer, START_MS, 0);
@@ -69,7 +100,7 @@ struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_li
 void persister_janitor_sweep(struct persister_janitor *janitor) {
     if (!janitor->sweeping) {
         janitor->sweeping = true;
-        delete_some(janitor);
+        janitor_delete_letters(janitor);
     }
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <stdbool.h>
+#include <string.h>
 #include <uv.h>
 
 #include "persister/persister.h"
+#include "persister/rekey.h"
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/url.h"
@@ -19,11 +23,28 @@ static void persister_main_check(const struct settings *settings) {
     }
 }
 
+// `persister --rekey` and `persister --rekey=ask`.
+static int persister_main_rekey(struct settings *settings, bool asks) {
+    (void)!log_open(&(struct log_options){.program = "persister", .level = LOG_ERROR}); // what it does it prints
+    int status = asks ? rekey_ask(settings) : rekey_run(settings);
+    settings_free(settings);
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct settings settings;
-    settings_from_command_line(&settings, argc, argv, FOR_PERSISTER, "persister",
-                               "Records what happened to messages (Redis Streams) in Postgres.");
+    bool asks = argc == 2 && strcmp(argv[1], "--rekey=ask") == 0;
+    bool rekeys = asks || (argc == 2 && strcmp(argv[1], "--rekey") == 0);
+    settings_from_command_line(
+        &settings, rekeys ? 1 : argc, argv, FOR_PERSISTER, "persister",
+        "Records what happened to messages (Redis Streams) in Postgres.\n\n"
+        "persister --rekey makes the conversations of stored messages anew, after an upgrade and after a change of\n"
+        "PHONE_REGION, beside running programs; killed, it goes on the next time. --rekey=ask says whether it is due\n"
+        "(exit status 3).");
     persister_main_check(&settings);
+    if (rekeys) {
+        return persister_main_rekey(&settings, asks);
+    }
     process_start(&settings, "persister");
 
     uv_loop_t loop;

@@ -4,12 +4,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "persister/acknowledge.h"
 #include "persister/announce.h"
 #include "persister/batch.h"
 #include "persister/consumer.h"
+#include "persister/identities.h"
 #include "persister/janitor.h"
+#include "persister/opt_out_fill.h"
+#include "persister/opt_out_teller.h"
 #include "persister/replayer.h"
 #include "persister/streams.h"
+#include "persister/told.h"
 #include "persister/writer.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -38,7 +43,10 @@ struct persister {
     struct event_streams *streams;
     struct batch_writer *writer;
     struct persister_janitor *janitor;
+    struct identities *identities;
     struct replayer *replayer;
+    struct opt_out_teller *teller;
+    struct opt_out_fill *opt_out_fill;
     bool repeats; // so often that it has been told
     void (*on_finished)(void *);
     void *argument;
@@ -53,10 +61,13 @@ static void persister_finish(struct persister *persister) {
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
+    identities_destroy(persister->identities);
     heartbeat_destroy(persister->heartbeat);
     counters_destroy(persister->counters);
     redis_link_destroy(persister->control);
     replayer_destroy(persister->replayer);
+    opt_out_teller_destroy(persister->teller);
+    opt_out_fill_destroy(persister->opt_out_fill);
     event_streams_destroy(persister->streams);
     persister->on_finished(persister->argument);
 }
@@ -80,7 +91,8 @@ static void persister_flush(struct persister *persister) {
 
 static void flush_if_drained(struct persister *persister) {
     if (persister->state == PERSISTER_DRAINING && event_streams_are_quiet(persister->streams) &&
-        batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer)) {
+        batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer) &&
+        opt_out_teller_is_idle(persister->teller)) {
         persister_flush(persister);
     }
 }
@@ -113,22 +125,12 @@ static void log_persisted(const struct batch *batch, const struct batch_entry *e
     log_end(line);
 }
 
-// Acknowledges, a run of entries of one stream and connection at a time.
-static void acknowledge(const struct batch *batch, size_t first, size_t count) {
-    const char **ids = xmalloc(count * sizeof *ids);
+static void log_all_persisted(const struct batch *batch, size_t first, size_t count) {
     log_hold();
-    for (size_t i = first, run = 0; i < first + count; i++) {
-        const struct batch_entry *entry = &batch->entries[i];
-        const struct batch_entry *following = i + 1 < first + count ? entry + 1 : NULL;
-        ids[run++] = entry->id;
-        log_persisted(batch, entry);
-        if (following == NULL || following->stream != entry->stream || following->connection != entry->connection) {
-            event_consumer_done(entry->stream->consumer, entry->connection, ids, run);
-            run = 0;
-        }
+    for (size_t i = first; i < first + count; i++) {
+        log_persisted(batch, &batch->entries[i]);
     }
     log_release();
-    free(ids);
 }
 
 // An entry's id begins with the time, by Redis's clock, when it entered its stream.
@@ -154,14 +156,21 @@ static void persister_on_written(void *argument, const struct batch *batch, size
         heartbeat_trouble(persister->heartbeat, "persister_repeats", NULL);
         persister->repeats = false;
     }
-    acknowledge(batch, first, count);
+    log_all_persisted(batch, first, count);
+    if (*written->opt_outs != '\0') {
+        opt_out_teller_tell(persister->teller, written->opt_outs, &batch->entries[first], count);
+    } else {
+        acknowledge(&batch->entries[first], count);
+    }
     announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
+    counters_add(persister->counters, COUNTER_REDELIVERY_DIFFERS, (uint64_t)written->differing);
     counters_add(persister->counters, COUNTER_WORKER_DEAD_LETTER, (uint64_t)written->dead_letters);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_CREATED, (uint64_t)written->created);
     counters_add(persister->counters, COUNTER_CONVERSATIONS_REUSED, (uint64_t)(written->stored - written->created));
     counters_add(persister->counters, COUNTER_CONVERSATIONS_FAILURES, (uint64_t)written->refused);
     counters_observe(persister->counters, HISTOGRAM_PERSIST_BATCH, written->took_us);
+    told_count(persister->counters, written->receipts);
     observe_latencies(persister, batch, first, count);
 }
 
@@ -176,7 +185,16 @@ static void persister_on_repeat(void *argument, unsigned times, const char *why)
 
 static void persister_on_control_up(void *argument) {
     struct persister *persister = argument;
+    heartbeat_on_up(persister->heartbeat);
     event_streams_refresh(persister->streams);
+    if (persister->teller != NULL) {
+        opt_out_teller_on_up(persister->teller);
+        opt_out_fill_look(persister->opt_out_fill);
+    }
+}
+
+static void persister_on_told(void *argument) {
+    flush_if_drained(argument);
 }
 
 static void persister_on_database_set_up(void *argument, const PGresult *result) {
@@ -196,7 +214,7 @@ static void persister_on_database_up(void *argument) {
 
 static void create_database(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
                             unsigned slot) {
-    char *setup = batch_writer_setup();
+    char *setup = batch_writer_setup(settings->phone_region);
     persister->database = pg_link_create(loop, &(struct pg_link_options){.url = settings->database_url,
                                                                          .name = process_instance(),
                                                                          .timeout_ms = settings->database_timeout_ms,
@@ -213,7 +231,6 @@ static void create_database(struct persister *persister, uv_loop_t *loop, const 
                                                                                  .on_written = persister_on_written,
                                                                                  .on_repeat = persister_on_repeat,
                                                                                  .argument = persister});
-    persister->janitor = persister_janitor_create(loop, persister->database);
 }
 
 static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings) {
@@ -244,10 +261,15 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     persister->on_finished = on_finished;
     persister->argument = argument;
     persister->feed_max_length = settings->feed_max_length;
-    persister->queue = batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot);
+    persister->queue =
+        batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot, settings->phone_region);
     create_database(persister, loop, settings, slot);
     create_streams(persister, loop, settings);
+    persister->janitor = persister_janitor_create(loop, persister->database, persister->counters);
+    persister->identities = identities_create(loop, persister->database, persister->heartbeat);
     persister->replayer = replayer_create(loop, settings, persister->control);
+    persister->teller = opt_out_teller_create(loop, persister->control, persister_on_told, persister);
+    persister->opt_out_fill = opt_out_fill_create(loop, persister->control, persister->database, settings);
     return persister;
 }
 
@@ -256,6 +278,7 @@ void persister_drain(void *argument) {
     if (persister->state == PERSISTER_RUNNING) {
         persister->state = PERSISTER_DRAINING;
         replayer_stop(persister->replayer);
+        opt_out_fill_stop(persister->opt_out_fill);
         event_streams_stop(persister->streams);
         flush_if_drained(persister);
     }

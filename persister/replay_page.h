@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/base/buf.h"
 #include "shared/base/uuid.h"
-#include "shared/message/phone.h"
 #include "shared/redis/keys.h"
+#include "shared/settings/settings.h"
 
 // Some dead letters of a replay, ready to be sent: the rows of sql/replay_page.sql.
 
@@ -22,6 +23,7 @@ struct replay_letter {
     char message_id[UUID_TEXT_SIZE];
     struct partition_keys keys; // where its token goes
     char *payload;              // NULL: nothing can be sent
+    struct buf pair;            // opt_out_pair; empty with OPT_OUT off
     bool settled;               // dealt with
 };
 
@@ -32,8 +34,8 @@ struct replay_page {
 };
 
 // Takes over the rows; a row whose message is missing or can't be read is logged and has no payload.
-// region: as message_recall takes it.
-void replay_page_fill(struct replay_page *page, const PGresult *rows, const struct phone_region *region,
+// By settings' PHONE_REGION and OPT_OUT.
+void replay_page_fill(struct replay_page *page, const PGresult *rows, const struct settings *settings,
                       unsigned partitions, void *owner);
 // Steps over what is settled; returns the id of the last letter stepped over, or -1 when it was none.
 int64_t replay_page_advance(struct replay_page *page);

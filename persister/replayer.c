@@ -183,8 +183,7 @@ static void replayer_on_page(void *argument, enum pg_outcome outcome, const PGre
         replayer_rest(replayer);
         return;
     }
-    replay_page_fill(&replayer->page, rows, replayer->settings->phone_region, (unsigned)replayer->job.partitions,
-                     replayer);
+    replay_page_fill(&replayer->page, rows, replayer->settings, (unsigned)replayer->job.partitions, replayer);
     if (replayer->page.count == 0) {
         become(replayer, REPLAYER_FINISHED);
     }
@@ -217,7 +216,7 @@ static void replayer_on_replayed(void *argument, enum redis_result result, const
     struct replayer *replayer = letter->owner;
     replayer->replaying--;
     enum library_word word = result == REDIS_LINK_OK ? library_word(reply) : WORD_OTHER;
-    if (word == WORD_OK || word == WORD_ALREADY) {
+    if (word == WORD_OK || word == WORD_ALREADY || word == WORD_OPTED_OUT) {
         log_replayed(letter);
         replayer_settle(replayer, letter, word == WORD_OK);
     } else if (word == WORD_FULL) {
@@ -237,6 +236,7 @@ static bool send_letter(struct replayer *replayer, struct replay_letter *letter)
         .id = letter->message_id,
         .generation = letter->generation,
         .payload = letter->payload,
+        .pair = letter->pair.length > 0 ? &letter->pair : NULL,
         .cap = replayer->settings->stream_max_backlog,
     };
     if (replay_send(replayer->redis, &replay, replayer_on_replayed, letter) != 0) {

@@ -12,9 +12,10 @@
 // one line a row.
 
 struct staging_row {
-    size_t position; // of the entry in its batch
-    unsigned slot;   // this persister's row of `totals`, 0 to 15
-    int64_t mark;    // by which it is known; positive
+    size_t position;  // of the entry in its batch
+    unsigned slot;    // this persister's row of `totals`, 0 to 15
+    int64_t mark;     // by which it is known; positive
+    int64_t taken_us; // when Redis took the entry, µs since 1970: a message's accepted_at
 };
 
 // An entry that can't be recorded, for the dead letters.

@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "gen/persister/embedded.h"
+#include "persister/identities.h"
 #include "shared/base/backoff.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
@@ -172,6 +173,11 @@ static int64_t batch_writer_number(const PGresult *result, const char *column) {
     return index < 0 || PQntuples(result) < 1 ? 0 : atoll(PQgetvalue(result, 0, index));
 }
 
+static const char *batch_writer_text(const PGresult *result, const char *column) {
+    int index = PQfnumber(result, column);
+    return index < 0 || PQntuples(result) < 1 ? "" : PQgetvalue(result, 0, index);
+}
+
 static void log_batch(const struct batch_writer *writer, const struct batch_written *written) {
     struct log_line *line = log_begin(LOG_DEBUG, "batch");
     if (line == NULL) {
@@ -187,6 +193,21 @@ static void log_batch(const struct batch_writer *writer, const struct batch_writ
     log_int(line, "stage_us", writer->staged_us - writer->began_us);
     log_int(line, "commit_us", clock_monotonic_us() - writer->staged_us);
     log_end(line);
+}
+
+// Each line of `differing_ids`: the message's id, and the id of the request that brought it again, where it is known.
+static void log_differing(const PGresult *result) {
+    const char *at = batch_writer_text(result, "differing_ids");
+    while (*at != '\0') {
+        size_t length = strcspn(at, "\n"), id = strcspn(at, " \n");
+        const char *request = at + id + (id < length);
+        struct log_line *line = log_begin(LOG_WARN, "redelivery_differs");
+        log_strn(line, "correlation_id", request, (size_t)(at + length - request));
+        log_strn(line, "message_id", at, id);
+        log_str(line, "message", "a webhook came again with other content: the first stays");
+        log_end(line);
+        at += length + (at[length] == '\n');
+    }
 }
 
 static void batch_writer_on_rested(uv_timer_t *timer) {
@@ -284,10 +305,16 @@ static void batch_writer_on_committed(void *argument, enum pg_outcome outcome, c
         lose(writer);
         return;
     }
-    struct batch_written written = {batch_writer_number(result, "stored"), batch_writer_number(result, "created"),
-                                    batch_writer_number(result, "dead_letters"), count_refused(writer),
+    struct batch_written written = {batch_writer_number(result, "stored"),
+                                    batch_writer_number(result, "created"),
+                                    batch_writer_number(result, "dead_letters"),
+                                    batch_writer_number(result, "differing"),
+                                    count_refused(writer),
+                                    batch_writer_text(result, "receipts_told"),
+                                    batch_writer_text(result, "opt_outs_told"),
                                     clock_monotonic_us() - writer->began_us};
     log_batch(writer, &written);
+    log_differing(result);
     writer->options.on_written(writer->options.argument, writer->batch, writer->first, writer->span, &written);
     batch_writer_advance(writer);
 }
@@ -362,8 +389,12 @@ void batch_writer_kick(struct batch_writer *writer) {
     }
 }
 
-char *batch_writer_setup(void) {
-    return xasprintf("%s%s%s", persister_sql_staging_sql, persister_sql_batch_sql, persister_sql_session_sql);
+char *batch_writer_setup(const struct phone_region *region) {
+    char *identities = identities_setup(region);
+    char *setup = xasprintf("%s%s%s%s", persister_sql_staging_sql, identities, persister_sql_batch_sql,
+                            persister_sql_session_sql);
+    free(identities);
+    return setup;
 }
 
 void batch_writer_renewed(struct batch_writer *writer, const PGresult *result) {

@@ -24,7 +24,10 @@ struct batch_written {
     int64_t stored;       // messages that were new
     int64_t created;      // conversations that were new
     int64_t dead_letters; // that were new, of both stages
+    int64_t differing;    // webhooks that came again with other content
     int64_t refused;      // entries set apart as poison
+    const char *receipts; // those that were new, a line each (told.h); valid during on_written
+    const char *opt_outs; // what stands of pairs that have opted out or in, JSON; "": none has; valid during on_written
     int64_t took_us;      // from the begin of the staging to the end of the commit
 };
 
@@ -45,8 +48,8 @@ struct batch_writer_options {
 struct batch_writer *batch_writer_create(uv_loop_t *loop, const struct batch_writer_options *options);
 // The queue has something, or the link has come up.
 void batch_writer_kick(struct batch_writer *writer);
-// The script that sets a connection up for it, owned by the caller.
-char *batch_writer_setup(void);
+// The script that sets a connection up for it, owned by the caller; region is PHONE_REGION's (sql/identities.sql).
+char *batch_writer_setup(const struct phone_region *region);
 // The link has a new connection, so a new, empty staging table. result: the last one of the set-up.
 void batch_writer_renewed(struct batch_writer *writer, const PGresult *result);
 bool batch_writer_is_idle(const struct batch_writer *writer);

@@ -4,9 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "dispatcher/mock/waiter.h"
 #include "shared/base/decimal.h"
 
 struct hold {
+    struct mock_waiter waiter; // first
     struct mock_holds *holds;
     struct hold *next, **back;
     uv_timer_t timer;
@@ -60,10 +62,18 @@ static void mock_hold_on_timer(uv_timer_t *timer) {
     mock_hold_finish(timer->data);
 }
 
+static void mock_hold_on_gone(struct mock_waiter *waiter) {
+    mock_hold_let_go((struct hold *)(void *)waiter);
+}
+
 static void mock_hold_keep(struct mock_holds *holds, struct http_request *request, const struct mock_answer *answer,
                            const char *content_type, int64_t delay_ms) {
     struct hold *hold = xcalloc(1, sizeof *hold);
-    *hold = (struct hold){.holds = holds, .request = request, .answer = *answer, .content_type = content_type};
+    *hold = (struct hold){.waiter = {mock_hold_on_gone},
+                          .holds = holds,
+                          .request = request,
+                          .answer = *answer,
+                          .content_type = content_type};
     hold->next = holds->first;
     hold->back = &holds->first;
     if (hold->next != NULL) {
@@ -71,7 +81,7 @@ static void mock_hold_keep(struct mock_holds *holds, struct http_request *reques
     }
     holds->first = hold;
     hold->timer.data = hold;
-    http_set_context(request, hold);
+    http_set_context(request, &hold->waiter);
     uv_timer_init(holds->loop, &hold->timer);
     uv_timer_start(&hold->timer, mock_hold_on_timer, (uint64_t)delay_ms, 0);
 }
@@ -89,13 +99,6 @@ void mock_hold_answer(struct mock_holds *holds, struct http_request *request, st
 
 void mock_hold_silent(struct mock_holds *holds, struct http_request *request, int64_t delay_ms) {
     mock_hold_keep(holds, request, &(struct mock_answer){.retry_after_secs = -1}, NULL, delay_ms);
-}
-
-void mock_hold_done(struct http_request *request) {
-    struct hold *hold = http_context(request);
-    if (hold != NULL) {
-        mock_hold_let_go(hold);
-    }
 }
 
 void mock_holds_release(struct mock_holds *holds) {

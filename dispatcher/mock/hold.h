@@ -18,8 +18,6 @@ void mock_hold_answer(struct mock_holds *holds, struct http_request *request, st
                       const char *content_type, int64_t delay_ms);
 // Leaves the request without an answer for so long; then its connection is closed with a 504.
 void mock_hold_silent(struct mock_holds *holds, struct http_request *request, int64_t delay_ms);
-// For http_server_options.on_done: the request is gone.
-void mock_hold_done(struct http_request *request);
 // Answers all that is held, now.
 void mock_holds_release(struct mock_holds *holds);
 // Nothing may be held.

@@ -40,6 +40,12 @@ void mock_ledger_close(struct mock_ledger *ledger) {
     free(ledger);
 }
 
+static void mock_ledger_write(struct mock_ledger *ledger) {
+    if (write(ledger->file, ledger->line.data, ledger->line.length) != (ssize_t)ledger->line.length) {
+        log_error("ledger_failed", "a call could not be written down: %s", strerror(errno));
+    }
+}
+
 void mock_ledger_add(struct mock_ledger *ledger, enum provider provider, const char *key, enum mock_verdict verdict) {
     if (ledger->file < 0) {
         return;
@@ -47,7 +53,17 @@ void mock_ledger_add(struct mock_ledger *ledger, enum provider provider, const c
     buf_clear(&ledger->line);
     buf_printf(&ledger->line, "%" PRId64 " %s %s %s\n", clock_unix_ms(), provider_name(provider),
                key != NULL && *key ? key : "-", mock_verdict_name(verdict));
-    if (write(ledger->file, ledger->line.data, ledger->line.length) != (ssize_t)ledger->line.length) {
-        log_error("ledger_failed", "a call could not be written down: %s", strerror(errno));
+    mock_ledger_write(ledger);
+}
+
+void mock_ledger_note(struct mock_ledger *ledger, const char *lines) {
+    if (ledger->file < 0) {
+        return;
     }
+    buf_clear(&ledger->line);
+    for (size_t length; *lines != '\0'; lines += length) {
+        length = strcspn(lines, "\n") + 1;
+        buf_printf(&ledger->line, "%" PRId64 " %.*s", clock_unix_ms(), (int)length, lines);
+    }
+    mock_ledger_write(ledger);
 }

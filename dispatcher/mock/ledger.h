@@ -15,5 +15,7 @@ struct mock_ledger *mock_ledger_open(const char *path);
 void mock_ledger_close(struct mock_ledger *ledger);
 // key may be NULL.
 void mock_ledger_add(struct mock_ledger *ledger, enum provider provider, const char *key, enum mock_verdict verdict);
+// Appends lines of the caller's own, each ended by '\n', with the time before each.
+void mock_ledger_note(struct mock_ledger *ledger, const char *lines);
 
 #endif

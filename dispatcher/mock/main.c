@@ -5,10 +5,12 @@
 #include <string.h>
 #include <uv.h>
 
+#include "dispatcher/mock/receipts.h"
 #include "dispatcher/mock/server.h"
 #include "shared/base/log.h"
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
+#include "shared/provider/public_url.h"
 #include "shared/redis/url.h"
 #include "shared/settings/settings.h"
 
@@ -38,6 +40,14 @@ int main(int argc, char **argv) {
     if (error != NULL) {
         settings_refuse("mock-provider", "REDIS_URL: %s", error);
     }
+    error = public_url_check(settings.webhook_public_url);
+    if (error != NULL) {
+        settings_refuse("mock-provider", "WEBHOOK_PUBLIC_URL, or the MOCK_WEBHOOK_URL that stands for it: %s", error);
+    }
+    char *wrong = mock_receipts_check(&settings);
+    if (wrong != NULL) {
+        settings_refuse("mock-provider", "%s", wrong);
+    }
     process_start(&settings, "mock-provider");
     raise_descriptors(&settings);
     int listening = listen_or_exit(&settings);
@@ -46,7 +56,8 @@ int main(int argc, char **argv) {
     process.argument =
         mock_server_start(process.loop, &settings, process_instance(), listening, process_finished, &process);
     if (process.argument == NULL) {
-        settings_refuse("mock-provider", "MOCK_LEDGER_FILE or the HTTP server can't be opened: %s", strerror(errno));
+        settings_refuse("mock-provider", "MOCK_LEDGER_FILE, MOCK_RECEIPT_FILE or the HTTP server can't be opened: %s",
+                        strerror(errno));
     }
     process_watch(&process, &settings);
     log_info("started", "listening on %s port %lld", settings.bind_address, (long long)settings.mock_provider_port);

@@ -16,13 +16,15 @@ struct mock_refusals {
     size_t count;
 };
 
-// A sender in the form that is compared; what is no address, such as a sender id, stays as it is.
+// A sender in the form that is compared.
 static char *identity(const struct mock_refusals *refusals, const char *text) {
-    char *shown, *normalized, reason[ADDRESS_REASON_SIZE];
-    if (address_parse(refusals->channel, text, refusals->region, &shown, &normalized, reason) != NULL) {
+    struct address_list list;
+    if (address_keep(refusals->channel, text, refusals->region, &list) != NULL) {
         return xstrdup(text);
     }
-    free(shown);
+    char *normalized = list.addresses->normalized;
+    list.addresses->normalized = NULL;
+    address_list_free(&list);
     return normalized;
 }
 

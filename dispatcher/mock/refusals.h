@@ -12,7 +12,7 @@
 
 struct mock_refusals;
 
-// text is a JSON array of strings; "" is none. region: as address_parse takes it. Returns NULL where it is something
+// text is a JSON array of strings; "" is none. region: as address_keep takes it. Returns NULL where it is something
 // else.
 struct mock_refusals *mock_refusals_parse(enum provider provider, const struct phone_region *region,
                                           const char *text) MUST_CHECK;

@@ -2,6 +2,7 @@
 //
 // SendGrid's v3 Mail Send: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send; its errors:
 // https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors.
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -54,10 +55,47 @@ static void mock_sendgrid_write_failure(unsigned status, struct buf *out) {
     }
 }
 
+static void mock_sendgrid_write_missing(const char *path, struct buf *out) {
+    (void)path;
+    mock_sendgrid_write_error(out, "not found", NULL, NULL);
+}
+
+// The length of the local part at text, a quoted string or atoms joined by single dots (RFC 5321, 4.1.2; RFC 6531's
+// characters beyond ASCII); 0: none.
+static size_t local_part_length(const char *text) {
+    if (*text == '"') {
+        size_t at = 1;
+        while (text[at] != '\0' && text[at] != '"') {
+            at += text[at] == '\\' && text[at + 1] != '\0' ? 2 : 1;
+        }
+        return text[at] == '"' && at > 1 ? at + 1 : 0;
+    }
+    size_t length = strcspn(text, "@ \t\r\n()<>[]:;,\\\"");
+    bool dots = *text == '.' || memmem(text, length, "..", 2) != NULL || (length > 0 && text[length - 1] == '.');
+    return dots ? 0 : length;
+}
+
+// A label of letters, digits, '-' and characters beyond ASCII: its length, or 0.
+static size_t label_length(const char *text) {
+    size_t length = 0;
+    while (!isascii(text[length]) || isalnum((unsigned char)text[length]) || text[length] == '-') {
+        length++;
+    }
+    return length > 0 && text[0] != '-' && text[length - 1] != '-' ? length : 0;
+}
+
+static bool is_domain(const char *text) {
+    size_t length;
+    while ((length = label_length(text)) > 0 && text[length] == '.') {
+        text += length + 1;
+    }
+    return length > 0 && text[length] == '\0';
+}
+
 static bool mock_sendgrid_is_email(const cJSON *object) {
     const char *email = json_string(object, "email");
-    const char *at = email != NULL ? strchr(email, '@') : NULL;
-    return at != NULL && at > email && at[1] != '\0';
+    size_t local = email != NULL ? local_part_length(email) : 0;
+    return local > 0 && email[local] == '@' && is_domain(email + local + 1);
 }
 
 static bool has_text(const cJSON *object, const char *name) {
@@ -95,6 +133,54 @@ static struct finding check_recipients(const cJSON *mail) {
     return (struct finding){NULL, NULL, NULL};
 }
 
+static struct finding check_from(const cJSON *from) {
+    if (!has_text(from, "email")) {
+        return (struct finding){"The from object must be provided for every email send. It is an object that requires "
+                                "the email parameter.",
+                                "from.email", ERROR_PAGE "#message.from"};
+    }
+    if (!mock_sendgrid_is_email(from)) {
+        return (struct finding){"The from email does not contain a valid address.", "from.email",
+                                ERROR_PAGE "#message.from"};
+    }
+    return (struct finding){NULL, NULL, NULL};
+}
+
+static struct finding check_part(const cJSON *part) {
+    if (!has_text(part, "type")) {
+        return (struct finding){"The content type is required.", "content.0.type", ERROR_PAGE "#message.content.type"};
+    }
+    if (!has_text(part, "value")) {
+        return (struct finding){"The content value must be a string at least one character in length.",
+                                "content.0.value", ERROR_PAGE "#message.content.value"};
+    }
+    return (struct finding){NULL, NULL, NULL};
+}
+
+// text/plain comes before text/html, both before anything else.
+static int mock_sendgrid_rank(const char *type) {
+    return strcasecmp(type, "text/plain") == 0 ? 0 : strcasecmp(type, "text/html") == 0 ? 1 : 2;
+}
+
+static struct finding check_order(const cJSON *content) {
+    int last = -1;
+    const cJSON *part;
+    cJSON_ArrayForEach(part, content) {
+        int rank = mock_sendgrid_rank(json_string(part, "type"));
+        if (rank == last && rank < 2) {
+            return (struct finding){"If present, text/plain and text/html may only be provided once.", "content",
+                                    ERROR_PAGE "#message.content"};
+        }
+        if (rank < last) {
+            return (struct finding){"If present, text/plain must be first, followed by text/html, followed by any "
+                                    "other content.",
+                                    "content", ERROR_PAGE "#message.content"};
+        }
+        last = rank;
+    }
+    return (struct finding){NULL, NULL, NULL};
+}
+
 static struct finding check_content(const cJSON *mail) {
     const cJSON *content = json_member(mail, "content");
     if (!cJSON_IsArray(content) || cJSON_GetArraySize(content) == 0) {
@@ -103,16 +189,12 @@ static struct finding check_content(const cJSON *mail) {
     }
     const cJSON *part;
     cJSON_ArrayForEach(part, content) {
-        if (!has_text(part, "type")) {
-            return (struct finding){"The content type is required.", "content.0.type",
-                                    ERROR_PAGE "#message.content.type"};
-        }
-        if (!has_text(part, "value")) {
-            return (struct finding){"The content value must be a string at least one character in length.",
-                                    "content.0.value", ERROR_PAGE "#message.content.value"};
+        struct finding finding = check_part(part);
+        if (finding.message != NULL) {
+            return finding;
         }
     }
-    return (struct finding){NULL, NULL, NULL};
+    return check_order(content);
 }
 
 static struct finding mock_sendgrid_check(const cJSON *mail) {
@@ -123,10 +205,9 @@ static struct finding mock_sendgrid_check(const cJSON *mail) {
     if (finding.message != NULL) {
         return finding;
     }
-    if (!mock_sendgrid_is_email(json_member(mail, "from"))) {
-        return (struct finding){"The from object must be provided for every email send. It is an object that requires "
-                                "the email parameter.",
-                                "from.email", ERROR_PAGE "#message.from"};
+    finding = check_from(json_member(mail, "from"));
+    if (finding.message != NULL) {
+        return finding;
     }
     if (!has_text(mail, "subject")) {
         return (struct finding){"The subject is required. You can get around this requirement if you use a template.",
@@ -135,7 +216,9 @@ static struct finding mock_sendgrid_check(const cJSON *mail) {
     return check_content(mail);
 }
 
-static bool mock_sendgrid_answer(const struct mock_request *request, struct mock_answer *out) {
+static bool mock_sendgrid_answer(const struct settings *settings, const struct mock_request *request,
+                                 struct mock_answer *out) {
+    (void)settings;
     if (request->content_type == NULL || strncasecmp(request->content_type, "application/json", 16) != 0) {
         out->status = 415;
         mock_sendgrid_write_error(&out->body, "Content-Type should be application/json.", NULL, NULL);
@@ -167,9 +250,11 @@ static char *mock_sendgrid_sender(const struct mock_request *request) {
 const struct mock_wire mock_sendgrid = {
     .provider = PROVIDER_EMAIL,
     .content_type = "application/json",
+    .root = "/v3",
     .is_path = mock_sendgrid_is_path,
     .is_authorized = mock_sendgrid_is_authorized,
     .answer = mock_sendgrid_answer,
     .sender = mock_sendgrid_sender,
     .write_failure = mock_sendgrid_write_failure,
+    .write_missing = mock_sendgrid_write_missing,
 };

@@ -4,22 +4,17 @@
 
 #include <stdint.h>
 
+#include "dispatcher/mock/deck.h"
 #include "shared/message/message.h"
 #include "shared/settings/settings.h"
 
-// What the mock makes of each call of one provider, in order: with a seed, the same in every run.
-//
-// A deck of the 100 cards 0 to 99 is shuffled, dealt to its end, and shuffled again; a card below timeout_pct is a
-// time-out, and so on. So in every 100 calls the shares are exact, which independent draws are not.
+// What the mock makes of each call of one provider, in order: with a seed, the same in every run. A card (deck.h) below
+// timeout_pct is a time-out, and so on.
 
 enum mock_outcome { MOCK_ACCEPT, MOCK_TIMEOUT, MOCK_ERROR, MOCK_RATE_LIMIT, MOCK_OUTCOME_COUNT };
 
-#define MOCK_DECK 100
-
 struct mock_sequence {
-    uint64_t state; // of the generator
-    uint8_t deck[MOCK_DECK];
-    unsigned dealt;
+    struct mock_deck deck;
 };
 
 // seed: -1 for none, which is a random one. Each provider has a sequence of its own, whatever the other does.

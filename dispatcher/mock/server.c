@@ -8,11 +8,16 @@
 
 #include "dispatcher/mock/config.h"
 #include "dispatcher/mock/hold.h"
+#include "dispatcher/mock/inbound.h"
 #include "dispatcher/mock/ledger.h"
 #include "dispatcher/mock/memory.h"
+#include "dispatcher/mock/receipts.h"
 #include "dispatcher/mock/remote.h"
 #include "dispatcher/mock/sequence.h"
 #include "dispatcher/mock/stats.h"
+#include "dispatcher/mock/twilio_path.h"
+#include "dispatcher/mock/twilio_read.h"
+#include "dispatcher/mock/waiter.h"
 #include "dispatcher/mock/wire.h"
 #include "shared/base/hex.h"
 #include "shared/base/json.h"
@@ -36,6 +41,8 @@ struct mock_provider {
     struct mock_sequence sequences[PROVIDER_COUNT];
     struct mock_memory *memory;
     struct mock_ledger *ledger;
+    struct mock_receipts *receipts;
+    struct mock_inbound *inbound;
     struct mock_stats stats;
     struct mock_holds *holds;
     struct mock_remote *remote;
@@ -104,7 +111,7 @@ static enum mock_verdict decide(struct mock_provider *mock, const struct mock_wi
         return MOCK_VERDICT_UNAUTHORIZED;
     }
     struct mock_answer success = {.retry_after_secs = -1};
-    if (!wire->answer(request, &success)) {
+    if (!wire->answer(mock->settings, request, &success)) {
         *out = success;
         return MOCK_VERDICT_REJECTED;
     }
@@ -169,6 +176,9 @@ static void serve_call(struct mock_provider *mock, const struct mock_wire *wire,
     }
     counts->by_verdict[verdict]++;
     mock_ledger_add(mock->ledger, wire->provider, http_header(http, "Idempotency-Key"), verdict);
+    if (verdict == MOCK_VERDICT_ACCEPTED) {
+        mock_receipts_follow(mock->receipts, wire->provider, &request, &answer, http_header(http, "Idempotency-Key"));
+    }
     log_call(wire, http, verdict, answer.status);
     if (verdict == MOCK_VERDICT_TIMEOUT && !mock->draining) {
         mock_hold_silent(mock->holds, http, 2 * mock->settings->provider_timeout_ms);
@@ -215,49 +225,108 @@ static void serve_failure(struct http_request *http, unsigned status, const char
     buf_free(&body);
 }
 
+// ---- What else a provider's API answers
+
+static void mock_server_answer(const struct mock_wire *wire, struct http_request *http, struct mock_answer *answer) {
+    http_reply(http, answer->status, wire->content_type, answer->body.data, answer->body.length);
+    mock_answer_free(answer);
+}
+
+// A query's number up to `most`; what is none is what it is by default.
+static size_t number_asked(const struct http_request *http, const char *name, size_t otherwise, size_t most) {
+    const char *text = http_query(http, name, NULL);
+    unsigned long long number = text != NULL && *text >= '0' && *text <= '9' ? strtoull(text, NULL, 10) : otherwise;
+    return number < most ? (size_t)number : most;
+}
+
+static void mock_server_read_back(struct mock_provider *mock, struct http_request *http) {
+    struct mock_answer answer = {.retry_after_secs = -1};
+    struct mock_list list = {
+        .to = http_query(http, "To", NULL),
+        .from = http_query(http, "From", NULL),
+        .page = number_asked(http, "Page", 0, MOST_KEYS),
+        .page_size = number_asked(http, "PageSize", MOCK_PAGE_SIZE, MOCK_PAGE_SIZE_MAX),
+    };
+    mock_twilio_read(mock_receipts_outbox(mock->receipts), http_path(http), &list, &answer);
+    mock_server_answer(&mock_twilio, http, &answer);
+}
+
+static void refuse_method(const struct mock_wire *wire, struct http_request *http, const char *allowed) {
+    struct mock_answer answer = {.retry_after_secs = -1};
+    mock_server_fail(wire, 405, &answer);
+    http_add_header(http, "Allow", allowed);
+    mock_server_answer(wire, http, &answer);
+}
+
+static void refuse_path(const struct mock_wire *wire, struct http_request *http) {
+    struct mock_answer answer = {.status = 404, .retry_after_secs = -1};
+    wire->write_missing(http_path(http), &answer.body);
+    mock_server_answer(wire, http, &answer);
+}
+
+static void serve_rest(struct mock_provider *mock, const struct mock_wire *wire, struct http_request *http) {
+    struct mock_request request;
+    struct mock_answer answer = {.retry_after_secs = -1};
+    struct mock_twilio_path path = mock_twilio_path_of(http_path(http));
+    enum mock_twilio_resource resource = wire == &mock_twilio ? path.resource : MOCK_TWILIO_NOTHING;
+    mock_twilio_path_free(&path);
+    read_request(http, &request);
+    if (!wire->is_authorized(mock->settings, &request)) {
+        mock_server_fail(wire, 401, &answer);
+        mock_server_answer(wire, http, &answer);
+    } else if (resource != MOCK_TWILIO_NOTHING && strcmp(http_method(http), "GET") == 0) {
+        mock_server_read_back(mock, http);
+    } else if (resource != MOCK_TWILIO_NOTHING) {
+        refuse_method(wire, http, resource == MOCK_TWILIO_MESSAGES ? "GET, POST" : "GET");
+    } else if (wire->is_path(http_path(http))) {
+        refuse_method(wire, http, "POST");
+    } else {
+        refuse_path(wire, http);
+    }
+}
+
 // ---- Requests
 
 static const struct mock_wire *find_wire(const char *path) {
     static const struct mock_wire *const wires[] = {&mock_twilio, &mock_sendgrid};
     for (size_t i = 0; i < sizeof wires / sizeof *wires; i++) {
-        if (wires[i]->is_path(path)) {
+        size_t length = strlen(wires[i]->root);
+        if (strncmp(path, wires[i]->root, length) == 0 && (path[length] == '/' || path[length] == '\0')) {
             return wires[i];
         }
     }
     return NULL;
 }
 
-static void refuse_method(const struct mock_wire *wire, struct http_request *http) {
-    struct mock_answer answer = {.retry_after_secs = -1};
-    mock_server_fail(wire, 405, &answer);
-    http_add_header(http, "Allow", "POST");
-    http_reply(http, 405, wire->content_type, answer.body.data, answer.body.length);
-    mock_answer_free(&answer);
-}
-
 static void mock_server_on_request(void *argument, struct http_request *http, enum http_body_state state) {
     struct mock_provider *mock = argument;
     const char *path = http_path(http);
     const struct mock_wire *wire = find_wire(path);
-    bool is_get = strcmp(http_method(http), "GET") == 0;
-    if (wire != NULL && strcmp(http_method(http), "POST") == 0) {
+    bool is_get = strcmp(http_method(http), "GET") == 0, is_post = strcmp(http_method(http), "POST") == 0;
+    if (wire != NULL && is_post && wire->is_path(path)) {
         serve_call(mock, wire, http, state);
     } else if (wire != NULL) {
-        refuse_method(wire, http);
+        serve_rest(mock, wire, http);
+    } else if (is_post && strcmp(path, "/mock/inbound") == 0) {
+        mock_inbound_serve(mock->inbound, http, state);
     } else if (is_get && strcmp(path, "/mock/stats") == 0) {
         serve_stats(mock, http);
     } else if (is_get && strncmp(path, CALLS_PATH, strlen(CALLS_PATH)) == 0) {
         serve_calls(mock, http, path + strlen(CALLS_PATH));
     } else {
         serve_failure(http, 404,
-                      "there is nothing here but the two providers' paths, /mock/stats and /mock/calls/{key}");
+                      "there is nothing here but the two providers' paths, POST /mock/inbound, /mock/stats and "
+                      "/mock/calls/{key}");
     }
 }
 
 static void finish_when_done(struct mock_provider *mock);
 
 static void mock_server_on_done(void *argument, struct http_request *http) {
-    mock_hold_done(http);
+    struct mock_waiter *waiter = http_context(http);
+    if (waiter != NULL) {
+        waiter->gone(waiter);
+    }
     finish_when_done(argument);
 }
 
@@ -273,6 +342,7 @@ static void mock_server_on_config(void *argument, bool restart) {
     struct mock_provider *mock = argument;
     if (restart) {
         start_sequences(mock);
+        mock_receipts_restart(mock->receipts);
     }
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         const struct mock_settings *now = &mock->config.providers[i];
@@ -283,6 +353,9 @@ static void mock_server_on_config(void *argument, bool restart) {
         log_int(line, "ratelimit_pct", now->ratelimit_pct);
         log_int(line, "latency_ms", now->latency_ms);
         log_int(line, "seed", now->seed);
+        log_int(line, "receipts_pct", now->receipts_pct);
+        log_int(line, "undelivered_pct", now->undelivered_pct);
+        log_int(line, "receipt_delay_ms", now->receipt_delay_ms);
         log_bool(line, "mock", true);
         log_end(line);
     }
@@ -298,8 +371,10 @@ static void mock_server_let_go(void *argument) {
         return;
     }
     mock_holds_release(mock->holds);
+    mock_inbound_destroy(mock->inbound);
     http_server_destroy(mock->server);
     mock_holds_destroy(mock->holds);
+    mock_receipts_destroy(mock->receipts);
     mock_remote_destroy(mock->remote);
     mock_memory_destroy(mock->memory);
     mock_config_free(&mock->config);
@@ -338,27 +413,36 @@ static struct http_server *open_server(uv_loop_t *loop, struct mock_provider *mo
                                     });
 }
 
+// What can't be had leaves errno.
+static bool open_all(uv_loop_t *loop, struct mock_provider *mock, int listen_socket) {
+    mock->ledger = mock_ledger_open(mock->settings->mock_ledger_file);
+    if (mock->ledger == NULL) {
+        return false;
+    }
+    mock->receipts = mock_receipts_create(loop, mock->settings, &mock->config, &mock->stats);
+    if (mock->receipts == NULL) {
+        return false;
+    }
+    mock->inbound = mock_inbound_create(loop, mock_receipts_teller(mock->receipts));
+    if (mock->inbound == NULL) {
+        errno = ENOMEM;
+        return false;
+    }
+    mock->server = open_server(loop, mock, listen_socket);
+    return mock->server != NULL;
+}
+
 struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
                                         int listen_socket, void (*on_finished)(void *argument), void *argument) {
-    struct mock_ledger *ledger = mock_ledger_open(settings->mock_ledger_file);
-    if (ledger == NULL) {
-        return NULL;
-    }
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
-    mock->ledger = ledger;
     mock->settings = settings;
     mock->on_finished = on_finished;
     mock->argument = argument;
-    mock->server = open_server(loop, mock, listen_socket);
-    if (mock->server == NULL) {
-        int why = errno;
-        mock_ledger_close(ledger);
-        free(mock);
-        errno = why;
-        return NULL;
-    }
     memcpy(mock->config.providers, settings->mock, sizeof mock->config.providers);
     mock->config.region = settings->phone_region;
+    if (!open_all(loop, mock, listen_socket)) {
+        return NULL; // and the process ends
+    }
     start_sequences(mock);
     mock->memory = mock_memory_create(MOST_KEYS);
     mock->holds = mock_holds_create(loop);

@@ -13,6 +13,18 @@ const char *mock_verdict_name(enum mock_verdict verdict) {
     return names[verdict];
 }
 
+static void write_receipts(const struct mock_receipt_counts *counts, struct buf *out) {
+    uint64_t ended = counts->told + counts->given_up + counts->dropped;
+    json_write_name(out, "receipts");
+    buf_putc(out, '{');
+    json_write_member_int(out, "scheduled", (int64_t)counts->scheduled);
+    json_write_member_int(out, "told", (int64_t)counts->told);
+    json_write_member_int(out, "given_up", (int64_t)counts->given_up);
+    json_write_member_int(out, "dropped", (int64_t)counts->dropped);
+    json_write_member_int(out, "waiting", (int64_t)(counts->scheduled - ended));
+    buf_putc(out, '}');
+}
+
 static void write_counts(const struct mock_counts *counts, struct buf *out) {
     buf_putc(out, '{');
     json_write_member_int(out, "calls", (int64_t)counts->calls);
@@ -24,7 +36,9 @@ static void write_counts(const struct mock_counts *counts, struct buf *out) {
     for (int i = 0; i < MOCK_VERDICT_COUNT; i++) {
         json_write_member_int(out, mock_verdict_name((enum mock_verdict)i), (int64_t)counts->by_verdict[i]);
     }
-    buf_puts(out, "}}");
+    buf_putc(out, '}');
+    write_receipts(&counts->receipts, out);
+    buf_putc(out, '}');
 }
 
 void mock_stats_write(const struct mock_stats *stats, struct buf *out) {

@@ -27,6 +27,13 @@ struct mock_stats {
         uint64_t distinct_keys;
         uint64_t repeats; // calls whose key had been seen
         uint64_t by_verdict[MOCK_VERDICT_COUNT];
+        // Receipts, a vendor's event each: those that are neither told, given up nor dropped wait.
+        struct mock_receipt_counts {
+            uint64_t scheduled;
+            uint64_t told;     // and heard: the answer was 2xx
+            uint64_t given_up; // it never was, as often as the vendor tries
+            uint64_t dropped;  // there was no room for them
+        } receipts;
     } providers[PROVIDER_COUNT];
 };
 

@@ -35,14 +35,19 @@ struct mock_answer {
 struct mock_wire {
     enum provider provider;
     const char *content_type; // of its answers
+    const char *root;         // what is below it is answered as this provider does
+    // Whether it is where messages are POSTed.
     bool (*is_path)(const char *path);
+    // Whether the request may use what is there.
     bool (*is_authorized)(const struct settings *settings, const struct mock_request *request);
     // Checks the message. Returns true with the answer of success, or false with that of what is wrong.
-    bool (*answer)(const struct mock_request *request, struct mock_answer *out);
+    bool (*answer)(const struct settings *settings, const struct mock_request *request, struct mock_answer *out);
     // Who sends a message that has been checked; owned by the caller.
     char *(*sender)(const struct mock_request *request);
     // The body of a failure: 401, 403 (this sender), 405, 413, 429, 500 or 503.
     void (*write_failure)(unsigned status, struct buf *out);
+    // And of a 404.
+    void (*write_missing)(const char *path, struct buf *out);
 };
 
 extern const struct mock_wire mock_twilio;

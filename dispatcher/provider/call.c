@@ -118,6 +118,9 @@ static void set_up(struct call *call) {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); // not even one that the environment names
+    if (*settings->provider_ca_file != '\0') { // the system's folder of them is looked into as well
+        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->provider_ca_file);
+    }
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->provider_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->provider_connect_timeout_ms);
@@ -156,38 +159,58 @@ static void add_header(struct call *call, const char *name, const char *value) {
     free(line);
 }
 
-// All but the idempotency key are the same for every call, and the list is curl's until the call has ended.
-static void make_headers(struct call *call, const char *message_id) {
+// All but the idempotency key and a signature are the same for every call, and the list is curl's until the call has
+// ended. signature may be NULL.
+static void make_headers(struct call *call, const char *message_id, const char *signature) {
     const struct caller *caller = call->caller;
     curl_slist_free_all(call->headers);
     call->headers = NULL;
     add_header(call, "Idempotency-Key", message_id);
-    add_header(call, caller->adapter->idempotency_header, message_id);
+    if (caller->adapter->idempotency_header != NULL) {
+        add_header(call, caller->adapter->idempotency_header, message_id);
+    }
     add_header(call, "Content-Type", caller->adapter->content_type);
     add_header(call, "Accept", "application/json");
     if (caller->authorization != NULL) {
         add_header(call, "Authorization", caller->authorization);
     }
+    if (signature != NULL) {
+        add_header(call, "X-Signature", signature);
+    }
     add_header(call, "Expect", ""); // without a value, curl leaves it out: no 100-continue round trip
     curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
-// The key stands at the end of the first two lines; one of the same length goes over it.
+// The key stands at the end of the first lines; one of the same length goes over it.
 static void put_key(struct call *call, const char *message_id) {
     size_t length = strlen(message_id);
     if (call->headers == NULL || length != call->key_length) {
-        make_headers(call, message_id);
+        make_headers(call, message_id, NULL);
         call->key_length = length;
         return;
     }
     struct curl_slist *line = call->headers;
-    for (int i = 0; i < 2; i++, line = line->next) {
+    int lines = call->caller->adapter->idempotency_header != NULL ? 2 : 1;
+    for (int i = 0; i < lines; i++, line = line->next) {
         memcpy(line->data + strlen(line->data) - length, message_id, length);
     }
 }
 
-struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,
-                        const struct call_events *events, void *argument) {
+// Returns whether the call is signed: its headers are then its own.
+static bool put_signature(struct call *call, const char *message_id) {
+    const struct provider_adapter *adapter = call->caller->adapter;
+    struct buf value = {0};
+    bool is_signed =
+        adapter->sign != NULL && adapter->sign(call->caller->settings, &call->body, clock_unix_ms() / 1000, &value);
+    if (is_signed) {
+        make_headers(call, message_id, value.data);
+    }
+    buf_free(&value);
+    return is_signed;
+}
+
+struct call *call_start(struct caller *caller, const struct provider_send *send, const struct call_events *events,
+                        void *argument) {
     struct call *call = provider_call_take_call(caller);
     call->events = events;
     call->argument = argument;
@@ -196,8 +219,10 @@ struct call *call_start(struct caller *caller, const char *message_id, const str
     call->error[0] = '\0';
     buf_clear(&call->answer);
     buf_clear(&call->body);
-    caller->adapter->write_body(caller->settings, message_id, message, &call->body);
-    put_key(call, message_id);
+    caller->adapter->write_body(send, &call->body);
+    if (!put_signature(call, send->message_id)) {
+        put_key(call, send->message_id);
+    }
     curl_easy_setopt(call->transfer.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.length);
     curl_easy_setopt(call->transfer.easy, CURLOPT_POSTFIELDS, call->body.data);
     call->started_us = clock_monotonic_us();

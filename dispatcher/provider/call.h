@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 #include "dispatcher/provider/outcome.h"
-#include "dispatcher/provider/provider.h"
-#include "dispatcher/provider/transport.h"
+#include "shared/loop/transport.h"
 #include "shared/message/message.h"
+#include "shared/provider/provider.h"
 #include "shared/settings/settings.h"
 
 // One HTTP call of a provider. A caller keeps finished calls to use them again: each holds an easy handle.
@@ -25,9 +25,9 @@ struct call_events {
 // transport and settings must outlive it.
 struct caller *caller_create(struct transport *transport, const struct provider_adapter *adapter,
                              const struct settings *settings);
-// Begins a call; message and message_id are used during this call only, events and argument until it is done.
-struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,
-                        const struct call_events *events, void *argument);
+// Begins a call; send is used during this call only, events and argument until it is done.
+struct call *call_start(struct caller *caller, const struct provider_send *send, const struct call_events *events,
+                        void *argument);
 // Breaks it off; done won't be called.
 void call_cancel(struct call *call);
 // No call may be under way.

@@ -7,7 +7,7 @@
 #include "shared/loop/process.h"
 
 // A call needs one: libcurl keeps no more connections for later than there were calls at once. Five hundred calls share
-// a multi handle (transport.c), which has two of its own.
+// a multi handle (shared/loop/transport.c), which has two of its own.
 enum { CALLS_A_MULTI = 500, DESCRIPTORS_A_MULTI = 2 };
 
 static size_t multis(size_t calls) {

@@ -11,23 +11,6 @@
 #define STANDSTILL_MS 1000
 #define LONGEST_SECS (366LL * 24 * 3600) // what is longer is cut, so that it can be reckoned with
 
-const char *outcome_name(enum outcome_class class) {
-    static const char *const names[OUTCOME_CLASS_COUNT] = {
-        [OUTCOME_SENT] = "sent",
-        [OUTCOME_RATE_LIMITED] = "rate_limited",
-        [OUTCOME_TIMEOUT] = "timeout",
-        [OUTCOME_INTERRUPTED] = "interrupted",
-        [OUTCOME_CONNECTION_FAILED] = "connection_failed",
-        [OUTCOME_SERVER_ERROR] = "server_error",
-        [OUTCOME_CREDENTIALS] = "credentials",
-        [OUTCOME_REFUSED] = "refused",
-        [OUTCOME_REJECTED] = "rejected",
-        [OUTCOME_UNREADABLE] = "rejected",
-        [OUTCOME_EXPIRED] = "expired",
-    };
-    return names[class];
-}
-
 static enum outcome_class of_status(long status) {
     if (status < 300) {
         return OUTCOME_SENT;
@@ -77,10 +60,4 @@ int64_t outcome_retry_after_ms(const char *value, int64_t now_ms) {
         return LONGEST_SECS * 1000;
     }
     return wait_ms < 0 ? 0 : wait_ms;
-}
-
-void outcome_clear(struct outcome *outcome) {
-    free(outcome->error);
-    free(outcome->provider_message_id);
-    *outcome = (struct outcome){.retry_after_ms = -1};
 }

@@ -15,17 +15,23 @@
 
 #include "ingest/accept/acceptance.h"
 #include "ingest/accept/former.h"
+#include "ingest/accept/opt_out.h"
+#include "ingest/accept/ours.h"
 #include "ingest/accept/redis_failure.h"
 #include "ingest/accept/replicas.h"
 #include "ingest/access/rate_limit.h"
+#include "ingest/request/log.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
 #include "ingest/watch/readiness.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/message/format.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
+#include "shared/redis/opt_out_call.h"
+#include "shared/redis/reply.h"
 #include "shared/redis/words.h"
 #include "shared/settings/settings.h"
 
@@ -79,6 +85,7 @@ static void acceptor_announce(struct acceptor *acceptor) {
 
 void acceptor_on_up(struct acceptor *acceptor) {
     former_on_up(acceptor->with->former); // known before anything is accepted
+    ours_on_up(acceptor->with->ours);
     acceptor_announce(acceptor);
 }
 
@@ -109,14 +116,16 @@ void acceptor_answer(struct ingest_request *request, bool repeated,
     }
 }
 
-// Most replies end with the sender's window: what is left, and the seconds until it ends.
+// Most replies end with the sender's window: what is left, and the seconds until it ends. FULL may say of what behind
+// it.
 static void read_window(struct ingest_request *request, enum library_word word, const redisReply *reply) {
-    if (!request_has_flag(request, ROUTE_SEND) || reply->elements < 2) {
+    size_t end = word == WORD_FULL && reply->elements > 3 ? 3 : reply->elements;
+    if (!request_has_flag(request, ROUTE_SEND) || end < 2) {
         return;
     }
     request->window.limit = request->with->settings->rate_limit_per_sender_per_min;
-    request->window.left = word == WORD_LIMITED ? 0 : reply->element[reply->elements - 2]->integer;
-    request->window.reset_secs = reply->element[reply->elements - 1]->integer;
+    request->window.left = word == WORD_LIMITED ? 0 : reply->element[end - 2]->integer;
+    request->window.reset_secs = reply->element[end - 1]->integer;
 }
 
 static void take_first_id(struct ingest_request *request, const redisReply *id) {
@@ -125,6 +134,91 @@ static void take_first_id(struct ingest_request *request, const redisReply *id) 
         memcpy(first.bytes, id->str, UUID_BYTES);
         uuid_format(&first, request->message_id);
     }
+}
+
+static void refuse_other_payload(struct ingest_request *request) {
+    request->message_id[0] = '\0'; // there is no such message
+    response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
+}
+
+// ---- A message that says STOP, or START: its answer comes once every partition knows
+
+static void acceptor_on_opted(struct ingest_request *request, bool everywhere) {
+    const struct acceptance *acceptance = request->state;
+    if (everywhere) {
+        acceptor_answer(request, acceptance->repeated, acceptance->accepted);
+    } else {
+        response_unavailable(request, "the message is kept, but that its sender opts out or in could not be written",
+                             RETRY_SOON_SECS, false);
+    }
+}
+
+static void acceptor_end_message(struct ingest_request *request, bool repeated) {
+    struct acceptance *acceptance = request->state;
+    acceptance->repeated = repeated;
+    if (acceptance->opt_out != NULL) {
+        opt_outs_set(request, acceptance->opt_out, 1, true, acceptor_on_opted);
+    } else {
+        acceptor_answer(request, repeated, acceptance->accepted);
+    }
+}
+
+static void acceptor_forget_opt_out(struct ingest_request *request) {
+    struct acceptance *acceptance = request->state;
+    if (acceptance->opt_out != NULL) {
+        opt_out_free(acceptance->opt_out);
+        free(acceptance->opt_out);
+        acceptance->opt_out = NULL;
+    }
+}
+
+static void acceptor_note_opt_out(struct ingest_request *request, const struct message *message) {
+    struct acceptance *acceptance = request->state;
+    if (message->opt_out == OPT_OUT_NONE) {
+        return;
+    }
+    acceptor_forget_opt_out(request);
+    acceptance->opt_out = xcalloc(1, sizeof *acceptance->opt_out);
+    *acceptance->opt_out = (struct opt_out){.provider = message_provider(message->type),
+                                            .our_address = xstrdup(message->recipient),
+                                            .their_address = xstrdup(message->sender),
+                                            .state = message->opt_out,
+                                            .at_ms = message->opt_out_ms,
+                                            .came_ms = message->opt_out_came_ms,
+                                            .by = OPT_OUT_BY_RECIPIENT};
+    request->leave = acceptor_forget_opt_out;
+}
+
+// It was said when the message came first: what comes again must not undo what was said since. A release that didn't
+// look for words remembers no time: then only who opts out is believed once more.
+static void take_first_time(struct ingest_request *request, const redisReply *reply) {
+    struct acceptance *acceptance = request->state;
+    const char *first = redis_reply_text(reply, 3, "");
+    struct opt_out *opt_out = acceptance->opt_out;
+    if (opt_out == NULL || opt_out_place_parse(first, &opt_out->at_ms, &opt_out->came_ms) == 0) {
+        return;
+    }
+    if (acceptance->opt_out->state == OPT_OUT_IN) {
+        acceptor_forget_opt_out(request);
+    }
+}
+
+// A provider may have changed what it brings again; a client under its key may not.
+static void answer_repeat(struct ingest_request *request, const redisReply *reply) {
+    const struct acceptance *acceptance = request->state;
+    bool differs = reply->elements > 2 && reply->element[2]->integer == 1;
+    if (differs && acceptance->has_key) {
+        refuse_other_payload(request);
+        return;
+    }
+    take_first_id(request, reply->element[1]);
+    if (differs) {
+        counters_add(request->with->counters, COUNTER_REDELIVERY_DIFFERS, 1);
+        request_log_trouble(request, LOG_WARN, "redelivery_differs",
+                            "a webhook came again with other content: the first stays");
+    }
+    take_first_time(request, reply);
+    acceptor_end_message(request, true);
 }
 
 static void answer_verdict(struct ingest_request *request, const redisReply *reply) {
@@ -142,24 +236,23 @@ static void answer_verdict(struct ingest_request *request, const redisReply *rep
     }
     read_window(request, word, reply);
     if (word == WORD_OK) {
-        acceptor_answer(request, false, response_accepted);
+        ours_add(request);
+        acceptor_end_message(request, false);
         return;
     }
     if (word == WORD_REPLAY) {
-        take_first_id(request, reply->element[1]);
-        acceptor_answer(request, true, response_accepted);
+        answer_repeat(request, reply);
         return;
     }
     request->message_id[0] = '\0'; // there is no such message
     if (word == WORD_REUSED) {
-        response_error(request, API_IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used with another payload");
+        refuse_other_payload(request);
     } else if (word == WORD_LIMITED) {
         response_limited(request, "sender", "");
-    } else if (word == WORD_FULL) {
-        response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
+    } else if (word == WORD_OPTED_OUT) {
+        response_opted_out(request, "the recipient has opted out of messages from this sender");
     } else {
-        redis_link_doubt_time(request->with->redis); // its clock may have been set
-        response_unavailable(request, "Redis answered too late", RETRY_SOON_SECS, false);
+        redis_failure_answer(request, REDIS_LINK_OK, reply);
     }
 }
 
@@ -197,26 +290,39 @@ bool acceptor_take_key(struct ingest_request *request, const char **key) {
     return false;
 }
 
-bool acceptor_is_open(struct ingest_request *request) {
+bool acceptor_is_reachable(struct ingest_request *request) {
     struct acceptor *acceptor = request->with->acceptor;
-    if (acceptor->announced && !memory_is_short(request->with) && !replicas_are_short(request->with)) {
+    if (acceptor->announced && format_is_known() && !replicas_are_short(request->with)) {
         return true;
     }
     if (rate_limit_comes_first(request)) {
         return false;
     }
-    if (acceptor->announced && replicas_are_short(request->with)) {
-        response_unavailable(request, "too few replicas follow Redis", RETRY_SOON_SECS, false);
+    if (acceptor->announced && !format_is_known()) { // whether sends may take turns
+        response_unavailable(request, "it isn't known yet what the other programs read", RETRY_SOON_SECS, false);
         return false;
     }
     if (acceptor->announced) {
-        response_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
+        response_unavailable(request, "too few replicas follow Redis", RETRY_SOON_SECS, false);
         return false;
     }
     if (!acceptor->announcing) {
         acceptor_announce(acceptor);
     }
     response_unavailable(request, "Redis is unreachable", RETRY_SOON_SECS, false);
+    return false;
+}
+
+bool acceptor_is_open(struct ingest_request *request) {
+    if (!acceptor_is_reachable(request)) {
+        return false;
+    }
+    if (!memory_is_short(request->with)) {
+        return true;
+    }
+    if (!rate_limit_comes_first(request)) {
+        response_unavailable(request, "Redis is short of memory", RETRY_FULL_SECS, false);
+    }
     return false;
 }
 
@@ -238,6 +344,7 @@ void acceptor_message(struct ingest_request *request, const struct message *mess
                       const struct accept_identity *identity) {
     if (acceptor_is_open(request)) {
         acceptor_note_time(request);
+        acceptor_note_opt_out(request, message);
         accept_calls_add(request->with->acceptor->calls, request, message, identity);
     }
 }

@@ -34,6 +34,8 @@ const struct partition_keys *acceptor_keys(const struct acceptor *acceptor, cons
 bool acceptor_take_key(struct ingest_request *request, const char **key) MUST_CHECK;
 // Whether anything is taken now.
 bool acceptor_is_open(struct ingest_request *request) MUST_CHECK;
+// The same for what takes no memory, or frees some: Redis may be short of it.
+bool acceptor_is_reachable(struct ingest_request *request) MUST_CHECK;
 // The call was sent, or not (sent is redis_link_call's result); its reply is expected, and that of the replicas.
 void acceptor_sent(struct ingest_request *request, int sent);
 // Redis has it: answer(request, is it a repeat under an Idempotency-Key) gives the 202, once the replicas have it too.
@@ -41,8 +43,8 @@ void acceptor_sent(struct ingest_request *request, int sent);
 void acceptor_answer(struct ingest_request *request, bool repeated,
                      void (*answer)(struct ingest_request *request, bool replayed));
 
-// Puts a message into its stream and answers the request when Redis has, or at once where it can't. Keeps neither
-// message nor identity.
+// Puts a message into its stream and answers the request when Redis has, by its acceptance's `accepted`, or at once
+// where it can't. Keeps neither message nor identity.
 void acceptor_message(struct ingest_request *request, const struct message *message,
                       const struct accept_identity *identity);
 

@@ -4,39 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/accept/scheduled.h"
 #include "ingest/access/rate_limit.h"
-#include "ingest/access/signature.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "shared/base/buf.h"
 #include "shared/base/decimal.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
+#include "shared/message/conversation.h"
+#include "shared/message/opt_out.h"
+#include "shared/provider/signature.h"
 #include "shared/redis/library.h"
+#include "shared/redis/opt_out_call.h"
 #include "shared/settings/settings.h"
 
 enum {
-    MOST_MESSAGES = 64, // in a call; others of the turn go in the next
+    // In a call; others of the turn go in the next. Redis does nothing else meanwhile: some 5 ms.
+    MOST_MESSAGES = 256,
     MOST_BYTES = 256 * 1024,
     KEPT_BYTES = 64 * 1024, // of a buffer's room, from call to call
+    FIRST_ROOM = 4,         // of a call, in messages
     KEYS_EACH = 3,          // of a message, and its arguments
-    ARGUMENTS_EACH = 6,
-    WORDS_BEFORE = 12, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 6 arguments
+    ARGUMENTS_EACH = 9,
+    WORDS_BEFORE = 14, // FCALL, function, number of keys, and what the messages have in common: 3 keys, 8 arguments
+    WORD_KEPT_SECS = 24 * 3600, // at least, when a pair opted out or in: what comes again is no new word
     MOST_WORDS = WORDS_BEFORE + MOST_MESSAGES * (KEYS_EACH + ARGUMENTS_EACH),
 };
 
 // Texts one behind the other.
 struct words {
     struct buf bytes;
-    size_t ends[MOST_MESSAGES * ARGUMENTS_EACH];
-    size_t count;
+    struct buf ends; // size_t, one each
 };
 
 // A call: its requests in the order of its messages.
 struct round {
     struct accept_calls *calls;
-    struct ingest_request *requests[MOST_MESSAGES];
-    size_t count;
+    size_t count, room;
+    struct ingest_request **requests;
 };
 
 // What goes to one partition in this turn.
@@ -76,6 +82,11 @@ static void accept_call_hand_on(const struct round *round, struct ingest_request
     round->calls->outcomes.replied(request, result, own);
 }
 
+static void accept_call_free(struct round *round) {
+    free(round->requests);
+    free(round);
+}
+
 static void accept_call_on_reply(void *argument, enum redis_result result, const redisReply *reply) {
     struct round *round = argument;
     bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
@@ -89,7 +100,7 @@ static void accept_call_on_reply(void *argument, enum redis_result result, const
             round->calls->outcomes.replied(request, result, result == REDIS_LINK_OK ? NULL : reply);
         }
     }
-    free(round);
+    accept_call_free(round);
 }
 
 static void accept_call_give_up(struct round *round) {
@@ -98,7 +109,7 @@ static void accept_call_give_up(struct round *round) {
             round->calls->outcomes.not_sent(round->requests[i]);
         }
     }
-    free(round);
+    accept_call_free(round);
 }
 
 // ---- Calls
@@ -118,11 +129,17 @@ static void accept_call_put_text(struct command *command, const char *text) {
     put_bytes(command, text, strlen(text));
 }
 
+static size_t words_count(const struct words *words) {
+    return words->ends.length / sizeof(size_t);
+}
+
 static void put_words(struct command *command, const struct words *words) {
     size_t begin = 0;
-    for (size_t i = 0; i < words->count; i++) {
-        put_bytes(command, words->bytes.data + begin, words->ends[i] - begin);
-        begin = words->ends[i];
+    for (size_t i = 0; i < words_count(words); i++) {
+        size_t end;
+        memcpy(&end, words->ends.data + i * sizeof end, sizeof end);
+        put_bytes(command, words->bytes.data + begin, end - begin);
+        begin = end;
     }
 }
 
@@ -139,7 +156,7 @@ static int accept_call_send(struct accept_calls *calls, const struct gathering *
     struct command command = {.count = 0};
     accept_call_put_text(&command, "FCALL");
     accept_call_put_text(&command, library_function(LIBRARY_ACCEPT));
-    accept_call_put_text(&command, DECIMAL(3 + gathering->keys.count));
+    accept_call_put_text(&command, DECIMAL(3 + words_count(&gathering->keys)));
     accept_call_put_text(&command, keys->outbound);
     accept_call_put_text(&command, keys->events);
     accept_call_put_text(&command, keys->parked);
@@ -150,6 +167,8 @@ static int accept_call_send(struct accept_calls *calls, const struct gathering *
     accept_call_put_text(&command, DECIMAL(settings->rate_limit_per_sender_per_min));
     accept_call_put_text(&command, DECIMAL(gathering->counts_address ? settings->rate_limit_per_ip_per_min : 0));
     accept_call_put_text(&command, remembers_signatures(with) ? "1" : "0");
+    accept_call_put_text(&command, DECIMAL(settings->scheduled_max));
+    accept_call_put_text(&command, DECIMAL(scheduled_most_bytes(settings, redis_link_memory_max(with->redis))));
     put_words(&command, &gathering->arguments);
     return redis_link_call(with->redis, accept_call_on_reply, gathering->round, command.count, command.values,
                            command.lengths);
@@ -165,7 +184,7 @@ static void clear_buf(struct buf *buf) {
 
 static void clear_words(struct words *words) {
     clear_buf(&words->bytes);
-    words->count = 0;
+    clear_buf(&words->ends);
 }
 
 static void accept_call_send_round(struct accept_calls *calls, struct gathering *gathering) {
@@ -191,7 +210,7 @@ static void accept_call_send_all(void *argument) {
 // ---- Messages
 
 static void end_word(struct words *words) {
-    words->ends[words->count++] = words->bytes.length;
+    buf_append(&words->ends, &words->bytes.length, sizeof words->bytes.length);
 }
 
 static void add_bytes(struct words *words, const void *bytes, size_t length) {
@@ -220,16 +239,47 @@ static void add_keys(struct words *words, const struct ingest_request *request, 
     }
 }
 
+static int64_t kept_secs(const struct settings *settings, const struct message *message) {
+    int64_t secs = settings->idempotency_ttl_secs;
+    return message->opt_out != OPT_OUT_NONE && secs < WORD_KEPT_SECS ? WORD_KEPT_SECS : secs;
+}
+
+// A send's pair, or the place of the word by which a webhook's opts out or in.
+static void add_opt_out(struct words *words, const struct settings *settings, const struct message *message) {
+    if (message->opt_out != OPT_OUT_NONE) {
+        char place[OPT_OUT_PLACE_SIZE];
+        opt_out_place(message->opt_out_ms, message->opt_out_came_ms, place);
+        buf_puts(&words->bytes, place);
+    } else if (message->direction == MESSAGE_OUTBOUND && settings->opt_out) {
+        opt_out_pair(message->sender, message->recipient, &words->bytes);
+    }
+    end_word(words);
+}
+
+// What a send's conversation is known by, from us to them.
+static void add_conversation(struct words *words, const struct settings *settings, const struct message *message) {
+    if (message->direction == MESSAGE_OUTBOUND && strcmp(settings->dispatch_order, "conversation") == 0) {
+        char conversation[CONVERSATION_SIZE];
+        conversation_name(message, conversation);
+        buf_puts(&words->bytes, conversation);
+    }
+    end_word(words);
+}
+
 static void add_arguments(struct accept_calls *calls, struct words *words, const struct ingest_request *request,
                           const struct message *message, const struct accept_identity *identity) {
+    const struct settings *settings = calls->with->settings;
     clear_buf(&calls->payload);
     message_encode(message, &calls->payload);
     add_word(words, message->direction == MESSAGE_OUTBOUND ? "accepted" : "received");
     add_word(words, request->message_id);
     add_bytes(words, identity->token, sizeof identity->token);
     add_bytes(words, calls->payload.data, calls->payload.length);
-    add_word(words, DECIMAL(identity->remembered ? calls->with->settings->idempotency_ttl_secs * 1000 : 0));
+    add_word(words, DECIMAL(identity->remembered ? kept_secs(settings, message) * 1000 : 0));
     add_bytes(words, identity->signature, identity->signature != NULL ? SIGNATURE_ID_SIZE : 0);
+    add_opt_out(words, settings, message);
+    add_conversation(words, settings, message);
+    add_word(words, DECIMAL(scheduled_due_ms(message)));
 }
 
 static void open_round(struct accept_calls *calls, struct gathering *gathering, bool counts_address) {
@@ -237,6 +287,14 @@ static void open_round(struct accept_calls *calls, struct gathering *gathering, 
     round->calls = calls;
     gathering->round = round;
     gathering->counts_address = counts_address;
+}
+
+static void round_add(struct round *round, struct ingest_request *request) {
+    if (round->count == round->room) {
+        round->room = round->room > 0 ? 2 * round->room : FIRST_ROOM;
+        round->requests = xrealloc(round->requests, round->room * sizeof(*round->requests));
+    }
+    round->requests[round->count++] = request;
 }
 
 static bool is_full(const struct gathering *gathering) {
@@ -255,7 +313,7 @@ void accept_calls_add(struct accept_calls *calls, struct ingest_request *request
     }
     add_keys(&gathering->keys, request, message, identity);
     add_arguments(calls, &gathering->arguments, request, message, identity);
-    gathering->round->requests[gathering->round->count++] = request;
+    round_add(gathering->round, request);
     request_expect_reply(request);
     turn_at_end(&calls->end_of_turn, accept_call_send_all);
 }
@@ -275,11 +333,16 @@ struct accept_calls *accept_calls_create(uv_loop_t *loop, struct ingest_resource
     return calls;
 }
 
+static void words_free(struct words *words) {
+    buf_free(&words->bytes);
+    buf_free(&words->ends);
+}
+
 static void accept_call_on_closed(uv_handle_t *handle) {
     struct accept_calls *calls = handle->data;
     for (size_t i = 0; i < calls->partitions; i++) {
-        buf_free(&calls->gathering[i].keys.bytes);
-        buf_free(&calls->gathering[i].arguments.bytes);
+        words_free(&calls->gathering[i].keys);
+        words_free(&calls->gathering[i].arguments);
     }
     buf_free(&calls->payload);
     free(calls->gathering);

@@ -30,7 +30,7 @@ struct former_wish {
     const struct partition_keys *keys; // where it lies now
     const struct message *message;
     const char *key;     // the Idempotency-Key; NULL: none
-    const char *guarded; // the id of a message that is replayed, as that generation; NULL: none is
+    const char *guarded; // the id of a message that is replayed, as that generation, or a webhook's hash; NULL: none is
     int64_t generation;
 };
 

@@ -23,27 +23,47 @@ static void hash(struct buf *gathered, uint8_t out[IDEMPOTENCY_HASH_SIZE]) {
     buf_free(gathered);
 }
 
-// Three texts joined by NULs, none of which holds one.
-static void format_key(const char *tag, const char *one, const char *two, const char *three,
-                       char out[IDEMPOTENCY_KEY_SIZE]) {
+// Of texts joined by NULs, none of which holds one: the digits.
+static void hash_texts(const char *const *texts, size_t count, char out[2 * IDEMPOTENCY_HASH_SIZE + 1]) {
     struct buf joined = {0};
-    buf_append(&joined, one, strlen(one) + 1);
-    buf_append(&joined, two, strlen(two) + 1);
-    buf_puts(&joined, three);
+    for (size_t i = 0; i < count; i++) {
+        buf_append(&joined, texts[i], strlen(texts[i]) + (i + 1 < count));
+    }
     uint8_t bytes[IDEMPOTENCY_HASH_SIZE];
     hash(&joined, bytes);
+    hex_encode(bytes, sizeof bytes, out);
+}
+
+static void format_key(const char *tag, const char *const *texts, size_t count, char out[IDEMPOTENCY_KEY_SIZE]) {
     int at = snprintf(out, IDEMPOTENCY_KEY_SIZE, "idem:{%s}:", tag);
-    hex_encode(bytes, sizeof bytes, out + at);
+    hash_texts(texts, count, out + at);
 }
 
 void idempotency_key_of_client(const char *tag, const char *route, const char *sender, const char *key,
                                char out[IDEMPOTENCY_KEY_SIZE]) {
-    format_key(tag, route, sender, key, out);
+    const char *const texts[] = {route, sender, key};
+    format_key(tag, texts, 3, out);
 }
 
 void idempotency_key_of_provider(const char *tag, enum provider provider, const char *provider_message_id,
-                                 char out[IDEMPOTENCY_KEY_SIZE]) {
-    format_key(tag, "provider-id", provider_name(provider), provider_message_id, out);
+                                 const struct message_pair *pair, char out[IDEMPOTENCY_KEY_SIZE]) {
+    const char *const texts[] = {"provider-id", provider_name(provider), provider_message_id, pair->from, pair->to};
+    format_key(tag, texts, 5, out);
+}
+
+void idempotency_key_of_list(const char *route, const char *owner, const char *key, char out[IDEMPOTENCY_KEY_SIZE]) {
+    const char *const texts[] = {route, owner, key};
+    int at = snprintf(out, IDEMPOTENCY_KEY_SIZE, "idem:list:");
+    hash_texts(texts, 3, out + at);
+}
+
+void idempotency_part(const char *list_key, const uint8_t digest[SHA256_SIZE], size_t place,
+                      char out[IDEMPOTENCY_PART_SIZE]) {
+    char digits[2 * SHA256_SIZE + 1];
+    hex_encode(digest, SHA256_SIZE, digits);
+    const char *const texts[] = {list_key, digits};
+    hash_texts(texts, 2, out);
+    (void)snprintf(out + strlen(out), 22, ":%zu", place);
 }
 
 static void idempotency_add_number(struct buf *fields, int64_t number) {
@@ -69,16 +89,19 @@ static void digest_message(const struct message *message, bool stamped, uint8_t 
     }
     idempotency_add_number(&fields, stamped ? INT64_MIN : message->occurred_ms);
     add_text(&fields, message->provider_message_id);
+    if (message->subject != NULL) { // without one the digest is that of releases that knew none
+        add_text(&fields, message->subject);
+    }
+    if (message->send_at_ms > 0) { // likewise
+        idempotency_add_number(&fields, message->send_at_ms);
+    }
     hash(&fields, out);
 }
 
 void idempotency_token(const struct uuid *id, const struct message *message, bool stamped,
                        uint8_t out[IDEMPOTENCY_TOKEN_SIZE]) {
     memcpy(out, id->bytes, UUID_BYTES);
-    memset(out + UUID_BYTES, 0, IDEMPOTENCY_HASH_SIZE);
-    if (message != NULL) {
-        digest_message(message, stamped, out + UUID_BYTES);
-    }
+    digest_message(message, stamped, out + UUID_BYTES);
 }
 
 void idempotency_token_of_texts(const struct uuid *id, const char *const *texts, size_t count,

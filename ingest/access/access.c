@@ -7,13 +7,13 @@
 
 #include "ingest/access/api_keys.h"
 #include "ingest/access/rate_limit.h"
-#include "ingest/access/signature.h"
-#include "ingest/request/media_type.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
+#include "ingest/request/webhook.h"
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/provider/provider.h"
 
 #define MOST_KEY_BYTES 512
 
@@ -25,7 +25,8 @@ static const struct {
     [ACCESS_NO_KEY] = {"no key", "a key is needed: Authorization: Bearer KEY, or X-API-Key", "Bearer realm=\"api\""},
     [ACCESS_WRONG_KEY] = {"unknown key", "there is no such key", "Bearer realm=\"api\", error=\"invalid_token\""},
     [ACCESS_NO_SCOPE] = {"key without the scope", NULL, NULL},
-    [ACCESS_NO_SIGNATURE] = {"no signature", "a signature is needed: X-Signature: t=SECONDS,v1=HMAC-SHA256",
+    [ACCESS_NO_SIGNATURE] = {"no signature",
+                             "a signature is needed: its provider's, or X-Signature: t=SECONDS,v1=HMAC-SHA256",
                              "Signature realm=\"webhooks\""},
     [ACCESS_WRONG_SIGNATURE] = {"wrong signature", "the signature is not this request's",
                                 "Signature realm=\"webhooks\", error=\"invalid_signature\""},
@@ -69,23 +70,12 @@ static enum access check_key(const struct ingest_request *request, unsigned scop
 
 // ---- Signatures
 
-bool access_signs(const struct settings *settings, unsigned provider) {
-    for (size_t i = 0; i < WEBHOOK_SECRETS; i++) {
-        if (settings->webhook_secrets[provider][i][0] != '\0') {
-            return true;
-        }
-    }
-    return false;
-}
-
-static unsigned provider_of(const struct route *route) {
-    return route->flags & ROUTE_WEBHOOK_SMS ? PROVIDER_SMS_MMS : PROVIDER_EMAIL;
-}
-
 static enum access verdict_of(enum signature signature) {
     switch (signature) {
     case SIGNATURE_RIGHT:
         return ACCESS_GRANTED;
+    case SIGNATURE_MISSING:
+        return ACCESS_NO_SIGNATURE;
     case SIGNATURE_STALE:
         return ACCESS_STALE_SIGNATURE;
     case SIGNATURE_MALFORMED:
@@ -95,39 +85,22 @@ static enum access verdict_of(enum signature signature) {
     return ACCESS_WRONG_SIGNATURE;
 }
 
-static enum access check_twilio(struct ingest_request *request, const char *header) {
-    const struct settings *settings = request->with->settings;
-    const char *target = http_target(request->http);
-    if (settings->webhook_public_url[0] == '\0' || target == NULL) {
-        log_warn("signature_unchecked", "X-Twilio-Signature can't be checked: WEBHOOK_PUBLIC_URL is not set");
-        return ACCESS_WRONG_SIGNATURE;
-    }
-    struct twilio_request twilio = {
-        .body_sha256 = http_query(request->http, "bodySHA256", NULL),
-        .is_form = media_type_is_form(http_header(request->http, "Content-Type")),
-    };
-    twilio.body = http_body(request->http, &twilio.length);
-    char *url = xasprintf("%s%s", settings->webhook_public_url, target);
-    twilio.url = url;
-    enum signature verdict =
-        signature_check_twilio(header, &twilio, settings->webhook_secrets[PROVIDER_SMS_MMS], request->signature);
-    free(url);
-    return verdict_of(verdict);
+// What nobody posts there will be refused for its media type, but not before it is known whose it is: as its route's
+// first way in knows it.
+static const struct provider_way_in *way_to_verify(const struct ingest_request *request) {
+    const struct route *route = request->match.route;
+    return request->way_in != NULL
+               ? request->way_in
+               : provider_way_in_at(request->with->settings, webhook_provider(route), webhook_route(route), 0);
 }
 
 static enum access check_signature(struct ingest_request *request) {
-    const struct settings *settings = request->with->settings;
-    unsigned provider = provider_of(request->match.route);
-    const char *generic = http_header(request->http, "X-Signature");
-    const char *twilio = http_header(request->http, "X-Twilio-Signature");
-    if (generic != NULL) {
-        size_t length;
-        const char *body = http_body(request->http, &length);
-        return verdict_of(signature_check(generic, body, length, settings->webhook_secrets[provider],
-                                          clock_unix_ms() / 1000, settings->webhook_tolerance_secs,
-                                          request->signature));
-    }
-    return twilio != NULL && provider == PROVIDER_SMS_MMS ? check_twilio(request, twilio) : ACCESS_NO_SIGNATURE;
+    struct webhook_post post;
+    webhook_post_of(request, &post);
+    enum signature verdict =
+        way_to_verify(request)->verify(request->with->settings, &post.post, clock_unix_ms() / 1000, request->signature);
+    webhook_post_free(&post);
+    return verdict_of(verdict);
 }
 
 // ---- The decision
@@ -141,8 +114,8 @@ static void count_guess(struct ingest_request *request) {
 
 void access_read_headers(struct ingest_request *request) {
     const struct route *route = request->match.route;
-    if (route->flags & (ROUTE_WEBHOOK_SMS | ROUTE_WEBHOOK_EMAIL)) {
-        bool is_signed = access_signs(request->with->settings, provider_of(route));
+    if (webhook_is_route(route)) {
+        bool is_signed = way_to_verify(request)->is_signed(request->with->settings);
         request->access = is_signed ? ACCESS_BY_SIGNATURE : ACCESS_GRANTED;
     } else if (request->with->keys != NULL && route->scope != SCOPE_NONE) {
         struct api_key_owner owner = {.name = ""};
@@ -165,6 +138,9 @@ void access_read_body(struct ingest_request *request) {
     }
     request->access = check_signature(request);
     request->is_signed = request->access == ACCESS_GRANTED;
+    if (!request->is_signed) { // a stranger's, or the vendor's while a secret or the public URL is another than its
+        counters_add(request->with->counters, COUNTER_WEBHOOKS_UNSIGNED, 1);
+    }
     count_guess(request);
 }
 

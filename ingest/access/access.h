@@ -7,16 +7,12 @@
 #include "shared/base/mem.h"
 
 struct ingest_request;
-struct settings;
 
 // Who may do what: keys for /api, signatures for the webhooks. Where neither is configured, nothing is looked at.
 //
 // Wrong ones are counted per client address in Redis's limiter, and answered 429 once they are too many. A right key
 // always gets in, whatever others behind its address have tried: the limit is there to keep guessing slow and the log
 // short, and 256 random bits are not guessed.
-
-// Whether webhooks of the provider with that index must be signed.
-bool access_signs(const struct settings *settings, unsigned provider);
 
 // Decides request->access by its headers, the route having been found; answers at once where that can be.
 void access_read_headers(struct ingest_request *request);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "shared/provider/public_url.h"
+
 enum { HTTP_PORT = 80, HTTPS_PORT = 443, MOST_SCHEME = 31 };
 
 static const char bad_origins[] =
@@ -133,7 +135,7 @@ static bool read_hosts(const char *list, struct origin_rules *rules) {
 // It is checked by main.c, which names it.
 static void read_public_url(const char *url, struct origin_rules *rules) {
     struct http_host host;
-    if (http_host_of_target(url, &host) > 0) {
+    if (public_url_host(url, &host)) {
         simplify(&host);
         *add_host(rules) = host;
     }

@@ -78,7 +78,7 @@ static void rate_limit_apply(struct ingest_request *request, const struct verdic
 static void rate_limit_finish(struct limit_batch *batch, const struct verdict *verdict) {
     struct ingest_request *request = batch->first;
     for (int64_t place = 0; request != NULL; place++) {
-        struct ingest_request *next = request->next_in_batch;
+        struct ingest_request *next = request->next_counted;
         if (request_reply_came(request)) {
             rate_limit_apply(request, verdict, place);
             batch->limiter->proceed(request);
@@ -155,9 +155,9 @@ static void expect(struct ingest_request *request, enum rate_limit_state state, 
 static void rate_limit_ask_of_kind(struct ingest_request *request, const char *kind, int64_t limit) {
     struct limiter *limiter = request->with->limiter;
     struct limit_batch *batch = batch_of(limiter, kind, limit, request->client);
-    request->next_in_batch = NULL;
+    request->next_counted = NULL;
     *batch->last = request;
-    batch->last = &request->next_in_batch;
+    batch->last = &request->next_counted;
     batch->count++;
     expect(request, LIMIT_ASKED, limit);
     request_expect_reply(request);

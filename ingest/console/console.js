@@ -84,6 +84,7 @@ class ApiError extends Error {
   constructor(status, body) {
     super(body?.message ?? `the service answered ${status}`);
     this.status = status;
+    this.details = body?.details ?? null;
     this.retryAfter = null;
   }
   get shown() {
@@ -92,6 +93,17 @@ class ApiError extends Error {
 }
 
 const say = (error) => notice(error instanceof ApiError ? error.shown : String(error));
+
+// Whether the person who is asked says yes.
+function confirmed(text, action, otherwise = 'Cancel') {
+  const dialog = byId('confirm-dialog');
+  byId('confirm-text').textContent = text;
+  byId('confirm-yes').textContent = action;
+  byId('confirm-no').textContent = otherwise;
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((resolve) => { dialog.onclose = () => resolve(dialog.returnValue === 'yes'); });
+}
 
 // ---- The API. A key lives in this variable and nowhere else.
 
@@ -122,7 +134,7 @@ function headersWith(extra) {
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-// What could not be sent is tried a second time: a read, and a POST under its Idempotency-Key, may be repeated.
+// What could not be sent is tried a second time: a read, a DELETE, and a POST under its Idempotency-Key, may be repeated.
 async function request(path, options) {
   try {
     return await fetch(path, options);
@@ -245,14 +257,18 @@ const inbox = {
   open: null, // id of the open conversation
 };
 
-const senders = new Map(); // conversation id → the address on our side, as far as its messages have told
+const sides = new Map(); // conversation id → the addresses on our side and on theirs, as a message has told them
 const previews = new Map(); // conversation id → its last message, and of how many
 
 const initials = (address) => (address.includes('@') ? address[0].toUpperCase() : address.slice(-2));
 
+const sidesOf = ({ direction, from, to }) => (direction === 'outbound' ? [from, to] : [to, from]).map(normalized);
+
 // Until a message has told, we are the one who takes part in more of the conversations.
 function ourSide({ id, participant_a: a, participant_b: b }) {
-  if (senders.has(id)) return senders.get(id);
+  const [ours, theirs] = sides.get(id) ?? [];
+  if (ours === a || theirs === b) return a; // the other one may be spelled as no participant is
+  if (ours === b || theirs === a) return b;
   const busy = (address) => inbox.items.filter((item) => item.participant_a === address || item.participant_b === address).length;
   return busy(b) > busy(a) ? b : a;
 }
@@ -276,7 +292,7 @@ async function readPreviews() {
       const { items: [message] } = await api('GET', `/api/conversations/${encodeURIComponent(id)}/messages?pageSize=1&page=${last}`);
       if (!message) continue;
       previews.set(id, { count: last, message });
-      senders.set(id, normalized(message.direction === 'outbound' ? message.from : message.to));
+      sides.set(id, sidesOf(message));
     } catch {
       return; // the list says it, where it matters
     }
@@ -369,20 +385,138 @@ const thread = {
   pending: new Map(), // by id: accepted, and not read yet
   first: 1, // page that is shown first
   stuck: true, // at its end
+  opened: new Set(), // ids of messages whose timeline is shown
+  cancelled: new Set(), // ids of messages that were cancelled here, which reads may not know of yet
+  optOut: null, // what holds of its pair: {state, since, by}; null: not known, or not to be known by this key
+  optOutUntil: 0, // until when that is what a change was answered with, and reads may not know of it yet
+  optOutRead: null, // the latest read of it, the one that counts
 };
 
-const ticks = { queued: '○', retrying: '↻', sent: '✓', failed: '✕', received: '↓' };
+const ticks = {
+  queued: '○', scheduled: '◷', held: '…', retrying: '↻', sent: '✓', delivered: '✓✓', undelivered: '!', failed: '✕', cancelled: '⊘', received: '↓',
+};
+const waits = ({ direction, status }) => direction === 'outbound' && ['scheduled', 'held', 'retrying'].includes(status);
 
+// Its day, where that isn't today, and its time.
+function shownTime(time) {
+  const today = new Date(time).toDateString() === new Date().toDateString();
+  return new Date(time).toLocaleString(undefined, today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+// "scheduled for 14:00"; anything else is the status itself.
+const statusName = ({ status, send_at: at }) => (status === 'scheduled' && at ? `scheduled for ${shownTime(at)}` : status);
+
+// With the provider's reason and code, where it gives them: "undelivered: …, code 30003".
+function statusLabel(message) {
+  const { status, receipt } = message;
+  if (status === 'held') return 'held: an earlier message to the same recipient is not through';
+  const why = [receipt?.reason, receipt?.code && `code ${receipt.code}`].filter(Boolean).join(', ');
+  return why === '' ? statusName(message) : `${status}: ${why}`;
+}
+
+// Its whole label is where the mouse rests on it, and what a screen reader says.
 function statusOf(message) {
-  return h('span', { class: 'status', data: { status: message.status } },
-    h('span', { class: 'tick', 'aria-hidden': 'true' }, ticks[message.status] ?? '·'), message.status);
+  const name = statusName(message);
+  return h('span', { class: 'status', title: statusLabel(message), data: { status: message.status } },
+    h('span', { class: 'tick', 'aria-hidden': 'true' }, ticks[message.status] ?? '·'), name,
+    h('span', { class: 'skip' }, statusLabel(message).slice(name.length)));
+}
+
+// ---- Inbox: a message that waits is cancelled
+
+async function cancelMessage(message, button) {
+  const { id } = thread;
+  const what = message.status === 'scheduled' ? `, which is ${statusName(message)}` : '';
+  if (!await confirmed(`Cancel this message to ${message.to}${what}? It is not sent then.`, 'Cancel the message', 'Keep it')) return;
+  button.disabled = true;
+  try {
+    await api('DELETE', `/api/messages/${encodeURIComponent(message.id)}`);
+  } catch (error) {
+    button.disabled = false;
+    if (error.status !== 409 || error.details?.status !== 'cancelled') {
+      say(error);
+      if (thread.id === id) readThread(); // it may have gone meanwhile
+      return;
+    }
+  }
+  if (thread.id !== id) return;
+  thread.cancelled.add(message.id);
+  drawMessages();
+  document.querySelector(`#messages [data-id="${CSS.escape(message.id)}"] summary`)?.focus(); // the button has gone
+}
+
+function cancelButton(message) {
+  if (!waits(message)) return null;
+  const button = h('button', { type: 'button', class: 'quiet cancel', onclick: () => cancelMessage(message, button) }, 'Cancel');
+  button.setAttribute('aria-label', `Cancel the message to ${message.to}`);
+  return button;
+}
+
+// ---- Inbox: what happened to a message
+
+const described = {
+  accepted: () => 'accepted',
+  attempt: (one) => `call ${one.attempt}: ${one.outcome.replaceAll('_', ' ')}${one.http_status ? ` (${one.http_status})` : ''}${one.error ? `, ${one.error}` : ''}`,
+  replayed: () => 'sent again',
+  failed: (one) => `failed${one.reason ? `: ${one.reason}` : ''}`,
+  receipt: ({ status, code, reason }) => statusLabel({ status, receipt: { code, reason } }),
+  persisted: () => 'recorded',
+};
+
+function timelineItem(one) {
+  const at = new Date(one.at);
+  return h('li', { data: { event: one.event, status: one.status } },
+    h('time', { dateTime: one.at }, at.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })),
+    h('span', {}, (described[one.event] ?? (() => one.event))(one)));
+}
+
+async function readTimeline(id, list) {
+  try {
+    const message = await api('GET', `/api/messages/${encodeURIComponent(id)}`);
+    list.replaceChildren(...message.timeline.map(timelineItem));
+  } catch (error) {
+    list.replaceChildren(h('li', {}, error.status === 404 ? 'It is not recorded yet.' : error instanceof ApiError ? error.shown : String(error)));
+  }
+}
+
+// The status, which opens to the message's timeline.
+function historyOf(message) {
+  const list = h('ol', { class: 'timeline', ariaLabel: 'What happened to this message' });
+  const details = h('details', { class: 'history' }, h('summary', {}, statusOf(message)), list);
+  details.ontoggle = () => {
+    if (details.open) thread.opened.add(message.id);
+    else thread.opened.delete(message.id);
+    if (details.open) readTimeline(message.id, list);
+  };
+  details.open = thread.opened.has(message.id); // it was before its status changed
+  return details;
 }
 
 // An HTML message can neither run a script nor fetch anything: the sandbox allows nothing, the frame inherits this page's
 // policy, and brings a stricter one of its own.
 const frameHead = '<!DOCTYPE html><meta http-equiv="Content-Security-Policy" content="default-src \'none\'">' +
   '<meta name="color-scheme" content="light"><base target="_blank">';
-const looksLikeHtml = (text) => /<(?:[a-z][a-z0-9]*)(?:\s[^<>]*)?\/?>/i.test(text);
+// As the service judges for snippets (shared/message/html_detect.c): a doctype, or a tag of HTML that can hardly be
+// anything else, by its kind, by an attribute, by its end tag, or before a word and not behind one.
+function looksLikeHtml(text) {
+  if (/<!doctype html\b/i.test(text)) return true;
+  const opened = new Set();
+  const tags = text.slice(0, text.lastIndexOf('>') + 1).matchAll(/<(\/?)([a-z][a-z0-9]*)((?:\s|\/)[^>]*)?>/gi);
+  for (const { 0: tag, 1: end, 2: given, 3: attributes, index } of tags) {
+    const name = given.toLowerCase();
+    if (end) {
+      if (opened.has(name)) return true;
+      continue;
+    }
+    if (document.createElement(name) instanceof HTMLUnknownElement) continue;
+    if (/^(?:html|head|body|p|br|hr)$/.test(name) || /\s[^\s=]+\s*=/.test(attributes ?? '')) return true;
+    const behind = index + tag.length;
+    const before = text.slice(Math.max(0, index - 2), index);
+    if (/^[\p{L}\p{N}_&]/u.test(text.slice(behind, behind + 2)) && !/[\p{L}\p{N}_]$/u.test(before)) return true;
+    opened.add(name);
+  }
+  return false;
+}
 
 function paperclip() {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
@@ -402,24 +536,47 @@ function htmlFrame(message) {
   return h('div', { class: 'bubble framed' }, frame);
 }
 
+// What the API takes in a send: http or https, and a host. Anything else came from outside, and is text.
+function webAddress(text) {
+  try {
+    return /^https?:\/\/[^/?#]/i.test(text) && !/\s/.test(text) && new URL(text).host !== '' ? text : null;
+  } catch {
+    return null;
+  }
+}
+
+function attachment(url) {
+  const target = webAddress(url);
+  const shown = target === null ? url : h('a', { href: target, target: '_blank', rel: 'noopener noreferrer' }, url);
+  return h('li', { class: 'attachment', title: url }, paperclip(), shown);
+}
+
+// "2 segments, UCS-2" of an SMS that is more than one, or isn't in the plain alphabet: it is what it costs.
+function segmentsOf({ segments, encoding }) {
+  if (!segments || (segments === 1 && encoding === 'GSM-7')) return null;
+  return h('span', { class: 'segments' }, `${segments} segment${segments === 1 ? '' : 's'}, ${encoding}`);
+}
+
 function bubble(message) {
   const asHtml = message.type === 'email' && looksLikeHtml(message.body);
   const body = asHtml ? htmlFrame(message) : h('p', { class: 'bubble' }, message.body);
-  const attachments = (message.attachments ?? []).map((url) => h('li', { class: 'attachment', title: url }, paperclip(), url));
+  const attachments = (message.attachments ?? []).map(attachment);
   const time = new Date(message.timestamp);
   return h('div', { class: `message ${message.direction} ${message.status}`, data: { id: message.id } },
+    message.subject ? h('p', { class: 'subject' }, h('span', { class: 'skip' }, 'Subject: '), message.subject) : null,
     body,
     attachments.length > 0 ? h('ul', { class: 'attachments', ariaLabel: 'Attachments' }, ...attachments) : null,
-    h('p', { class: 'meta' },
+    h('div', { class: 'meta' },
       h('span', { class: 'skip' }, message.direction === 'outbound' ? 'sent by us' : 'received'),
       h('time', { dateTime: message.timestamp }, time.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' })),
-      h('span', {}, message.type.toUpperCase()), statusOf(message)));
+      h('span', {}, message.type.toUpperCase()), segmentsOf(message), historyOf(message), cancelButton(message)));
 }
 
 function drawMessages() {
   const box = byId('messages');
   if (!box) return;
-  const all = [...thread.messages.values(), ...thread.pending.values()];
+  const all = [...thread.messages.values(), ...thread.pending.values()].map((message) => (
+    waits(message) && thread.cancelled.has(message.id) ? { ...message, status: 'cancelled' } : message));
   const wanted = [];
   let day = null;
   for (const message of all) {
@@ -429,7 +586,7 @@ function drawMessages() {
       const label = new Date(message.timestamp).toLocaleDateString(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
       wanted.push([`day ${date}`, () => h('p', { class: 'day' }, label)]);
     }
-    wanted.push([`${message.id} ${message.status}`, () => bubble(message)]);
+    wanted.push([`${message.id} ${statusLabel(message)}`, () => bubble(message)]);
   }
   reconcile(box, wanted);
   if (thread.stuck) box.scrollTop = box.scrollHeight;
@@ -454,11 +611,12 @@ async function readThread() {
     thread.messages = messages;
     messages.forEach((message) => {
       thread.pending.delete(message.id);
-      if (message.direction === 'outbound') senders.set(id, normalized(message.from));
+      sides.set(id, sidesOf(message));
     });
     byId('earlier').hidden = thread.first <= 1;
     drawMessages();
     drawHead();
+    readOptOut();
   } catch (error) {
     if (error.status === 404 && thread.id === id) location.hash = '#/inbox';
     else say(error);
@@ -477,6 +635,84 @@ function drawHead() {
   const [them, us] = partiesOf(conversation);
   byId('thread-title').textContent = them;
   byId('thread-sub').textContent = `${conversation.channel === 'email' ? 'Email' : 'SMS and MMS'} · from ${us} · ${count(conversation.message_count)} messages`;
+  drawOptOut(them, us);
+}
+
+// ---- Inbox: who has opted out
+
+const RECORDED_MS = 30000; // what was changed is recorded by then, or it isn't this page that knows better
+const sayers = { recipient: 'the recipient', provider: 'the provider', operator: 'an operator' };
+let closedTo; // the key that opt-outs are closed to: it isn't tried again
+
+function pairOf(conversation) {
+  const [theirs, ours] = partiesOf(conversation);
+  return { channel: conversation.channel, our_address: ours, their_address: theirs };
+}
+
+const openPair = () => {
+  const conversation = inbox.items.find((item) => item.id === thread.id);
+  return conversation ? pairOf(conversation) : null;
+};
+
+function takeOptOut(read) {
+  const { optOut } = thread;
+  const agrees = !optOut || read.state === optOut.state || Date.parse(read.since) > Date.parse(optOut.since);
+  if (!agrees && Date.now() < thread.optOutUntil) {
+    setTimeout(readOptOut, 1000);
+    return;
+  }
+  thread.optOut = read;
+  thread.optOutUntil = 0;
+  drawHead();
+}
+
+async function readOptOut() {
+  const pair = openPair();
+  const used = key;
+  if (pair === null || closedTo === used) return;
+  const read = thread.optOutRead = {};
+  try {
+    const { items: [out] } = await api('GET', `/api/opt-outs?pageSize=1&${new URLSearchParams(pair)}`);
+    if (thread.optOutRead === read) takeOptOut(out ? { ...out, state: 'out' } : { state: 'in' });
+  } catch (error) {
+    if (error.status !== 403) {
+      say(error);
+      return;
+    }
+    closedTo = used; // a key without the scope admin: the rest of the page is none the worse
+    if (thread.optOutRead !== read) return;
+    thread.optOut = null;
+    drawHead();
+  }
+}
+
+// Its badge, whose whole label is where the mouse rests on it, what a screen reader says, and beside what is written.
+function drawOptOut(them, us) {
+  const { optOut } = thread;
+  const isOut = optOut?.state === 'out';
+  const label = isOut ? `since ${new Date(optOut.since).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })}, by ${sayers[optOut.by] ?? optOut.by}` : '';
+  reconcile(byId('opt-out'), isOut ? [[label, () => h('span', { class: 'opted-out', title: label }, 'opted out', h('span', { class: 'skip' }, ` ${label}`))]] : []);
+  byId('opt-out-note').textContent = isOut ? `${them} has opted out of messages from ${us}, ${label}.` : '';
+  byId('opt-out-change').hidden = optOut === null;
+  byId('opt-out-change').textContent = isOut ? 'Lift opt-out' : 'Opt out';
+}
+
+async function changeOptOut() {
+  const { id } = thread;
+  const pair = openPair();
+  const lifts = thread.optOut.state === 'out';
+  const { our_address: us, their_address: them } = pair;
+  if (!await confirmed(lifts ? `${them} has opted out of messages from ${us}. Send to them again? Only if they want it.`
+    : `Send ${them} nothing more from ${us}? What waits fails as well.`, lifts ? 'Lift opt-out' : 'Opt out')) return;
+  try {
+    const answer = lifts ? await api('DELETE', `/api/opt-outs?${new URLSearchParams(pair)}`) : await api('PUT', '/api/opt-outs', pair);
+    if (thread.id !== id) return;
+    Object.assign(thread, { optOut: answer, optOutUntil: Date.now() + RECORDED_MS });
+    drawHead();
+    readOptOut();
+  } catch (error) {
+    say(error);
+  }
 }
 
 // ---- Inbox: composing
@@ -494,6 +730,7 @@ function payloadOf(form, from, to) {
   const type = form.type.value;
   return {
     from, to, type, body: form.body.value,
+    subject: type === 'email' ? byName(form, 'subject')?.value || undefined : undefined,
     attachments: urls.length > 0 ? urls : null,
     timestamp: new Date().toISOString(),
   };
@@ -514,6 +751,9 @@ function readyForm(form, submit) {
   const attach = form.querySelector('.attach');
   const follow = () => {
     byName(form, 'attachments').closest('label').hidden = form.type.value !== 'mms';
+    form.body.required = form.type.value !== 'mms';
+    const subject = byName(form, 'subject');
+    if (subject) subject.closest('label').hidden = form.type.value !== 'email';
     if (attach) attach.hidden = form.type.value !== 'email';
   };
   if (attach) attach.onclick = () => {
@@ -550,8 +790,9 @@ const byName = (form, name) => form.elements.namedItem(name);
 function composeFor(conversation) {
   const types = conversation.channel === 'email' ? ['email'] : ['sms', 'mms'];
   const form = h('form', { class: 'compose', ariaLabel: 'Write a message' },
-    h('textarea', { name: 'body', rows: 2, required: true, ariaLabel: 'Message', placeholder: 'Write a message…' }),
+    h('textarea', { name: 'body', rows: 2, required: true, ariaLabel: 'Message', 'aria-describedby': 'opt-out-note', placeholder: 'Write a message…' }),
     field('Attachments, one address a line', 'attachments', { tag: 'textarea', rows: 1, required: false }),
+    h('p', { class: 'note', id: 'opt-out-note' }),
     h('p', { class: 'error', role: 'alert' }),
     h('div', { class: 'actions' },
       typeField(types),
@@ -577,6 +818,7 @@ function drawNew() {
     h('div', { class: 'fields' }, typeField(['sms', 'mms', 'email']),
       field('From', 'from', { placeholder: '+12016661234', autocomplete: 'off' }),
       field('To', 'to', { placeholder: '+18045551234', autocomplete: 'off' })),
+    field('Subject', 'subject', { autocomplete: 'off', required: false }),
     field('Message', 'body', { tag: 'textarea', rows: 5 }),
     field('Attachments, one address a line', 'attachments', { tag: 'textarea', rows: 2, required: false }),
     h('p', { class: 'error', role: 'alert' }),
@@ -605,7 +847,7 @@ async function openAwaited() {
     const message = await api('GET', `/api/messages/${id}`);
     if (awaited !== id) return;
     awaited = null;
-    senders.set(message.conversation_id, normalized(message.from));
+    sides.set(message.conversation_id, sidesOf(message));
     if (location.hash === '#/new') location.hash = `#/c/${message.conversation_id}`;
   } catch (error) {
     if (error.status === 404) setTimeout(openAwaited, 3000); // not recorded yet
@@ -620,6 +862,8 @@ function drawThread(conversation) {
     h('header', { class: 'thread-head' },
       h('button', { type: 'button', class: 'back', ariaLabel: 'Back to the conversations', onclick: () => { location.hash = '#/inbox'; } }, '‹'),
       h('div', {}, h('h2', { id: 'thread-title', tabIndex: -1 }, ''), h('span', { class: 'sub', id: 'thread-sub' })),
+      h('p', { id: 'opt-out', role: 'status' }),
+      h('button', { type: 'button', class: 'quiet', id: 'opt-out-change', hidden: true, onclick: changeOptOut }),
       h('button', { type: 'button', class: 'quiet', id: 'earlier', hidden: true, onclick: () => { thread.first = Math.max(1, thread.first - 1); thread.stuck = false; readThread(); } }, 'Earlier messages')),
     messages,
     composeFor(conversation));
@@ -628,7 +872,7 @@ function drawThread(conversation) {
 }
 
 async function openConversation(id) {
-  Object.assign(thread, { id, messages: new Map(), pending: new Map(), first: 1, stuck: true });
+  Object.assign(thread, { id, messages: new Map(), pending: new Map(), first: 1, stuck: true, opened: new Set(), cancelled: new Set(), optOut: null, optOutUntil: 0, optOutRead: null });
   inbox.open = id;
   if (!inbox.items.some((item) => item.id === id)) await readList();
   const conversation = inbox.items.find((item) => item.id === id);
@@ -700,13 +944,25 @@ function stat(label, value, kind = '') {
   return h('div', {}, h('dt', {}, label), h('dd', { class: `number ${kind}` }, value));
 }
 
+// What waits beside the stream: for a retry, for an earlier message of its conversation, for its time. An ingest of the
+// release before says nothing of the latter two.
+function waitingStats(state) {
+  const overdue = (state.overdue ?? 0) + (state.scheduled_overdue ?? 0);
+  return [
+    stat('parked', count(state.parked)),
+    stat('held', count(state.held ?? 0), 'held'),
+    stat('scheduled', count(state.scheduled ?? 0), 'scheduled'),
+    overdue > 0 ? stat('overdue', count(overdue)) : null,
+  ];
+}
+
 function streamNode(stream, name) {
   const state = pipeline.last.providers[name];
   const one = state[stream];
   const rate = rateOf((any) => any.providers[name][stream].added);
   const late = one.oldest_ms !== null && one.oldest_ms > LATE_MS;
   const stats = [stat('rate', shownRate(rate)), stat('lag', count(one.lag)), stat('oldest', duration(one.oldest_ms), 'age')];
-  if (stream === 'outbound') stats.push(stat('parked', count(state.parked)), state.overdue > 0 ? stat('overdue', count(state.overdue)) : null);
+  if (stream === 'outbound') stats.push(...waitingStats(state));
   return h('div', { class: `card node stream from ${rate > 0 ? 'moving' : ''} ${late ? 'late' : ''}` },
     h('div', { class: 'stream-head' },
       h('span', { class: 'name' }, `${stream === 'outbound' ? 'To send' : 'To record'}: ${PROVIDERS[name].title}`),
@@ -771,6 +1027,7 @@ function drawPipeline() {
     figure('sent', count(last.dispatch_success)), figure('calls that failed', count(last.dispatch_error)),
     figure('answered 429', count(last.dispatch_rate_limited)), figure('breaker transitions', count(last.breaker_transitions)),
     figure('dead letters', count(last.worker_dead_letter)), figure('requests limited', count(last.rate_limited)),
+    figure('let go by the clock', count(last.order_released ?? 0)), figure('cancelled', count(last.cancelled ?? 0)),
     figure('of Redis’s memory', memory));
 }
 
@@ -786,6 +1043,8 @@ function takePipeline(state) {
 // ---- Pipeline: injected faults
 
 const SHARES = { timeout_pct: 'Time-outs', error_pct: 'Errors (5xx)', ratelimit_pct: 'Refusals (429)' };
+const RECEIPTS = { receipts_pct: 'Receipts', undelivered_pct: 'Of them, undelivered' };
+const PERCENTAGES = { ...SHARES, ...RECEIPTS };
 const mock = { config: null, timer: null };
 
 function drawMock() {
@@ -793,22 +1052,22 @@ function drawMock() {
     const value = mock.config[name];
     const output = h('output', {}, `${value}%`);
     const input = h('input', { type: 'range', name, min: 0, max: 100, step: 1, value: String(value) });
-    input.setAttribute('aria-label', `${SHARES[name]}, percent`);
+    input.setAttribute('aria-label', `${PERCENTAGES[name]}, percent`);
     input.oninput = () => { takeShare(name, Number(input.value)); };
-    return h('label', {}, SHARES[name], output, input);
+    return h('label', {}, PERCENTAGES[name], output, input);
   };
-  byId('sliders').replaceChildren(...Object.keys(SHARES).map(make));
+  byId('sliders').replaceChildren(...Object.keys(PERCENTAGES).map(make));
 }
 
-// The sum stays within 100: the others give way.
+// The sum of the calls' shares stays within 100: the others give way.
 function takeShare(name, value) {
   const config = mock.config;
   config[name] = value;
   for (const other of Object.keys(SHARES)) {
     const over = Object.keys(SHARES).reduce((sum, one) => sum + config[one], 0) - 100;
-    if (over > 0 && other !== name) config[other] = Math.max(0, config[other] - over);
+    if (over > 0 && other !== name && name in SHARES) config[other] = Math.max(0, config[other] - over);
   }
-  for (const [share, element] of Object.keys(SHARES).map((one) => [one, byName(byId('mock'), one)])) {
+  for (const [share, element] of Object.keys(PERCENTAGES).map((one) => [one, byName(byId('mock'), one)])) {
     element.value = String(config[share]);
     element.previousSibling.textContent = `${config[share]}%`;
   }
@@ -817,11 +1076,12 @@ function takeShare(name, value) {
 }
 
 async function putMock() {
-  const { timeout_pct, error_pct, ratelimit_pct } = mock.config;
+  const { timeout_pct, error_pct, ratelimit_pct, receipts_pct, undelivered_pct } = mock.config;
   const { providers, ...alike } = mock.config;
   try {
     await api('PUT', '/api/provider/mock/config', alike);
-    byId('mock-state').textContent = `Set: ${timeout_pct}% time out, ${error_pct}% fail, ${ratelimit_pct}% are refused.`;
+    byId('mock-state').textContent = `Set: ${timeout_pct}% time out, ${error_pct}% fail, ${ratelimit_pct}% are refused;`
+      + ` of ${receipts_pct}% of the rest it is told what became of them, ${undelivered_pct}% of those don’t arrive.`;
   } catch (error) {
     byId('mock-state').textContent = '';
     say(error);
@@ -845,32 +1105,56 @@ byId('mock').onsubmit = (event) => event.preventDefault();
 
 const letters = { cursor: null };
 
+// Somebody, or a receipt, was quicker than the button.
+async function closedAs(letter) {
+  const now = await api('GET', `/api/dead-letters/${encodeURIComponent(letter.id)}`).catch(() => letter);
+  return now.delivered ? 'Delivered after all' : 'Replayed';
+}
+
 async function replay(letter, button, line) {
+  let closed = 'Replayed';
   button.disabled = true;
   try {
     await api('POST', `/api/dead-letters/${encodeURIComponent(letter.id)}/replay`, {}, { 'Idempotency-Key': randomId() });
   } catch (error) {
-    if (error.status !== 409) {
+    if (error.status !== 409 || error.details?.reason) { // a webhook that still can't be read stays as it is
       button.disabled = false;
       say(error);
       return;
     }
+    closed = await closedAs(letter);
   }
-  line.querySelector('.act').replaceChildren(h('p', { class: 'done', role: 'status' }, 'Replayed'));
+  line.querySelector('.act').replaceChildren(h('p', { class: 'done', role: 'status' }, closed));
+}
+
+// The body of a webhook that can't become a message, as text where it is UTF-8. It is only ever put in as text.
+function rawBody(raw) {
+  const bytes = Uint8Array.from(atob(raw), (one) => one.charCodeAt(0));
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return `${bytes.length} bytes that are no UTF-8; in base64: ${raw}`;
+  }
+}
+
+function letterBody(letter) {
+  if (letter.stage === 'webhook') return h('pre', { class: 'body raw' }, rawBody(letter.raw));
+  return h('p', { class: 'body' }, letter.payload?.body ? letter.payload.body : JSON.stringify(letter.payload));
 }
 
 function letterItem(letter) {
   const { payload } = letter;
+  const isWebhook = letter.stage === 'webhook';
   const line = h('li', { class: 'card letter', data: { id: letter.id } });
   const button = h('button', { type: 'button', onclick: () => replay(letter, button, line) }, 'Replay');
-  const way = payload?.from ? `${payload.from} → ${payload.to}` : letter.message_id ?? 'not a message';
-  const replayable = letter.message_id !== null && letter.replayed_at === null;
+  const way = payload?.from ? `${payload.from} → ${payload.to}` : letter.message_id ?? (isWebhook ? 'A webhook that is no message' : 'not a message');
+  const replayable = (letter.message_id !== null || isWebhook) && letter.replayed_at === null;
   line.append(
     h('p', {}, h('strong', {}, way), ` · ${PROVIDERS[letter.provider]?.title ?? letter.provider}`),
-    h('p', { class: 'reason' }, letter.reason),
-    payload?.body ? h('p', { class: 'body' }, payload.body) : h('p', { class: 'body' }, JSON.stringify(payload)),
-    h('p', { class: 'sub' }, `${ago(letter.failed_at)}${ago(letter.failed_at) === 'now' ? '' : ' ago'} · ${letter.attempts} attempts`),
-    h('div', { class: 'act' }, replayable ? button : h('p', { class: 'done' }, letter.replayed_at ? 'Replayed' : 'For inspection')));
+    h('p', { class: 'reason' }, letter.field ? `${letter.field}: ${letter.reason}` : letter.reason),
+    letterBody(letter),
+    h('p', { class: 'sub' }, `${ago(letter.failed_at)}${ago(letter.failed_at) === 'now' ? '' : ' ago'} · ${isWebhook ? `from ${letter.client_ip}` : `${letter.attempts} attempts`}`),
+    h('div', { class: 'act' }, replayable ? button : h('p', { class: 'done' }, letter.delivered ? 'Delivered after all' : letter.replayed_at ? 'Replayed' : 'For inspection')));
   button.setAttribute('aria-label', `Replay the message ${way}`);
   return line;
 }
@@ -938,7 +1222,7 @@ on('breaker', ({ provider, to }) => {
 
 window.addEventListener('hashchange', route);
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !byId('key-dialog').open && (thread.id !== null || location.hash === '#/new')) location.hash = '#/inbox';
+  if (event.key === 'Escape' && !document.querySelector('dialog[open]') && (thread.id !== null || location.hash === '#/new')) location.hash = '#/inbox';
 });
 setInterval(drawList, 30000); // how long ago
 

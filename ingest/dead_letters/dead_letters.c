@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/dead_letters/dead_letters.h"
 
+#include <string.h>
+
 #include "ingest/dead_letters/filter.h"
 #include "ingest/read/database.h"
 #include "ingest/read/list.h"
@@ -12,7 +14,24 @@
 #include "shared/base/json.h"
 
 // The columns of ingest/read/sql/dead_letter*.sql.
-enum { ID, MESSAGE_ID, PROVIDER, REASON, ATTEMPTS, FAILED_US, REPLAYED_US, PAYLOAD, BYTES };
+enum {
+    ID,
+    MESSAGE_ID,
+    PROVIDER,
+    REASON,
+    ATTEMPTS,
+    FAILED_US,
+    REPLAYED_US,
+    PAYLOAD,
+    BYTES,
+    STAGE,
+    FIELD,
+    MEDIA_TYPE,
+    CLIENT_ADDRESS,
+    REQUEST_ID,
+    RAW,
+    DELIVERED
+};
 
 static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     if (PQgetisnull(rows, row, REPLAYED_US)) {
@@ -22,23 +41,37 @@ static void write_replayed(struct buf *json, const PGresult *rows, int row) {
     }
 }
 
+static void write_webhook(struct buf *json, const PGresult *rows, int row) {
+    json_write_member(json, "field", database_text_or_null(rows, row, FIELD));
+    json_write_member(json, "media_type", database_text_or_null(rows, row, MEDIA_TYPE));
+    json_write_member(json, "client_ip", database_text(rows, row, CLIENT_ADDRESS));
+    json_write_member(json, "request_id", database_text(rows, row, REQUEST_ID));
+    json_write_member(json, "raw", database_text(rows, row, RAW));
+}
+
 static void dead_letters_write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
     (void)request;
     const char *payload = database_text_or_null(rows, row, PAYLOAD);
     json_write_member(json, "id", database_text(rows, row, ID));
     json_write_member(json, "message_id", database_text_or_null(rows, row, MESSAGE_ID));
+    json_write_member(json, "stage", database_text(rows, row, STAGE));
     json_write_member(json, "provider", database_text(rows, row, PROVIDER));
     json_write_member(json, "reason", database_text(rows, row, REASON));
     json_write_member_int(json, "attempts", database_int(rows, row, ATTEMPTS));
     json_write_member_time(json, "failed_at", database_int(rows, row, FAILED_US));
     write_replayed(json, rows, row);
+    json_write_name(json, "delivered");
+    buf_puts(json, database_text(rows, row, DELIVERED)); // true or false
     json_write_name(json, "payload");
     buf_puts(json, payload != NULL ? payload : "null"); // a JSON object, by Postgres or of the quarantined entry
+    if (strcmp(database_text(rows, row, STAGE), "webhook") == 0) {
+        write_webhook(json, rows, row);
+    }
 }
 
 static void dead_letters_run(struct ingest_request *request);
 
-static const struct list_shape shape = {CURSOR_DEAD_LETTER,     ID, FAILED_US, BYTES, dead_letters_run,
+static const struct list_shape shape = {CURSOR_DEAD_LETTER,     ID, FAILED_US, -1, BYTES, dead_letters_run,
                                         dead_letters_write_item};
 
 static void dead_letters_on_page(struct ingest_request *request, const PGresult *rows) {

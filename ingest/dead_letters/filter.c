@@ -7,10 +7,12 @@
 
 const char *const dead_letter_filter_names[] = {"provider", "reason", "since", NULL};
 
-// The outcomes that end a message (dispatch), and what is quarantined (persist).
+// The outcomes that end a message (dispatch), what is quarantined (persist), and webhooks that are no messages
+// (webhook).
 static const char *const classes[] = {
     "rejected",    "refused",      "server_error", "timeout", "interrupted", "connection_failed",
-    "credentials", "rate_limited", "expired",      "lost",    "poison",
+    "credentials", "rate_limited", "opted_out",    "expired", "lost",        "poison",
+    "unread",
 };
 
 void dead_letter_filter_init(struct dead_letter_filter *filter) {
@@ -34,7 +36,7 @@ static const char *set_class(struct dead_letter_filter *filter, const char *valu
         }
     }
     return "must be rejected, refused, server_error, timeout, interrupted, connection_failed, credentials, "
-           "rate_limited, expired, lost or poison";
+           "rate_limited, opted_out, expired, lost, poison or unread";
 }
 
 static const char *set_since(struct dead_letter_filter *filter, const char *value) {

@@ -6,8 +6,8 @@
 #include "shared/base/rfc3339.h"
 
 // Which dead letters are meant, by a query's parameters or by the members of a body: "provider"; "reason", which is the
-// class of the reason (what stands before its colon; "poison" for what could not be recorded); "since", the earliest
-// time of failure.
+// class of the reason (what stands before its colon; "poison" for what could not be recorded, "unread" for a webhook
+// that can't become a message); "since", the earliest time of failure.
 
 struct dead_letter_filter {
     const char *provider;     // NULL: any

@@ -11,7 +11,8 @@
 #include "ingest/accept/acceptor.h"
 #include "ingest/accept/former.h"
 #include "ingest/accept/idempotency.h"
-#include "ingest/accept/redis_failure.h"
+#include "ingest/dead_letters/replay_answer.h"
+#include "ingest/dead_letters/replay_webhook.h"
 #include "ingest/read/database.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/log.h"
@@ -21,43 +22,11 @@
 #include "shared/base/json.h"
 #include "shared/base/log.h"
 #include "shared/message/message.h"
+#include "shared/message/opt_out.h"
 #include "shared/redis/replay.h"
-#include "shared/redis/words.h"
-
-#define RETRY_FULL_SECS 5
 
 // The columns of ingest/read/sql/dead_letter.sql that matter here.
-enum { MESSAGE_ID = 1, REPLAYED_US = 6, STAGE = 8, GENERATION, MESSAGE };
-
-static const char already[] = "this dead letter was replayed before";
-
-static void replay_one_on_replayed(void *argument, enum redis_result result, const redisReply *reply) {
-    struct ingest_request *request = argument;
-    if (!request_reply_came(request)) {
-        return;
-    }
-    switch ((int)(result == REDIS_LINK_OK ? library_word(reply) : WORD_OTHER)) {
-    case WORD_OK:
-        acceptor_answer(request, false, response_accepted);
-        break;
-    case WORD_REPLAY:
-        acceptor_answer(request, true, response_accepted);
-        break;
-    case WORD_REUSED:
-        response_error(request, API_IDEMPOTENCY_KEY_REUSED,
-                       "this Idempotency-Key came with another dead letter before");
-        break;
-    case WORD_ALREADY:
-        response_error(request, API_CONFLICT, already);
-        break;
-    case WORD_FULL:
-        response_unavailable(request, "the backlog is full", RETRY_FULL_SECS, false);
-        break;
-    default:
-        redis_failure_answer(request, result, reply);
-        break;
-    }
-}
+enum { MESSAGE_ID = 1, REPLAYED_US = 6, STAGE = 9, DELIVERED = 15, GENERATION, MESSAGE };
 
 // recorded: Postgres knows that it was replayed.
 static void send_replay(struct ingest_request *request, const struct message *message, int64_t generation,
@@ -66,7 +35,7 @@ static void send_replay(struct ingest_request *request, const struct message *me
     const char *key = http_header(request->http, "Idempotency-Key");
     char idempotency_key[IDEMPOTENCY_KEY_SIZE];
     uint8_t token[IDEMPOTENCY_TOKEN_SIZE];
-    struct buf payload = {0};
+    struct buf payload = {0}, pair = {0};
     struct replay replay = {
         .keys = acceptor_keys(request->with->acceptor, message),
         .id = request->message_id,
@@ -87,8 +56,13 @@ static void send_replay(struct ingest_request *request, const struct message *me
     }
     message_encode(message, &payload);
     replay.payload = payload.data;
-    acceptor_sent(request, replay_send(request->with->redis, &replay, replay_one_on_replayed, request));
+    if (settings->opt_out) {
+        opt_out_pair(message->sender, message->recipient, &pair);
+        replay.pair = &pair;
+    }
+    acceptor_sent(request, replay_send(request->with->redis, &replay, replay_answer_on_replayed, request));
     buf_free(&payload);
+    buf_free(&pair);
 }
 
 static void replay_message(struct ingest_request *request, const PGresult *rows, bool recorded) {
@@ -119,12 +93,17 @@ static void replay_one_on_letter(struct ingest_request *request, const PGresult 
         response_error(request, API_NOT_FOUND, "no such dead letter");
         return;
     }
+    const char *stage = database_text(rows, 0, STAGE);
     bool recorded = !PQgetisnull(rows, 0, REPLAYED_US);
-    if (strcmp(database_text(rows, 0, STAGE), "dispatch") != 0) {
+    if (strcmp(stage, "persist") == 0) {
         response_error(request, API_CONFLICT,
                        "this is a quarantined entry of a stream: it holds no message to send again");
     } else if (recorded && !((const struct acceptance *)request->state)->has_key) {
-        response_error(request, API_CONFLICT, already);
+        response_error(request, API_CONFLICT,
+                       strcmp(database_text(rows, 0, DELIVERED), "true") == 0 ? "its message was delivered after all"
+                                                                              : replay_already);
+    } else if (strcmp(stage, "webhook") == 0) {
+        replay_webhook(request, rows, recorded);
     } else if (PQgetisnull(rows, 0, MESSAGE)) {
         response_unavailable(request, "its message is not recorded yet", 1, false);
     } else {

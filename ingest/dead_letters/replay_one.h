@@ -4,7 +4,8 @@
 
 struct ingest_request;
 
-// POST /api/dead-letters/{id}/replay: 202 with the message's id, which is the same as before; 409 the second time.
+// POST /api/dead-letters/{id}/replay: 202 with the message's id, which is the same as before, or of a webhook the one
+// that it would have had; 409 the second time.
 void replay_one(struct ingest_request *request);
 
 #endif

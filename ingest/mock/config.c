@@ -19,6 +19,9 @@ static const char *const reasons[MOCK_FIELD_COUNT] = {
     [MOCK_SEED] = "must be null or an integer from 0 to 9007199254740991",
     [MOCK_LATENCY_MS] = "must be an integer from 0 to 60000",
     [MOCK_RETRY_AFTER_SECS] = "must be an integer from 0 to 86400",
+    [MOCK_RECEIPTS_PCT] = "must be an integer from 0 to 100",
+    [MOCK_UNDELIVERED_PCT] = "must be an integer from 0 to 100",
+    [MOCK_RECEIPT_DELAY_MS] = "must be an integer from 0 to 600000",
     [MOCK_REFUSED_SENDERS] = "must be an array of at most 100 strings, each of 1 to 320 bytes",
 };
 

@@ -23,7 +23,6 @@ struct filter {
     bool by_channel;
     enum channel channel;
     char *participant;
-    char reason[ADDRESS_REASON_SIZE]; // why it is refused
 };
 
 static void conversations_write_item(struct ingest_request *request, struct buf *json, const PGresult *rows, int row) {
@@ -37,7 +36,8 @@ static void conversations_write_item(struct ingest_request *request, struct buf 
     json_write_member_time(json, "last_activity_at", database_int(rows, row, LAST_ACTIVITY_US));
 }
 
-static const struct list_shape shape = {CURSOR_CONVERSATION, ID, LAST_ACTIVITY_US, -1, NULL, conversations_write_item};
+static const struct list_shape shape = {CURSOR_CONVERSATION,     ID, LAST_ACTIVITY_US, -1, -1, NULL,
+                                        conversations_write_item};
 
 static void conversations_on_rows(struct ingest_request *request, const PGresult *rows) {
     int fetched = PQgetisnull(rows, 0, ID) ? 0 : PQntuples(rows);
@@ -55,27 +55,46 @@ static const char *parse_channel(const char *text, struct filter *filter) {
     return "must be sms or email";
 }
 
-// Its form says which channel it belongs to, where none is given.
+// The channel where none is given: sms for what a send could come from there, email for all else. text: as decoded from
+// the query, in which a '+' that wasn't encoded is a space.
+static enum channel find_channel(const char *text, const struct phone_region *region) {
+    struct address address;
+    char reason[ADDRESS_REASON_SIZE];
+    if (address_parse(CHANNEL_SMS, ADDRESS_FROM, text, region, &address, reason) == NULL) {
+        address_free(&address);
+        return CHANNEL_SMS;
+    }
+    bool has_digits = text[0] != '\0' && text[strspn(text, "+0123456789")] == '\0';
+    return has_digits ? CHANNEL_SMS : CHANNEL_EMAIL;
+}
+
+// Normalized as a webhook's address is, of which it may be any.
+static const char *find_participant(const char *text, struct filter *filter) {
+    struct address_list list;
+    if (!filter->by_channel) {
+        filter->by_channel = true;
+        filter->channel = find_channel(text, filter->region);
+    }
+    const char *reason = address_keep(filter->channel, text, filter->region, &list);
+    if (reason == NULL) {
+        filter->participant = list.addresses->normalized;
+        list.addresses->normalized = NULL;
+        address_list_free(&list);
+    }
+    return reason;
+}
+
 static const char *parse_participant(const char *text, struct filter *filter) {
-    char *shown;
-    const char *reason = NULL;
     if (!unicode_is_utf8(text, strlen(text))) {
         return "must be UTF-8"; // Postgres would refuse the query
     }
-    for (int channel = CHANNEL_SMS; channel <= CHANNEL_EMAIL; channel++) {
-        if (filter->by_channel && filter->channel != (enum channel)channel) {
-            continue;
-        }
-        reason =
-            address_parse((enum channel)channel, text, filter->region, &shown, &filter->participant, filter->reason);
-        if (reason == NULL) {
-            free(shown);
-            filter->by_channel = true;
-            filter->channel = (enum channel)channel;
-            return NULL;
-        }
+    if (text[0] != ' ' || text[1] < '0' || text[1] > '9') {
+        return find_participant(text, filter);
     }
-    return filter->by_channel ? reason : "must be a phone number or an email address";
+    char *encoded = xasprintf("+%s", text + 1);
+    const char *reason = find_participant(encoded, filter);
+    free(encoded);
+    return reason;
 }
 
 static int conversations_read_filter(const struct http_request *http, struct filter *out, struct paging_error *error) {

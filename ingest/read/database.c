@@ -22,6 +22,7 @@ static const struct pg_statement statements[] = {
                                            ingest_read_sql_conversations_of_participant_sql},
     [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_read_sql_messages_of_conversation_sql},
     [READ_MESSAGE] = {"message", ingest_read_sql_message_sql},
+    [READ_MESSAGE_STATE] = {"message_state", ingest_read_sql_message_state_sql},
     [READ_DEAD_LETTERS] = {"dead_letters", ingest_read_sql_dead_letters_sql},
     [READ_DEAD_LETTERS_OF_PROVIDER] = {"dead_letters_of_provider", ingest_read_sql_dead_letters_of_provider_sql},
     [READ_DEAD_LETTERS_OF_CLASS] = {"dead_letters_of_class", ingest_read_sql_dead_letters_of_class_sql},
@@ -29,6 +30,7 @@ static const struct pg_statement statements[] = {
                                                  ingest_read_sql_dead_letters_of_provider_and_class_sql},
     [READ_DEAD_LETTER] = {"dead_letter", ingest_read_sql_dead_letter_sql},
     [READ_DEAD_LETTERS_OPEN] = {"dead_letters_open", ingest_read_sql_dead_letters_open_sql},
+    [READ_OPT_OUTS] = {"opt_outs", ingest_read_sql_opt_outs_sql},
     [READ_STATEMENT_COUNT] = {NULL, NULL},
 };
 

@@ -22,6 +22,7 @@ enum {
 static int read_cursor(const struct list_shape *shape, const PGresult *rows, int row, struct cursor *out) {
     out->time_us = database_int(rows, row, shape->time_column);
     if (shape->kind == CURSOR_MESSAGE) {
+        out->accepted_us = database_int(rows, row, shape->accepted_column);
         return uuid_parse(database_text(rows, row, shape->id_column), &out->id.uuid);
     }
     out->id.number = database_int(rows, row, shape->id_column);
@@ -170,7 +171,7 @@ void list_answer(struct ingest_request *request, const struct list_shape *shape,
 void list_position_newest_first(const struct paging *paging, struct list_position *out) {
     *out = (struct list_position){.time = "infinity"};
     if (paging->has_cursor) {
-        cursor_format_time(paging->cursor.time_us, out->time);
+        rfc3339_format_us(paging->cursor.time_us, out->time);
     }
     snprintf(out->id, sizeof out->id, "%" PRId64, paging->has_cursor ? paging->cursor.id.number : INT64_MAX);
     snprintf(out->limit, sizeof out->limit, "%" PRId64, paging->rows);

@@ -9,6 +9,7 @@
 #include "ingest/read/paging.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
 
 struct ingest_request;
 
@@ -25,8 +26,9 @@ struct list {
 
 struct list_shape {
     enum cursor_kind kind;
-    int id_column;   // a number, or a message's UUID, by kind
-    int time_column; // microseconds since 1970; the list is ordered by it, then by the id
+    int id_column;       // a number, or a message's UUID, by kind
+    int time_column;     // microseconds since 1970; the list is ordered by it, then by the id
+    int accepted_column; // the same, of messages, which are ordered by it before the id; -1: none
     // Bytes of what an item holds that may be large; -1: nothing may. It comes where it has at most the list's
     // most_bytes.
     int bytes_column;
@@ -48,7 +50,7 @@ void list_answer(struct ingest_request *request, const struct list_shape *shape,
 
 // Where a list of numbered rows that begins with the newest goes on, as parameters of its statement.
 struct list_position {
-    char time[CURSOR_TIME_SIZE];
+    char time[RFC3339_US_SIZE];
     char id[LIST_NUMBER_SIZE];
     char limit[LIST_NUMBER_SIZE];
     char offset[LIST_NUMBER_SIZE];

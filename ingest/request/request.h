@@ -12,6 +12,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/uuid.h"
 #include "shared/http/server.h"
+#include "shared/provider/way_in.h"
 
 struct ingest_resources;
 
@@ -23,7 +24,8 @@ struct ingest_request {
     struct http_request *http; // NULL once http_server has let go of it: nobody is left to answer
     enum route_result found;
     struct route_match match;
-    char id[REQUEST_ID_SIZE]; // X-Request-Id, theirs or ours
+    const struct provider_way_in *way_in; // of a webhook; NULL: nobody posts what is of this media type there
+    char id[REQUEST_ID_SIZE];             // X-Request-Id, theirs or ours
     char client[CLIENT_ADDRESS_SIZE];
     char message_id[UUID_TEXT_SIZE]; // "" until it is known, or where it is about none
 
@@ -31,12 +33,13 @@ struct ingest_request {
     enum access access;
     uint8_t signature[SIGNATURE_ID_SIZE]; // of a webhook that is_signed
     bool is_signed;
+    const struct email_sums *sums;    // of a webhook's body that isn't kept as it came; http_server's
     char key_name[API_KEY_NAME_SIZE]; // whose the request is, where keys are configured; "": nobody's
 
     enum rate_limit_state limit;
     struct rate_window window; // the address's; the sender's once it was evaluated; of wrong keys, where access failed
     bool shows_limit;          // RateLimit-* in the answer are the window
-    struct ingest_request *next_in_batch; // whose limit is asked for by the same call (access/rate_limit.c)
+    struct ingest_request *next_counted; // whose limit is asked for by the same call (access/rate_limit.c)
 
     bool has_arrived; // on_request came; `body` is valid
     enum http_body_state body;
@@ -47,6 +50,10 @@ struct ingest_request {
     void *state;
     void (*leave)(struct ingest_request *request);
 
+    // Of a part: what takes the object that says why it is refused, in place of a client; json ends with a NUL. NULL:
+    // it is no part, and http takes it.
+    void (*take_error)(struct ingest_request *part, unsigned status, const char *json);
+
     LIST_ENTRY(ingest_request) entry; // in with->live, then in with->idle
 };
 
@@ -54,6 +61,16 @@ struct ingest_request {
 struct ingest_request *request_begin(struct ingest_resources *with, struct http_request *http);
 // http_server lets go of it. Its memory stays until the last reply came.
 void request_end(struct ingest_request *request);
+
+// A message of many that came in one request goes the way of a request of its own: it is a part, whose answer is
+// gathered by whoever made it. It has the whole's id, key and connection, is counted against no address, and takes the
+// route's checks as passed.
+struct ingest_request *request_begin_part(struct ingest_request *whole, const struct route *route,
+                                          void (*take_error)(struct ingest_request *part, unsigned status,
+                                                             const char *json));
+// It was answered, or nobody waits for the whole's answer any more. Its memory stays until the last reply came.
+void request_end_part(struct ingest_request *part);
+
 // The state, of that size, which a handler that runs once more finds as it was; zeroed at first.
 void *request_state(struct ingest_request *request, size_t size);
 // Frees what finished requests left for reuse.

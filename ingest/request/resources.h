@@ -13,15 +13,18 @@
 
 struct acceptor;
 struct api_keys;
+struct batches;
 struct database;
 struct event_hub;
 struct former;
+struct format_waits;
 struct client_address_rules;
 struct http_budget;
 struct ingest_request;
 struct limiter;
 struct lookout;
 struct origin_rules;
+struct ours;
 struct readiness;
 struct replicas;
 
@@ -38,7 +41,10 @@ struct ingest_resources {
     struct lookout *lookout;
     struct database *database;
     struct acceptor *acceptor;
+    struct batches *batches;
     struct former *former;
+    struct ours *ours;
+    struct format_waits *format_waits;
     struct replicas *replicas; // NULL: none are waited for
     struct counters *counters;
     struct event_hub *hub;

@@ -32,6 +32,7 @@ static const struct {
     [API_PAYLOAD_TOO_LARGE] = {413, "payload_too_large"},
     [API_UNSUPPORTED_MEDIA_TYPE] = {415, "unsupported_media_type"},
     [API_IDEMPOTENCY_KEY_REUSED] = {422, "idempotency_key_reused"},
+    [API_OPTED_OUT] = {422, "opted_out"},
     [API_RATE_LIMITED] = {429, "rate_limited"},
     [API_INTERNAL_ERROR] = {500, "internal_error"},
     [API_SERVICE_UNAVAILABLE] = {503, "service_unavailable"},
@@ -80,6 +81,12 @@ void response_content(struct ingest_request *request, unsigned status, const cha
     }
 }
 
+void response_empty(struct ingest_request *request, unsigned status) {
+    add_common_headers(request);
+    request_log(request, status);
+    http_reply_constant(request->http, status, NULL, "", 0);
+}
+
 void response_constant(struct ingest_request *request, const char *content_type, const char *body) {
     add_common_headers(request);
     request_log(request, 200);
@@ -107,6 +114,10 @@ void response_stream_head(struct ingest_request *request, const char *content_ty
 }
 
 void response_accepted(struct ingest_request *request, bool replayed) {
+    response_accepted_as(request, 202, replayed);
+}
+
+void response_accepted_as(struct ingest_request *request, unsigned status, bool replayed) {
     char location[sizeof "/api/messages/" + UUID_TEXT_SIZE];
     snprintf(location, sizeof location, "/api/messages/%s", request->message_id);
     http_add_header(request->http, "Location", location);
@@ -118,22 +129,38 @@ void response_accepted(struct ingest_request *request, bool replayed) {
     buf_puts(json, "{\"status\":\"accepted\"");
     json_write_member(json, "id", request->message_id);
     buf_putc(json, '}');
-    response_json(request, 202, json);
+    response_json(request, status, json);
 }
 
-// The error's object up to where "details" may follow; end_error closes it.
+// The error's object up to where "details" may follow; end_error closes it. A part's says its status, too, and what
+// would else be a header.
 static struct buf *begin_error(struct ingest_request *request, enum api_error error, const char *message) {
     struct buf *json = &request->with->answer;
     buf_clear(json);
     buf_putc(json, '{');
+    if (request->take_error != NULL) {
+        json_write_member_int(json, "status", errors[error].status);
+    }
     json_write_member(json, "code", errors[error].code);
     json_write_member(json, "message", message);
     return json;
 }
 
+static void add_retry_after(struct ingest_request *request, struct buf *json, int64_t secs) {
+    if (request->take_error != NULL) {
+        json_write_member_int(json, "retry_after_secs", secs);
+    } else {
+        response_add_number(request, "Retry-After", secs);
+    }
+}
+
 static void end_error(struct ingest_request *request, enum api_error error, struct buf *json) {
     buf_putc(json, '}');
-    response_json(request, errors[error].status, json);
+    if (request->take_error != NULL) {
+        request->take_error(request, errors[error].status, json->data);
+    } else {
+        response_json(request, errors[error].status, json);
+    }
 }
 
 void response_error(struct ingest_request *request, enum api_error error, const char *message) {
@@ -158,10 +185,36 @@ void response_bad_field(struct ingest_request *request, const char *field, const
     end_error(request, API_BAD_REQUEST, json);
 }
 
+void response_conflict_field(struct ingest_request *request, const char *field, const char *reason) {
+    char message[512];
+    snprintf(message, sizeof message, "this webhook still can't become a message: %s%s%s", field,
+             field[0] != '\0' ? ": " : "", reason);
+    struct buf *json = begin_error(request, API_CONFLICT, message);
+    buf_puts(json, ",\"details\":{");
+    json_write_member(json, "field", field[0] != '\0' ? field : NULL);
+    json_write_member(json, "reason", reason);
+    buf_putc(json, '}');
+    end_error(request, API_CONFLICT, json);
+}
+
+void response_conflict_status(struct ingest_request *request, const char *status, const char *message) {
+    struct buf *json = begin_error(request, API_CONFLICT, message);
+    buf_puts(json, ",\"details\":{");
+    json_write_member(json, "status", status);
+    buf_putc(json, '}');
+    end_error(request, API_CONFLICT, json);
+}
+
+void response_opted_out(struct ingest_request *request, const char *message) {
+    struct buf *json = begin_error(request, API_OPTED_OUT, message);
+    buf_puts(json, ",\"details\":{\"field\":\"to\"}");
+    end_error(request, API_OPTED_OUT, json);
+}
+
 void response_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs,
                           bool ambiguous) {
-    response_add_number(request, "Retry-After", retry_after_secs);
     struct buf *json = begin_error(request, API_SERVICE_UNAVAILABLE, message);
+    add_retry_after(request, json, retry_after_secs);
     if (ambiguous) {
         buf_puts(json, ",\"details\":{\"ambiguous\":true}");
     }
@@ -174,11 +227,12 @@ void response_crowded(struct ingest_request *request) {
 
 void response_limited(struct ingest_request *request, const char *whose, const char *of_what) {
     counters_add(request->with->counters, COUNTER_RATE_LIMITED, 1);
-    response_add_number(request, "Retry-After", request->window.reset_secs);
     char message[96];
     snprintf(message, sizeof message, "this %s's limit is %" PRId64 "%s%s a minute", whose, request->window.limit,
              of_what[0] != '\0' ? " " : "", of_what);
-    response_error(request, API_RATE_LIMITED, message);
+    struct buf *json = begin_error(request, API_RATE_LIMITED, message);
+    add_retry_after(request, json, request->window.reset_secs);
+    end_error(request, API_RATE_LIMITED, json);
 }
 
 void response_unauthorized(struct ingest_request *request, const char *challenge, const char *message) {

@@ -11,7 +11,8 @@
 struct ingest_request;
 
 // Every answer leaves through here, so that each carries the security headers, X-Request-Id and, to a send,
-// RateLimit-*, and each is logged. Each request is answered exactly once.
+// RateLimit-*, and each is logged. Each request is answered exactly once. A part's errors (request.h) go to its
+// take_error instead, with their status and `retry_after_secs` as members.
 
 // The errors of the API (ingest/openapi.yaml).
 enum api_error {
@@ -26,6 +27,7 @@ enum api_error {
     API_PAYLOAD_TOO_LARGE,
     API_UNSUPPORTED_MEDIA_TYPE,
     API_IDEMPOTENCY_KEY_REUSED,
+    API_OPTED_OUT,
     API_RATE_LIMITED,
     API_INTERNAL_ERROR,
     API_SERVICE_UNAVAILABLE,
@@ -35,6 +37,8 @@ enum api_error {
 // answer is response_crowded's.
 void response_json(struct ingest_request *request, unsigned status, struct buf *json);
 void response_content(struct ingest_request *request, unsigned status, const char *content_type, struct buf *body);
+// No body.
+void response_empty(struct ingest_request *request, unsigned status);
 // 200 with a text that stays as long as the process.
 void response_constant(struct ingest_request *request, const char *content_type, const char *body);
 
@@ -45,6 +49,8 @@ void response_stream_head(struct ingest_request *request, const char *content_ty
 
 // 202 with the message's id (request->message_id) and Location.
 void response_accepted(struct ingest_request *request, bool replayed);
+// The same under another status, for a provider that wants to see one.
+void response_accepted_as(struct ingest_request *request, unsigned status, bool replayed);
 
 // {"code","message"}.
 void response_error(struct ingest_request *request, enum api_error error, const char *message);
@@ -52,6 +58,12 @@ void response_error(struct ingest_request *request, enum api_error error, const 
 void response_and_close(struct ingest_request *request, enum api_error error, const char *message);
 // 400; field is the payload's field, the parameter or the header, reason goes on from its name ("is required").
 void response_bad_field(struct ingest_request *request, const char *field, const char *reason);
+// 409: a kept webhook still can't become a message; field as in payload_error, "" the body as a whole.
+void response_conflict_field(struct ingest_request *request, const char *field, const char *reason);
+// 409: what has become of a message, `status`, leaves nothing to do.
+void response_conflict_status(struct ingest_request *request, const char *status, const char *message);
+// 422: the recipient wants nothing from the sender; details name the field `to`.
+void response_opted_out(struct ingest_request *request, const char *message);
 // 503. ambiguous: the send may have been written all the same.
 void response_unavailable(struct ingest_request *request, const char *message, int64_t retry_after_secs,
                           bool ambiguous);

@@ -15,15 +15,17 @@ enum api_scope {
 
 enum route_flag {
     ROUTE_JSON = 1,          // a GET of a JSON resource: 406 where Accept admits none
-    ROUTE_INCOMING = 2,      // brings a message: refused at the process's very end
+    ROUTE_INCOMING = 2,      // changes what waits in Redis: refused at the process's very end
     ROUTE_SEND = 4,          // its answers carry RateLimit headers
-    ROUTE_BODY = 8,          // POST or PUT: has a JSON body and counts against the address's limit
+    ROUTE_BODY = 8,          // POST or PUT: has a body, JSON but for a webhook, and counts against the address's limit
     ROUTE_EMPTY_BODY = 16,   // with ROUTE_BODY: the body may be left out, and its type with it
     ROUTE_EVENTS = 32,       // a GET of text/event-stream: 406 where Accept admits none
     ROUTE_PAGE = 64,         // HTML that brings a style, a script and frames of its own; anything else may do nothing
-    ROUTE_WEBHOOK_SMS = 128, // signed, where WEBHOOK_SMS_SECRET is set
+    ROUTE_WEBHOOK_SMS = 128, // a provider posts to it, in the forms that its adapter takes
     ROUTE_WEBHOOK_EMAIL = 256,
-    ROUTE_MESSAGE = 512, // where all is well, a message is accepted
+    ROUTE_MESSAGE = 512,   // where all is well, a message is accepted
+    ROUTE_RECEIPTS = 1024, // a webhook that brings no messages, but what became of some
+    ROUTE_LIST = 2048,     // many messages in one body, which may be longer than others
 };
 
 struct route {

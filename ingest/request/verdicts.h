@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "shared/provider/signature.h"
+
 // What access/ finds out about a request.
 
 enum origin_verdict {
@@ -24,7 +26,6 @@ enum access {
 };
 
 #define API_KEY_NAME_SIZE 33 // 1 to 32 of A-Z a-z 0-9 . _ -
-#define SIGNATURE_ID_SIZE 10
 
 // The window that RateLimit-* speak of.
 struct rate_window {

@@ -2,7 +2,9 @@
 //
 // A stage stands when its oldest work has waited for longer than STATUS_MAX_AGE_SECS in the place where somebody should
 // take it: by when it came there, not by the message's age, for a message that comes from its tenth retry is old and
-// flows. What waits for its time (a retry that isn't due, a pause that is short) stands for nothing.
+// flows. What waits for its time (a retry that isn't due, a pause that is short, what is scheduled) stands for nothing;
+// nor does who waits for his turn, but where he should have had it: the clock of turns says so, which stands still
+// while the provider isn't called.
 #include "ingest/watch/flow.h"
 
 #include <inttypes.h>
@@ -13,9 +15,13 @@
 #include "shared/base/json.h"
 
 enum {
-    MOST_TROUBLES = 100,   // of a process that reports without end
-    SHORT_PAUSE_MS = 5000, // a provider that paces its callers by the second flows
-    REFUSED_FOR_MS = 2000, // what is sent beside a refused sender's burst needs a while to be accepted
+    MOST_TROUBLES = 100,     // of a process that reports without end
+    SHORT_PAUSE_MS = 5000,   // a provider that paces its callers by the second flows
+    SLOWED_MS = 5000,        // a dispatcher that waits for the rate says so once a second
+    FILLED_WITHIN_MS = 1000, // a persister does, at a start
+    FILLING_PCT = 80,        // of what may be scheduled
+    FULL_PCT = 99,           // of the bytes: the next one may be larger than what is left
+    REFUSED_FOR_MS = 2000,   // what is sent beside a refused sender's burst needs a while to be accepted
 };
 
 static const struct {
@@ -28,13 +34,17 @@ static const struct {
     [FLOW_PARTITIONS_MISSING] = {"partitions_missing", false, false},
     [FLOW_NO_INGEST] = {"no_ingest", false, false},
     [FLOW_BACKLOG_FULL] = {"backlog_full", true, false},
+    [FLOW_SCHEDULED_FULL] = {"scheduled_full", true, false},
     [FLOW_WAIT_FAILING] = {"wait_failing", false, false},
     [FLOW_NO_DISPATCHER] = {"no_dispatcher", false, false},
     [FLOW_BREAKER_OPEN] = {"breaker_open", true, false},
     [FLOW_PAUSED] = {"paused", true, false},
     [FLOW_REFUSED] = {"refused", true, false},
     [FLOW_OUTBOUND_STUCK] = {"outbound_stuck", true, false},
+    [FLOW_OPT_OUTS_UNKNOWN] = {"opt_outs_unknown", true, false},
     [FLOW_RETRIES_OVERDUE] = {"retries_overdue", true, false},
+    [FLOW_TURNS_OVERDUE] = {"turns_overdue", true, false},
+    [FLOW_SCHEDULED_OVERDUE] = {"scheduled_overdue", true, false},
     [FLOW_NO_PERSISTER] = {"no_persister", false, false},
     [FLOW_POSTGRES_AWAY] = {"postgres_away", false, false},
     [FLOW_POSTGRES_REFUSED] = {"postgres_refused", false, false},
@@ -44,6 +54,9 @@ static const struct {
     [FLOW_REPLAYS_STUCK] = {"replays_stuck", false, false},
     [FLOW_NOT_DURABLE] = {"not_durable", false, true},
     [FLOW_SENDERS_HELD] = {"senders_held", true, true},
+    [FLOW_PACED] = {"paced", true, true},
+    [FLOW_SCHEDULED_FILLING] = {"scheduled_filling", true, true},
+    [FLOW_REKEY_DUE] = {"rekey_due", false, true},
     [FLOW_OTHER] = {"other", false, false},
 };
 
@@ -218,7 +231,14 @@ static void say_long(struct buf *said, const char *key, const char *what, int64_
 static bool keeps_waiting(const struct pipeline *pipeline, enum provider provider) {
     struct pipeline_partition sum;
     pipeline_sum(pipeline, provider, &sum);
-    return pipeline->breakers[provider].reopens_in_ms > 0 || sum.outbound.length + sum.parked > 0;
+    return pipeline->breakers[provider].reopens_in_ms > 0 || sum.outbound.length + sum.parked + sum.held > 0;
+}
+
+static bool may_be_called(const struct pipeline *pipeline, enum provider provider) {
+    const struct pipeline_breaker *breaker = &pipeline->breakers[provider];
+    bool closed = strcmp(breaker->mode, "closed") == 0 ||
+                  (strcmp(breaker->mode, "open") != 0 && strcmp(breaker->state, "closed") == 0);
+    return closed && breaker->paused_ms == 0;
 }
 
 static void judge_breaker(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
@@ -264,12 +284,24 @@ static int64_t outbound_waited(const struct pipeline_partition *partition) {
     return partition->outbound.waited_ms;
 }
 
+static int64_t waits_for_opt_outs(const struct pipeline_partition *partition) {
+    return partition->knows_opt_outs ? -1 : partition->outbound.waited_ms;
+}
+
 static int64_t events_waited(const struct pipeline_partition *partition) {
     return partition->events.waited_ms;
 }
 
 static int64_t overdue(const struct pipeline_partition *partition) {
     return partition->longest_overdue_ms;
+}
+
+static int64_t turn_overdue(const struct pipeline_partition *partition) {
+    return partition->held_overdue_ms;
+}
+
+static int64_t scheduled_overdue(const struct pipeline_partition *partition) {
+    return partition->scheduled_longest_overdue_ms;
 }
 
 static int64_t newer_waited(const struct pipeline_partition *partition) {
@@ -279,27 +311,41 @@ static int64_t newer_waited(const struct pipeline_partition *partition) {
 }
 
 static int64_t backlog(const struct pipeline_partition *partition) {
-    int64_t sends = partition->outbound.length + partition->parked;
+    int64_t sends = partition->outbound.length + partition->parked + partition->held;
     return sends > partition->events.length ? sends : partition->events.length;
 }
 
+static bool is_paced(const struct pipeline *pipeline, enum provider provider) {
+    int64_t slowed_ms = pipeline->breakers[provider].slowed_ms;
+    return slowed_ms >= 0 && slowed_ms <= SLOWED_MS;
+}
+
 static void judge_waiting(const struct flow_view *view, enum provider provider, struct flow *out) {
-    static const struct {
+    bool paced = is_paced(view->pipeline, provider); // flows as fast as it may
+    bool called = may_be_called(view->pipeline, provider);
+    const struct {
+        bool stands;
         enum flow_code code;
         int64_t (*of)(const struct pipeline_partition *partition);
         size_t key; // in struct partition_keys
         const char *what;
     } stages[] = {
-        {FLOW_OUTBOUND_STUCK, outbound_waited, offsetof(struct partition_keys, outbound),
-         "the oldest message has waited for"},
-        {FLOW_RETRIES_OVERDUE, overdue, offsetof(struct partition_keys, parked_due), "a retry has been due for"},
-        {FLOW_EVENTS_STUCK, events_waited, offsetof(struct partition_keys, events), "the oldest event has waited for"},
-        {FLOW_NEWER_FORMAT, newer_waited, offsetof(struct partition_keys, events),
+        {true, paced ? FLOW_PACED : FLOW_OUTBOUND_STUCK, outbound_waited, offsetof(struct partition_keys, outbound),
+         paced ? "all is sent at the provider's rate; the oldest message has waited for"
+               : "the oldest message has waited for"},
+        {true, FLOW_RETRIES_OVERDUE, overdue, offsetof(struct partition_keys, parked_due), "a retry has been due for"},
+        {called, FLOW_TURNS_OVERDUE, turn_overdue, offsetof(struct partition_keys, held_due),
+         "a conversation's next message should have had its turn for"},
+        {called, FLOW_SCHEDULED_OVERDUE, scheduled_overdue, offsetof(struct partition_keys, scheduled_due),
+         "a scheduled message has been due for"},
+        {true, FLOW_EVENTS_STUCK, events_waited, offsetof(struct partition_keys, events),
+         "the oldest event has waited for"},
+        {true, FLOW_NEWER_FORMAT, newer_waited, offsetof(struct partition_keys, events),
          "entries of a newer release, which none that lives can read, have waited for"},
     };
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         const struct pipeline_partition *late = worst(view->pipeline, provider, stages[i].of, view->max_age_ms);
-        if (late != NULL) {
+        if (late != NULL && stages[i].stands) {
             const char *key = (const char *)&late->keys + stages[i].key;
             struct buf said = {0};
             say_long(&said, key, stages[i].what, stages[i].of(late), view);
@@ -322,6 +368,19 @@ static void judge_refusals(const struct pipeline *pipeline, enum provider provid
     }
 }
 
+static void judge_opt_outs(const struct flow_view *view, enum provider provider, struct flow *out) {
+    const struct pipeline_partition *unknown =
+        view->opt_out ? worst(view->pipeline, provider, waits_for_opt_outs, FILLED_WITHIN_MS) : NULL;
+    if (unknown != NULL) {
+        struct buf said = {0};
+        buf_printf(&said,
+                   "%s: nothing is called until a persister has filled in, out of Postgres, who has opted out; for ",
+                   unknown->keys.opt_outs);
+        flow_write_age(unknown->outbound.waited_ms, &said);
+        flow_add(out, FLOW_OPT_OUTS_UNKNOWN, (int)provider, unknown->outbound.waited_ms, unknown->keys.opt_outs, &said);
+    }
+}
+
 static void note_held(const struct pipeline *pipeline, enum provider provider, struct flow *out) {
     struct pipeline_partition sum;
     struct buf said = {0};
@@ -330,6 +389,47 @@ static void note_held(const struct pipeline *pipeline, enum provider provider, s
         buf_printf(&said, "%s refuses %" PRId64 " of our senders (HKEYS 'held-senders:{%s:…}'): their messages wait",
                    provider_name(provider), sum.held_senders, provider_name(provider));
         flow_add(out, FLOW_SENDERS_HELD, (int)provider, -1, "", &said);
+    }
+}
+
+// How much of what may be scheduled is, in percent of the bound that is nearer.
+struct fullness {
+    const struct pipeline_partition *partition; // NULL: nothing is scheduled
+    int64_t pct;
+    bool of_bytes;
+};
+
+static struct fullness fullness_of(const struct flow_view *view, const struct pipeline_partition *partition) {
+    int64_t count = view->max_scheduled > 0 ? partition->scheduled * 100 / view->max_scheduled : 0;
+    int64_t bytes = view->max_scheduled_bytes > 0 ? partition->scheduled_bytes * 100 / view->max_scheduled_bytes : 0;
+    return (struct fullness){partition, bytes > count ? bytes : count, bytes > count};
+}
+
+static struct fullness fullest(const struct flow_view *view, enum provider provider) {
+    struct fullness found = {0};
+    for (size_t i = 0; i < view->pipeline->partition_count; i++) {
+        const struct pipeline_partition *one = &view->pipeline->partitions[i];
+        struct fullness its = fullness_of(view, one);
+        if (one->provider == provider && one->scheduled > 0 && (found.partition == NULL || its.pct > found.pct)) {
+            found = its;
+        }
+    }
+    return found;
+}
+
+static void judge_scheduled(const struct flow_view *view, enum provider provider, struct flow *out) {
+    struct fullness its = fullest(view, provider);
+    bool full = its.pct >= (its.of_bytes ? FULL_PCT : 100);
+    out->scheduled_pct[provider] = its.pct;
+    if (its.pct >= FILLING_PCT) {
+        const char *key = its.partition->keys.scheduled;
+        struct buf said = {0};
+        buf_printf(&said, "%s: %" PRId64 " messages of %" PRId64 " bytes are scheduled, %" PRId64 "%% of what may be",
+                   key, its.partition->scheduled, its.partition->scheduled_bytes, its.pct);
+        buf_printf(&said, " (%s, %" PRId64 ")%s", its.of_bytes ? "SCHEDULED_MAX_BYTES" : "SCHEDULED_MAX",
+                   its.of_bytes ? view->max_scheduled_bytes : view->max_scheduled,
+                   full ? ": sends for later are refused" : "");
+        flow_add(out, full ? FLOW_SCHEDULED_FULL : FLOW_SCHEDULED_FILLING, (int)provider, -1, key, &said);
     }
 }
 
@@ -343,7 +443,9 @@ static void judge_provider(const struct flow_view *view, enum provider provider,
     }
     judge_breaker(view->pipeline, provider, out);
     judge_refusals(view->pipeline, provider, out);
+    judge_opt_outs(view, provider, out);
     judge_waiting(view, provider, out);
+    judge_scheduled(view, provider, out);
     note_held(view->pipeline, provider, out);
 }
 
@@ -367,7 +469,9 @@ static int by_code(const void *left, const void *right) {
 }
 
 void flow_judge(const struct flow_view *view, struct flow *out) {
-    *out = (struct flow){.troubles = xcalloc(MOST_TROUBLES, sizeof *out->troubles)};
+    *out = (struct flow){.troubles = xcalloc(MOST_TROUBLES, sizeof *out->troubles),
+                         .max_scheduled = view->max_scheduled,
+                         .max_scheduled_bytes = view->max_scheduled_bytes};
     if (view->postgres_away != NULL) {
         add_plain(out, FLOW_POSTGRES_AWAY, -1, "", "Postgres doesn't answer: %s", view->postgres_away);
     }

@@ -21,14 +21,18 @@ enum flow_code {
     FLOW_PARTITIONS_MISSING, // the set of partitions is lost, so nobody knows what waits
     FLOW_NO_INGEST,          // no ingest lives
     FLOW_BACKLOG_FULL,       // so much waits that sends are refused
+    FLOW_SCHEDULED_FULL,     // so much is scheduled that sends for later are refused
     FLOW_WAIT_FAILING,       // Redis's replicas don't have what they should, so sends are refused
     // nothing is sent
-    FLOW_NO_DISPATCHER,   // no dispatcher lives
-    FLOW_BREAKER_OPEN,    // the provider isn't called: its breaker is open or half-open
-    FLOW_PAUSED,          // the provider isn't called: a 429 has asked for a pause
-    FLOW_REFUSED,         // the provider refuses what it is sent, and accepts nothing
-    FLOW_OUTBOUND_STUCK,  // messages wait to be sent for too long
-    FLOW_RETRIES_OVERDUE, // retries are due for too long
+    FLOW_NO_DISPATCHER,     // no dispatcher lives
+    FLOW_BREAKER_OPEN,      // the provider isn't called: its breaker is open or half-open
+    FLOW_PAUSED,            // the provider isn't called: a 429 has asked for a pause
+    FLOW_REFUSED,           // the provider refuses what it is sent, and accepts nothing
+    FLOW_OUTBOUND_STUCK,    // messages wait to be sent for too long
+    FLOW_OPT_OUTS_UNKNOWN,  // nobody knows yet who has opted out, so nothing is called
+    FLOW_RETRIES_OVERDUE,   // retries are due for too long
+    FLOW_TURNS_OVERDUE,     // messages should have had their turns for too long
+    FLOW_SCHEDULED_OVERDUE, // scheduled messages should have gone out for too long
     // nothing is recorded
     FLOW_NO_PERSISTER,      // no persister lives
     FLOW_POSTGRES_AWAY,     // ingest has no connection to Postgres
@@ -39,6 +43,9 @@ enum flow_code {
     FLOW_REPLAYS_STUCK,     // a replay of many dead letters doesn't go on
     FLOW_NOT_DURABLE,       // Redis keeps no append-only file: what was accepted is lost with it
     FLOW_SENDERS_HELD,      // the provider refuses some senders, whose messages wait
+    FLOW_PACED,             // messages wait long because their provider's rate is reached
+    FLOW_SCHEDULED_FILLING, // as much is scheduled that soon no more will fit
+    FLOW_REKEY_DUE,         // conversations were made by other rules or another PHONE_REGION: persister --rekey
     FLOW_OTHER,             // what a newer release reports
     FLOW_CODE_COUNT
 };
@@ -55,7 +62,9 @@ struct flow_trouble {
 struct flow {
     struct flow_trouble *troubles; // in the order of enum flow_code; owned
     size_t count;
-    size_t notes; // of them; the rest keeps something from flowing
+    size_t notes;                               // of them; the rest keeps something from flowing
+    int64_t max_scheduled, max_scheduled_bytes; // as it was judged by
+    int64_t scheduled_pct[PROVIDER_COUNT];      // of that, in the fullest partition
 };
 
 // What it judges by.
@@ -67,7 +76,10 @@ struct flow_view {
     int64_t replicas_missing;        // REDIS_WAIT_REPLICAS where fewer follow; 0: enough do
     int64_t max_age_ms;              // STATUS_MAX_AGE_SECS
     int64_t max_backlog;             // STREAM_MAX_BACKLOG
+    int64_t max_scheduled;           // SCHEDULED_MAX
+    int64_t max_scheduled_bytes;     // SCHEDULED_MAX_BYTES, or what it is by default; 0: no bound
     int64_t memory_pct;              // REDIS_MEMORY_PCT
+    bool opt_out;                    // OPT_OUT
 };
 
 // To be freed by flow_free.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/watch/flow_here.h"
 
+#include "ingest/accept/scheduled.h"
 #include "ingest/read/database.h"
 #include "ingest/request/resources.h"
 #include "ingest/watch/readiness.h"
@@ -16,6 +17,13 @@ static const char *postgres_trouble(const struct ingest_resources *with) {
     return *trouble != '\0' ? trouble : "it has not answered yet";
 }
 
+// Of one partition; 0: there is no bound, or it isn't known without Redis.
+static int64_t max_scheduled_bytes(const struct settings *settings, const struct pipeline *pipeline) {
+    int64_t memory_max = pipeline == NULL ? 0 : pipeline->memory_max;
+    bool bounded = settings->scheduled_max_bytes > 0 || memory_max > 0;
+    return bounded ? scheduled_most_bytes(settings, memory_max) : 0;
+}
+
 void flow_judge_here(struct ingest_resources *with, const struct pipeline *pipeline, const char *why,
                      struct flow *out) {
     char refused[READINESS_TEXT_SIZE];
@@ -27,7 +35,10 @@ void flow_judge_here(struct ingest_resources *with, const struct pipeline *pipel
         .replicas_missing = readiness_has_replicas(with->readiness) ? 0 : with->settings->redis_wait_replicas,
         .max_age_ms = with->settings->status_max_age_secs * 1000,
         .max_backlog = with->settings->stream_max_backlog,
+        .max_scheduled = with->settings->scheduled_max,
+        .max_scheduled_bytes = max_scheduled_bytes(with->settings, pipeline),
         .memory_pct = with->settings->redis_memory_pct,
+        .opt_out = with->settings->opt_out,
     };
     flow_judge(&view, out);
 }

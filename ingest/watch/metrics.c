@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/watch/metrics.h"
 
-#include "ingest/request/media_type.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -10,6 +9,7 @@
 #include "ingest/watch/pipeline.h"
 #include "ingest/watch/pipeline_json.h"
 #include "shared/http/budget.h"
+#include "shared/http/media_type.h"
 #include "shared/redis/counters.h"
 
 enum format { FORMAT_NONE, FORMAT_JSON, FORMAT_PROMETHEUS, FORMAT_OPENMETRICS };

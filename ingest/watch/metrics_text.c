@@ -34,6 +34,40 @@ static void write_provider_counters(const struct pipeline *pipeline, const char 
     }
 }
 
+static void metrics_write_receipts_of(enum provider provider, enum receipt_status status, const char *code,
+                                      int64_t count, struct buf *out) {
+    buf_printf(out, PREFIX "receipts_total{provider=\"%s\",status=\"%s\",code=\"%s\"} %" PRId64 "\n",
+               provider_name(provider), receipt_status_name(status), code, count);
+}
+
+// Those without a code are always there, so that a rate of them never looks at nothing.
+static void metrics_write_receipts_without_code(const struct counter_values *values, enum provider provider,
+                                                enum receipt_status status, struct buf *out) {
+    int64_t count = 0;
+    for (size_t i = 0; i < values->receipt_count; i++) {
+        const struct counter_receipts *one = &values->receipts[i];
+        bool is_one = one->provider == provider && one->status == status && one->code[0] == '\0';
+        count = is_one ? one->count : count;
+    }
+    metrics_write_receipts_of(provider, status, "", count, out);
+}
+
+static void metrics_write_receipts(const struct counter_values *values, const char *suffix, struct buf *out) {
+    write_head(
+        out, "receipts", suffix, "counter",
+        "Receipts of providers, each once, by status and the provider's code (other: one that isn't documented)");
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        metrics_write_receipts_without_code(values, (enum provider)provider, RECEIPT_DELIVERED, out);
+        metrics_write_receipts_without_code(values, (enum provider)provider, RECEIPT_UNDELIVERED, out);
+    }
+    for (size_t i = 0; i < values->receipt_count; i++) {
+        const struct counter_receipts *one = &values->receipts[i];
+        if (one->code[0] != '\0') {
+            metrics_write_receipts_of(one->provider, one->status, one->code, one->count, out);
+        }
+    }
+}
+
 // ---- Histograms
 
 static void write_histogram(const struct pipeline *pipeline, enum histogram histogram, struct buf *out) {
@@ -136,31 +170,85 @@ static double parked_oldest(const struct pipeline_partition *sum) {
     return seconds(sum->parked_oldest_ms);
 }
 
+static double held_messages(const struct pipeline_partition *sum) {
+    return (double)sum->held;
+}
+
+static double held_oldest(const struct pipeline_partition *sum) {
+    return seconds(sum->held_oldest_ms);
+}
+
+static double held_overdue_age(const struct pipeline_partition *sum) {
+    return seconds(sum->held_overdue_ms);
+}
+
+static double scheduled_messages(const struct pipeline_partition *sum) {
+    return (double)sum->scheduled;
+}
+
+static double scheduled_bytes(const struct pipeline_partition *sum) {
+    return (double)sum->scheduled_bytes;
+}
+
+static double scheduled_due_messages(const struct pipeline_partition *sum) {
+    return (double)sum->scheduled_overdue;
+}
+
+static double scheduled_overdue_age(const struct pipeline_partition *sum) {
+    return seconds(sum->scheduled_longest_overdue_ms);
+}
+
 static double held_senders(const struct pipeline_partition *sum) {
     return (double)sum->held_senders;
+}
+
+static double opted_out(const struct pipeline_partition *sum) {
+    return (double)sum->opted_out;
 }
 
 static const struct {
     const char *name, *help;
     double (*of)(const struct pipeline_partition *sum);
-} parked_gauges[] = {
+} waiting_gauges[] = {
     {"parked_messages", "Messages that wait for a retry", parked_messages},
     {"parked_overdue_messages", "Messages whose retry is due and has not begun", parked_overdue},
     {"parked_overdue_seconds", "For how long the first of them has been due", parked_overdue_age},
     {"parked_oldest_age_seconds", "Age of the oldest message among the 100 of each partition that are due next",
      parked_oldest},
+    {"held_messages", "Messages that wait for an earlier one of their conversation", held_messages},
+    {"held_oldest_age_seconds", "Age of the oldest message among the first of 100 conversations of each partition",
+     held_oldest},
+    {"held_overdue_seconds", "For how long one of them should have had its turn", held_overdue_age},
+    {"scheduled_messages", "Messages that are to be sent later", scheduled_messages},
+    {"scheduled_bytes", "Bytes that they take", scheduled_bytes},
+    {"scheduled_overdue_messages", "Those whose time has come and that have not begun", scheduled_due_messages},
+    {"scheduled_overdue_seconds", "For how long the first of them has been due", scheduled_overdue_age},
     {"held_senders", "Senders whose messages wait because their provider refuses them", held_senders},
+    {"opted_out_pairs", "Pairs of our addresses and theirs that have opted out", opted_out},
 };
 
-static void write_parked_gauges(const struct pipeline *pipeline, struct buf *out) {
-    for (size_t i = 0; i < sizeof parked_gauges / sizeof *parked_gauges; i++) {
-        write_head(out, parked_gauges[i].name, "", "gauge", parked_gauges[i].help);
+static void write_waiting_gauges(const struct pipeline *pipeline, struct buf *out) {
+    for (size_t i = 0; i < sizeof waiting_gauges / sizeof *waiting_gauges; i++) {
+        write_head(out, waiting_gauges[i].name, "", "gauge", waiting_gauges[i].help);
         for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
             struct pipeline_partition sum;
             pipeline_sum(pipeline, (enum provider)provider, &sum);
-            buf_printf(out, PREFIX "%s{provider=\"%s\"} %.15g\n", parked_gauges[i].name,
-                       provider_name((enum provider)provider), parked_gauges[i].of(&sum));
+            buf_printf(out, PREFIX "%s{provider=\"%s\"} %.15g\n", waiting_gauges[i].name,
+                       provider_name((enum provider)provider), waiting_gauges[i].of(&sum));
         }
+    }
+}
+
+static void write_scheduled_bounds(const struct flow *flow, struct buf *out) {
+    write_head(out, "scheduled_max_messages", "", "gauge", "Most messages that may be scheduled in one partition");
+    buf_printf(out, PREFIX "scheduled_max_messages %" PRId64 "\n", flow->max_scheduled);
+    write_head(out, "scheduled_max_bytes", "", "gauge", "Most bytes that they may take; 0: no limit");
+    buf_printf(out, PREFIX "scheduled_max_bytes %" PRId64 "\n", flow->max_scheduled_bytes);
+    write_head(out, "scheduled_full_ratio", "", "gauge",
+               "How much of the nearer bound the fullest partition has, 0 to 1");
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        buf_printf(out, PREFIX "scheduled_full_ratio{provider=\"%s\"} %.15g\n", provider_name((enum provider)provider),
+                   (double)flow->scheduled_pct[provider] / 100);
     }
 }
 
@@ -233,9 +321,11 @@ void metrics_text_write(const struct pipeline *pipeline, const struct flow *flow
     const char *suffix = openmetrics ? "" : "_total";
     write_counters(pipeline, suffix, out);
     write_provider_counters(pipeline, suffix, out);
+    metrics_write_receipts(&pipeline->counters, suffix, out);
     write_histograms(pipeline, out);
     write_stream_gauges(pipeline, out);
-    write_parked_gauges(pipeline, out);
+    write_waiting_gauges(pipeline, out);
+    write_scheduled_bounds(flow, out);
     write_breaker_states(pipeline, out);
     write_breaker_waits(pipeline, out);
     metrics_text_write_rest(pipeline, out);

@@ -110,7 +110,7 @@ static int pipeline_call(struct reading *reading, redis_link_reply taken, void *
 
 // ---- Each partition
 
-enum { LOOK_NUMBERS = 20 };
+enum { LOOK_NUMBERS = 29 };
 
 static void take_look(struct pipeline_partition *partition, const redisReply *reply) {
     struct pipeline_stream *outbound = &partition->outbound, *events = &partition->events;
@@ -135,6 +135,15 @@ static void take_look(struct pipeline_partition *partition, const redisReply *re
         &partition->parked_oldest_ms,
         &partition->held_senders,
         &partition->refused_ms,
+        &partition->opted_out,
+        &partition->knows_opt_outs,
+        &partition->held,
+        &partition->held_oldest_ms,
+        &partition->scheduled,
+        &partition->scheduled_bytes,
+        &partition->scheduled_overdue,
+        &partition->scheduled_longest_overdue_ms,
+        &partition->held_overdue_ms,
     };
     for (size_t i = 0; i < LOOK_NUMBERS && i < reply->elements; i++) {
         *into[i] = reply->element[i]->integer;
@@ -160,10 +169,11 @@ static void look_at(struct reading *reading, size_t index) {
                                keys->parked,
                                keys->parked_due,
                                keys->held_senders,
-                               keys->refused};
+                               keys->refused,
+                               redis_link_server_mark(reading->redis)};
     struct look *look = xmalloc(sizeof *look);
     *look = (struct look){reading, index};
-    if (pipeline_call(reading, pipeline_on_look, look, 9, arguments) != 0) {
+    if (pipeline_call(reading, pipeline_on_look, look, 10, arguments) != 0) {
         free(look);
     }
 }
@@ -202,6 +212,11 @@ static int64_t left_of(const redisReply *hash, const char *name, int64_t now_ms)
     return left > 0 ? left : 0;
 }
 
+static int64_t age_of(const redisReply *hash, const char *name, int64_t now_ms) {
+    int64_t at_ms = strtoll(redis_reply_field(hash, name, "0"), NULL, 10);
+    return at_ms > 0 ? now_ms - at_ms : -1;
+}
+
 // `since` is when it moved last, which is often while a provider is away for long; `left` is newer than some releases.
 static int64_t open_for(const redisReply *hash, int64_t now_ms) {
     const char *left = redis_reply_field(hash, "left", redis_reply_field(hash, "since", NULL));
@@ -221,8 +236,8 @@ static void pipeline_on_breaker(void *argument, enum redis_result result, const 
         breaker->open_ms = strcmp(breaker->state, "closed") == 0 ? -1 : open_for(reply, reading->pipeline->now_ms);
         breaker->reopens_in_ms = left_of(reply, "until", reading->pipeline->now_ms);
         breaker->paused_ms = left_of(reply, "paused", reading->pipeline->now_ms);
-        int64_t accepted_ms = strtoll(redis_reply_field(reply, "accepted", "0"), NULL, 10);
-        breaker->accepted_ms = accepted_ms > 0 ? reading->pipeline->now_ms - accepted_ms : -1;
+        breaker->accepted_ms = age_of(reply, "accepted", reading->pipeline->now_ms);
+        breaker->slowed_ms = age_of(reply, "slowed", reading->pipeline->now_ms);
     }
     free(question);
     answer_came(reading);
@@ -421,7 +436,11 @@ void pipeline_sum(const struct pipeline *pipeline, enum provider provider, struc
     *out = (struct pipeline_partition){.outbound = {.oldest_ms = -1, .waited_ms = -1},
                                        .events = {.oldest_ms = -1, .waited_ms = -1},
                                        .longest_overdue_ms = -1,
-                                       .parked_oldest_ms = -1};
+                                       .parked_oldest_ms = -1,
+                                       .held_oldest_ms = -1,
+                                       .held_overdue_ms = -1,
+                                       .scheduled_longest_overdue_ms = -1,
+                                       .knows_opt_outs = 1};
     for (size_t i = 0; i < pipeline->partition_count; i++) {
         const struct pipeline_partition *one = &pipeline->partitions[i];
         if (one->provider != provider) {
@@ -432,7 +451,17 @@ void pipeline_sum(const struct pipeline *pipeline, enum provider provider, struc
         out->parked += one->parked;
         out->overdue += one->overdue;
         out->held_senders += one->held_senders;
+        out->opted_out = greater(out->opted_out, one->opted_out); // each partition has all of the provider
+        out->knows_opt_outs = out->knows_opt_outs && one->knows_opt_outs;
         out->longest_overdue_ms = greater(out->longest_overdue_ms, one->longest_overdue_ms);
         out->parked_oldest_ms = greater(out->parked_oldest_ms, one->parked_oldest_ms);
+        out->held += one->held;
+        out->held_oldest_ms = greater(out->held_oldest_ms, one->held_oldest_ms);
+        out->held_overdue_ms = greater(out->held_overdue_ms, one->held_overdue_ms);
+        out->scheduled += one->scheduled;
+        out->scheduled_bytes += one->scheduled_bytes;
+        out->scheduled_overdue += one->scheduled_overdue;
+        out->scheduled_longest_overdue_ms =
+            greater(out->scheduled_longest_overdue_ms, one->scheduled_longest_overdue_ms);
     }
 }

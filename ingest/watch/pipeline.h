@@ -35,6 +35,12 @@ struct pipeline_partition {
     int64_t longest_overdue_ms, parked_oldest_ms; // the latter of the 100 that are due next
     int64_t held_senders;                         // whose messages wait, because their provider refuses them
     int64_t refused_ms;                           // how long ago the fifth last message was refused for the first time
+    int64_t opted_out;                            // pairs that have opted out, as far as this partition knows
+    int64_t knows_opt_outs;                       // 1: of all of them; 0: nothing is called meanwhile
+    int64_t held, held_oldest_ms;                 // messages that wait for their turns; the latter of 100 conversations
+    int64_t held_overdue_ms;                      // for how long one of them should have had its turn; -1: none should
+    int64_t scheduled, scheduled_bytes;           // messages that wait for their time
+    int64_t scheduled_overdue, scheduled_longest_overdue_ms; // those whose time has come
 };
 
 #define PIPELINE_WORD_SIZE 32
@@ -47,6 +53,7 @@ struct pipeline_breaker {
     int64_t open_ms;       // since it was last closed; -1 where it is, or nobody knows
     int64_t reopens_in_ms; // until probes are let through; 0 where it isn't open
     int64_t accepted_ms;   // how long ago the last call began that the provider accepted; -1: none is known
+    int64_t slowed_ms;     // how long ago its rate last made a dispatcher wait; -1: never, or there is no rate
     int64_t paused_ms;     // what is left of a pause that a 429 asked for; 0: none
 };
 

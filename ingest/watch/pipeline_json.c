@@ -38,7 +38,19 @@ static void write_breaker(struct buf *out, const struct pipeline_breaker *breake
     buf_putc(out, '}');
 }
 
-static void write_provider(struct buf *out, const struct pipeline *pipeline, enum provider provider) {
+static void write_waiting(struct buf *out, const struct pipeline_partition *sum, int64_t scheduled_pct) {
+    json_write_member_int(out, "held", sum->held);
+    write_age(out, "held_oldest_ms", sum->held_oldest_ms);
+    write_age(out, "held_overdue_ms", sum->held_overdue_ms);
+    json_write_member_int(out, "scheduled", sum->scheduled);
+    json_write_member_int(out, "scheduled_bytes", sum->scheduled_bytes);
+    json_write_member_int(out, "scheduled_pct", scheduled_pct);
+    json_write_member_int(out, "scheduled_overdue", sum->scheduled_overdue);
+    write_age(out, "scheduled_longest_overdue_ms", sum->scheduled_longest_overdue_ms);
+}
+
+static void write_provider(struct buf *out, const struct pipeline *pipeline, const struct flow *flow,
+                           enum provider provider) {
     struct pipeline_partition sum;
     pipeline_sum(pipeline, provider, &sum);
     json_write_name(out, provider_name(provider));
@@ -48,17 +60,19 @@ static void write_provider(struct buf *out, const struct pipeline *pipeline, enu
     json_write_member_int(out, "parked", sum.parked);
     json_write_member_int(out, "overdue", sum.overdue);
     json_write_member_int(out, "held_senders", sum.held_senders);
+    json_write_member_int(out, "opted_out", sum.opted_out);
     write_age(out, "longest_overdue_ms", sum.longest_overdue_ms);
     write_age(out, "parked_oldest_ms", sum.parked_oldest_ms);
+    write_waiting(out, &sum, flow->scheduled_pct[provider]);
     write_breaker(out, &pipeline->breakers[provider]);
     buf_putc(out, '}');
 }
 
-static void write_members(const struct pipeline *pipeline, struct buf *out) {
+static void write_members(const struct pipeline *pipeline, const struct flow *flow, struct buf *out) {
     json_write_name(out, "providers");
     buf_putc(out, '{');
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
-        write_provider(out, pipeline, (enum provider)provider);
+        write_provider(out, pipeline, flow, (enum provider)provider);
     }
     buf_puts(out, "}");
     json_write_name(out, "processes");
@@ -72,6 +86,21 @@ static void write_members(const struct pipeline *pipeline, struct buf *out) {
     json_write_member_int(out, "memory_used_bytes", pipeline->memory_used);
     json_write_member_int(out, "memory_max_bytes", pipeline->memory_max);
     buf_putc(out, '}');
+}
+
+static void pipeline_json_write_receipts(const struct counter_values *values, struct buf *out) {
+    json_write_name(out, "receipts");
+    buf_putc(out, '[');
+    for (size_t i = 0; i < values->receipt_count; i++) {
+        const struct counter_receipts *one = &values->receipts[i];
+        buf_puts(out, i == 0 ? "{" : ",{");
+        json_write_member(out, "provider", provider_name(one->provider));
+        json_write_member(out, "status", receipt_status_name(one->status));
+        json_write_member(out, "code", one->code[0] != '\0' ? one->code : NULL);
+        json_write_member_int(out, "count", one->count);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
 }
 
 static int64_t pipeline_json_average(const int64_t parts[HISTOGRAM_PART_COUNT]) {
@@ -94,8 +123,17 @@ void pipeline_write_json(const struct pipeline *pipeline, const struct flow *flo
     json_write_member_int(out, "worker_latency_avg_us",
                           pipeline_json_average(values->histogram[HISTOGRAM_WORKER_LATENCY]));
     json_write_member_int(out, "worker_latency_max_us", values->worker_latency_max_us);
+    for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
+        json_write_member_int(
+            out, provider == PROVIDER_EMAIL ? "email_sent_to_delivered_avg_us" : "sms_mms_sent_to_delivered_avg_us",
+            pipeline_json_average(values->histogram[provider == PROVIDER_EMAIL ? HISTOGRAM_SENT_TO_DELIVERED_EMAIL
+                                                                               : HISTOGRAM_SENT_TO_DELIVERED_SMS_MMS]));
+    }
+    pipeline_json_write_receipts(values, out);
     json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
-    write_members(pipeline, out);
+    json_write_member_int(out, "scheduled_max", flow->max_scheduled);
+    json_write_member_int(out, "scheduled_max_bytes", flow->max_scheduled_bytes);
+    write_members(pipeline, flow, out);
     flow_write_members(flow, out);
     buf_putc(out, '}');
 }

@@ -51,7 +51,7 @@ SET jit = off;
 CREATE TEMPORARY TABLE staging (
   position            integer NOT NULL, -- of the entry in its batch
   slot                smallint NOT NULL, -- of the persister, in totals
-  kind                text NOT NULL, -- message | outcome | replayed | poison
+  kind                text NOT NULL, -- message | outcome | replayed | poison | unread | reread | receipt | optout
   message_id          uuid,
   generation          integer NOT NULL,
   happened_at         timestamptz NOT NULL,
@@ -62,17 +62,21 @@ CREATE TEMPORARY TABLE staging (
   key                 text COLLATE "C",
   participant_a       text COLLATE "C",
   participant_b       text COLLATE "C",
+  sent_by             text COLLATE "C", -- a | b: which participant
   direction           text,
   type                text,
   from_address        text,
   to_address          text,
+  subject             text,
   body                text,
   attachments         json,
   occurred_at         timestamptz,
   accepted_at         timestamptz,
   request_id          text,
+  other_id            uuid, -- that the same message has where another release's ingest took it; NULL: none
+  family              uuid, -- of several recipients: message_id with a last byte of 0; NULL: it has one
   -- outcome
-  verdict             text, -- sent | failed | retry
+  verdict             text, -- sent | failed | retry | cancelled
   call                integer,
   delivery            integer,
   due_at              timestamptz,
@@ -82,11 +86,32 @@ CREATE TEMPORARY TABLE staging (
   latency_us          bigint,
   started_at          timestamptz,
   error               text,
+  -- message of ours, replayed
+  state               text, -- queued | held | scheduled: what it waits for
+  send_at             timestamptz, -- of a message: when it was to be sent; NULL: at once
   -- poison
   stream              text,
   entry_id            text,
   reason              text,
   entry               text,
+  -- unread: a webhook that can't become a message
+  route               text,
+  hash                text,
+  field               text,
+  problem             text,
+  media_type          text,
+  client_address      text,
+  webhook_request_id  text,
+  raw                 text, -- base64
+  -- reread: such a one that is a message now
+  letter              text, -- its hash: a restored Postgres gives ids once more
+  -- receipt: what the provider says became of a message; happened_at is when it came in
+  receipt             text, -- delivered | undelivered
+  code                text,
+  why                 text,
+  said_at             timestamptz, -- when it happened, by the provider
+  -- optout, and a message that says so: who has opted out or in (shared/message/opt_out.h)
+  opt_out             jsonb,
   -- all
   mark                bigint NOT NULL -- random: how many rows there are and the sum of their marks say which they are
 );
@@ -98,8 +123,30 @@ CREATE TEMPORARY TABLE session AS SELECT gen_random_uuid()::text AS token;
 CREATE TEMPORARY TABLE fresh (
   position    integer NOT NULL, -- of the staged row
   message_id  uuid NOT NULL,
+  other_id    uuid,
+  family      uuid,
   key         text COLLATE "C" NOT NULL,
   occurred_at timestamptz NOT NULL
+);
+
+-- Those of them that are stored already, or come earlier in the batch, under another id.
+CREATE TEMPORARY TABLE aliases (
+  id         uuid NOT NULL,
+  message_id uuid NOT NULL
+);
+
+-- What the batch says of pairs that opt out or in.
+CREATE TEMPORARY TABLE words (
+  channel  text COLLATE "C" NOT NULL,
+  our      text COLLATE "C" NOT NULL,
+  their    text COLLATE "C" NOT NULL,
+  provider text NOT NULL,
+  state    text NOT NULL,
+  at       timestamptz NOT NULL, -- when it was said
+  came_at  timestamptz NOT NULL,
+  by       text NOT NULL,
+  place    text NOT NULL, -- as redis/messaging.lua has it
+  is_new   boolean NOT NULL -- else its webhook came before
 );
 
 -- Their conversations, locked or new.

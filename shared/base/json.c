@@ -74,12 +74,14 @@ static bool repeats_a_name(const cJSON *value) {
     return false;
 }
 
-cJSON *json_parse(const char *text, size_t length, const char **error) {
-    *error = json_check(text, length);
+static cJSON *build_tree(const char *text, size_t length, enum json_strings strings, const char **error) {
+    char *mended;
+    *error = json_check(text, length, strings, &mended);
     if (*error != NULL) {
         return NULL;
     }
-    cJSON *tree = cJSON_ParseWithLength(text, length);
+    cJSON *tree = cJSON_ParseWithLength(mended != NULL ? mended : text, length);
+    free(mended);
     if (tree == NULL) {
         *error = "The document can't be read.";
         return NULL;
@@ -92,13 +94,25 @@ cJSON *json_parse(const char *text, size_t length, const char **error) {
     return tree;
 }
 
+cJSON *json_parse(const char *text, size_t length, const char **error) {
+    return build_tree(text, length, JSON_STRICT, error);
+}
+
+cJSON *json_parse_lenient(const char *text, size_t length, const char **error) {
+    return build_tree(text, length, JSON_LENIENT, error);
+}
+
 cJSON *json_parse_member(const char *text, size_t length, const char *name) {
     const char *value;
     size_t value_length;
-    if (json_check(text, length) != NULL || !json_find_member(text, length, name, &value, &value_length)) {
+    char *mended;
+    if (json_check(text, length, JSON_STRICT, &mended) != NULL) {
         return NULL;
     }
-    return cJSON_ParseWithLength(value, value_length);
+    bool found = json_find_member(mended != NULL ? mended : text, length, name, &value, &value_length);
+    cJSON *tree = found ? cJSON_ParseWithLength(value, value_length) : NULL;
+    free(mended);
+    return tree;
 }
 
 const cJSON *json_member(const cJSON *object, const char *name) {
@@ -121,4 +135,15 @@ bool json_integer(const cJSON *object, const char *name, int64_t *value) {
     }
     *value = (int64_t)number;
     return true;
+}
+
+char *json_written_integer(const char *text, size_t length, const char *name) {
+    const char *value;
+    size_t written;
+    if (!json_find_member(text, length, name, &value, &written)) {
+        return NULL;
+    }
+    size_t sign = *value == '-';
+    bool is_integer = sign < written && strspn(value + sign, "0123456789") == written - sign;
+    return is_integer ? xstrndup(value, written) : NULL;
 }

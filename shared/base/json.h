@@ -23,6 +23,9 @@ void json_begin(void);
 // Returns the tree (release with cJSON_Delete), or NULL with *error set to a static sentence.
 cJSON *json_parse(const char *text, size_t length, const char **error) MUST_CHECK;
 
+// The same, but a \u0000 or half of a surrogate pair in a string is read as U+FFFD.
+cJSON *json_parse_lenient(const char *text, size_t length, const char **error) MUST_CHECK;
+
 // Parses one member of the outermost object only, of a document that is as well-formed as json_parse wants it but may
 // hold a name twice: cheap where a long answer holds one thing that matters. Returns NULL when there is none, or the
 // document is malformed.
@@ -34,6 +37,10 @@ const cJSON *json_member(const cJSON *object, const char *name);
 const char *json_string(const cJSON *object, const char *name);
 // The integer member's value (|value| <= 2^53 - 1, no fraction); false when absent or not one.
 bool json_integer(const cJSON *object, const char *name, int64_t *value) MUST_CHECK;
+// The digits, as they are written, of an integer that is a member of the document's outermost object: an id may have
+// more of them than a double holds. text is a document that json_parse or json_parse_lenient has taken; the name is
+// compared as it is written. Owned by the caller; NULL when there is none, or it is no integer.
+char *json_written_integer(const char *text, size_t length, const char *name) MUST_CHECK;
 
 // Writing: appends a quoted, escaped string. Valid UTF-8 passes through as it is; a byte that isn't becomes U+FFFD.
 void json_write_string(struct buf *out, const char *text);

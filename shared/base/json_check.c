@@ -2,7 +2,10 @@
 #include "shared/base/json_check.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shared/base/hex.h"
@@ -10,15 +13,23 @@
 
 // A scanner of RFC 8259's grammar over the bytes, run before cJSON builds the tree, because cJSON takes for good much
 // that isn't: control characters and any byte in strings, bytes after the document, numbers such as 01, white space of
-// any kind. It recurses once a level, so at most JSON_MAX_DEPTH deep. It also refuses what RFC 8259 allows and the
-// tree can't hold: \u0000 and numbers of more digits than cJSON reads.
+// any kind. It recurses once a level, so at most JSON_MAX_DEPTH deep.
+//
+// What RFC 8259 allows and the tree can't hold is either refused or mended: \u0000 and halves of surrogate pairs, as
+// the caller wants; numbers of more digits than cJSON reads are always mended. A mend is as long as what it replaces,
+// so it is made in place, in a copy, by scanning once more.
 
 #define NUMBER_MAX_BYTES 63 // cJSON reads a number through a buffer of 64 bytes and cuts it there
+#define ESCAPE_BYTES 6      // of \u and its digits
 
 struct scanner {
     const char *at;
     const char *end;
     const char *error; // the first thing that was wrong
+    bool lenient;
+    bool needs_mending;
+    const char *text; // where the document begins
+    char *copy;       // where mends go: as text; NULL while it is only looked whether there are any
 };
 
 static bool json_check_fail(struct scanner *scanner, const char *error) {
@@ -64,27 +75,48 @@ static int scan_hex(struct scanner *scanner) {
     return unit[0] << 8 | unit[1];
 }
 
+// Has `length` bytes of the document replaced by as many.
+static void mend(struct scanner *scanner, const char *at, const char *by, size_t length) {
+    scanner->needs_mending = true;
+    if (scanner->copy != NULL) {
+        memcpy(scanner->copy + (at - scanner->text), by, length);
+    }
+}
+
+// An escape that stands for no character, and ends here: U+FFFD in its place, or the error.
+static bool mend_escape(struct scanner *scanner, const char *error) {
+    if (!scanner->lenient) {
+        return json_check_fail(scanner, error);
+    }
+    mend(scanner, scanner->at - ESCAPE_BYTES, "\\ufffd", ESCAPE_BYTES);
+    return true;
+}
+
+// Whether the second half of a surrogate pair follows; skips it.
+static bool skip_low_surrogate(struct scanner *scanner) {
+    const char *before = scanner->at;
+    if (skip_word(scanner, "\\u")) {
+        int low = scan_hex(scanner);
+        if (low >= 0xdc00 && low <= 0xdfff) {
+            return true;
+        }
+    }
+    scanner->at = before;
+    return false;
+}
+
 static bool scan_unicode_escape(struct scanner *scanner) {
-    static const char bad[] = "A string holds a \\u that four hexadecimal digits do not follow.";
-    static const char lone[] = "A string holds half of a surrogate pair.";
     int unit = scan_hex(scanner);
     if (unit < 0) {
-        return json_check_fail(scanner, bad);
+        return json_check_fail(scanner, "A string holds a \\u that four hexadecimal digits do not follow.");
     }
     if (unit == 0) {
-        return json_check_fail(scanner, "A string holds \\u0000.");
+        return mend_escape(scanner, "A string holds \\u0000.");
     }
-    if (unit < 0xd800 || unit > 0xdfff) {
+    if (unit < 0xd800 || unit > 0xdfff || (unit <= 0xdbff && skip_low_surrogate(scanner))) {
         return true;
     }
-    if (unit > 0xdbff || !skip_word(scanner, "\\u")) {
-        return json_check_fail(scanner, lone);
-    }
-    int low = scan_hex(scanner);
-    if (low < 0) {
-        return json_check_fail(scanner, bad);
-    }
-    return (low >= 0xdc00 && low <= 0xdfff) || json_check_fail(scanner, lone);
+    return mend_escape(scanner, "A string holds half of a surrogate pair.");
 }
 
 static bool scan_escape(struct scanner *scanner) {
@@ -119,6 +151,26 @@ static void skip_plain(struct scanner *scanner) {
     scanner->at = at;
 }
 
+// Half of a surrogate pair as bytes, as some write it.
+static bool mend_raw_surrogate(struct scanner *scanner) {
+    const unsigned char *at = (const unsigned char *)scanner->at;
+    if (!scanner->lenient || left(scanner) < 3 || at[0] != 0xed || (at[1] & 0xe0) != 0xa0 || (at[2] & 0xc0) != 0x80) {
+        return false;
+    }
+    mend(scanner, scanner->at, "\xef\xbf\xbd", 3);
+    scanner->at += 3;
+    return true;
+}
+
+static bool scan_other_character(struct scanner *scanner) {
+    size_t length = unicode_sequence(scanner->at, left(scanner));
+    if (length == 0) {
+        return mend_raw_surrogate(scanner) || json_check_fail(scanner, "A string holds bytes that are not UTF-8.");
+    }
+    scanner->at += length;
+    return true;
+}
+
 static bool scan_string(struct scanner *scanner) {
     scanner->at++; // the opening quote
     for (skip_plain(scanner); scanner->at < scanner->end; skip_plain(scanner)) {
@@ -133,12 +185,8 @@ static bool scan_string(struct scanner *scanner) {
             }
         } else if (c < 0x20) {
             return json_check_fail(scanner, "A string holds a raw control character; it must be written as an escape.");
-        } else {
-            size_t length = unicode_sequence(scanner->at, left(scanner));
-            if (length == 0) {
-                return json_check_fail(scanner, "A string holds bytes that are not UTF-8.");
-            }
-            scanner->at += length;
+        } else if (!scan_other_character(scanner)) {
+            return false;
         }
     }
     return json_check_fail(scanner, "A string is not closed.");
@@ -152,6 +200,23 @@ static bool scan_digits(struct scanner *scanner, const char *error) {
         scanner->at++;
     }
     return true;
+}
+
+// The same number in fewer digits, as near as the tree holds it, and spaces.
+static void shorten_number(struct scanner *scanner, const char *start, size_t length) {
+    scanner->needs_mending = true;
+    if (scanner->copy == NULL) {
+        return;
+    }
+    char *written = xstrndup(start, length);
+    double value = strtod(written, NULL);
+    char shorter[NUMBER_MAX_BYTES + 1];
+    int put = isfinite(value) ? snprintf(shorter, sizeof shorter, "%.17g", value)
+                              : snprintf(shorter, sizeof shorter, "%s", value < 0 ? "-1e999" : "1e999");
+    memset(written, ' ', length);
+    memcpy(written, shorter, (size_t)put);
+    mend(scanner, start, written, length);
+    free(written);
 }
 
 static bool scan_number(struct scanner *scanner) {
@@ -185,7 +250,10 @@ static bool scan_number(struct scanner *scanner) {
             return false;
         }
     }
-    return scanner->at - start <= NUMBER_MAX_BYTES || json_check_fail(scanner, "A number is longer than 63 bytes.");
+    if (scanner->at - start > NUMBER_MAX_BYTES) {
+        shorten_number(scanner, start, (size_t)(scanner->at - start));
+    }
+    return true;
 }
 
 static bool scan_value(struct scanner *scanner, int depth);
@@ -282,48 +350,75 @@ static bool scan_value(struct scanner *scanner, int depth) {
     return json_check_fail(scanner, describe_no_value(scanner));
 }
 
-bool json_find_member(const char *text, size_t length, const char *name, const char **value, size_t *value_length) {
+void json_members_begin(struct json_members *members, const char *text, size_t length) {
     struct scanner scanner = {.at = text, .end = text + length};
-    size_t name_length = strlen(name);
     json_check_skip_space(&scanner);
-    if (peek(&scanner) != '{') {
+    bool is_object = peek(&scanner) == '{';
+    *members = (struct json_members){.at = is_object ? scanner.at + 1 : scanner.end, .end = scanner.end};
+}
+
+bool json_members_next(struct json_members *members) {
+    struct scanner scanner = {.at = members->at, .end = members->end, .text = members->at, .lenient = true};
+    json_check_skip_space(&scanner);
+    if (peek(&scanner) == ',') {
+        scanner.at++;
+        json_check_skip_space(&scanner);
+    }
+    members->name = scanner.at + 1;
+    if (peek(&scanner) != '"' || !scan_string(&scanner)) {
+        return false; // the object's end
+    }
+    members->name_length = (size_t)(scanner.at - 1 - members->name);
+    json_check_skip_space(&scanner);
+    scanner.at++; // the colon
+    json_check_skip_space(&scanner);
+    members->value = scanner.at;
+    if (!scan_value(&scanner, 1)) {
         return false;
     }
-    for (char c = *scanner.at++; c != '}'; c = peek(&scanner), scanner.at++) {
-        json_check_skip_space(&scanner);
-        const char *own = scanner.at + 1;
-        if (peek(&scanner) != '"' || !scan_string(&scanner)) {
-            return false; // an empty object
-        }
-        size_t own_length = (size_t)(scanner.at - 1 - own);
-        json_check_skip_space(&scanner);
-        scanner.at++; // the colon
-        json_check_skip_space(&scanner);
-        *value = scanner.at;
-        if (!scan_value(&scanner, 1)) {
-            return false;
-        }
-        *value_length = (size_t)(scanner.at - *value);
-        if (own_length == name_length && memcmp(own, name, name_length) == 0) {
+    members->value_length = (size_t)(scanner.at - members->value);
+    members->at = scanner.at;
+    return true;
+}
+
+bool json_find_member(const char *text, size_t length, const char *name, const char **value, size_t *value_length) {
+    struct json_members members;
+    size_t name_length = strlen(name);
+    json_members_begin(&members, text, length);
+    while (json_members_next(&members)) {
+        if (members.name_length == name_length && memcmp(members.name, name, name_length) == 0) {
+            *value = members.value;
+            *value_length = members.value_length;
             return true;
         }
-        json_check_skip_space(&scanner);
     }
     return false;
 }
 
-const char *json_check(const char *text, size_t length) {
-    struct scanner scanner = {.at = text, .end = text + length};
-    if (skip_word(&scanner, "\xef\xbb\xbf")) {
+static const char *scan_document(struct scanner *scanner) {
+    if (skip_word(scanner, "\xef\xbb\xbf")) {
         return "The document begins with a byte order mark.";
     }
-    json_check_skip_space(&scanner);
-    if (scanner.at == scanner.end) {
+    json_check_skip_space(scanner);
+    if (scanner->at == scanner->end) {
         return "The document is empty.";
     }
-    if (!scan_value(&scanner, 0)) {
-        return scanner.error;
+    if (!scan_value(scanner, 0)) {
+        return scanner->error;
     }
-    json_check_skip_space(&scanner);
-    return scanner.at == scanner.end ? NULL : "Bytes follow the end of the document.";
+    json_check_skip_space(scanner);
+    return scanner->at == scanner->end ? NULL : "Bytes follow the end of the document.";
+}
+
+const char *json_check(const char *text, size_t length, enum json_strings strings, char **mended) {
+    struct scanner scanner = {.at = text, .end = text + length, .text = text, .lenient = strings == JSON_LENIENT};
+    *mended = NULL;
+    const char *error = scan_document(&scanner);
+    if (error != NULL || !scanner.needs_mending) {
+        return error;
+    }
+    *mended = xstrndup(text, length);
+    scanner.at = text;
+    scanner.copy = *mended;
+    return scan_document(&scanner);
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DAY_SECONDS 86400
@@ -143,4 +144,11 @@ void rfc3339_format(int64_t unix_ms, char out[RFC3339_SIZE]) {
     put_number(out + 14, 2, of_day / 60000 % 60);
     put_number(out + 17, 2, of_day / 1000 % 60);
     put_number(out + 20, 3, of_day % 1000);
+}
+
+void rfc3339_format_us(int64_t unix_us, char out[RFC3339_US_SIZE]) {
+    int64_t below_ms = (unix_us % 1000 + 1000) % 1000;
+    char to_ms[RFC3339_SIZE];
+    rfc3339_format((unix_us - below_ms) / 1000, to_ms);
+    snprintf(out, RFC3339_US_SIZE, "%.*s%03dZ", (int)(sizeof to_ms - 2), to_ms, (int)below_ms);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "shared/base/unicode.h"
 
+#include <string.h>
+
 static bool in(unsigned byte, unsigned low, unsigned high) {
     return byte >= low && byte <= high;
 }
@@ -75,8 +77,22 @@ bool unicode_is_space(int32_t code) {
            code == 0x3000;
 }
 
+bool unicode_is_invisible(int32_t code) {
+    return (code >= 0x200b && code <= 0x200f) || (code >= 0x202a && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x2069) || code == 0xfeff;
+}
+
 bool unicode_is_control(int32_t code) {
     return (code >= 0 && code < 0x20) || (code >= 0x7f && code <= 0x9f);
+}
+
+bool unicode_has_control(const char *text) {
+    for (size_t left = strlen(text), taken; left > 0; text += taken, left -= taken) {
+        if (unicode_is_control(unicode_decode(text, left, &taken))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool unicode_is_printable_ascii(const char *text, size_t most) {

@@ -15,8 +15,13 @@ bool unicode_is_utf8(const char *text, size_t length);
 int32_t unicode_decode(const char *text, size_t left, size_t *length);
 // Unicode's property White_Space.
 bool unicode_is_space(int32_t code);
+// Marks that show nothing and come along with what people copy: U+200B to U+200F, U+202A to U+202E, U+2060 to U+2069
+// and U+FEFF.
+bool unicode_is_invisible(int32_t code);
 // Unicode's general category Cc: U+0000 to U+001F and U+007F to U+009F.
 bool unicode_is_control(int32_t code);
+// Whether a text holds such a one.
+bool unicode_has_control(const char *text);
 // Whether a text is 1 to `most` printable ASCII characters (space to ~).
 bool unicode_is_printable_ascii(const char *text, size_t most);
 

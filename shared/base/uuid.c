@@ -64,16 +64,21 @@ struct uuid uuid_v7(void) {
     return uuid;
 }
 
-struct uuid uuid_v8(const char *name_space, const char *name) {
-    struct buf input = {0};
+struct uuid uuid_v8_of(const void *bytes, size_t length) {
     uint8_t digest[SHA256_SIZE];
-    buf_append(&input, name_space, strlen(name_space) + 1);
-    buf_puts(&input, name);
-    crypto_sha256(input.data, input.length, digest);
-    buf_free(&input);
+    crypto_sha256(bytes, length, digest);
     struct uuid uuid;
     memcpy(uuid.bytes, digest, UUID_BYTES);
     set_version(&uuid, 8);
+    return uuid;
+}
+
+struct uuid uuid_v8(const char *name_space, const char *name) {
+    struct buf input = {0};
+    buf_append(&input, name_space, strlen(name_space) + 1);
+    buf_puts(&input, name);
+    struct uuid uuid = uuid_v8_of(input.data, input.length);
+    buf_free(&input);
     return uuid;
 }
 

@@ -3,6 +3,7 @@
 #define SHARED_BASE_UUID_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shared/base/mem.h"
@@ -17,7 +18,9 @@ struct uuid {
 // UUIDv7 (RFC 9562, 5.7): milliseconds since 1970, then 74 random bits from libcrypto, drawn in blocks.
 // Within one thread each is greater than the one before.
 struct uuid uuid_v7(void);
-// UUIDv8 (RFC 9562, 5.8) from the first 122 free bits of SHA-256(namespace, NUL, name): the same for ever.
+// UUIDv8 (RFC 9562, 5.8) from the first 122 free bits of SHA-256(bytes): the same for ever.
+struct uuid uuid_v8_of(const void *bytes, size_t length);
+// The same of namespace, NUL, name.
 struct uuid uuid_v8(const char *name_space, const char *name);
 // When a UUIDv7 was made, ms since 1970; false where it is another version.
 bool uuid_v7_time(const struct uuid *uuid, int64_t *out_ms) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "shared/base/buf.h"
 #include "shared/http/budget.h"
 #include "shared/http/options.h"
 #include "shared/loop/turn.h"
@@ -49,6 +50,7 @@ struct http_server {
     bool quiesced;
     bool destroyed;
     size_t pending;
+    struct buf filtered;                             // of the piece of a body that is being taken
     LIST_HEAD(http_requests, http_request) requests; // all requests begun and not done
     // What stands above, for what is below to call; set by http_server_create.
     void (*run)(void *server); // the daemon, and what follows on that

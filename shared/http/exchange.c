@@ -70,11 +70,8 @@ static bool take_host(struct http_request *request) {
     return false;
 }
 
-static enum http_body_state http_exchange_judge(struct http_request *request, const struct framing *framing) {
-    if (!http_wire_has_seen(request->place) || !take_host(request)) {
-        return HTTP_BODY_MALFORMED;
-    }
-    return framing->declared > request->server->options.max_body ? HTTP_BODY_TOO_LARGE : HTTP_BODY_OK;
+static enum http_body_state http_exchange_judge(struct http_request *request) {
+    return http_wire_has_seen(request->place) && take_host(request) ? HTTP_BODY_OK : HTTP_BODY_MALFORMED;
 }
 
 static void http_exchange_ask(struct http_request *request) {
@@ -96,6 +93,7 @@ static struct http_request *new_request(struct http_server *server, struct MHD_C
     request->place->kept_target = NULL;
     request->path = url;
     request->method = method;
+    request->max_body = server->options.max_body;
     request->started_us = clock_monotonic_us();
     http_request_read_peer(request);
     request->claim = (struct http_claim){.budget = server->options.budget,
@@ -128,9 +126,12 @@ static enum MHD_Result http_exchange_begin(struct http_request *request) {
     request->declared = framing.declared;
     http_stage_enter(request->place, HTTP_STAGE_BODY, options->request_timeout_ms);
     take_path(request);
-    request->state = http_exchange_judge(request, &framing);
+    request->state = http_exchange_judge(request);
     if (options->on_headers != NULL) {
         options->on_headers(options->argument, request);
+    }
+    if (request->state == HTTP_BODY_OK && framing.declared > request->max_body) {
+        request->state = HTTP_BODY_TOO_LARGE;
     }
     if (request->state != HTTP_BODY_OK) {
         http_exchange_ask(request);
@@ -194,18 +195,47 @@ static bool http_exchange_keep(struct http_request *request, const char *data, s
     return kept;
 }
 
+// What the filter leaves of a piece, or of the body's end where data is NULL.
+static bool http_exchange_keep_filtered(struct http_request *request, const char *data, size_t size) {
+    struct buf *filtered = &request->server->filtered;
+    buf_clear(filtered);
+    if (data != NULL) {
+        request->filter.take(request->filter.state, data, size, filtered);
+    } else {
+        request->filter.end(request->filter.state, filtered);
+    }
+    return filtered->length == 0 || http_exchange_keep(request, filtered->data, filtered->length);
+}
+
+static bool http_exchange_take_piece(struct http_request *request, const char *data, size_t size) {
+    if (request->state != HTTP_BODY_OK || request->answered) {
+        return true;
+    }
+    return request->filter.take != NULL ? http_exchange_keep_filtered(request, data, size)
+                                        : http_exchange_keep(request, data, size);
+}
+
+// Of a long body each stretch has the time that a short one has as a whole, so that no large mail is too slow, and who
+// trickles is still found out.
+static void http_exchange_renew(struct http_request *request, size_t size) {
+    uint64_t before = request->received - size;
+    if (before / HTTP_RENEWING_BYTES < request->received / HTTP_RENEWING_BYTES) {
+        http_stage_enter(request->place, HTTP_STAGE_BODY, request->server->options.request_timeout_ms);
+    }
+}
+
 static enum MHD_Result http_exchange_take_body(struct http_request *request, const char *data, size_t *size) {
-    size_t max_body = request->server->options.max_body;
     request->received += *size;
-    if (request->state == HTTP_BODY_OK && request->received > max_body) {
+    if (request->state == HTTP_BODY_OK && request->received > request->max_body) {
         request->state = HTTP_BODY_TOO_LARGE;
         buf_free(&request->body);
         http_claim_release(&request->claim);
     }
-    if (request->received > 2 * (uint64_t)max_body) {
+    if (request->received > 2 * request->max_body) {
         return cut_short(request);
     }
-    if (request->state == HTTP_BODY_OK && !request->answered && !http_exchange_keep(request, data, *size)) {
+    http_exchange_renew(request, *size);
+    if (!http_exchange_take_piece(request, data, *size)) {
         http_exchange_give_up(request, HTTP_BODY_CROWDED_OUT);
         return MHD_NO;
     }
@@ -213,11 +243,18 @@ static enum MHD_Result http_exchange_take_body(struct http_request *request, con
     return MHD_YES;
 }
 
+// It comes here again when the answer is there.
+static bool http_exchange_end_body(struct http_request *request) {
+    bool is_due =
+        request->filter.end != NULL && request->state == HTTP_BODY_OK && !request->answered && !request->asked;
+    return !is_due || http_exchange_keep_filtered(request, NULL, 0);
+}
+
 static enum MHD_Result complete(struct http_request *request) {
     if (request->aborted) {
         return MHD_NO;
     }
-    if (!http_claim_keep(&request->claim)) {
+    if (!http_exchange_end_body(request) || !http_claim_keep(&request->claim)) {
         http_claim_release(&request->claim);
         buf_free(&request->body);
         request->state = HTTP_BODY_CROWDED_OUT;
@@ -268,6 +305,9 @@ void http_exchange_completed(void *cls, struct MHD_Connection *connection, void 
     buf_free(&request->headers);
     buf_free(&request->stream.unsent);
     http_claim_release(&request->claim);
+    if (request->filter.free != NULL) {
+        request->filter.free(request->filter.state);
+    }
     free(request->target);
     free(request);
 }

@@ -85,6 +85,19 @@ const char *http_body(const struct http_request *request, size_t *length) {
     return request->body.data != NULL ? request->body.data : "";
 }
 
+void http_set_filter(struct http_request *request, const struct http_filter *filter) {
+    request->filter = *filter;
+    request->declared = filter->most;
+}
+
+void http_set_max_body(struct http_request *request, uint64_t bytes) {
+    request->max_body = bytes;
+}
+
+uint64_t http_max_body(const struct http_request *request) {
+    return request->max_body;
+}
+
 void http_set_client(struct http_request *request, const char *address) {
     struct in6_addr network;
     if (http_peers_parse(address, &network)) {

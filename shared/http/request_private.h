@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "shared/base/buf.h"
+#include "shared/http/filter.h"
 #include "shared/http/stage.h"
 
 // A request, as what serves it knows it.
@@ -35,7 +36,9 @@ struct http_request {
     char *target;                  // keep_target; else NULL
     struct http_host host;
     struct buf body;
-    uint64_t declared; // its length; 0: unknown, or none
+    uint64_t declared;         // the length that it may have by what was declared; 0: unknown, or none
+    uint64_t max_body;         // bytes of it, as they are sent
+    struct http_filter filter; // take is NULL: none
     struct http_claim claim;
     uint64_t received; // bytes of the body, kept or dropped
     enum http_body_state state;

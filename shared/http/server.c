@@ -183,6 +183,7 @@ size_t http_server_pending(const struct http_server *server) {
 static void http_server_on_closed(uv_handle_t *handle) {
     struct http_server *server = handle->data;
     if (--server->open_handles == 0) {
+        buf_free(&server->filtered);
         free(server->sockets);
         free(server);
     }

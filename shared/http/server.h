@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "shared/http/filter.h"
 #include "shared/http/listen.h"
 #include "shared/http/options.h"
 #include "shared/http/reply.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "shared/base/json.h"
 #include "shared/message/message.h"
+#include "shared/message/opt_out.h"
 
 static void write_optional(struct buf *out, const char *name, const char *value) {
     if (value != NULL) {
@@ -16,6 +17,12 @@ void message_encode(const struct message *message, struct buf *out) {
     json_write_member(out, "to", message->to);
     json_write_member(out, "sender", message->sender);
     json_write_member(out, "recipient", message->recipient);
+    if (message->by_envelope) {
+        json_write_name(out, "by_envelope");
+        buf_puts(out, "true");
+    }
+    write_optional(out, "region", message->region);
+    write_optional(out, "subject", message->subject);
     json_write_member(out, "body", message->body);
     json_write_name(out, "attachments");
     buf_putc(out, '[');
@@ -28,9 +35,17 @@ void message_encode(const struct message *message, struct buf *out) {
     buf_putc(out, ']');
     json_write_member_int(out, "occurred_ms", message->occurred_ms);
     json_write_member_int(out, "accepted_ms", message->accepted_ms);
+    if (message->send_at_ms > 0) {
+        json_write_member_int(out, "send_at", message->send_at_ms);
+    }
     write_optional(out, "provider_message_id", message->provider_message_id);
     write_optional(out, "request_id", message->request_id);
     write_optional(out, "traceparent", message->traceparent);
+    if (message->opt_out != OPT_OUT_NONE) {
+        json_write_member(out, "opt_out", opt_out_state_name(message->opt_out));
+        json_write_member_int(out, "opt_out_ms", message->opt_out_ms);
+        json_write_member_int(out, "opt_out_came_ms", message->opt_out_came_ms);
+    }
     buf_putc(out, '}');
 }
 

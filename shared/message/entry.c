@@ -41,6 +41,39 @@ const char *entry_head_read(const char *id, const char *generation, const char *
     return NULL;
 }
 
+void entry_words_begin(const char *m, size_t length, struct entry_words *out) {
+    *out = (struct entry_words){.rest = m, .rest_length = length};
+}
+
+const char *entry_words_next(struct entry_words *words) {
+    if (words->rest == NULL) {
+        return NULL;
+    }
+    const char *space = memchr(words->rest, ' ', words->rest_length);
+    size_t length = space != NULL ? (size_t)(space - words->rest) : words->rest_length;
+    if (length >= sizeof words->words - words->used) {
+        return NULL;
+    }
+    char *word = words->words + words->used;
+    memcpy(word, words->rest, length);
+    word[length] = '\0';
+    words->used += length + 1;
+    words->rest = space != NULL ? space + 1 : NULL;
+    words->rest_length -= space != NULL ? length + 1 : length;
+    return word;
+}
+
+int64_t entry_taken_us(const char *entry_id) {
+    char *rest;
+    errno = 0;
+    int64_t ms = strtoll(entry_id, &rest, 10);
+    if (errno != 0 || rest == entry_id || ms < 0 || ms > ENTRY_MAX_MS) {
+        return 0;
+    }
+    int64_t sequence = *rest == '-' ? strtoll(rest + 1, NULL, 10) : 0;
+    return ms * 1000 + (sequence > 999 ? 999 : sequence < 0 ? 0 : sequence);
+}
+
 void entries_newer_add(struct entries_newer *newer, const char *entry_id) {
     newer->count++;
     snprintf(newer->last, sizeof newer->last, "%s", entry_id);

@@ -23,11 +23,29 @@ enum entry_format {
     ENTRY_FORMAT_NONE,  // no format's number: nobody will ever understand it
 };
 
+// When Redis took an entry, as its id says: microseconds since 1970, to the millisecond, and the sequence number within
+// it as microseconds, at most 999, so that entries of one stream have the order in which they came. 0 where it is no
+// id.
+int64_t entry_taken_us(const char *entry_id);
+
 struct entry_head {
     struct uuid id; // of the message
     int64_t generation;
     int64_t at_ms; // ms since 1970
 };
+
+// The field m of an entry: words, a space between two.
+struct entry_words {
+    char words[192]; // those that were taken, each with its NUL
+    size_t used;
+    const char *rest; // NULL: there is nothing left
+    size_t rest_length;
+};
+
+// m must outlive *out; a NUL follows its last byte.
+void entry_words_begin(const char *m, size_t length, struct entry_words *out);
+// The next word, which lives as long as *words; NULL where there is none, or where it is no word of ours (too long).
+const char *entry_words_next(struct entry_words *words);
 
 // Entries of a newer format that were put aside since they were last told of.
 struct entries_newer {

@@ -55,10 +55,8 @@ int provider_parse(const char *text, enum provider *out) {
 }
 
 static const char *const attempt_verdict_names[] = {
-    [VERDICT_SENT] = "sent",
-    [VERDICT_FAILED] = "failed",
-    [VERDICT_RETRY] = "retry",
-    [VERDICT_REFUSED] = "refused",
+    [VERDICT_SENT] = "sent",           [VERDICT_FAILED] = "failed",   [VERDICT_RETRY] = "retry",
+    [VERDICT_CANCELLED] = "cancelled", [VERDICT_REFUSED] = "refused",
 };
 
 const char *attempt_verdict_name(enum attempt_verdict verdict) {
@@ -66,7 +64,7 @@ const char *attempt_verdict_name(enum attempt_verdict verdict) {
 }
 
 int attempt_verdict_parse(const char *text, enum attempt_verdict *out) {
-    for (int i = VERDICT_SENT; i <= VERDICT_RETRY; i++) {
+    for (int i = VERDICT_SENT; i <= VERDICT_CANCELLED; i++) {
         if (strcmp(text, attempt_verdict_names[i]) == 0) {
             *out = (enum attempt_verdict)i;
             return 0;

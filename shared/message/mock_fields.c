@@ -9,9 +9,15 @@
 #define DAY_SECS 86400
 
 const struct mock_field_rule mock_fields[MOCK_FIELD_COUNT] = {
-    [MOCK_TIMEOUT_PCT] = {"timeout_pct", 100, 0},       [MOCK_ERROR_PCT] = {"error_pct", 100, 0},
-    [MOCK_RATELIMIT_PCT] = {"ratelimit_pct", 100, 0},   [MOCK_SEED] = {"seed", MAX_SEED, MOCK_NO_SEED},
-    [MOCK_LATENCY_MS] = {"latency_ms", MINUTE_MS, 0},   [MOCK_RETRY_AFTER_SECS] = {"retry_after_secs", DAY_SECS, 1},
+    [MOCK_TIMEOUT_PCT] = {"timeout_pct", 100, 0},
+    [MOCK_ERROR_PCT] = {"error_pct", 100, 0},
+    [MOCK_RATELIMIT_PCT] = {"ratelimit_pct", 100, 0},
+    [MOCK_SEED] = {"seed", MAX_SEED, MOCK_NO_SEED},
+    [MOCK_LATENCY_MS] = {"latency_ms", MINUTE_MS, 0},
+    [MOCK_RETRY_AFTER_SECS] = {"retry_after_secs", DAY_SECS, 1},
+    [MOCK_RECEIPTS_PCT] = {"receipts_pct", 100, 100},
+    [MOCK_UNDELIVERED_PCT] = {"undelivered_pct", 100, 0},
+    [MOCK_RECEIPT_DELAY_MS] = {"receipt_delay_ms", 10 * MINUTE_MS, 400},
     [MOCK_REFUSED_SENDERS] = {"refused_senders", 0, 0},
 };
 

@@ -17,6 +17,9 @@ enum mock_field {
     MOCK_SEED,
     MOCK_LATENCY_MS,
     MOCK_RETRY_AFTER_SECS,
+    MOCK_RECEIPTS_PCT,
+    MOCK_UNDELIVERED_PCT,
+    MOCK_RECEIPT_DELAY_MS,
     MOCK_NUMBER_COUNT,                        // those before it are numbers
     MOCK_REFUSED_SENDERS = MOCK_NUMBER_COUNT, // a JSON array of strings
     MOCK_FIELD_COUNT
@@ -32,6 +35,9 @@ struct mock_settings {
             int64_t seed;
             int64_t latency_ms;
             int64_t retry_after_secs;
+            int64_t receipts_pct;     // of the messages that were accepted: whether they arrive becomes known
+            int64_t undelivered_pct;  // of those: they don't
+            int64_t receipt_delay_ms; // from acceptance
         };
         int64_t number[MOCK_NUMBER_COUNT];
     };

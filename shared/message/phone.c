@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A phone's identity. Reading takes the digits out of what people copy and type; a number that begins with '+' is then
-// done. Any other is completed where a region is given: each way in which it could be dialled there is tried, first for
-// numbers that the table knows, then, since ranges are opened all the time, for such as have a length that the region
-// uses. What fits nothing stays as it is: a wrong identity would send a message to somebody else.
+// done, but for a trunk digit behind its calling code. Any other is completed where a region is given: each way in
+// which it could be dialled there is tried, first for numbers that the table knows, then, since ranges are opened all
+// the time, for such as have a length that the region uses. What fits nothing stays as it is: a wrong identity would
+// send a message to somebody else.
 #include "shared/message/phone.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 
 #include "shared/base/unicode.h"
 #include "shared/message/phone_table.h"
+#include "shared/message/refusal.h"
 
 #define PHONE_MIN_DIGITS 3
 #define PHONE_MAX_DIGITS 15      // E.164
@@ -45,25 +46,23 @@ const struct phone_region *phone_region_find(const char *code) {
     return bsearch(code, phone_regions, phone_region_count, sizeof *phone_regions, compare_region);
 }
 
+const char *phone_region_code(const struct phone_region *region) {
+    return region == NULL ? "" : region->code;
+}
+
 // ---- Reading
 
 static const char *phone_refuse(int32_t code, char reason[PHONE_REASON_SIZE]) {
-    if (unicode_is_control(code)) {
-        snprintf(reason, PHONE_REASON_SIZE, "must not contain control characters, here U+%04" PRIX32, (uint32_t)code);
-    } else {
-        snprintf(reason, PHONE_REASON_SIZE, "must be a phone number, without U+%04" PRIX32 ": " ALLOWED,
-                 (uint32_t)code);
-    }
-    return reason;
+    return refusal_of_character(code, "a phone number", ALLOWED, reason);
 }
 
 static bool phone_is_between(int32_t code, int32_t first, int32_t last) {
     return code >= first && code <= last;
 }
 
-static bool is_invisible(int32_t code) {
-    return phone_is_between(code, 0x200b, 0x200f) || phone_is_between(code, 0x202a, 0x202e) ||
-           phone_is_between(code, 0x2060, 0x2069) || code == 0xfeff;
+// A full-width digit or plus, as the keyboards of East Asia write them, becomes ASCII's.
+static int32_t phone_narrow(int32_t code) {
+    return phone_is_between(code, 0xff10, 0xff19) ? code - 0xff10 + '0' : code == 0xff0b ? '+' : code;
 }
 
 static bool is_separator(int32_t code) {
@@ -79,6 +78,17 @@ static void take_bracket(struct dialled *out, bool opens) {
     }
 }
 
+// Whether a parameter begins there (RFC 3966, 3: a name, perhaps a '=' and a value), and no other number.
+static bool is_parameter(const char *text, size_t length) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+    size_t name = 0;
+    while (name < length && strchr(name == 0 ? letters : others, text[name]) != NULL) {
+        name++;
+    }
+    return length == 0 || (name > 0 && (name == length || text[name] == '=' || text[name] == ';'));
+}
+
 // The parameters of a URI, from their first ';': of them phone-context counts, where it is a number.
 static const char *read_parameters(const char *text, size_t length, struct dialled *out,
                                    char reason[PHONE_REASON_SIZE]) {
@@ -86,8 +96,11 @@ static const char *read_parameters(const char *text, size_t length, struct diall
     size_t taken;
     for (size_t at = 0; at < length; at += taken) {
         int32_t code = unicode_decode(text + at, length - at, &taken);
-        if (code <= ' ' || code >= 0x7f) {
+        if (code <= ' ' || code >= 0x7f || code == ',') {
             return phone_refuse(code, reason);
+        }
+        if (code == ';' && !is_parameter(text + at + 1, length - at - 1)) {
+            return error_digits;
         }
         if (length - at >= sizeof name - 1 && strncasecmp(text + at, name, sizeof name - 1) == 0) {
             taken = sizeof name - 1;
@@ -111,7 +124,16 @@ static bool take_other(int32_t code, bool first, struct dialled *out) {
         out->plus = true;
         return true;
     }
-    return is_separator(code) || is_invisible(code);
+    return is_separator(code) || unicode_is_invisible(code);
+}
+
+// Takes the digits that a text begins with, as many as there is room for. Returns their number.
+static size_t phone_take_digits(const char *text, size_t length, struct dialled *out) {
+    size_t i = 0;
+    while (i < length && out->length < MAX_DIALLED_DIGITS && phone_is_between(text[i], '0', '9')) {
+        out->digits[out->length++] = text[i++];
+    }
+    return i;
 }
 
 static const char *phone_read(const char *text, size_t length, struct dialled *out, char reason[PHONE_REASON_SIZE]) {
@@ -122,14 +144,18 @@ static const char *phone_read(const char *text, size_t length, struct dialled *o
         taken = 1;
         if (code >= 0x80) {
             code = unicode_decode(text + at, length - at, &taken);
-            code = phone_is_between(code, 0xff10, 0xff19) ? code - 0xff10 + '0' : code;
+            code = phone_narrow(code);
         }
         if (phone_is_between(code, '0', '9')) {
             if (out->length == MAX_DIALLED_DIGITS) {
                 return error_digits;
             }
             out->digits[out->length++] = (char)code;
-        } else if (first && !out->is_uri && length - at > 4 && strncasecmp(text + at, "tel:", 4) == 0) {
+            taken += phone_take_digits(text + at + taken, length - at - taken, out);
+            first = false;
+            continue;
+        }
+        if (first && !out->is_uri && length - at > 4 && strncasecmp(text + at, "tel:", 4) == 0) {
             out->is_uri = true;
             taken = 4;
             continue;
@@ -138,7 +164,7 @@ static const char *phone_read(const char *text, size_t length, struct dialled *o
         } else if (!take_other(code, first, out)) {
             return phone_refuse(code, reason);
         }
-        first = first && (is_invisible(code) || code == ' ' || code == 0xa0 || code == 0x202f);
+        first = first && (unicode_is_invisible(code) || code == ' ' || code == 0xa0 || code == 0x202f);
     }
     return NULL;
 }
@@ -183,18 +209,28 @@ static int compare_country(const void *calling_code, const void *country) {
     return *(const uint16_t *)calling_code - ((const struct phone_country *)country)->calling_code;
 }
 
+// How many digits the calling code has that digits begin with (ITU-T E.164: in zones 1 and 7 one, elsewhere two where
+// a bit is set, of the second digit, else three). length: at least 2, or 1 for zones 1 and 7.
+static size_t code_length(const char *digits) {
+    static const uint16_t of_two[10] = {
+        [2] = 0x081, [3] = 0x25f, [4] = 0x3fb, [5] = 0x1fe, [6] = 0x07f, [8] = 0x056, [9] = 0x13f};
+    if (*digits == '1' || *digits == '7') {
+        return 1;
+    }
+    return of_two[*digits - '0'] >> (digits[1] - '0') & 1 ? 2 : 3;
+}
+
 // The country whose calling code the digits begin with: none begins with another.
 static const struct phone_country *find_country(const char *digits, size_t length) {
-    uint16_t code = 0;
-    for (size_t i = 0; i < length && i < 3; i++) {
-        code = (uint16_t)(code * 10 + (digits[i] - '0'));
-        const struct phone_country *found =
-            bsearch(&code, phone_countries, phone_country_count, sizeof *phone_countries, compare_country);
-        if (found != NULL) {
-            return found;
-        }
+    size_t code_digits = length > 1 || (length == 1 && (*digits == '1' || *digits == '7')) ? code_length(digits) : 4;
+    if (code_digits > length) {
+        return NULL;
     }
-    return NULL;
+    uint16_t code = 0;
+    for (size_t i = 0; i < code_digits; i++) {
+        code = (uint16_t)(code * 10 + (digits[i] - '0'));
+    }
+    return bsearch(&code, phone_countries, phone_country_count, sizeof *phone_countries, compare_country);
 }
 
 static const struct phone_region *main_region(const struct phone_country *country) {
@@ -344,6 +380,50 @@ static void drop_trunk_abroad(const struct phone_region *region, struct dialled 
     }
 }
 
+// The national number of a country, dialled as within its main region though the calling code came before: "+44 020…".
+// Only where it can't be whole as it is: the table doesn't know it, and no number has its length or its beginning.
+static bool drop_prefix(const struct phone_country *country, bool exactly, const char *digits, size_t length,
+                        struct number *out) {
+    const struct phone_region *region = main_region(country);
+    if (region == NULL || length == 0 || is_in(country->numbers, digits, length)) {
+        return false;
+    }
+    bool may_begin = phone_next[country->numbers >> 1][*digits - '0'] != 0;
+    if (!exactly && may_begin && has_length(country->lengths, length)) {
+        return false;
+    }
+    return dial_within(region, exactly, digits, length, out) && out->length < digits_of(country->calling_code) + length;
+}
+
+static bool dials_8(const char *digits) {
+    return *digits == '7' || memcmp(digits, "375", 3) == 0 || memcmp(digits, "993", 3) == 0;
+}
+
+// Whether a trunk prefix may follow the calling code: 0, North America's 1, or an 8. Nearly all numbers end here.
+static bool may_have_prefix(const char *digits, size_t length) {
+    if (length < PHONE_COMPLETED_DIGITS) {
+        return false;
+    }
+    char next = digits[code_length(digits)];
+    return next == '0' || (next == '1' && *digits == '1') || (next == '8' && dials_8(digits));
+}
+
+// Removes trunk prefixes between a calling code, with which the digits begin, and the rest, until none is left: what an
+// identity comes to is that identity.
+static void drop_prefixes(char *digits, size_t *length) {
+    while (may_have_prefix(digits, *length)) {
+        struct number number;
+        const struct phone_country *country = find_country(digits, *length);
+        size_t code = country != NULL ? digits_of(country->calling_code) : 0;
+        if (country == NULL || (!drop_prefix(country, true, digits + code, *length - code, &number) &&
+                                !drop_prefix(country, false, digits + code, *length - code, &number))) {
+            return;
+        }
+        *length = number.length;
+        memcpy(digits, number.digits, number.length);
+    }
+}
+
 // With the region's prefix for international numbers.
 static bool dial_abroad(const struct phone_region *region, bool exactly, const char *digits, size_t length,
                         struct number *out) {
@@ -353,6 +433,9 @@ static bool dial_abroad(const struct phone_region *region, bool exactly, const c
         size_t left = length - (size_t)prefix;
         const struct phone_country *country = find_country(rest, left);
         size_t code = country != NULL ? digits_of(country->calling_code) : 0;
+        if (country != NULL && drop_prefix(country, exactly, rest + code, left - code, out)) {
+            return true;
+        }
         if (country != NULL && is_national(country, exactly, rest + code, left - code)) {
             put_whole(out, country, rest + code, left - code);
             return true;
@@ -411,6 +494,12 @@ static void write_identity(char identity[PHONE_IDENTITY_SIZE], bool plus, const 
     identity[plus + length] = '\0';
 }
 
+// A number with its calling code.
+static void phone_write_whole(char identity[PHONE_IDENTITY_SIZE], struct number *number) {
+    drop_prefixes(number->digits, &number->length);
+    write_identity(identity, true, number->digits, number->length);
+}
+
 const char *phone_parse(const char *text, size_t length, const struct phone_region *region,
                         char identity[PHONE_IDENTITY_SIZE], char reason[PHONE_REASON_SIZE]) {
     struct dialled dialled = {0};
@@ -426,7 +515,7 @@ const char *phone_parse(const char *text, size_t length, const struct phone_regi
         if (!complete_in_context(&dialled, &number)) {
             return error_context;
         }
-        write_identity(identity, true, number.digits, number.length);
+        phone_write_whole(identity, &number);
         return NULL;
     }
     if (dialled.bracket > 0 && dialled.plus) {
@@ -435,8 +524,11 @@ const char *phone_parse(const char *text, size_t length, const struct phone_regi
         drop_trunk_abroad(region, &dialled);
     }
     if (!dialled.plus && region != NULL && phone_complete(region, dialled.digits, dialled.length, &number)) {
-        write_identity(identity, true, number.digits, number.length);
+        phone_write_whole(identity, &number);
         return NULL;
+    }
+    if (dialled.plus) {
+        drop_prefixes(dialled.digits, &dialled.length);
     }
     if (dialled.length < PHONE_MIN_DIGITS || dialled.length > PHONE_MAX_DIGITS) {
         return error_digits;

@@ -22,9 +22,19 @@ enum {
     FIELD_COUNT
 };
 
+// A field that is none of those: RECEIPTS_BEFORE, provider, status, code, "}".
+#define RECEIPTS_BEFORE "receipts{"
+#define RECEIPTS_NAME_SIZE 128
+
 #define GREATEST_NAME "worker_latency_max_us" // the library keeps the greater of such a field's values
 #define NUMBER_SIZE 24
 #define HEAD_ARGUMENTS 4
+
+struct gathered {
+    uint64_t amount[FIELD_COUNT];
+    struct counter_receipts receipts[COUNTER_RECEIPTS_MAX];
+    size_t receipt_count;
+};
 
 struct counters {
     uv_timer_t timer;
@@ -32,12 +42,12 @@ struct counters {
     bool destroyed, closed;
     bool complained;  // of a refusal that lasts
     size_t in_flight; // sent and not yet answered
-    uint64_t gathered[FIELD_COUNT];
+    struct gathered gathered;
 };
 
 struct addition {
     struct counters *counters;
-    uint64_t amount[FIELD_COUNT];
+    struct gathered gathered;
 };
 
 const char *counter_name(enum counter counter) {
@@ -75,11 +85,28 @@ static void field_name(unsigned field, char out[HISTOGRAM_FIELD_SIZE]) {
 }
 
 static void counters_gather(struct counters *counters, unsigned field, uint64_t amount) {
-    uint64_t *into = &counters->gathered[field];
+    uint64_t *into = &counters->gathered.amount[field];
     if (field == FIELD_GREATEST) {
         *into = *into > amount ? *into : amount;
     } else {
         *into += amount;
+    }
+}
+
+static bool counter_receipts_are_of(const struct counter_receipts *one, const struct counter_receipts *other) {
+    return one->provider == other->provider && one->status == other->status && strcmp(one->code, other->code) == 0;
+}
+
+static void gather_receipts(struct counters *counters, const struct counter_receipts *more) {
+    struct gathered *into = &counters->gathered;
+    for (size_t i = 0; i < into->receipt_count; i++) {
+        if (counter_receipts_are_of(&into->receipts[i], more)) {
+            into->receipts[i].count += more->count;
+            return;
+        }
+    }
+    if (into->receipt_count < COUNTER_RECEIPTS_MAX) {
+        into->receipts[into->receipt_count++] = *more;
     }
 }
 
@@ -99,7 +126,10 @@ static void counters_on_added(void *argument, enum redis_result result, const re
     counters->complained = result == REDIS_LINK_ERROR;
     if (result == REDIS_LINK_ERROR || result == REDIS_LINK_NO_LIBRARY) {
         for (unsigned field = 0; field < FIELD_COUNT; field++) {
-            counters_gather(counters, field, addition->amount[field]);
+            counters_gather(counters, field, addition->gathered.amount[field]);
+        }
+        for (size_t i = 0; i < addition->gathered.receipt_count; i++) {
+            gather_receipts(counters, &addition->gathered.receipts[i]);
         }
     }
     counters->in_flight--;
@@ -111,38 +141,54 @@ static void counters_on_added(void *argument, enum redis_result result, const re
 struct pairs {
     char names[FIELD_COUNT][HISTOGRAM_FIELD_SIZE];
     char amounts[FIELD_COUNT][NUMBER_SIZE];
+    char receipt_names[COUNTER_RECEIPTS_MAX][RECEIPTS_NAME_SIZE];
+    char receipt_amounts[COUNTER_RECEIPTS_MAX][NUMBER_SIZE];
 };
 
 static int counters_add_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments, int count) {
     for (unsigned field = 0; field < FIELD_COUNT; field++) {
-        if (counters->gathered[field] == 0) {
+        if (counters->gathered.amount[field] == 0) {
             continue;
         }
         field_name(field, pairs->names[field]);
-        snprintf(pairs->amounts[field], NUMBER_SIZE, "%" PRIu64, counters->gathered[field]);
+        snprintf(pairs->amounts[field], NUMBER_SIZE, "%" PRIu64, counters->gathered.amount[field]);
         arguments[count++] = pairs->names[field];
         arguments[count++] = pairs->amounts[field];
     }
     return count;
 }
 
+static int counters_add_receipt_pairs(const struct counters *counters, struct pairs *pairs, const char **arguments,
+                                      int count) {
+    for (size_t i = 0; i < counters->gathered.receipt_count; i++) {
+        const struct counter_receipts *one = &counters->gathered.receipts[i];
+        snprintf(pairs->receipt_names[i], RECEIPTS_NAME_SIZE, RECEIPTS_BEFORE "%s,%s,%s}", provider_name(one->provider),
+                 receipt_status_name(one->status), one->code);
+        snprintf(pairs->receipt_amounts[i], NUMBER_SIZE, "%" PRId64, one->count);
+        arguments[count++] = pairs->receipt_names[i];
+        arguments[count++] = pairs->receipt_amounts[i];
+    }
+    return count;
+}
+
 void counters_flush(struct counters *counters) {
     struct pairs pairs = {0};
-    const char *arguments[HEAD_ARGUMENTS + 2 * FIELD_COUNT] = {"FCALL", library_function(LIBRARY_ADD_COUNTS), "1",
-                                                               KEY_METRICS};
+    const char *arguments[HEAD_ARGUMENTS + 2 * (FIELD_COUNT + COUNTER_RECEIPTS_MAX)] = {
+        "FCALL", library_function(LIBRARY_ADD_COUNTS), "1", KEY_METRICS};
     int count = counters_add_pairs(counters, &pairs, arguments, HEAD_ARGUMENTS);
+    count = counters_add_receipt_pairs(counters, &pairs, arguments, count);
     if (count == HEAD_ARGUMENTS) {
         return;
     }
     struct addition *addition = xmalloc(sizeof *addition);
     addition->counters = counters;
-    memcpy(addition->amount, counters->gathered, sizeof addition->amount);
+    addition->gathered = counters->gathered;
     if (redis_link_call(counters->link, counters_on_added, addition, count, arguments, NULL) != 0) {
         free(addition); // the link is down: all of it waits
         return;
     }
     counters->in_flight++;
-    memset(counters->gathered, 0, sizeof counters->gathered);
+    memset(&counters->gathered, 0, sizeof counters->gathered);
 }
 
 static void counters_on_timer(uv_timer_t *timer) {
@@ -159,12 +205,16 @@ struct counters *counters_create(uv_loop_t *loop, struct redis_link *link) {
 }
 
 void counters_add(struct counters *counters, enum counter counter, uint64_t amount) {
-    counters->gathered[counter] += amount;
+    counters->gathered.amount[counter] += amount;
+}
+
+void counters_add_many_for(struct counters *counters, enum counter counter, enum provider provider, uint64_t amount) {
+    counters_add(counters, counter, amount);
+    counters_add(counters, counter_of_provider(counter, provider), amount);
 }
 
 void counters_add_for(struct counters *counters, enum counter counter, enum provider provider) {
-    counters_add(counters, counter, 1);
-    counters_add(counters, counter_of_provider(counter, provider), 1);
+    counters_add_many_for(counters, counter, provider, 1);
 }
 
 void counters_observe(struct counters *counters, enum histogram histogram, int64_t us) {
@@ -175,6 +225,13 @@ void counters_observe(struct counters *counters, enum histogram histogram, int64
     if (histogram == HISTOGRAM_WORKER_LATENCY) {
         counters_gather(counters, FIELD_GREATEST, value);
     }
+}
+
+void counters_add_receipt(struct counters *counters, enum provider provider, enum receipt_status status,
+                          const char *code) {
+    struct counter_receipts one = {.provider = provider, .status = status, .count = 1};
+    snprintf(one.code, sizeof one.code, "%s", code);
+    gather_receipts(counters, &one);
 }
 
 static void counters_on_closed(uv_handle_t *handle) {
@@ -204,6 +261,46 @@ static void counters_put(struct counter_values *out, unsigned field, int64_t val
     }
 }
 
+// The part of a name up to `end`, which is passed over; false where it doesn't end so or is too long.
+static bool counters_take_part(const char **name, char end, char *out, size_t size) {
+    size_t length = strcspn(*name, (const char[]){end, '\0'});
+    if ((*name)[length] != end || length >= size) {
+        return false;
+    }
+    memcpy(out, *name, length);
+    out[length] = '\0';
+    *name += length + 1;
+    return true;
+}
+
+// Anyone can write into the hash: what is no such field is passed over.
+static bool counters_read_receipts(const char *name, const char *value, struct counter_receipts *out) {
+    char provider[RECEIPTS_NAME_SIZE], status[RECEIPTS_NAME_SIZE];
+    if (strncmp(name, RECEIPTS_BEFORE, strlen(RECEIPTS_BEFORE)) != 0) {
+        return false;
+    }
+    name += strlen(RECEIPTS_BEFORE);
+    out->count = strtoll(value, NULL, 10);
+    return counters_take_part(&name, ',', provider, sizeof provider) && provider_parse(provider, &out->provider) == 0 &&
+           counters_take_part(&name, ',', status, sizeof status) && receipt_status_parse(status, &out->status) == 0 &&
+           counters_take_part(&name, '}', out->code, sizeof out->code) && *name == '\0' &&
+           out->code[strspn(out->code, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")] == '\0';
+}
+
+static int counters_compare_receipts(const void *one, const void *other) {
+    const struct counter_receipts *a = one, *b = other;
+    int provider = (int)a->provider - (int)b->provider, status = (int)a->status - (int)b->status;
+    return provider != 0 ? provider : status != 0 ? status : strcmp(a->code, b->code);
+}
+
+static void counters_read_all_receipts(const redisReply *hash, struct counter_values *out) {
+    for (size_t i = 0; i + 1 < hash->elements && out->receipt_count < COUNTER_RECEIPTS_MAX; i += 2) {
+        out->receipt_count += counters_read_receipts(hash->element[i]->str, hash->element[i + 1]->str,
+                                                     &out->receipts[out->receipt_count]);
+    }
+    qsort(out->receipts, out->receipt_count, sizeof *out->receipts, counters_compare_receipts);
+}
+
 void counters_read(const redisReply *hash, struct counter_values *out) {
     char name[HISTOGRAM_FIELD_SIZE];
     memset(out, 0, sizeof *out);
@@ -211,4 +308,5 @@ void counters_read(const redisReply *hash, struct counter_values *out) {
         field_name(field, name);
         counters_put(out, field, strtoll(redis_reply_field(hash, name, "0"), NULL, 10));
     }
+    counters_read_all_receipts(hash, out);
 }

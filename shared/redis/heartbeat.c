@@ -10,6 +10,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/decimal.h"
 #include "shared/base/json.h"
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/message/format.h"
 #include "shared/redis/keys.h"
@@ -17,6 +18,7 @@
 enum { BEAT_MS = 1000, FORGET_MS = 24 * 3600 * 1000 };
 
 #define MOCK_PROVIDER "mock-provider" // reads no entries
+#define WRITES "writes:"              // before a format, in `formats`
 
 struct trouble {
     char code[HEARTBEAT_CODE_SIZE]; // "": this place is free
@@ -32,6 +34,7 @@ struct heartbeat {
     char *trouble_key;
     char **readers; // who lives and reads entries, while their formats are looked up
     size_t reader_count;
+    bool beside_older; // a program that reads an older format lives, by the last look
     struct trouble troubles[HEARTBEAT_TROUBLES];
     bool told;   // that key may be there
     char **tags; // of the partitions that it serves
@@ -145,8 +148,11 @@ static void renew_partitions(const struct heartbeat *heartbeat) {
 
 // ---- What the others read
 
-// The least format that is announced for a program; the oldest where none is.
-static int format_of(const char *program, const redisReply *announced) {
+bool heartbeat_reads_entries(const char *program) {
+    return strncmp(program, MOCK_PROVIDER ":", strlen(MOCK_PROVIDER ":")) != 0;
+}
+
+int heartbeat_format(const char *program, const redisReply *announced) {
     int format = 0;
     for (size_t i = 0; i < announced->elements; i++) {
         const char *text = announced->element[i]->str;
@@ -157,6 +163,19 @@ static int format_of(const char *program, const redisReply *announced) {
         }
     }
     return format == 0 ? STREAM_FORMAT_OLDEST : format;
+}
+
+// The newest format that others say they write, 0 where nobody does.
+static int heartbeat_written(const redisReply *announced) {
+    int newest = 0;
+    for (size_t i = 0; i < announced->elements; i++) {
+        const char *text = announced->element[i]->str;
+        if (strncmp(text, WRITES, strlen(WRITES)) == 0) {
+            long format = strtol(text + strlen(WRITES), NULL, 10);
+            newest = format > newest && format <= STREAM_FORMAT ? (int)format : newest;
+        }
+    }
+    return newest;
 }
 
 static bool heartbeat_is_list(enum redis_result result, const redisReply *reply) {
@@ -170,7 +189,7 @@ static void heartbeat_on_readers(void *argument, enum redis_result result, const
     if (heartbeat_is_list(result, reply)) {
         heartbeat->readers = xcalloc(reply->elements + 1, sizeof *heartbeat->readers);
         for (size_t i = 0; i < reply->elements; i++) {
-            if (strncmp(reply->element[i]->str, MOCK_PROVIDER ":", strlen(MOCK_PROVIDER ":")) != 0) {
+            if (heartbeat_reads_entries(reply->element[i]->str)) {
                 heartbeat->readers[heartbeat->reader_count++] = xstrdup(reply->element[i]->str);
             }
         }
@@ -191,7 +210,7 @@ static bool heartbeat_is_reader(const struct heartbeat *heartbeat, const char *m
 static int heartbeat_lowest_of_others(const struct heartbeat *heartbeat, const redisReply *announced) {
     int lowest = INT_MAX;
     for (size_t i = 0; i < heartbeat->reader_count; i++) {
-        int format = format_of(heartbeat->readers[i], announced);
+        int format = heartbeat_format(heartbeat->readers[i], announced);
         if (format < lowest && strcmp(heartbeat->readers[i], heartbeat->member) != 0) {
             lowest = format;
         }
@@ -199,15 +218,31 @@ static int heartbeat_lowest_of_others(const struct heartbeat *heartbeat, const r
     return lowest;
 }
 
+// The log says why meanwhile some of what this release does isn't done.
+static void say_older(struct heartbeat *heartbeat, bool older) {
+    if (older && !heartbeat->beside_older) {
+        log_warn("older_release",
+                 "a program of an older release runs, and nothing is written that it can't read: sends "
+                 "take no turns, receipts and messages for later wait until it has ended");
+    } else if (!older && heartbeat->beside_older) {
+        log_info("older_release_gone", "no program of an older release runs any more");
+    }
+    heartbeat->beside_older = older;
+}
+
 static void heartbeat_on_formats(void *argument, enum redis_result result, const redisReply *reply) {
     struct heartbeat *heartbeat = argument;
     heartbeat->awaited--;
     // A set without this process is no picture of who lives.
-    int lowest = STREAM_FORMAT_OLDEST;
+    int lowest = STREAM_FORMAT_OLDEST, written = 0;
     if (heartbeat_is_list(result, reply) && heartbeat_is_reader(heartbeat, heartbeat->member)) {
         lowest = heartbeat_lowest_of_others(heartbeat, reply);
+        written = heartbeat_written(reply);
+        say_older(heartbeat, lowest < STREAM_FORMAT);
     }
-    format_looked(lowest, clock_boot_ms());
+    if (result != REDIS_LINK_LOST) {
+        format_looked(lowest, written, clock_boot_ms());
+    }
     free_once_done(heartbeat);
 }
 
@@ -255,9 +290,19 @@ static void heartbeat_say(struct heartbeat *heartbeat, const char *key, const ch
     }
 }
 
+static void heartbeat_say_written(struct heartbeat *heartbeat) {
+    int format = format_to_write();
+    if (format > STREAM_FORMAT_OLDEST) {
+        char member[sizeof WRITES + 12];
+        snprintf(member, sizeof member, WRITES "%d", format);
+        heartbeat_say(heartbeat, KEY_FORMATS, member, NULL);
+    }
+}
+
 static void heartbeat_beat(struct heartbeat *heartbeat) {
     if (heartbeat->format_member != NULL) {
         heartbeat_say(heartbeat, KEY_FORMATS, heartbeat->format_member, NULL);
+        heartbeat_say_written(heartbeat);
     }
     heartbeat_say(heartbeat, KEY_PROCESSES, heartbeat->member, heartbeat_on_beaten);
     if (heartbeat->format_member != NULL) {
@@ -272,6 +317,10 @@ static void heartbeat_on_timer(uv_timer_t *timer) {
         renew_partitions(heartbeat);
     }
     heartbeat_tell(heartbeat);
+}
+
+void heartbeat_on_up(struct heartbeat *heartbeat) {
+    heartbeat_beat(heartbeat);
 }
 
 struct heartbeat *heartbeat_create(uv_loop_t *loop, struct redis_link *link, const char *program,

@@ -2,6 +2,7 @@
 #ifndef SHARED_REDIS_HEARTBEAT_H
 #define SHARED_REDIS_HEARTBEAT_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "shared/redis/link.h"
@@ -39,6 +40,13 @@ void heartbeat_serve(struct heartbeat *heartbeat, const char *tag);
 void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char *text);
 // The last beat: takes the member out of the set. For the drain; what is sent after it is answered after it.
 void heartbeat_stop(struct heartbeat *heartbeat);
+// The link came up: beats and looks at once, so that what is sent over it afterwards is answered once the look is.
+void heartbeat_on_up(struct heartbeat *heartbeat);
+
+// Of a member of `processes`: whether it reads entries at all; the least format that is announced for it among the
+// members of `formats`, which are an array, STREAM_FORMAT_OLDEST where none is.
+bool heartbeat_reads_entries(const char *program);
+int heartbeat_format(const char *program, const redisReply *announced);
 // Frees itself once its timer has closed.
 void heartbeat_destroy(struct heartbeat *heartbeat);
 

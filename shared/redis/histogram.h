@@ -15,7 +15,11 @@
     X(PERSIST_BATCH, persist_batch, "", "A batch into Postgres: staging and commit")                                   \
     X(WORKER_LATENCY, worker_latency, "", "From an event's entry into its stream until it was recorded in Postgres")   \
     X(ACCEPT_TO_PERSISTED, accept_to_persisted, "", "From a message's accept until it was recorded in Postgres")       \
-    X(ACCEPT_TO_SENT, accept_to_sent, "", "From a message's accept, or replay, until its provider had taken it")
+    X(ACCEPT_TO_SENT, accept_to_sent, "", "From a message's accept, or replay, until its provider had taken it")       \
+    X(SENT_TO_DELIVERED_SMS_MMS, sent_to_delivered, "provider=\"sms-mms\"",                                            \
+      "From when a provider had taken a message until it was delivered, as its receipt says")                          \
+    X(SENT_TO_DELIVERED_EMAIL, sent_to_delivered, "provider=\"email\"",                                                \
+      "From when a provider had taken a message until it was delivered, as its receipt says")
 
 enum histogram {
 #define X(constant, name, labels, help) HISTOGRAM_##constant,

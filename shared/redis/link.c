@@ -325,12 +325,20 @@ const char *redis_link_server(const struct redis_link *link) {
     return link->server.run_id;
 }
 
+const char *redis_link_server_mark(const struct redis_link *link) {
+    return link->server.run_id[0] != '\0' ? link->server.run_id : "-";
+}
+
 bool redis_link_takes_all_slots(const struct redis_link *link) {
     return link->server.takes_all_slots;
 }
 
 int redis_link_memory_pct(const struct redis_link *link) {
     return link->server.memory_pct;
+}
+
+int64_t redis_link_memory_max(const struct redis_link *link) {
+    return link->server.memory_max;
 }
 
 int redis_link_call(struct redis_link *link, redis_link_reply done, void *argument, int argc, const char **argv,

@@ -47,8 +47,12 @@ int64_t redis_link_now_ms(const struct redis_link *link);
 void redis_link_doubt_time(struct redis_link *link);
 // The last INFO reading (every second): used_memory / maxmemory in percent; 0 when maxmemory is 0 or not yet known.
 int redis_link_memory_pct(const struct redis_link *link);
+// And maxmemory itself, in bytes; 0 when there is none or it is not yet known.
+int64_t redis_link_memory_max(const struct redis_link *link);
 // The run id of the server that it is, or was last, connected to; "" where that isn't known. Owned by the link.
 const char *redis_link_server(const struct redis_link *link);
+// The same as a mark of what is true of this server alone: "-" where it isn't known.
+const char *redis_link_server_mark(const struct redis_link *link);
 // Whether one call may touch keys of different slots: Redis says that it is no cluster.
 bool redis_link_takes_all_slots(const struct redis_link *link);
 

@@ -34,6 +34,10 @@ int partition_parse(const char *tag, size_t length, enum provider *out) {
     return provider_parse(name, out);
 }
 
+unsigned partition_number(const char *tag) {
+    return (unsigned)strtoul(strchr(tag, ':') + 1, NULL, 10);
+}
+
 static bool partitions_has(const struct partitions *partitions, const char *tag) {
     for (size_t i = 0; i < partitions->count; i++) {
         if (strcmp(partitions->all[i].tag, tag) == 0) {

@@ -18,6 +18,9 @@
 // A tag: a provider's name, a colon, and a number of 1 to 6 digits. Returns 0, or -1 where it is no such thing.
 int partition_parse(const char *tag, size_t length, enum provider *out) MUST_CHECK;
 
+// The number of a tag that partition_parse takes.
+unsigned partition_number(const char *tag);
+
 struct partitions;
 
 struct partitions_options {

@@ -26,11 +26,14 @@ int replay_send(struct redis_link *link, const struct replay *replay, redis_link
         replay->recorded ? "1" : "0",
         DECIMAL(remembered ? replay->ttl_ms : 0),
         remembered ? (const char *)replay->token : "",
+        replay->pair != NULL ? replay->pair->data : "",
+        DECIMAL(replay->due_ms),
     };
-    enum { COUNT = sizeof argv / sizeof *argv };
+    enum { COUNT = sizeof argv / sizeof *argv, TOKEN = COUNT - 3, PAIR = COUNT - 2 };
     size_t lengths[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
-        lengths[i] = remembered && i == COUNT - 1 ? REPLAY_TOKEN_SIZE : strlen(argv[i]);
+        lengths[i] = remembered && i == TOKEN ? REPLAY_TOKEN_SIZE : strlen(argv[i]);
     }
+    lengths[PAIR] = replay->pair != NULL ? replay->pair->length : 0;
     return redis_link_call(link, done, argument, COUNT, argv, lengths);
 }

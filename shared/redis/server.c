@@ -47,6 +47,7 @@ void redis_server_take_memory(struct redis_server *server, const redisReply *inf
     if (cluster >= 0) {
         server->takes_all_slots = cluster == 0;
     }
+    server->memory_max = limit;
     server->memory_pct = limit == 0 ? 0 : (int)((double)used * 100 / (double)limit);
 }
 

@@ -16,6 +16,7 @@ struct redis_server {
     int64_t time_asked_us;   // clock_monotonic_us when TIME was sent last
     int64_t clock_set_ms;    // clock_boot_ms when its clock was last seen to have changed by much
     int memory_pct;          // used_memory / maxmemory; 0: no limit, or not known yet
+    int64_t memory_max;      // maxmemory, in bytes; the same
     char run_id[REDIS_SERVER_SIZE];
     bool takes_all_slots; // it said that it is no cluster
 };

@@ -9,6 +9,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/settings/file.h"
+#include "shared/settings/mock_url.h"
 #include "shared/settings/settings.h"
 #include "shared/settings/table.h"
 
@@ -140,7 +141,7 @@ static char *apply_bool(struct settings *out, const struct setting *setting, con
             }
         }
     }
-    return settings_load_refuse(setting, found, "is neither true nor false");
+    return settings_load_refuse(setting, found, "is not one of them");
 }
 
 static char *apply_region(struct settings *out, const struct setting *setting, const struct found *found) {
@@ -186,14 +187,24 @@ static void compute_default(char **member_at, char *value) {
     }
 }
 
+// A real provider is told no address that only the mock can reach: it would refuse the message over it.
+static void compute_public_url(struct settings *out) {
+    bool mocks = mock_url_is(out->provider_sms_url, out->mock_provider_port) &&
+                 mock_url_is(out->provider_email_url, out->mock_provider_port);
+    compute_default(&out->webhook_public_url, xstrdup(mocks ? out->mock_webhook_url : ""));
+}
+
 // The defaults that follow other settings.
 static void compute_defaults(struct settings *out) {
     compute_default(&out->redis_url, xasprintf("redis://127.0.0.1:%" PRId64, out->local_redis_port));
     compute_default(&out->database_url,
                     xasprintf("postgres://messaging_user:messaging_password@127.0.0.1:%" PRId64 "/messaging_service",
                               out->local_postgres_port));
+    bool is_generic = strcmp(out->provider_sms_kind, "generic") == 0;
+    compute_default(&out->provider_sms_token, xstrdup(is_generic ? "" : "mock-token"));
     compute_default(&out->provider_sms_url, xasprintf("http://127.0.0.1:%" PRId64, out->mock_provider_port));
     compute_default(&out->provider_email_url, xasprintf("http://127.0.0.1:%" PRId64, out->mock_provider_port));
+    compute_public_url(out);
 }
 
 // What no single setting's range can say.

@@ -25,6 +25,7 @@ struct settings {
     int64_t max_client_bytes;
     int64_t request_timeout_ms;
     int64_t max_body_bytes;
+    int64_t max_batch_bytes; // of a list of messages
     int64_t max_attachments;
     int64_t rate_limit_per_ip_per_min;
     int64_t rate_limit_per_sender_per_min;
@@ -36,8 +37,13 @@ struct settings {
     char *api_keys_file;                     // "": none
     int64_t api_key_failures_per_min;
     char *webhook_secrets[PROVIDER_COUNT][WEBHOOK_SECRETS]; // "": none
+    char *webhook_email_public_key;                         // "": none; see shared/provider/event_key.h
     int64_t webhook_tolerance_secs;
-    char *webhook_public_url; // "": not known
+    int64_t webhook_email_max_age_secs; // of SendGrid's signatures
+    int64_t webhook_max_body_bytes;     // of a mail that SendGrid posts
+    char *webhook_public_url;           // where both providers are the mock, MOCK_WEBHOOK_URL; "": not known
+    int64_t webhook_unread_max, webhook_unread_max_bytes;
+    bool opt_out; // whether who says STOP is sent nothing more
     char *allowed_hosts;
     char *cors_allowed_origins;
     int64_t events_max_clients;
@@ -50,6 +56,10 @@ struct settings {
     int64_t redis_memory_pct; // ingest refuses above this share of maxmemory
     int64_t stream_partitions;
     int64_t stream_max_backlog;
+    char *dispatch_order; // "conversation" or "none"
+    int64_t order_max_wait_secs;
+    int64_t scheduled_max;
+    int64_t scheduled_max_bytes; // 0: a share of Redis's memory
     int64_t feed_max_length;
     // Postgres
     char *database_url;
@@ -76,14 +86,26 @@ struct settings {
     int64_t sender_hold_messages; // refused ones that hold their sender
     int64_t sender_hold_secs;
     int64_t provider_max_pause_secs;
+    int64_t provider_per_second[PROVIDER_COUNT]; // calls, of the whole fleet; 0: as many as one likes
+    char *provider_sms_kind;                     // "twilio", "generic"
     char *provider_sms_url;
     char *provider_sms_account;
     char *provider_sms_token;
+    char *provider_sms_key_sid;    // "": account and token authenticate
+    char *provider_sms_key_secret; // "" where no key is set
+    char *provider_sms_service;    // "": none
     char *provider_email_url;
     char *provider_email_token;
+    char *provider_ca_file; // "": the system's authorities alone
     // mock provider
     int64_t mock_provider_port;
-    char *mock_ledger_file;                    // "": none
+    bool mock_strict;
+    char *mock_ledger_file;  // "": none
+    char *mock_receipt_file; // "": none
+    char *mock_webhook_url;  // "": none; see webhook_public_url
+    char *mock_undelivered_codes, *mock_bounce_codes;
+    char *mock_email_private_key_file; // "": none
+    int64_t mock_receipt_repeats_pct, mock_receipt_shuffle_pct;
     struct mock_settings mock[PROVIDER_COUNT]; // API_PROVIDER_*, with API_PROVIDER_SMS_* / _EMAIL_* laid over them
     // every process
     char *instance_id; // "": made from the host's name

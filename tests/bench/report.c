@@ -39,13 +39,26 @@ struct target {
         "growth", program ", 16x / 1x", "times as much", NONE, 1.2, NONE                                               \
     }
 
+#define BATCH(way)                                                                                                     \
+    {"batch", way ", 10,000 sends", "s", NONE, NONE, NONE},                                                            \
+        {"batch", way ", ingest", "CPU us/message", NONE, NONE, NONE}, {                                               \
+        "batch", way ", Redis", "CPU us/message", NONE, NONE, NONE                                                     \
+    }
+
 static const struct target targets[] = {
     RATIO("accept", "sends accepted", "202s/s", 0.22, 0.30),
     {"accept-latency", "p50 at 2,000/s", "ms", NONE, NONE, NONE},
     {"accept-latency", "p99 at 2,000/s", "ms", NONE, 5, 2},
+    BATCH("64 connections"),
+    BATCH("one connection"),
+    BATCH("ten requests"),
     RATIO("persist", "rows stored", "rows/s", 0.55, 0.80),
     RATIO("dispatch", "calls settled", "calls/s", 0.45, 0.70),
     RATIO("in-flight", "calls settled", "calls/s", 0.45, 0.70),
+    {"scheduled", "calls of 10,000 for one second, from first to last", "s", NONE, NONE, NONE},
+    {"scheduled", "late by, first", "ms", NONE, NONE, NONE},
+    {"scheduled", "late by, p50", "ms", NONE, NONE, NONE},
+    {"scheduled", "late by, p99", "ms", NONE, NONE, NONE},
     {"end-to-end", "sends until `sent`", "messages/s", 4000, NONE, 8000},
     {"latency", "202 to visible, p50", "ms", NONE, NONE, NONE},
     {"latency", "202 to visible, p99", "ms", NONE, 50, 15},

@@ -81,8 +81,10 @@ void site_empty_database(struct site *site) {
     char *path = site_path("tests/bench/sql/persist_empty.sql"), *sql = read_whole_file(path);
     char *url = xasprintf("postgres://postgres@127.0.0.1:%u/messaging_service", stack_port(site->stack, "postgres"));
     PGconn *connection = PQconnectdb(url);
-    PQclear(PQexec(connection, sql));
-    PGresult *result = PQexec(connection, "CHECKPOINT");
+    PGresult *result = PQexec(connection, sql);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(connection));
+    PQclear(result);
+    result = PQexec(connection, "CHECKPOINT");
     ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(connection));
     PQclear(result);
     PQfinish(connection);

@@ -28,6 +28,8 @@ void site_stop(struct site *site, const char *name);
 
 // Puts `count` sends of traffic.h into the streams, by the library's `accept`, as ingest does.
 void site_fill(struct site *site, size_t count);
+// The same of sends for later, due at that time, ms since 1970.
+void site_schedule(struct site *site, size_t count, int64_t due_ms);
 // Drops what is in a stream.
 void site_drop(struct site *site, const char *stream);
 int64_t site_length(struct site *site, const char *stream);

@@ -10,10 +10,12 @@
 
 void stage_accept(struct site *site);
 void stage_accept_latency(struct site *site);
+void stage_batch(struct site *site);
 void stage_persist(struct site *site);
 void stage_dispatch(struct site *site);
 void stage_in_flight(struct site *site);
 void stage_end_to_end(struct site *site);
+void stage_scheduled(struct site *site);
 void stage_latency(struct site *site);
 void stage_reads(struct site *site);
 void stage_memory(struct site *site);

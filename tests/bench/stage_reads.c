@@ -40,10 +40,12 @@ static const struct {
          "SELECT last_activity_at, id, 51, 0 FROM conversations ORDER BY last_activity_at DESC, "
          "id DESC LIMIT 1 OFFSET "},
     [READ_THREAD] = {"thread, first page", "ingest/read/sql/messages_of_conversation.sql", THREAD, false,
-                     "SELECT 1, '-infinity', '00000000-0000-0000-0000-000000000000', 51, 0"},
+                     "SELECT 1, '-infinity', '-infinity', '00000000-0000-0000-0000-000000000000', 51, 0, 32768, "
+                     "'00000000-0000-0000-0000-000000000000'"},
     [READ_THREAD_DEEP] = {"thread, last page by cursor", "ingest/read/sql/messages_of_conversation.sql", THREAD, true,
-                          "SELECT 1, occurred_at, id, 51, 0 FROM messages WHERE conversation_id = 1 ORDER BY "
-                          "occurred_at, id LIMIT 1 OFFSET "},
+                          "SELECT 1, occurred_at, accepted_at, id, 51, 0, 32768, "
+                          "'00000000-0000-0000-0000-000000000000' FROM messages WHERE conversation_id = 1 ORDER BY "
+                          "occurred_at, accepted_at, id LIMIT 1 OFFSET "},
     [READ_MESSAGE] =
         {"message by id", "ingest/read/sql/message.sql", NULL, false,
          // a thousand ids all over the table, made as archive_chunk.sql makes them

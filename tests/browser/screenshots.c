@@ -21,8 +21,10 @@
 static struct stack *stack;
 static struct browser *browser;
 
-static const char *const environment[] = {"API_BREAKER_ERROR_THRESHOLD=5", "API_BREAKER_OPEN_SECS=30",
-                                          "INGEST_THREADS=1", NULL};
+enum { PUBLIC_URL = 4 };
+
+static const char *environment[] = {"API_BREAKER_ERROR_THRESHOLD=5", "API_BREAKER_OPEN_SECS=30", "INGEST_THREADS=1",
+                                    "API_PROVIDER_RECEIPTS_PCT=100", NULL /* PUBLIC_URL */,      NULL};
 
 struct said {
     bool inbound;
@@ -81,11 +83,14 @@ static void say(const struct said *said) {
 
 static void start(void) {
     stack = stack_create("screenshots", environment);
+    environment[PUBLIC_URL] = xasprintf("WEBHOOK_PUBLIC_URL=http://127.0.0.1:%u", stack_port(stack, "ingest-1"));
     stack_start_all(stack);
     for (size_t i = 0; i < sizeof talk / sizeof *talk; i++) {
         say(&talk[i]);
     }
     WAIT_FOR(20000, stack_is_drained(stack));
+    WAIT_FOR(30000, stack_sql(stack, "SELECT count(*) FROM messages m JOIN deliveries d ON d.message_id = m.id "
+                                     "WHERE m.direction = 'outbound' AND d.receipt IS NULL") == 0);
     browser = browser_open();
 }
 

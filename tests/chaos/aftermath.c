@@ -11,12 +11,16 @@
 #include "shared/base/mem.h"
 #include "shared/redis/keys.h"
 #include "tests/chaos/load.h"
+#include "tests/support/client.h"
 #include "tests/support/reply.h"
 
 enum {
     SETTLE_MS = 120000,
     NUDGE_MS = 1000,
     MOST_LIMITER_MS = 2 * 60000,
+    PLAIN_BYTES = 32, // of what is remembered; more: a STOP or START, with when it came
+    MOST_WORD_MS = 24 * 3600 * 1000,
+    MOST_KNOWN_MS = 2 * 24 * 3600 * 1000, // what came once, by its signature or id, and what was cancelled
     EXPIRE_MS = IDEMPOTENCY_SECS * 1000 + 15000,
 };
 
@@ -45,13 +49,42 @@ static bool nothing_pending(struct world *world) {
     return true;
 }
 
+// The mock has told what it has to tell.
+static bool is_told(struct world *world) {
+    struct answer *answer = stack_call(world->stack, "mock-provider", "GET", "/mock/stats", NULL, NULL);
+    bool told = answer->status == 200 && answer_number(answer, "providers.sms-mms.receipts.waiting") == 0 &&
+                answer_number(answer, "providers.email.receipts.waiting") == 0;
+    answer_free(answer);
+    return told;
+}
+
+// Sends that have not ended: what waits for another that its provider accepts.
+static bool sends_wait(struct world *world) {
+    static const char *const tags[] = {"sms-mms:0", "email:0"};
+    int64_t count = 0;
+    for (size_t t = 0; t < 2; t++) {
+        count += stack_redis_int(world->stack, "XLEN outbound:{%s}", tags[t]) +
+                 stack_redis_int(world->stack, "HLEN parked:{%s}", tags[t]) +
+                 stack_redis_int(world->stack, "HLEN held:{%s}", tags[t]);
+    }
+    return count > 0;
+}
+
+static bool nothing_is_scheduled(struct world *world) {
+    return stack_redis_int(world->stack, "HLEN scheduled:{sms-mms:0}") == 0 &&
+           stack_redis_int(world->stack, "HLEN scheduled:{email:0}") == 0;
+}
+
 static void print_rest(struct world *world) {
     static const char *const tags[] = {"sms-mms:0", "email:0"};
     for (size_t t = 0; t < 2; t++) {
-        printf("  %s: %" PRId64 " outbound, %" PRId64 " events, %" PRId64 " parked\n", tags[t],
-               stack_redis_int(world->stack, "XLEN outbound:{%s}", tags[t]),
+        printf("  %s: %" PRId64 " outbound, %" PRId64 " events, %" PRId64 " parked, %" PRId64 " held, %" PRId64
+               " scheduled\n",
+               tags[t], stack_redis_int(world->stack, "XLEN outbound:{%s}", tags[t]),
                stack_redis_int(world->stack, "XLEN events:{%s}", tags[t]),
-               stack_redis_int(world->stack, "HLEN parked:{%s}", tags[t]));
+               stack_redis_int(world->stack, "HLEN parked:{%s}", tags[t]),
+               stack_redis_int(world->stack, "HLEN held:{%s}", tags[t]),
+               stack_redis_int(world->stack, "HLEN scheduled:{%s}", tags[t]));
     }
 }
 
@@ -59,8 +92,10 @@ int64_t aftermath_settle(struct world *world, void (*nudge)(void *argument), voi
     int64_t began_ms = clock_unix_ms(), nudged_ms = began_ms;
     int64_t deadline = deadline_in(SETTLE_MS);
     bool settled;
-    while (!(settled = stack_is_drained(world->stack) && nothing_pending(world)) && deadline_pause(deadline)) {
-        if (nudge != NULL && clock_unix_ms() >= nudged_ms + NUDGE_MS) {
+    while (!(settled = is_told(world) && nothing_is_scheduled(world) && stack_is_drained(world->stack) &&
+                       nothing_pending(world)) &&
+           deadline_pause(deadline)) {
+        if (nudge != NULL && clock_unix_ms() >= nudged_ms + NUDGE_MS && sends_wait(world)) {
             nudge(argument);
             nudged_ms = clock_unix_ms();
         }
@@ -70,6 +105,17 @@ int64_t aftermath_settle(struct world *world, void (*nudge)(void *argument), voi
         print_rest(world);
     }
     return clock_unix_ms() - began_ms;
+}
+
+void aftermath_turns(struct world *world, struct report *report) {
+    static const char *const names[] = {"turn:{sms-mms:0}",          "turn:{email:0}",         "held-order:{sms-mms:0}",
+                                        "held-order:{email:0}",      "held-due:{sms-mms:0}",   "held-due:{email:0}",
+                                        "scheduled-due:{sms-mms:0}", "scheduled-due:{email:0}"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (stack_redis_int(world->stack, "EXISTS %s", names[i]) != 0) {
+            report_breach(report, "a turn or a time of nobody", NULL, "%s is not empty", names[i]);
+        }
+    }
 }
 
 // Calls look for each key of that pattern. Returns how many there are.
@@ -102,8 +148,17 @@ static void look_at_limiter(struct world *world, struct report *report, const ch
     (void)stack_redis_int(world->stack, "PEXPIRE %s 1", key);
 }
 
+static void look_at_known(struct world *world, struct report *report, const char *key) {
+    check_life(world, report, key, MOST_KNOWN_MS);
+    (void)stack_redis_int(world->stack, "PEXPIRE %s 1", key);
+}
+
 static void look_at_idempotency(struct world *world, struct report *report, const char *key) {
-    check_life(world, report, key, IDEMPOTENCY_SECS * INT64_C(1000));
+    bool is_word = stack_redis_int(world->stack, "STRLEN %s", key) > PLAIN_BYTES;
+    check_life(world, report, key, is_word ? MOST_WORD_MS : IDEMPOTENCY_SECS * INT64_C(1000));
+    if (is_word) {
+        (void)stack_redis_int(world->stack, "PEXPIRE %s 1", key);
+    }
 }
 
 static void ignore(struct world *world, struct report *report, const char *key) {
@@ -115,13 +170,18 @@ static void ignore(struct world *world, struct report *report, const char *key) 
 void aftermath_expire(struct world *world, struct report *report) {
     unsigned limiters = each_key(world, "rate:*", report, look_at_limiter);
     unsigned idempotency = each_key(world, "idem:{*", report, look_at_idempotency);
-    report_figure("limiter and idempotency keys looked at", "%u and %u", limiters, idempotency);
+    unsigned known = each_key(world, "signed:*", report, look_at_known) +
+                     each_key(world, "arrived:*", report, look_at_known) +
+                     each_key(world, "cancelled:*", report, look_at_known);
+    report_figure("keys looked at: limiters, idempotency, what came", "%u, %u, %u", limiters, idempotency, known);
     if (limiters == 0) {
         report_breach(report, "nothing to look at", NULL, "there is not one limiter key, right after a load of sends");
     }
     int64_t deadline = deadline_in(EXPIRE_MS);
     bool gone;
-    while (!(gone = each_key(world, "idem:{*", report, ignore) + each_key(world, "rate:*", report, ignore) == 0) &&
+    while (!(gone = each_key(world, "idem:{*", report, ignore) + each_key(world, "rate:*", report, ignore) +
+                        each_key(world, "signed:*", report, ignore) ==
+                    0) &&
            deadline_pause(deadline)) {
     }
     if (!gone) {

@@ -3,4 +3,5 @@
 SELECT provider, message_id, round(extract(epoch FROM started_at) * 1000)::bigint,
   round(extract(epoch FROM started_at) * 1000 + latency_us / 1000.0)::bigint, outcome = 'rate_limited'
 FROM dispatch_attempts
+WHERE outcome <> 'cancelled' -- which is no call
 ORDER BY started_at

@@ -9,14 +9,28 @@
 
 // Every 202 is one row with its exact content, and no row is anything else.
 void audit_rows(struct run *run);
+// Every 202 of a burst is one row as it was sent, and no other row is one.
+void audit_burst_rows(struct run *run);
 // Every accepted send was delivered; nothing else was; a repeat is explained by an injection that held that call.
 void audit_calls(struct run *run);
+// Every message of a burst was delivered, or cancelled once, as the cancel was answered; none was called before its
+// time, or after its cancel.
+void audit_bursts(struct run *run);
+// The calls of each conversation begin in the order in which its sends were accepted, each after the end of the one
+// before it, but for those that the clock let go.
+void audit_order(struct run *run);
 // No call begins while its provider is paused, unless an injection kept the 429 from being recorded.
 void audit_pauses(struct run *run);
+// Every receipt that the mock was answered 2xx to is a row, no other is one, and the right one stands.
+void audit_receipts(struct run *run);
+// Nobody is called who has opted out, unless an injection kept the call on its way; and Postgres knows who has.
+void audit_optouts(struct run *run);
 // Counts, totals, statuses and dead letters agree with the rows.
 void audit_counts(struct run *run);
 // What was quarantined is what was poison.
 void audit_quarantine(struct run *run);
+// Every unreadable webhook that was answered 400 is exactly one dead letter, and no other is one.
+void audit_unread(struct run *run);
 // Every id of a 202 answers GET /api/messages/{id}.
 void audit_reads(struct run *run);
 // No program logged an error that no injection explains; to be called once the programs have ended.

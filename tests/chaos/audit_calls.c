@@ -24,6 +24,7 @@ static void look_at_delivery(void *argument, const PGresult *row) {
     struct fact *fact = facts_of(tally->run->facts, &uuid);
     fact->attempts = (uint16_t)rows_int(row, 4);
     fact->has_failed = strcmp(rows_text(row, 1), "failed") == 0;
+    fact->is_cancelled = strcmp(rows_text(row, 1), "cancelled") == 0;
     fact->settled_ms = strcmp(rows_text(row, 2), "t") == 0 ? rows_int(row, 3) : 0;
 }
 
@@ -94,7 +95,8 @@ static void judge(struct tally *tally, const struct fact *fact) {
         tally->undelivered++;
         report_breach(tally->run->report, "a 202 that was not delivered", id, "%u calls", fact->calls);
     }
-    if (fact->calls > 0 && (fact->rows == 0 || !fact->is_send)) {
+    bool is_known = optouts_pair_of(tally->run->optouts, &fact->id) >= 0; // audit_optouts
+    if (fact->calls > 0 && (fact->rows == 0 || !fact->is_send) && !is_known) {
         tally->foreign++;
         report_breach(tally->run->report, "a call of nothing accepted", id, "%u calls", fact->calls);
     }

@@ -58,12 +58,13 @@ static void look_at_letter(void *argument, const PGresult *row) {
 
 void audit_quarantine(struct run *run) {
     struct tally tally = {.run = run};
-    uint64_t certain = 0;
+    uint64_t certain = 0, to_quarantine = 0;
     tally.seen = xcalloc(poison_count(run->poison) + 1, 1);
     rows_each(stack_port(run->world->stack, "postgres"), "quarantine.sql", look_at_letter, &tally);
     for (uint32_t number = 0; number < poison_count(run->poison); number++) {
         const struct poison_entry *entry = poison_at(run->poison, number);
         certain += entry->certain;
+        to_quarantine += entry->certain && !entry->is_send;
         tally.twice += tally.seen[number] > 1;
         if (entry->certain && tally.seen[number] == 0) {
             report_breach(run->report, "poison that vanished", entry->is_send ? entry->id : NULL, "number %" PRIu32,
@@ -78,5 +79,9 @@ void audit_quarantine(struct run *run) {
         report_figure("failed because of their sender", "%" PRIu64, tally.refused);
     }
     report_figure("quarantined twice", "%" PRIu64, tally.twice);
+    if (to_quarantine < POISON_LEAST) {
+        report_breach(run->report, "nothing to look at", NULL,
+                      "%" PRIu64 " entries that belong into quarantine, not %d", to_quarantine, POISON_LEAST);
+    }
     free(tally.seen);
 }

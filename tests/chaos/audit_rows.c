@@ -5,6 +5,7 @@
 
 #include "shared/base/mem.h"
 #include "tests/chaos/audit.h"
+#include "tests/chaos/load.h"
 #include "tests/chaos/rows.h"
 
 struct tally {
@@ -121,5 +122,10 @@ void audit_rows(struct run *run) {
     report_figure("doubled", "%" PRIu64, tally.doubled);
     report_figure("of other content", "%" PRIu64, tally.changed);
     report_figure("never accepted", "%" PRIu64, tally.strange);
+    uint64_t accepted = ledger_totals(run->ledger).accepted;
+    if (accepted < LOAD_LEAST) {
+        report_breach(run->report, "nothing to look at", NULL, "%" PRIu64 " messages were accepted, not %d", accepted,
+                      LOAD_LEAST);
+    }
     free(tally.strangers);
 }

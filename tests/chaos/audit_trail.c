@@ -71,6 +71,10 @@ static void print_entries(const struct run *run, const char *id) {
         "XRANGE events:{email:0} - + COUNT 5000",
         "HGETALL parked:{sms-mms:0}",
         "HGETALL parked:{email:0}",
+        "HGETALL held:{sms-mms:0}",
+        "HGETALL held:{email:0}",
+        "HGETALL scheduled:{sms-mms:0}",
+        "HGETALL scheduled:{email:0}",
     };
     struct probe *probe = probe_create(stack_port(run->world->stack, "redis"), "");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
@@ -107,7 +111,9 @@ void audit_trail(void *argument, const char *id) {
     print_answers(run, id);
     print_entries(run, id);
     print_rows(run, id);
+    print_lines_with(run, "bursts", id);
     print_lines_with(run, "mock-ledger", id);
+    print_lines_with(run, "mock-receipts", id);
     for (size_t i = 0; i < run->world->program_count; i++) {
         print_lines_with(run, run->world->programs[i], id);
     }

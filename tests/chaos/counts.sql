@@ -42,6 +42,8 @@ SELECT 'outbound messages that are not sent', count(*)
 FROM messages m LEFT JOIN deliveries d ON d.message_id = m.id
 WHERE m.direction = 'outbound' AND d.status IS DISTINCT FROM 'sent'
   AND NOT (m.from_address = 'unverified@chaos.example' AND d.status = 'failed') -- whom a hostile provider refuses
+  AND NOT (m.to_address LIKE '+1777%' AND d.status = 'failed') -- who has opted out
+  AND NOT ((m.to_address LIKE '+1888%' OR m.to_address LIKE '%@bursts.example') AND d.status = 'cancelled')
 UNION ALL
 SELECT 'sent without a successful attempt', count(*)
 FROM deliveries d
@@ -54,12 +56,12 @@ WHERE d.status <> 'failed' AND NOT EXISTS (SELECT FROM messages m WHERE m.id = d
 UNION ALL
 SELECT 'calls with gaps', count(*)
 FROM (
-  SELECT FROM dispatch_attempts GROUP BY message_id, generation HAVING max(call) <> count(DISTINCT call)
+  SELECT FROM dispatch_attempts WHERE delivery > 0 GROUP BY message_id, generation HAVING max(call) <> count(DISTINCT call)
 ) g
 UNION ALL
 SELECT 'failed without one open dead letter', count(*)
 FROM deliveries d
-WHERE d.status = 'failed' AND 1 <> (
+WHERE d.status = 'failed' AND d.receipt IS DISTINCT FROM 'delivered' AND 1 <> (
   SELECT count(*) FROM dead_letters l
   WHERE l.stage = 'dispatch' AND l.message_id = d.message_id AND l.replayed_at IS NULL
 )

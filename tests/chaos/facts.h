@@ -18,8 +18,10 @@ struct fact {
     bool accepted;   // it was given with a 202
     bool is_send;
     bool is_refused;                // by a hostile provider, because of its sender
-    bool has_failed;                // as its delivery says
+    bool has_failed, is_cancelled;  // as its delivery says
+    bool is_certain;                // to have taken its turn (bursts.h)
     uint16_t rows;                  // in messages
+    uint16_t cancels;               // rows in dispatch_attempts that say so
     uint16_t attempts;              // rows in dispatch_attempts
     uint16_t calls;                 // of the mock
     uint16_t successes;             // of those, with success, repeated or not

@@ -329,6 +329,24 @@ void injection_end(struct injection *injection, struct world *world, struct repo
     injection->ended_ms = clock_unix_ms();
 }
 
+// Whether it is about such a program itself, or Redis, or what one says to the other.
+static bool is_between(const struct injection *injection, const char *program) {
+    bool is_command = injection->kind == INJECT_GROUP_DESTROY || injection->kind == INJECT_FUNCTION_FLUSH;
+    const char *server = strstr(injection->target, " to ");
+    if (strncmp(injection->target, program, strlen(program)) == 0) {
+        return server == NULL || strcmp(server, " to redis") == 0;
+    }
+    return strcmp(injection->target, "redis") == 0 && !is_command;
+}
+
+bool injection_loses_lines(const struct injection *injection) {
+    return is_between(injection, "dispatcher");
+}
+
+bool injection_forgets_formats(const struct injection *injection) {
+    return is_between(injection, "ingest");
+}
+
 // What stood between a call and its settlement: a dispatcher, the mock, Redis, and what they say to one another; or a
 // group that forgot who held what.
 bool injection_repeats_calls(const struct injection *injection) {

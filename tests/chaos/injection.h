@@ -54,5 +54,9 @@ const char *injection_process(const struct injection *injection);
 
 // Whether a provider call may have been made a second time because of it, where it was on at the time.
 bool injection_repeats_calls(const struct injection *injection);
+// Whether a dispatcher may not have logged what Redis did for it, where it was on at the time.
+bool injection_loses_lines(const struct injection *injection);
+// Whether an ingest forgets which formats the others read, and so accepts sends that take no turn for a while.
+bool injection_forgets_formats(const struct injection *injection);
 
 #endif

@@ -17,6 +17,7 @@
 
 enum {
     THREADS = 48,
+    ENOUGH_MS = 30000,
     CALL_MS = 4000,
     PAUSE_MS = 5,
     REPEAT_PAUSE_MS = 150,
@@ -42,7 +43,7 @@ struct load {
     int64_t began_ms;
     pthread_t threads[THREADS];
     atomic_uint next, working, accepted, turn;
-    atomic_bool stopped;
+    atomic_bool ending, stopped; // as soon as there is enough; now
 };
 
 struct poster {
@@ -147,8 +148,10 @@ static void post_what_is_due(struct poster *poster) {
 
 static bool is_behind(struct load *load) {
     int64_t elapsed_ms = clock_monotonic_us() / 1000 - load->began_ms;
+    int64_t least = atomic_load(&load->ending) ? LOAD_LEAST : 0;
     int64_t wanted = elapsed_ms * load->options.rate / 1000;
-    return (int64_t)atomic_load(&load->accepted) + (int64_t)atomic_load(&load->working) < wanted;
+    return (int64_t)atomic_load(&load->accepted) + (int64_t)atomic_load(&load->working) <
+           (wanted > least ? wanted : least);
 }
 
 static void *run(void *argument) {
@@ -192,6 +195,11 @@ struct load *load_begin(const struct options *options, struct ledger *ledger, co
 }
 
 void load_end(struct load *load) {
+    int64_t end_ms = clock_unix_ms() + deadline_scaled(ENOUGH_MS);
+    atomic_store(&load->ending, true);
+    while (atomic_load(&load->accepted) < LOAD_LEAST && clock_unix_ms() < end_ms) {
+        poll(NULL, 0, PAUSE_MS);
+    }
     atomic_store(&load->stopped, true);
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(load->threads[i], NULL);

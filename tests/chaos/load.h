@@ -15,9 +15,11 @@
 struct load;
 
 #define IDEMPOTENCY_SECS 30 // what ingest is told to remember
+#define LOAD_LEAST 200      // messages that must have been accepted, for the audit to look at
 
 struct load *load_begin(const struct options *options, struct ledger *ledger, const uint16_t *ports, int port_count);
-// No further messages; waits until those under way have been answered.
+// No further messages once LOAD_LEAST have been accepted, or after 30 s; waits until those under way have been
+// answered.
 void load_end(struct load *load);
 
 // One more mail, of a sender whom nobody refuses, once the load has ended. Returns once it is accepted.

@@ -36,6 +36,9 @@ static void set_up(void) {
 static void tear_down(void) {
     schedule_destroy(run.schedule);
     poison_destroy(run.poison);
+    unread_destroy(run.unread);
+    optouts_destroy(run.optouts);
+    bursts_destroy(run.bursts);
     facts_destroy(run.facts);
     report_set_trail(run.report, NULL, NULL);
     world_destroy(run.world, report_breaches(run.report) > 0 && !run.options.plant);
@@ -49,13 +52,19 @@ static void break_everything(struct sampler_result *samples) {
     struct sampler *sampler = sampler_begin(&run.options, redis, postgres, run.report);
     struct refusal *refusal = run.options.hostile ? refusal_begin(redis) : NULL;
     run.poison = poison_begin(&run.options, redis);
-    int64_t began_ms = clock_unix_ms();
+    run.unread = unread_begin(&run.options, ports, run.options.copies, run.report);
+    run.optouts = optouts_begin(&run.options, ports, run.options.copies, run.report);
+    run.bursts = bursts_begin(&run.options, ports, run.options.copies, stack_folder(run.world->stack), run.report);
+    run.began_ms = clock_unix_ms();
     struct load *load = load_begin(&run.options, run.ledger, ports, run.options.copies);
     report_heading("Injections");
     run.schedule = schedule_run(&run.options, run.world, run.report);
     load_end(load);
-    run.load_ms = clock_unix_ms() - began_ms;
+    run.load_ms = clock_unix_ms() - run.began_ms;
     poison_end(run.poison);
+    unread_end(run.unread);
+    optouts_end(run.optouts);
+    bursts_end(run.bursts);
     refusal_end(refusal);
     *samples = sampler_end(sampler);
 }
@@ -84,9 +93,11 @@ static void print_answers(void) {
 
 static void print_samples(const struct sampler_result *samples) {
     report_heading("Every second");
-    report_figure("samples of Redis, of Postgres", "%u, %u", samples->redis_samples, samples->postgres_samples);
-    report_figure("greatest backlog, most parked", "%" PRId64 ", %" PRId64, samples->peak_backlog,
-                  samples->peak_parked);
+    report_figure("samples of Redis, each token, of Postgres", "%u, %u, %u", samples->redis_samples,
+                  samples->token_samples, samples->postgres_samples);
+    report_figure("greatest backlog", "%" PRId64, samples->peak_backlog);
+    report_figure("most parked, held, scheduled", "%" PRId64 ", %" PRId64 ", %" PRId64, samples->peak_parked,
+                  samples->peak_held, samples->peak_scheduled);
 }
 
 static void check_memory(int64_t base, int64_t peak) {
@@ -120,12 +131,19 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     check_memory(memory, samples.peak_memory);
     print_answers();
     print_samples(&samples);
+    aftermath_turns(run.world, run.report);
     audit_rows(&run);
+    audit_burst_rows(&run);
     audit_reads(&run);
     audit_calls(&run);
+    audit_bursts(&run);
+    audit_order(&run);
     audit_pauses(&run);
+    audit_receipts(&run);
+    audit_optouts(&run);
     audit_counts(&run);
     audit_quarantine(&run);
+    audit_unread(&run);
     world_stop_programs(run.world);
     if (run.options.plant) {
         plant_lines(&run);

@@ -15,18 +15,19 @@
 #include "shared/base/uuid.h"
 #include "shared/message/message.h"
 #include "tests/chaos/dice.h"
+#include "tests/support/deadline.h"
 #include "tests/support/probe.h"
 
 #define MARK "poison-%" PRIu32 "-"
 
-enum { MOST = 1 << 20, GAP_MS = 600, PAUSE_MS = 20 };
+enum { MOST = 1 << 20, GAP_MS = 600, PAUSE_MS = 20, ENOUGH_MS = 30000 };
 
 struct poison {
     struct options options;
     struct probe *probe;
     pthread_t thread;
-    atomic_bool stopped;
-    uint32_t count, room;
+    atomic_llong end_ms; // once it is to end: when at the latest (ms since 1970); 0: not yet
+    uint32_t count, room, quarantined;
     struct poison_entry *entries;
 };
 
@@ -93,14 +94,20 @@ static void add_one(struct poison *poison, struct dice *dice) {
     redisReply *reply = add(poison, kind, entry->id, mark);
     entry->certain = reply != NULL && reply->type == REDIS_REPLY_STRING;
     freeReplyObject(reply);
+    poison->quarantined += entry->certain && !entry->is_send;
     poison->count++;
+}
+
+static bool poison_is_over(struct poison *poison) {
+    int64_t end_ms = atomic_load(&poison->end_ms);
+    return end_ms != 0 && (poison->quarantined >= POISON_LEAST || clock_unix_ms() >= end_ms);
 }
 
 static void *run(void *argument) {
     struct poison *poison = argument;
     struct dice dice = dice_make(poison->options.seed, "poison", 0);
     int64_t due_ms = clock_unix_ms();
-    while (!atomic_load(&poison->stopped) && poison->count < MOST) {
+    while (!poison_is_over(poison) && poison->count < MOST) {
         if (clock_unix_ms() >= due_ms) {
             add_one(poison, &dice);
             due_ms = clock_unix_ms() + dice_between(&dice, 0, 2 * GAP_MS);
@@ -119,7 +126,7 @@ struct poison *poison_begin(const struct options *options, uint16_t redis_port) 
 }
 
 void poison_end(struct poison *poison) {
-    atomic_store(&poison->stopped, true);
+    atomic_store(&poison->end_ms, clock_unix_ms() + deadline_scaled(ENOUGH_MS));
     pthread_join(poison->thread, NULL);
 }
 

@@ -12,9 +12,12 @@
 // number in a text by which it is found again in the quarantine ("poison-<number>-"), or, where it is a readable send
 // with an unreadable message, is known by its message id.
 
+enum { POISON_LEAST = 3 }; // that must be put in for certain to be quarantined, for the audit to look at
+
 struct poison;
 
 struct poison *poison_begin(const struct options *options, uint16_t redis_port);
+// Ends it once POISON_LEAST were put in, or after 30 s.
 void poison_end(struct poison *poison);
 void poison_destroy(struct poison *poison);
 

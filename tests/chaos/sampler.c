@@ -22,6 +22,7 @@
 
 enum {
     PERIOD_MS = 1000,
+    MOST_ENTRIES = 3000, // of outbound, token by token
     PAUSE_MS = 20,
     MOST_IDLE_MS = 5500, // a transaction of ours: idle_in_transaction_session_timeout is 5 s
     IN_FLIGHT = 512,     // entries beyond a cap: what the workers had taken when it was reached, and poison
@@ -57,28 +58,53 @@ static void raise_to(int64_t *peak, int64_t value) {
     *peak = value > *peak ? value : *peak;
 }
 
+// What waits and what says when, or in which order.
+static void judge_both(struct sampler *sampler, const char *kind, const char *tag, int64_t waiting, int64_t listed) {
+    if (waiting != listed) {
+        report_breach(sampler->report, kind, NULL, "%s: %" PRId64 " and %" PRId64 ", at %" PRId64, tag, waiting, listed,
+                      clock_unix_ms());
+    }
+}
+
+// One sample (sample.lua).
+static void judge(struct sampler *sampler, const char *tag, const redisReply *reply) {
+    int64_t outbound = reply_int(reply, 0), events = reply_int(reply, 1), parked = reply_int(reply, 2);
+    int64_t held = reply_int(reply, 4), scheduled = reply_int(reply, 6), twice = reply_int(reply, 8);
+    sampler->result.redis_samples++;
+    sampler->result.token_samples += twice >= 0;
+    raise_to(&sampler->result.peak_parked, parked);
+    raise_to(&sampler->result.peak_held, held);
+    raise_to(&sampler->result.peak_scheduled, scheduled);
+    raise_to(&sampler->result.peak_backlog, outbound > events ? outbound : events);
+    judge_both(sampler, "parked and due apart", tag, parked, reply_int(reply, 3));
+    judge_both(sampler, "held and their order apart", tag, held, reply_int(reply, 5));
+    judge_both(sampler, "scheduled and due apart", tag, scheduled, reply_int(reply, 7));
+    if (twice > 0) {
+        report_breach(sampler->report, "a token in two places", NULL, "%s: %" PRId64 ", at %" PRId64, tag, twice,
+                      clock_unix_ms());
+    }
+    if (outbound + parked + held > WORLD_BACKLOG + IN_FLIGHT || events > 2 * WORLD_BACKLOG + IN_FLIGHT) {
+        report_breach(sampler->report, "a backlog over its cap", NULL,
+                      "%s: %" PRId64 " outbound, %" PRId64 " parked, %" PRId64 " held, %" PRId64 " events", tag,
+                      outbound, parked, held, events);
+    }
+}
+
 static void look_at_partition(struct sampler *sampler, const char *tag) {
     struct partition_keys keys;
     partition_keys(tag, &keys);
-    redisReply *reply = command(sampler, "EVAL %s 4 %s %s %s %s", sampler->script, keys.outbound, keys.events,
-                                keys.parked, keys.parked_due);
-    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply_count(reply) == 4) {
-        int64_t outbound = reply_int(reply, 0), events = reply_int(reply, 1);
-        int64_t parked = reply_int(reply, 2), due = reply_int(reply, 3);
-        sampler->result.redis_samples++;
-        raise_to(&sampler->result.peak_parked, parked);
-        raise_to(&sampler->result.peak_backlog, outbound > events ? outbound : events);
-        if (parked != due) {
-            report_breach(sampler->report, "parked and due apart", NULL,
-                          "%s: %" PRId64 " parked, %" PRId64 " due, at %" PRId64, tag, parked, due, clock_unix_ms());
-        }
-        if (outbound + parked > WORLD_BACKLOG + IN_FLIGHT || events > 2 * WORLD_BACKLOG + IN_FLIGHT) {
-            report_breach(sampler->report, "a backlog over its cap", NULL,
-                          "%s: %" PRId64 " outbound, %" PRId64 " parked, %" PRId64 " events", tag, outbound, parked,
-                          events);
-        }
+    redisReply *reply = command(sampler, "EVAL %s 8 %s %s %s %s %s %s %s %s %d", sampler->script, keys.outbound,
+                                keys.events, keys.parked, keys.parked_due, keys.held, keys.held_order, keys.scheduled,
+                                keys.scheduled_due, MOST_ENTRIES);
+    if (reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply_count(reply) == 9) {
+        judge(sampler, tag, reply);
     }
     freeReplyObject(reply);
+}
+
+static void look_at_redis(struct sampler *sampler) {
+    look_at_partition(sampler, "sms-mms:0");
+    look_at_partition(sampler, "email:0");
 }
 
 static void look_at_memory(struct sampler *sampler) {
@@ -108,8 +134,7 @@ static void *run(void *argument) {
     int64_t due_ms = clock_unix_ms();
     while (!atomic_load(&sampler->stopped)) {
         if (clock_unix_ms() >= due_ms) {
-            look_at_partition(sampler, "sms-mms:0");
-            look_at_partition(sampler, "email:0");
+            look_at_redis(sampler);
             look_at_memory(sampler);
             look_at_postgres(sampler);
             due_ms = clock_unix_ms() + PERIOD_MS;
@@ -119,7 +144,7 @@ static void *run(void *argument) {
     return NULL;
 }
 
-struct sampler *sampler_begin(const struct options *options, uint16_t redis_port, uint16_t postgres_port,
+static struct sampler *create(const struct options *options, uint16_t redis_port, uint16_t postgres_port,
                               struct report *report) {
     struct sampler *sampler = xcalloc(1, sizeof *sampler);
     char *url = postgres_url(postgres_port);
@@ -130,9 +155,22 @@ struct sampler *sampler_begin(const struct options *options, uint16_t redis_port
     sampler->postgres = probe_create(redis_port, url);
     sampler->script = read_whole_file(path);
     ck_assert_msg(sampler->script != NULL, "%s can't be read", path);
-    ck_assert_int_eq(pthread_create(&sampler->thread, NULL, run, sampler), 0);
     free(path);
     free(url);
+    return sampler;
+}
+
+static void destroy(struct sampler *sampler) {
+    probe_destroy(sampler->redis);
+    probe_destroy(sampler->postgres);
+    free(sampler->script);
+    free(sampler);
+}
+
+struct sampler *sampler_begin(const struct options *options, uint16_t redis_port, uint16_t postgres_port,
+                              struct report *report) {
+    struct sampler *sampler = create(options, redis_port, postgres_port, report);
+    ck_assert_int_eq(pthread_create(&sampler->thread, NULL, run, sampler), 0);
     return sampler;
 }
 
@@ -140,9 +178,13 @@ struct sampler_result sampler_end(struct sampler *sampler) {
     atomic_store(&sampler->stopped, true);
     pthread_join(sampler->thread, NULL);
     struct sampler_result result = sampler->result;
-    probe_destroy(sampler->redis);
-    probe_destroy(sampler->postgres);
-    free(sampler->script);
-    free(sampler);
+    destroy(sampler);
     return result;
+}
+
+void sampler_look_once(const struct options *options, uint16_t redis_port, uint16_t postgres_port,
+                       struct report *report) {
+    struct sampler *sampler = create(options, redis_port, postgres_port, report);
+    look_at_redis(sampler);
+    destroy(sampler);
 }

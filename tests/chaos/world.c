@@ -16,7 +16,7 @@
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
-enum { MOST_VARIABLES = 24 };
+enum { MOST_VARIABLES = 32 };
 
 struct world_environment {
     char *own[4]; // made for this program
@@ -38,6 +38,13 @@ static const char *const usual[] = {
     "API_PROVIDER_LATENCY_MS=30",
     "STREAM_MAX_BACKLOG=" TEXT_OF(WORLD_BACKLOG),
     "IDEMPOTENCY_TTL_SECS=" TEXT_OF(IDEMPOTENCY_SECS),
+    "API_PROVIDER_RECEIPTS_PCT=100",
+    "API_PROVIDER_UNDELIVERED_PCT=10",
+    "API_PROVIDER_RECEIPT_DELAY_MS=1200", // when a message whose call was held is parked
+    "MOCK_RECEIPT_REPEATS_PCT=10",
+    "MOCK_RECEIPT_SHUFFLE_PCT=10",
+    "OPT_OUT=on",
+    "ORDER_MAX_WAIT_SECS=" TEXT_OF(WORLD_ORDER_SECS),
     "FEED_MAX_LENGTH=10", // bounded by itself, but not a part of the memory that must come back
     "LOG_LEVEL=info"};
 
@@ -84,7 +91,9 @@ static void make_environment(struct world *world, const struct options *options,
         out->own[own++] = xasprintf("PROVIDER_EMAIL_URL=http://127.0.0.1:%u", port);
     } else {
         out->own[own++] = xasprintf("MOCK_LEDGER_FILE=%s", world->mock_ledger);
+        out->own[own++] = xasprintf("MOCK_RECEIPT_FILE=%s", world->receipt_file);
     }
+    out->own[own++] = xasprintf("WEBHOOK_PUBLIC_URL=%s", world->public_url);
     count = put(out, count, (const char *const *)out->own, own);
     count = put(out, count, usual, sizeof usual / sizeof *usual);
     if (options->hostile) {
@@ -154,7 +163,9 @@ struct world *world_create(const struct options *options) {
     world->copies = options->copies;
     world->has_pooler = options->pooler;
     world->mock_ledger = xasprintf("%s/mock-ledger.log", stack_folder(world->stack));
+    world->receipt_file = xasprintf("%s/mock-receipts.log", stack_folder(world->stack));
     mount_small_disk(world);
+    world->public_url = xasprintf("http://127.0.0.1:%u", add_pair(world, "mock-provider", "ingest-1"));
     for (int copy = 1; copy <= options->copies; copy++) {
         add_program(world, "ingest", copy);
         add_program(world, "dispatcher", copy);
@@ -193,6 +204,8 @@ void world_destroy(struct world *world, bool keep) {
     }
     free(world->environments);
     free(world->mock_ledger);
+    free(world->receipt_file);
+    free(world->public_url);
     free(world->disk);
     free(world);
 }

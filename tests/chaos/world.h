@@ -15,6 +15,7 @@
 #define WORLD_CLAIM_MS 4000 // API_WORKER_CLAIM_TIMEOUT_SECS
 #define WORLD_CALL_MS 1000  // PROVIDER_TIMEOUT_MS
 #define WORLD_BACKLOG 20000 // STREAM_MAX_BACKLOG
+#define WORLD_ORDER_SECS 5  // ORDER_MAX_WAIT_SECS
 #define WORLD_PAUSE_MS 2000 // API_PROVIDER_MAX_PAUSE_SECS, where the provider asks for more
 #define WORLD_MOST_PROGRAMS 8
 #define WORLD_MOST_PAIRS 16
@@ -29,6 +30,8 @@ struct world {
     size_t pair_count;
     struct world_environment *environments; // of each program
     char *mock_ledger;                      // the file
+    char *receipt_file;                     // of the receipts that the mock was heard with
+    char *public_url;                       // of ingest-1, for whoever calls back
     char *disk;                             // Redis's folder
     bool has_small_disk;                    // it is a file system of its own, which may be filled
     bool has_pooler;                        // between our programs and Postgres

@@ -108,6 +108,7 @@ refuses_sends() { under_load redis restart_redis && answered_only redis 202 000 
 backlog() { redis EVAL "local n = 0
   for _, p in ipairs({'{sms-mms:0}', '{email:0}'}) do
     n = n + redis.call('XLEN', 'outbound:' .. p) + redis.call('XLEN', 'events:' .. p) + redis.call('HLEN', 'parked:' .. p)
+      + redis.call('HLEN', 'held:' .. p)
   end
   return n" 0; }
 is_drained() { [ "$(backlog)" = 0 ]; }
@@ -119,7 +120,7 @@ keeps_its_counts() { is_zero 'SELECT (SELECT sum(messages) FROM totals) - (SELEC
 
 set_latency() {
   curl -fsS --noproxy '*' -X PUT "http://127.0.0.1:$PORT/api/provider/mock/config" -H 'Content-Type: application/json' \
-    -d "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":$1}" >/dev/null
+    -d "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"receipts_pct\":0,\"latency_ms\":$1}" >/dev/null
 }
 pending_of() { # CONSUMER
   redis EVAL "for _, c in ipairs(redis.call('XPENDING', 'outbound:{sms-mms:0}', 'dispatchers')[4] or {}) do

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What a provider answers → what becomes of the message. Input: 't' for Twilio's form, anything else for SendGrid's;
-// three digits of a status; a line with the message id's header; the body.
+// What a provider answers → what becomes of the message. Input: 't' for Twilio's form, 'g' for a gateway's, anything
+// else for SendGrid's; three digits of a status; a line with the message id's header; the body.
 
 #include <string.h>
 
 #include "dispatcher/provider/outcome.h"
-#include "dispatcher/provider/provider.h"
 #include "dispatcher/retry.h"
+#include "shared/provider/provider.h"
 #include "tests/fuzz/targets.h"
 
 enum { HEAD = 4, MOST_TEXT = 200 };
@@ -56,7 +56,10 @@ void fuzz_answer(const uint8_t *data, size_t size) {
     char *body = malloc(size - body_at + 1);
     memcpy(body, data + body_at, size - body_at);
     body[size - body_at] = '\0'; // as call.c keeps it
-    answer(data[0] == 't' ? &provider_sms_adapter : &provider_email_adapter, status, id, body, size - body_at);
+    const struct provider_adapter *adapter = data[0] == 't'   ? &provider_twilio
+                                             : data[0] == 'g' ? &provider_generic
+                                                              : &provider_sendgrid;
+    answer(adapter, status, id, body, size - body_at);
     free(id);
     free(body);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The values of headers and parameters that are parsed by hand: Idempotency-Key, Retry-After, Accept, Content-Type,
-// X-Forwarded-For, Origin and Host and their lists, cursors, times, Redis URLs. Input: the value, for each of them.
+// X-Forwarded-For, Origin and Host and their lists, cursors, times, Redis URLs, URLs that are signed. Input: the value,
+// for each of them.
 
 #include <string.h>
 #include <strings.h>
@@ -12,8 +13,9 @@
 #include "ingest/read/cursor.h"
 #include "ingest/read/paging.h"
 #include "ingest/request/client_address.h"
-#include "ingest/request/media_type.h"
 #include "shared/base/rfc3339.h"
+#include "shared/http/media_type.h"
+#include "shared/provider/signed_url.h"
 #include "shared/redis/url.h"
 #include "tests/fuzz/targets.h"
 
@@ -38,6 +40,17 @@ static void look_at_types(const char *value) {
     (void)media_type_is_json(value);
     int quality = media_type_quality(value, "application", "json");
     FUZZ_ASSERT(quality >= 0 && quality <= 1000);
+}
+
+// None of the URLs that Twilio may have signed is a longer one than all escapes make it.
+static void look_at_signed_url(const char *value) {
+    char *forms[SIGNED_URL_FORMS];
+    signed_url_forms(value, forms);
+    FUZZ_ASSERT(forms[0] != NULL);
+    for (size_t i = 0; i < SIGNED_URL_FORMS; i++) {
+        FUZZ_ASSERT(forms[i] == NULL || strlen(forms[i]) <= 3 * strlen(value) + sizeof ":443/=");
+    }
+    signed_url_free(forms);
 }
 
 static void look_at_addresses(const char *value) {
@@ -126,5 +139,6 @@ void fuzz_headers(const uint8_t *data, size_t size) {
     look_at_cursor(value);
     look_at_time(value);
     look_at_url(value);
+    look_at_signed_url(value);
     free(value);
 }

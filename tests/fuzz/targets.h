@@ -19,6 +19,7 @@ extern const struct fuzz_target fuzz_targets[];
 extern const size_t fuzz_target_count;
 
 void fuzz_payload(const uint8_t *data, size_t size);
+void fuzz_list(const uint8_t *data, size_t size);
 void fuzz_address(const uint8_t *data, size_t size);
 void fuzz_link(const uint8_t *data, size_t size);
 void fuzz_snippet(const uint8_t *data, size_t size);
@@ -28,6 +29,14 @@ void fuzz_entry(const uint8_t *data, size_t size);
 void fuzz_answer(const uint8_t *data, size_t size);
 void fuzz_host(const uint8_t *data, size_t size);
 void fuzz_framing(const uint8_t *data, size_t size);
+void fuzz_html(const uint8_t *data, size_t size);
+void fuzz_segments(const uint8_t *data, size_t size);
+void fuzz_form(const uint8_t *data, size_t size);
+void fuzz_multipart(const uint8_t *data, size_t size);
+void fuzz_mail(const uint8_t *data, size_t size);
+void fuzz_charset(const uint8_t *data, size_t size);
+void fuzz_event_key(const uint8_t *data, size_t size);
+void fuzz_receipts(const uint8_t *data, size_t size);
 
 // A promise that no input may break.
 #define FUZZ_ASSERT(condition)                                                                                         \

@@ -34,9 +34,13 @@ static void empty(void) {
 }
 
 // {NO, ms, why, moved, accepted} | {GO, epoch, moved, accepted} | {PROBE, epoch, moved, accepted, lease …}
+static redisReply *probe_at(int want, int per_second) {
+    return stack_redis(stack, "FCALL %s 1 breaker:{x} %d %d %d %d %d %d", library_function(LIBRARY_BREAKER_PROBE), want,
+                       LEASE_MS, PROBES, OPEN_MS, PAUSE_MS, per_second);
+}
+
 static redisReply *probe(int want) {
-    return stack_redis(stack, "FCALL %s 1 breaker:{x} %d %d %d %d %d", library_function(LIBRARY_BREAKER_PROBE), want,
-                       LEASE_MS, PROBES, OPEN_MS, PAUSE_MS);
+    return probe_at(want, 0);
 }
 
 // {state, moved, stale, accepted, 1 where a pause begins}; accepted_ms: when such a call began, 0: none
@@ -400,6 +404,156 @@ END_TEST
 
 Suite *suite_breaker(void);
 
+// ---- The rate
+
+static int64_t refused_for_ms; // by the last of these
+
+// How many calls a GO is for, of as many as one likes; 0: NO, because of the rate.
+static int paced(int per_second) {
+    redisReply *reply = probe_at(1000, per_second);
+    bool goes = strcmp(reply_text(reply, 0), "GO") == 0;
+    int calls = goes ? (int)reply_int(reply, 4) : 0;
+    if (!goes) {
+        ck_assert_str_eq(reply_text(reply, 2), "paced");
+        refused_for_ms = reply_int(reply, 1);
+    }
+    freeReplyObject(reply);
+    return calls;
+}
+
+// Asks until the rate says no; how many calls that were.
+static int use_up(int per_second) {
+    int sum = 0;
+    for (int calls; (calls = paced(per_second)) > 0;) {
+        sum += calls;
+    }
+    return sum;
+}
+
+static int64_t now_ms(void) {
+    return redis_now_ms(stack);
+}
+
+// The same without those whose time came only while we asked.
+static int use_up_at_once(int per_second) {
+    int64_t began_ms = now_ms();
+    int sum = use_up(per_second);
+    return sum - (int)((now_ms() - began_ms) * per_second / 1000);
+}
+
+static int64_t breaker_field(const char *name) {
+    redisReply *reply = stack_redis(stack, "HGET breaker:{x} %s", name);
+    int64_t number = strtoll(reply_text(reply, 0), NULL, 10);
+    freeReplyObject(reply);
+    return number;
+}
+
+START_TEST(a_rate_grants_a_second_s_worth_at_once_and_then_as_it_says) {
+    int64_t began_ms = now_ms();
+    int burst = use_up(50);
+    ck_assert_int_ge(burst, 50);
+    ck_assert_int_le(burst, 50 + (now_ms() - began_ms) * 50 / 1000 + 1);
+    WAIT_FOR(5000, (burst += use_up(50), now_ms() - began_ms >= 1000));
+    int64_t took_ms = now_ms() - began_ms;
+    ck_assert_int_ge(burst, 50 + took_ms * 50 / 1000 - 2);
+    ck_assert_int_le(burst, 50 + took_ms * 50 / 1000 + 2);
+}
+END_TEST
+
+START_TEST(one_grant_is_for_a_tenth_of_a_second_at_most) {
+    ck_assert_int_eq(paced(50), 5);
+    ck_assert_int_eq(paced(7), 1);
+    redisReply *reply = probe_at(3, 50);
+    ck_assert_int_eq(reply_int(reply, 4), 3); // nor more than was asked for
+    freeReplyObject(reply);
+}
+END_TEST
+
+START_TEST(a_rate_that_is_used_up_says_when_the_next_call_may_be) {
+    use_up(10);
+    ck_assert_int_gt(refused_for_ms, 0);
+    ck_assert_int_le(refused_for_ms, 100);
+    ck_assert_int_ge(breaker_field("slowed"), now_ms() - 5000);
+}
+END_TEST
+
+static int64_t refund(int64_t at_ms, int64_t us) {
+    return stack_redis_int(stack, "FCALL %s 1 breaker:{x} %lld %lld", library_function(LIBRARY_BREAKER_REFUND),
+                           (long long)at_ms, (long long)us);
+}
+
+START_TEST(what_is_not_used_is_there_again_within_100_ms_and_never_later) {
+    use_up(10);
+    int64_t spent_us = breaker_field("paced");
+    WAIT_FOR(5000, refund(now_ms(), 300000) == 1); // one of them is soon enough
+    ck_assert_int_eq(breaker_field("paced"), spent_us - 300000);
+    ck_assert_int_eq(refund(now_ms() - 101, 100000), 0);
+    ck_assert_int_eq(refund(now_ms() + 60000, 100000), 0);
+    ck_assert_int_eq(breaker_field("paced"), spent_us - 300000);
+    empty();
+    ck_assert_int_eq(refund(now_ms(), 100000), 0); // what nobody has granted is no budget
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS breaker:{x}"), 0);
+}
+END_TEST
+
+START_TEST(a_rate_whose_clock_was_wrong_goes_on_at_once) {
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} paced %lld000", (long long)now_ms() + 3600000));
+    WAIT_FOR(5000, paced(10) == 1);
+    use_up(10);
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} paced 5"));
+    ck_assert_int_le(use_up_at_once(10), 11); // what has gathered for years is a second's worth
+}
+END_TEST
+
+// As breaker_probe has it, at so many ms after it closed.
+static void closed_for(int64_t ms) {
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} state closed since %lld paced 0", (long long)(now_ms() - ms)));
+}
+
+START_TEST(after_it_has_closed_the_rate_grows_from_a_tenth_within_10_s) {
+    closed_for(0);
+    ck_assert_int_le(use_up_at_once(100), 12);
+    closed_for(5000);
+    ck_assert_int_ge(use_up(100), 55);
+    closed_for(5000);
+    ck_assert_int_le(use_up_at_once(100), 60);
+    closed_for(10000);
+    ck_assert_int_ge(use_up(100), 100);
+    closed_for(-60000);
+    ck_assert_int_ge(use_up(100), 100); // by a clock that was wrong: nobody knows
+}
+END_TEST
+
+START_TEST(it_closes_with_nothing_gathered) {
+    redisReply *leases = half_open();
+    freeReplyObject(stack_redis(stack, "HSET breaker:{x} paced 1"));
+    for (size_t i = 0; i < PROBES; i++) {
+        assert_recorded(reply_text(leases, 4 + i), "ok", 1, i + 1 < PROBES ? "half-open" : "closed");
+    }
+    freeReplyObject(leases);
+    ck_assert_int_le(use_up_at_once(10), 1);
+}
+END_TEST
+
+START_TEST(a_probe_is_a_call_of_the_rate_too) {
+    open_it();
+    redisReply *reply = NULL;
+    WAIT_FOR(5000, (freeReplyObject(reply), reply = probe_at(PROBES, 1), strcmp(reply_text(reply, 0), "PROBE") == 0));
+    ck_assert_uint_eq(reply_count(reply), 4 + 1);
+    freeReplyObject(reply);
+    ck_assert_int_ge(breaker_field("paced"), now_ms() * 1000 - 5000000); // all that had gathered is spent
+}
+END_TEST
+
+START_TEST(an_open_one_says_so_whatever_the_rate) {
+    use_up(1);
+    open_it();
+    redisReply *reply = probe_at(1, 1);
+    ck_assert_str_eq(reply_text(reply, 2), "open");
+    freeReplyObject(reply);
+}
+END_TEST
+
 Suite *suite_breaker(void) {
     Suite *suite = suite_create("breaker");
     TCase *tests = tcase_create("breaker");
@@ -426,6 +580,15 @@ Suite *suite_breaker(void) {
     tcase_add_test(tests, a_refusal_says_nothing_to_a_closed_one);
     tcase_add_test(tests, it_remembers_when_the_latest_accepted_call_began);
     tcase_add_test(tests, an_operator_can_hold_it_open_or_closed);
+    tcase_add_test(tests, a_rate_grants_a_second_s_worth_at_once_and_then_as_it_says);
+    tcase_add_test(tests, one_grant_is_for_a_tenth_of_a_second_at_most);
+    tcase_add_test(tests, a_rate_that_is_used_up_says_when_the_next_call_may_be);
+    tcase_add_test(tests, what_is_not_used_is_there_again_within_100_ms_and_never_later);
+    tcase_add_test(tests, a_rate_whose_clock_was_wrong_goes_on_at_once);
+    tcase_add_test(tests, after_it_has_closed_the_rate_grows_from_a_tenth_within_10_s);
+    tcase_add_test(tests, it_closes_with_nothing_gathered);
+    tcase_add_test(tests, a_probe_is_a_call_of_the_rate_too);
+    tcase_add_test(tests, an_open_one_says_so_whatever_the_rate);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -147,12 +147,16 @@ static struct buf body_of(size_t length) {
     return body;
 }
 
-static void open_uploads(struct upload *uploads, unsigned count, unsigned addresses) {
+static void open_uploads_to(const char *ingest, struct upload *uploads, unsigned count, unsigned addresses) {
     for (unsigned i = 0; i < count; i++) {
         char from[16];
         snprintf(from, sizeof from, "127.0.1.%u", 1 + i % addresses);
-        uploads[i] = (struct upload){.fd = socket_open(stack_port(stack, "ingest-1"), from), .open = true};
+        uploads[i] = (struct upload){.fd = socket_open(stack_port(stack, ingest), from), .open = true};
     }
+}
+
+static void open_uploads(struct upload *uploads, unsigned count, unsigned addresses) {
+    open_uploads_to("ingest-1", uploads, count, addresses);
 }
 
 static bool say_on(struct upload *upload, const struct buf *bytes, size_t stop) {
@@ -282,6 +286,51 @@ START_TEST(clients_behind_a_trusted_proxy_have_a_quarter_each) {
 }
 END_TEST
 
+// 4 MiB of a thousand messages, all but ten of which lack whom they are for.
+static struct buf list_of_4_mib(void) {
+    struct buf list = {0}, bytes = {0}, text = {0};
+    while (text.length < 4000) {
+        buf_putc(&text, 'x');
+    }
+    buf_puts(&list, "{\"messages\":[");
+    for (int i = 0; i < 1000; i++) {
+        buf_printf(&list,
+                   "%s{\"type\":\"email\",\"from\":\"list%d@example.com\",\"%s\":\"b@example.com\",\"body\":\"%s\","
+                   "\"timestamp\":\"2024-11-01T14:00:00Z\"}",
+                   i > 0 ? "," : "", i, i % 100 == 0 ? "to" : "unto", text.data);
+    }
+    buf_puts(&list, "]}");
+    buf_printf(&bytes,
+               "POST /api/messages/batch HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+               "Content-Length: %zu\r\n\r\n%s%100s",
+               list.length, list.data, "");
+    buf_free(&text);
+    buf_free(&list);
+    return bytes;
+}
+
+// By an ingest of its own, for what others have had isn't all given back.
+START_TEST(long_lists_are_bounded_too) {
+    enum { LISTS = 60 };
+    struct upload *uploads = xcalloc(LISTS, sizeof *uploads);
+    struct buf bytes = list_of_4_mib();
+    stack_start(stack, "ingest-4");
+    open_uploads_to("ingest-4", uploads, LISTS, ADDRESSES);
+    say_all(uploads, LISTS, &bytes);
+    WAIT_FOR(20000, is_over(uploads, LISTS));
+    int64_t peak = memory_of("ingest-4", "VmHWM:");
+    printf("  %-34s peak %" PRId64 " MiB; %u x 200, %u x 503, %u x 408\n", "60 lists of 4 MiB", peak,
+           count_status_of(uploads, LISTS, "200"), count_status_of(uploads, LISTS, "503"),
+           count_status_of(uploads, LISTS, "408"));
+    ck_assert_uint_gt(count_status_of(uploads, LISTS, "200"), 0);
+    assert_memory(peak, 32 + 2 * 18 + BUDGET_MIB + BUDGET_MIB / 4); // README.md, "Memory"
+    close_uploads(uploads, LISTS);
+    stack_stop(stack, "ingest-4");
+    buf_free(&bytes);
+    free(uploads);
+}
+END_TEST
+
 // Complete bodies wait for a Redis that stands still: they don't make way, so there is no room for more.
 START_TEST(bodies_that_wait_for_redis_are_bounded_too) {
     enum { SENDS = 400 };
@@ -397,7 +446,7 @@ static int walk(const char *ingest) {
             ck_assert_uint_eq(strlen(answer_text(answer, of_body)), MAIL_BYTES);
             char *id = stack_sql_text(stack,
                                       "SELECT id FROM messages WHERE conversation_id = %" PRId64
-                                      " ORDER BY occurred_at, id OFFSET %d LIMIT 1",
+                                      " ORDER BY occurred_at, accepted_at, id OFFSET %d LIMIT 1",
                                       conversation, seen);
             ck_assert_str_eq(answer_text(answer, of_id), id);
             free(id);
@@ -526,6 +575,7 @@ Suite *suite_budget(void) {
     tcase_add_test(tests, thousands_of_unfinished_bodies_of_many_addresses_make_way_the_oldest_first);
     tcase_add_test(tests, thousands_of_unfinished_bodies_of_one_address_get_a_quarter);
     tcase_add_test(tests, clients_behind_a_trusted_proxy_have_a_quarter_each);
+    tcase_add_test(tests, long_lists_are_bounded_too);
     tcase_add_test(tests, bodies_that_wait_for_redis_are_bounded_too);
     tcase_add_test(tests, readers_by_cursor_who_do_not_read_get_shorter_pages_and_hinder_nobody);
     tcase_add_test(tests, a_page_by_its_number_is_whole_or_503);

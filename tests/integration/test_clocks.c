@@ -3,15 +3,14 @@
 // goes on, and nothing waits for longer than it would have.
 
 #include <check.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shared/base/mem.h"
 #include "tests/support/delivery.h"
+#include "tests/support/other_clock.h"
 #include "tests/support/payload.h"
 #include "tests/support/stack.h"
 
@@ -29,31 +28,23 @@ static const int64_t shifts_ms[] = {15 * MINUTE_MS, 400 * DAY_MS, -15 * MINUTE_M
 enum { SHIFTS = sizeof shifts_ms / sizeof *shifts_ms, SHIFTS_AHEAD = 2 };
 
 static struct stack *stack;
-static int shift_file;
+static struct other_clock *clock_of_redis;
 
 static void set_clock(int64_t shift_ms) {
-    ck_assert_int_eq(pwrite(shift_file, &shift_ms, sizeof shift_ms, 0), sizeof shift_ms);
+    other_clock_set(clock_of_redis, shift_ms);
 }
 
 static void start(void) {
-    static char *environment[3];
     static const char *const programs[] = {"API_BREAKER_ERROR_THRESHOLD=100000", NULL};
     stack = stack_create("clocks", programs);
-    char *path = xasprintf("%s/shift", stack_folder(stack));
-    shift_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    set_clock(0);
-    environment[0] = xasprintf("LD_PRELOAD=%s/tests/clock.so", getenv("BUILD_DIR"));
-    environment[1] = xasprintf("CLOCK_SHIFT=%s", path);
-    stack_redis_environment(stack, (const char *const *)environment);
-    stack_kill(stack, "redis");
-    stack_start(stack, "redis");
+    clock_of_redis = other_clock_create(stack, "shift");
+    other_clock_of_redis(clock_of_redis, stack);
     stack_start_all(stack);
-    free(path);
 }
 
 static void end(void) {
     stack_destroy(stack);
-    close(shift_file);
+    other_clock_destroy(clock_of_redis);
 }
 
 static void recover(void) {

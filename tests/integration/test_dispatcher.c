@@ -38,8 +38,12 @@ static void recover(void) {
 }
 
 static struct load *begin_load(unsigned count) {
-    return load_start(&(struct load_options){
-        .ports = {stack_port(stack, "ingest-1")}, .threads = 4, .count = count, .senders = 20, .first = next_sender});
+    return load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                             .threads = 4,
+                                             .count = count,
+                                             .senders = 20,
+                                             .recipients = count,
+                                             .first = next_sender});
 }
 
 static int64_t count_of(const char *status) {

@@ -22,6 +22,7 @@
 
 #define RETRY_MS 2000 // the API promises 503 within two seconds
 #define THEIRS "+18045551234"
+#define COUNTED "HINCRBY metrics redelivery_differs 0" // repeats of webhooks with other content
 
 static struct stack *stack;
 
@@ -292,6 +293,66 @@ START_TEST(a_redelivered_webhook_gets_the_id_of_the_first_from_any_process) {
 }
 END_TEST
 
+// To either side of a pair, an id says nothing.
+START_TEST(webhooks_of_one_id_between_others_are_messages_of_their_own) {
+    static const char *const pairs[][2] = {{THEIRS, "+1201"}, {THEIRS, "+1202"}, {"+1204", "+1201"}, {"1204", "+1201"}};
+    char *ids[4];
+    for (size_t i = 0; i < 4; i++) {
+        ids[i] = send_accepted(stack, "ingest-1", PATH_SMS_WEBHOOK,
+                               payload_sms_webhook(pairs[i][0], pairs[i][1], "1", "text"));
+        for (size_t k = 0; k < i; k++) {
+            ck_assert_str_ne(ids[i], ids[k]);
+        }
+    }
+    WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM messages WHERE provider_message_id = '1'") == 4);
+    for (size_t i = 0; i < 4; i++) {
+        free(ids[i]);
+    }
+}
+END_TEST
+
+static char *redeliver(const char *body) {
+    freeReplyObject(stack_redis(stack, "EVAL %s 0",
+                                "for _, k in ipairs(redis.call('KEYS', 'idem:*')) do redis.call('DEL', k) end"));
+    return send_accepted(stack, "ingest-1", PATH_SMS_WEBHOOK, payload_sms_webhook(THEIRS, "+1201", "old", body));
+}
+
+// What Redis remembers is gone: then the id alone says that it is the same, and the persister that it is another.
+START_TEST(a_redelivery_is_known_by_its_id_when_redis_has_forgotten_it) {
+    int64_t before = stack_redis_int(stack, COUNTED);
+    char *first = redeliver("x"), *again = redeliver("x"), *other = redeliver("y");
+    ck_assert_str_eq(first, again);
+    ck_assert_str_eq(first, other);
+    WAIT_FOR(10000, stack_log_about(stack, "persister-1", "redelivery_differs", first) == 1);
+    ck_assert_int_eq(stack_log_about(stack, "persister-1", "redelivery_differs", "correlation_id"), 1);
+    WAIT_FOR(5000, stack_redis_int(stack, COUNTED) == before + 1);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s' AND body = 'x'", first), 1);
+    free(first);
+    free(again);
+    free(other);
+}
+END_TEST
+
+static int wide_webhook(const char *provider_id) {
+    char *payload =
+        xasprintf("{\"from\":\"" THEIRS "\",\"to\":\"+1201\",\"type\":\"mms\",\"messaging_provider_id\":\"%s\","
+                  "\"attachments\":[\"cid:%02100d\"]}",
+                  provider_id, 0);
+    int status = (int)stack_status(stack, "ingest-1", "POST", PATH_SMS_WEBHOOK, payload);
+    free(payload);
+    return status;
+}
+
+START_TEST(a_webhook_that_an_older_program_could_not_read_waits_until_it_has_gone) {
+    WAIT_FOR(20000, wide_webhook("before") == 202);
+    freeReplyObject(stack_redis(stack, "EVAL %s 0",
+                                "redis.call('ZADD', 'processes', redis.call('TIME')[1] * 1000, 'dispatcher:older')"));
+    WAIT_FOR(5000, wide_webhook("meanwhile") == 503);
+    freeReplyObject(stack_redis(stack, "ZREM processes dispatcher:older"));
+    WAIT_FOR(20000, wide_webhook("meanwhile") == 202);
+}
+END_TEST
+
 START_TEST(requests_whose_length_is_said_twice_are_400_and_close_the_connection) {
     static const char *const requests[] = {
         "POST /api/messages/sms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
@@ -383,8 +444,13 @@ START_TEST(sends_that_a_frozen_redis_does_not_answer_are_503_in_time_and_their_r
 }
 END_TEST
 
+static void forget_sends(void) {
+    freeReplyObject(stack_redis(stack, "DEL outbound:{sms-mms:0} turn:{sms-mms:0} held:{sms-mms:0} "
+                                       "held-order:{sms-mms:0} held-due:{sms-mms:0}"));
+}
+
 START_TEST(a_full_backlog_is_503_with_retry_after_and_empties_into_202) {
-    freeReplyObject(stack_redis(stack, "DEL outbound:{sms-mms:0}")); // no dispatcher runs: what others left
+    forget_sends(); // no dispatcher runs: what others left
     WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
     stack_start_with(stack, "ingest-5", (const char *const[]){"STREAM_MAX_BACKLOG=10", NULL});
     struct load_result *result = load_finish(load_start(&(struct load_options){
@@ -399,7 +465,7 @@ START_TEST(a_full_backlog_is_503_with_retry_after_and_empties_into_202) {
     answer_free(answer);
     free(send_accepted(stack, "ingest-5", PATH_EMAIL,
                        payload_email("a@x.com", "b@x.com", "the other provider goes on")));
-    freeReplyObject(stack_redis(stack, "DEL outbound:{sms-mms:0}"));
+    forget_sends();
     WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
     free(send_accepted(stack, "ingest-5", PATH_SMS, payload_sms("+15550008100", THEIRS, "x")));
     stack_stop(stack, "ingest-5");
@@ -577,6 +643,8 @@ static void expect_send_in_region(const char *from, const char *to, const char *
 START_TEST(in_a_region_all_forms_of_a_number_are_one_sender_one_key_one_conversation) {
     static const char *const environment_of_region[] = {"PHONE_REGION=us", "API_RATE_LIMIT_PER_SENDER_PER_MIN=3", NULL};
     stack_start_with(stack, "ingest-9", environment_of_region);
+    stack_stop(stack, "persister-1");
+    stack_start_with(stack, "persister-1", environment_of_region);
     expect_send_in_region("+12125550150", "(212) 555-0151", "one", 202);
     expect_send_in_region("1 (212) 555-0150", "+1 212 555 0151", "one", 422); // the same key, another payload
     expect_send_in_region("(212)\u00a0555\u20110150", "tel:+1-212-555-0151", NULL, 202);
@@ -590,10 +658,13 @@ START_TEST(in_a_region_all_forms_of_a_number_are_one_sender_one_key_one_conversa
     ck_assert_int_eq(answer_number(answer, "meta.total"), 1);
     ck_assert_str_eq(answer_text(answer, "items.0.participant_a"), "+12125550150");
     answer_free(answer);
-    answer = stack_call(stack, "ingest-9", "GET", "/api/conversations?channel=sms&participant=555x", NULL, NULL);
-    ck_assert_int_eq(answer->status, 400);
-    ck_assert_msg(strstr(answer->body, "U+0078") != NULL, "%s", answer->body);
-    answer_free(answer);
+    char *here = send_accepted(stack, "ingest-9", PATH_SMS_WEBHOOK,
+                               payload_sms_webhook("(212) 555-0151", "212.555.0150", "r", "x"));
+    char *there = send_accepted(stack, "ingest-1", PATH_SMS_WEBHOOK,
+                                payload_sms_webhook("(212) 555-0151", "212.555.0150", "r", "x"));
+    ck_assert_str_eq(here, there);
+    free(here);
+    free(there);
     stack_stop(stack, "ingest-9");
 }
 END_TEST
@@ -621,6 +692,9 @@ Suite *suite_ingest(void) {
     tcase_add_test(tests, another_payload_under_a_key_is_422_and_writes_nothing);
     tcase_add_test(tests, a_refused_request_leaves_no_trace_and_spends_no_quota);
     tcase_add_test(tests, a_redelivered_webhook_gets_the_id_of_the_first_from_any_process);
+    tcase_add_test(tests, webhooks_of_one_id_between_others_are_messages_of_their_own);
+    tcase_add_test(tests, a_redelivery_is_known_by_its_id_when_redis_has_forgotten_it);
+    tcase_add_test(tests, a_webhook_that_an_older_program_could_not_read_waits_until_it_has_gone);
     tcase_add_test(tests, requests_whose_length_is_said_twice_are_400_and_close_the_connection);
     tcase_add_test(tests, keep_alive_connections_serve_one_request_after_the_other);
     tcase_add_test(tests, while_redis_is_away_sends_are_503_within_two_seconds_and_reads_go_on);

@@ -50,6 +50,7 @@ struct sending {
     int window_ms;         // 0: an hour
     int address_limit;     // 0: the address isn't counted by this call
     const char *signature; // 10 bytes; NULL: it has none
+    const char *opt;       // a send's pair, or when a webhook opted out; NULL: none
     bool memory_is_short;
     const char *function; // NULL: this release's
 };
@@ -83,6 +84,8 @@ static redisReply *accept_all(const struct sending *first, size_t count) {
     argv[argc++] = word(texts, &owned, xasprintf("%d", first->limit));
     argv[argc++] = word(texts, &owned, xasprintf("%d", first->address_limit));
     argv[argc++] = first->memory_is_short ? "0" : "1";
+    argv[argc++] = "1000";
+    argv[argc++] = "1000000";
     for (const struct sending *s = first; s < first + count; s++) {
         argv[argc++] = s->kind != NULL ? s->kind : "accepted";
         argv[argc++] = "the-id";
@@ -90,6 +93,9 @@ static redisReply *accept_all(const struct sending *first, size_t count) {
         argv[argc++] = "{}";
         argv[argc++] = word(texts, &owned, xasprintf("%d", s->ttl_ms));
         argv[argc++] = s->signature != NULL ? s->signature : "";
+        argv[argc++] = s->opt != NULL ? s->opt : "";
+        argv[argc++] = ""; // it takes no turn
+        argv[argc++] = "0";
     }
     redisReply *reply = stack_redis_argv(stack, argc, argv);
     while (owned > 0) {
@@ -278,7 +284,8 @@ START_TEST(a_repeat_under_its_key_gets_the_first_id_and_spends_nothing) {
         accept((struct sending){.token = "zzzzzzzzzzzzzzzzbbbbbbbbbbbbbbbb", .ttl_ms = 60000, .limit = 5});
     ck_assert_str_eq(reply_text(reply, 0), "REPLAY");
     ck_assert_str_eq(reply_text(reply, 1), "aaaaaaaaaaaaaaaa");
-    ck_assert_int_eq(reply_int(reply, 2), 4);
+    ck_assert_int_eq(reply_int(reply, 2), 0);
+    ck_assert_int_eq(reply_int(reply, 4), 4);
     freeReplyObject(reply);
     assert_lengths(1, 1);
     int64_t left = stack_redis_int(stack, "PTTL idem:{t:0}:k");
@@ -291,6 +298,22 @@ START_TEST(another_payload_under_a_key_is_told_apart_and_writes_nothing) {
     ASSERT_VERDICT(accept((struct sending){.ttl_ms = 60000}), "OK");
     ASSERT_VERDICT(accept((struct sending){.token = "aaaaaaaaaaaaaaaacccccccccccccccc", .ttl_ms = 60000}), "REUSED");
     assert_lengths(1, 1);
+}
+END_TEST
+
+static void assert_repeat_of_a_webhook(const char *token, int differs) {
+    redisReply *reply = accept((struct sending){.kind = "received", .token = token, .ttl_ms = 60000});
+    ck_assert_str_eq(reply_text(reply, 0), "REPLAY");
+    ck_assert_str_eq(reply_text(reply, 1), "aaaaaaaaaaaaaaaa");
+    ck_assert_int_eq(reply_int(reply, 2), differs);
+    freeReplyObject(reply);
+}
+
+START_TEST(a_webhook_that_comes_again_with_other_content_is_a_repeat_and_marked) {
+    ASSERT_VERDICT(accept((struct sending){.kind = "received", .ttl_ms = 60000}), "OK");
+    assert_repeat_of_a_webhook("zzzzzzzzzzzzzzzzcccccccccccccccc", 1);
+    assert_repeat_of_a_webhook("zzzzzzzzzzzzzzzzbbbbbbbbbbbbbbbb", 0);
+    assert_lengths(0, 1);
 }
 END_TEST
 
@@ -446,11 +469,11 @@ START_TEST(two_versions_of_the_library_live_side_by_side) {
 }
 END_TEST
 
-// A release that reads two formats, and may have to write either.
+// A release that reads three formats, and may have to write any.
 START_TEST(a_function_is_there_once_a_format_and_writes_what_its_name_says) {
-    char *next = xstrdup(library_text), *format = strstr(next, "local FORMAT = '1'");
+    char *next = xstrdup(library_text), *format = strstr(next, "local FORMAT = '2'");
     ck_assert_ptr_nonnull(format);
-    format[strlen("local FORMAT = '")] = '2';
+    format[strlen("local FORMAT = '")] = '3';
     for (char *at = next; (at = strstr(at, library_version)) != NULL;) {
         memset(at, '1', strlen(library_version));
     }
@@ -458,9 +481,10 @@ START_TEST(a_function_is_there_once_a_format_and_writes_what_its_name_says) {
     ck_assert_msg(reply != NULL && reply->type == REDIS_REPLY_STRING, "%s", reply_text(reply, 0));
     freeReplyObject(reply);
     free(next);
-    static const char *const names[] = {"accept_111111111111", "accept_111111111111_f2", "accept_111111111111"};
-    static const char *const formats[] = {"1", "2", "1"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const names[] = {"accept_111111111111", "accept_111111111111_f2", "accept_111111111111_f3",
+                                        "accept_111111111111"};
+    static const char *const formats[] = {"1", "2", "3", "1"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         ASSERT_VERDICT(accept((struct sending){.function = names[i]}), "OK");
         for (int stream = 0; stream < 2; stream++) {
             reply = stack_redis(stack, "XREVRANGE %s:{t:0} + - COUNT 1", stream == 0 ? "outbound" : "events");
@@ -488,6 +512,7 @@ Suite *suite_library(void) {
     tcase_add_test(tests, one_more_is_admitted_when_the_retry_time_is_over_and_not_long_before);
     tcase_add_test(tests, a_repeat_under_its_key_gets_the_first_id_and_spends_nothing);
     tcase_add_test(tests, another_payload_under_a_key_is_told_apart_and_writes_nothing);
+    tcase_add_test(tests, a_webhook_that_comes_again_with_other_content_is_a_repeat_and_marked);
     tcase_add_test(tests, a_repeat_is_answered_even_when_the_sender_is_over_its_limit_or_the_backlog_is_full);
     tcase_add_test(tests, what_is_refused_writes_nothing_and_leaves_no_trace_under_its_key);
     tcase_add_test(tests, a_send_is_refused_when_outbound_and_parked_make_the_cap);

@@ -35,6 +35,14 @@ static const char *const seeds[] = {
     "POST /api/webhooks/sms HTTP/1.1\r\nHost: h\r\n" JSON "Content-Length: "
     "122\r\n\r\n{\"from\":\"+1804\",\"to\":\"+1201\",\"type\":\"mms\",\"messaging_provider_id\":\"m-1\","
     "\"body\":\"\",\"attachments\":[\"http://x/y\"],\"timestamp\":\"\"}",
+    "POST /api/webhooks/sms HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "
+    "82\r\n\r\nMessageSid=SM1&From=%2B18045551234&To=%2B12016661234&Body=%F0%9F%98%80&MediaUrl0=x",
+    "POST /api/webhooks/sms/status?message_id=01a213e4-8ece-70dc-b91a-82a9e294035c&partition=0 HTTP/1.1\r\nHost: h\r\n"
+    "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 76\r\n\r\n"
+    "MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30003&From=%2B12016661234",
+    "POST /api/webhooks/email/events HTTP/1.1\r\nHost: h\r\n" JSON "Content-Length: 105\r\n\r\n"
+    "[{\"event\":\"bounce\",\"message_id\":\"01a213e4-8ece-70dc-b91a-82a9e294035c\",\"partition\":7},{\"event\":"
+    "\"open\"},7]",
     "POST /api/dead-letters/replay HTTP/1.1\r\nHost: h\r\n" JSON "Content-Length: 38\r\n\r\n"
     "{\"dry_run\":true,\"provider\":\"sms-mms\"  }",
     "POST /api/dead-letters/1/replay HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",

@@ -74,6 +74,8 @@ static const struct {
     {"POST", PATH_EMAIL, "{}"},
     {"POST", PATH_SMS_WEBHOOK, "{}"},
     {"POST", PATH_EMAIL_WEBHOOK, "{}"},
+    {"POST", PATH_SMS_WEBHOOK "/status", "{}"},
+    {"POST", PATH_EMAIL_WEBHOOK "/events", "{}"},
     {"POST", "/api/provider/mock/inbound", "{}"},
     {"PUT", "/api/provider/mock/config", "{\"timeout_pct\":100,\"error_pct\":0,\"ratelimit_pct\":0}"},
     {"POST", "/api/dead-letters/replay", "{}"},
@@ -105,15 +107,26 @@ START_TEST(no_page_of_another_origin_writes_by_any_route) {
 }
 END_TEST
 
+#define FORM "Content-Type: application/x-www-form-urlencoded"
+#define MULTIPART "Content-Type: multipart/form-data; boundary=x"
+
+// The webhooks read what the vendors post as forms: Twilio's, and SendGrid's of several parts. JSON is no field of
+// either.
+static bool takes_form(const char *path, const char *type) {
+    return (strncmp(path, PATH_SMS_WEBHOOK, strlen(PATH_SMS_WEBHOOK)) == 0 && strcmp(type, FORM) == 0) ||
+           (strcmp(path, PATH_EMAIL_WEBHOOK) == 0 && strcmp(type, MULTIPART) == 0);
+}
+
 // The only types that a form can send; JSON in such a one is not taken, whoever sends it.
 START_TEST(no_route_takes_json_in_a_forms_type) {
-    static const char *const types[] = {TEXT_PLAIN, "Content-Type: application/x-www-form-urlencoded",
-                                        "Content-Type: multipart/form-data; boundary=x", "Content-Type:"};
+    static const char *const types[] = {FORM, TEXT_PLAIN, MULTIPART, "Content-Type:"};
     for (size_t i = 0; i < WRITES; i++) {
         for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
             struct headers headers = {{types[k]}};
-            long status = status_of("ingest-1", writes[i].method, writes[i].path, "{}", headers);
-            ck_assert_msg(status == 415, "%s: %ld", writes[i].path, status);
+            if (!takes_form(writes[i].path, types[k])) {
+                long status = status_of("ingest-1", writes[i].method, writes[i].path, "{}", headers);
+                ck_assert_msg(status == 415, "%s, %s: %ld", writes[i].path, types[k], status);
+            }
         }
     }
 }

@@ -296,7 +296,7 @@ END_TEST
 
 START_TEST(an_entry_of_a_newer_format_is_left_for_a_newer_release) {
     char *id = events_new_id();
-    redisReply *reply = stack_redis(stack, "XADD events:{sms-mms:0} * v 2 k accepted id %s gen 0 at 1 p {}", id);
+    redisReply *reply = stack_redis(stack, "XADD events:{sms-mms:0} * v 3 k accepted id %s gen 0 at 1 p {}", id);
     char *newer = xstrdup(reply_text(reply, 0));
     freeReplyObject(reply);
     char *other = events_new_id();
@@ -317,7 +317,7 @@ END_TEST
 
 static void add_newer(void) {
     freeReplyObject(stack_redis(stack, "EVAL %s 1 events:{sms-mms:0} %d",
-                                "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'v', '2', 'k', "
+                                "for i = 1, tonumber(ARGV[1]) do redis.call('XADD', KEYS[1], '*', 'v', '3', 'k', "
                                 "'accepted', 'id', 'x', 'gen', '0', 'at', '1', 'p', '{}') end",
                                 NEWER));
 }
@@ -351,9 +351,9 @@ static void read_as(const char *consumer, int count) {
 // The library of a next release: the same, but for the format that it reads.
 static void load_next_release(void) {
     redisReply *list = stack_redis(stack, "FUNCTION LIST WITHCODE LIBRARYNAME *_%s", library_version);
-    char *code = xstrdup(reply_field(list->element[0], "library_code")), *format = strstr(code, "local FORMAT = '1'");
+    char *code = xstrdup(reply_field(list->element[0], "library_code")), *format = strstr(code, "local FORMAT = '2'");
     ck_assert_ptr_nonnull(format);
-    format[strlen("local FORMAT = '")] = '2';
+    format[strlen("local FORMAT = '")] = '3';
     for (char *at; (at = strstr(code, library_version)) != NULL;) {
         memcpy(at, "nextrelease_", strlen(library_version));
     }
@@ -373,7 +373,7 @@ START_TEST(thousands_of_a_newer_format_keep_nobody_waiting_and_go_to_the_release
     add_own("+1471");
     stack_signal(stack, "persister-1", SIGCONT);
     WAIT_FOR(5000, own_are_stored("+1470") && own_are_stored("+1471"));
-    WAIT_FOR(5000, held_by(".newer.2") == NEWER);
+    WAIT_FOR(5000, held_by(".newer.3") == NEWER);
     int64_t seconds = (redis_now_ms(stack) - began_ms) / 1000;
     ck_assert_int_le(stack_log_count(stack, "persister-1", "entries_newer") - lines, seconds + 2);
 
@@ -388,9 +388,9 @@ START_TEST(thousands_of_a_newer_format_keep_nobody_waiting_and_go_to_the_release
     add_own("+1474");
     stack_start(stack, "persister-1");
     WAIT_FOR(5000, own_are_stored("+1472") && own_are_stored("+1474"));
-    WAIT_FOR(5000, held_by(".newer.2") == 2 * NEWER);
+    WAIT_FOR(5000, held_by(".newer.3") == 2 * NEWER);
     WAIT_FOR(3 * CLAIM_MS, own_are_stored("+1473"));
-    ck_assert_int_eq(held_by(".newer.2"), 2 * NEWER);
+    ck_assert_int_eq(held_by(".newer.3"), 2 * NEWER);
 
     load_next_release();
     redisReply *claimed =

@@ -107,6 +107,70 @@ START_TEST(every_message_that_was_sent_becomes_sent_once_and_a_received_one_rece
 }
 END_TEST
 
+// A message as GET shows it and as the list of its thread does, once it is there.
+static void assert_shown(const char *id, const char *member, const char *expected) {
+    char *path = xasprintf("/api/messages/%s", id);
+    WAIT_FOR(10000, has_status(id, "sent") || has_status(id, "received"));
+    struct answer *one = get(path);
+    ck_assert_str_eq(answer_text(one, member), expected);
+    free(path);
+    path = xasprintf("/api/conversations/%s/messages", answer_text(one, "conversation_id"));
+    struct answer *list = get(path);
+    char *in_list = xasprintf("items.0.%s", member);
+    ck_assert_str_eq(answer_text(list, in_list), expected);
+    answer_free(list);
+    answer_free(one);
+    free(in_list);
+    free(path);
+}
+
+static void assert_segments(const char *id, double segments, const char *encoding) {
+    char *path = xasprintf("/api/messages/%s", id);
+    assert_shown(id, "encoding", encoding);
+    struct answer *answer = get(path);
+    ck_assert_double_eq(answer_number(answer, "segments"), segments);
+    ck_assert(segments >= 0 || cJSON_IsNull(answer_at(answer, "segments")));
+    ck_assert(segments >= 0 || cJSON_IsNull(answer_at(answer, "encoding")));
+    answer_free(answer);
+    free(path);
+}
+
+START_TEST(an_sms_tells_its_segments_and_encoding_and_nothing_else_does) {
+    char *plain = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+17770101", THEIRS, "Hello {you}"));
+    char *emoji = send_accepted(stack, "ingest-1", PATH_SMS_WEBHOOK,
+                                payload_sms_webhook("+17770102", OURS, "segments-1",
+                                                    "\xf0\x9f\x98\x80 more than seventy units of UTF-16 are in this "
+                                                    "text, so that two short messages it is"));
+    char *mms = send_accepted(stack, "ingest-1", PATH_SMS, payload_mms("+17770103", THEIRS, "x"));
+    char *email = send_accepted(stack, "ingest-1", PATH_EMAIL, payload_email("seg@x.com", "b@x.com", "x"));
+    assert_segments(plain, 1, "GSM-7");
+    assert_segments(emoji, 2, "UCS-2");
+    assert_segments(mms, -1, "");
+    assert_segments(email, -1, "");
+    free(plain);
+    free(emoji);
+    free(mms);
+    free(email);
+}
+END_TEST
+
+START_TEST(the_snippet_of_an_html_email_is_of_its_text) {
+    char *html = send_accepted(
+        stack, "ingest-1", PATH_EMAIL,
+        payload_email("html@x.com", "b@x.com", "<html><style>p{}</style><p>A &amp; B</p><!-- c --><br>d</html>"));
+    char *text = send_accepted(stack, "ingest-1", PATH_EMAIL_WEBHOOK,
+                               payload_email_webhook("text@x.com", "b@x.com", "html-1", "I <3 vector<int> &amp; x"));
+    char *sms = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+17770104", THEIRS, "<p>an SMS</p>"));
+    assert_shown(html, "snippet", "A & B d");
+    assert_shown(html, "body", "<html><style>p{}</style><p>A &amp; B</p><!-- c --><br>d</html>");
+    assert_shown(text, "snippet", "I <3 vector<int> &amp; x");
+    assert_shown(sms, "snippet", "<p>an SMS</p>");
+    free(html);
+    free(text);
+    free(sms);
+}
+END_TEST
+
 START_TEST(what_is_done_leaves_nothing_in_the_streams) {
     send(PATH_SMS, payload_sms(OURS, THEIRS, "the last"));
     WAIT_FOR(10000, stack_is_drained(stack));
@@ -163,7 +227,6 @@ END_TEST
 START_TEST(a_cursor_visits_every_message_of_a_thread_once_in_order) {
     char *conversation = stack_sql_text(stack, "SELECT id FROM conversations WHERE key LIKE 'sms:+15550000100%%'");
     char *cursor = xstrdup("");
-    char last[64] = "";
     int seen = 0;
     int total = 0;
     while (cursor != NULL) {
@@ -175,8 +238,12 @@ START_TEST(a_cursor_visits_every_message_of_a_thread_once_in_order) {
         for (int i = 0; i < count; i++) {
             char item[24];
             snprintf(item, sizeof item, "items.%d.id", i);
-            ck_assert_str_gt(answer_text(answer, item), last); // they share one timestamp: by id
-            snprintf(last, sizeof last, "%s", answer_text(answer, item));
+            char *id = stack_sql_text(stack,
+                                      "SELECT id FROM messages WHERE conversation_id = %s ORDER BY accepted_at, id "
+                                      "OFFSET %d LIMIT 1", // they share one timestamp
+                                      conversation, seen + i);
+            ck_assert_str_eq(answer_text(answer, item), id);
+            free(id);
         }
         seen += count;
         total = (int)answer_number(answer, "meta.total");
@@ -316,6 +383,8 @@ Suite *suite_pipeline(void) {
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, the_flows_of_the_brief_form_two_conversations_with_exact_counts);
     tcase_add_test(tests, every_message_that_was_sent_becomes_sent_once_and_a_received_one_received);
+    tcase_add_test(tests, an_sms_tells_its_segments_and_encoding_and_nothing_else_does);
+    tcase_add_test(tests, the_snippet_of_an_html_email_is_of_its_text);
     tcase_add_test(tests, what_is_done_leaves_nothing_in_the_streams);
     tcase_add_test(tests, parallel_sends_into_few_conversations_are_counted_exactly);
     tcase_add_test(tests, the_totals_are_those_of_the_rows);

@@ -20,7 +20,7 @@
 #define MESSAGES 50000
 #define CONVERSATIONS 5000
 #define PAGE_ROWS 51 // one more than is shown
-#define BATCH_ROWS 2000
+#define BATCH_ROWS 2500
 #define SOME_ID "018bcfe5-6ab4-7a79-8fa7-3aab0a6a2a4c"
 #define EXECUTIONS 8 // after five, Postgres may turn to a plan that fits all parameters
 
@@ -61,18 +61,29 @@ static void fill(void) {
     char *set = xasprintf("SET archive.conversations = %d", CONVERSATIONS);
     const char *values[] = {"0", end};
     run(set);
+    run("INSERT INTO message_aliases SELECT gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 5000)");
     run_file("tests/support/sql/archive_begin.sql");
     PGresult *result = PQexecParams(connection, chunk, 2, NULL, values, NULL, NULL, 0);
     ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(connection));
     PQclear(result);
     run_file("tests/support/sql/archive_end.sql");
-    run("INSERT INTO dead_letters (stage, message_id, generation, provider, reason, attempts, failed_at)"
-        " SELECT 'dispatch', id, 1, (ARRAY['sms-mms', 'email'])[1 + n % 2],"
+    // Most have been replayed: those that are open are counted by an index of their own, which has no others.
+    run("INSERT INTO dead_letters (stage, message_id, generation, provider, reason, attempts, failed_at,"
+        " replayed_at) SELECT 'dispatch', id, 1, (ARRAY['sms-mms', 'email'])[1 + n % 2],"
         " (ARRAY['rejected: 21211', 'server_error: 500', 'timeout: 5 s', 'expired: 72 h', 'lost: -'])[1 + n % 5], 1,"
-        " now() - random() * interval '20 days' FROM (SELECT id, row_number() OVER () AS n FROM messages"
+        " now() - random() * interval '20 days', CASE WHEN n % 250 > 0 THEN now() END FROM (SELECT id, row_number() "
+        "OVER () AS n FROM messages"
         " WHERE direction = 'outbound') AS outbound");
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
+    run("INSERT INTO conversation_aliases SELECT 1000000000 + n, 1 FROM generate_series(1, 5000) AS n");
     run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");
+    run("INSERT INTO receipts (message_id, provider_message_id, status, provider, arrived_at, early) SELECT "
+        "message_id, "
+        "'SM1', 'delivered', 'sms-mms', now(), false FROM deliveries");
+    run("UPDATE deliveries SET receipt = 'delivered', receipt_at = now()");
+    run("INSERT INTO opt_outs SELECT 'sms', '+1201666' || n % 50, '+1804' || n, CASE WHEN n % 3 = 0 THEN 'in' ELSE "
+        "'out' "
+        "END, now() - n * interval '1 s', now(), 'recipient' FROM generate_series(1, 20000) AS n");
     run("VACUUM (ANALYZE)");
     run("RESET session_replication_role");
     free(set);
@@ -93,7 +104,8 @@ static bool is_among(const char *name, const char *const *names) {
 
 // Tables of a fixed number of rows, and those of one batch.
 static bool is_bounded(const char *table) {
-    static const char *const bounded[] = {"totals", "providers", "session", "staging", "fresh", "touched", NULL};
+    static const char *const bounded[] = {"totals", "providers", "session", "staging",
+                                          "fresh",  "aliases",   "touched", NULL};
     return is_among(table, bounded);
 }
 
@@ -205,7 +217,10 @@ static const struct {
     {"dead_letters_open.sql", {"email", NULL, "infinity"}},
     {"dead_letters_open.sql", {NULL, "timeout", "infinity"}},
     {"dead_letters_open.sql", {"email", "timeout", "infinity"}},
-    {"messages_of_conversation.sql", {"1", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0", "32768"}},
+    {"opt_outs.sql", {"infinity", "9223372036854775807", "51", "0", NULL, NULL, NULL}},
+    {"messages_of_conversation.sql",
+     {"1", "-infinity", "-infinity", "00000000-0000-0000-0000-000000000000", "51", "0", "32768",
+      "00000000-0000-0000-0000-000000000000"}},
 };
 
 enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_UUID = 2950, OID_TIMESTAMPTZ = 1184 };
@@ -303,16 +318,19 @@ END_TEST
 
 // ---- What the persister runs
 
-// A third of it is new messages, a third their outcomes, the rest failures of messages that are known.
+// A third of it is new messages, a third their outcomes, the rest failures of messages that are known; then receipts of
+// new ones, of known ones and of some that aren't there.
 static void stage_batch(void) {
     run("INSERT INTO staging (position, slot, kind, message_id, generation, happened_at, provider, channel, key,"
         " participant_a, participant_b, direction, type, from_address, to_address, body, occurred_at, accepted_at,"
-        " request_id, mark)"
+        " request_id, other_id, family, mark)"
         " SELECT i, 0, 'message', ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 0, now(), 'sms-mms', "
         "'sms',"
         " 'sms:+1' || (2000004900 + i) || '<->+18045551234', '+1' || (2000004900 + i), '+18045551234', 'outbound', "
         "'sms',"
-        " '+18045551234', '+1' || (2000004900 + i), 'Hello', now(), now(), '', i FROM generate_series(0, 665) AS i");
+        " '+18045551234', '+1' || (2000004900 + i), 'Hello', now(), now(), '', gen_random_uuid(), gen_random_uuid(), i "
+        "FROM "
+        "generate_series(0, 665) AS i");
     run("INSERT INTO staging (position, slot, kind, message_id, generation, happened_at, provider, verdict, call, "
         "delivery,"
         " late, outcome, http_status, latency_us, started_at, mark)"
@@ -323,6 +341,15 @@ static void stage_batch(void) {
         "ELSE "
         "'failed' END, 1, 1, false, CASE WHEN i < 666 THEN 'sent' ELSE 'rejected' END, 201, 1000, now(), 666 + i"
         " FROM generate_series(0, 1333) AS i");
+    run("INSERT INTO staging (position, slot, kind, message_id, generation, happened_at, provider, "
+        "provider_message_id, "
+        "receipt, mark) SELECT 2000 + i, 0, 'receipt', CASE i % 3 WHEN 0 THEN ('00000000-0000-7000-8000-' || "
+        "lpad(i::text, 12, '0'))::uuid WHEN 1 THEN (SELECT id FROM messages WHERE conversation_id = 1 AND occurred_at "
+        ">= "
+        "'2023-01-01'::timestamptz + i * interval '10 seconds' ORDER BY occurred_at LIMIT 1) ELSE gen_random_uuid() "
+        "END, "
+        "0, now(), 'sms-mms', 'SM2', CASE i % 2 WHEN 0 THEN 'delivered' ELSE 'undelivered' END, 2000 + i FROM "
+        "generate_series(0, 499) AS i");
 }
 
 START_TEST(no_step_of_a_batch_reads_more_than_the_batch) {
@@ -333,7 +360,7 @@ START_TEST(no_step_of_a_batch_reads_more_than_the_batch) {
     stage_batch();
     tell_plans();
     look_at("batch.sql", BATCH_ROWS);
-    run("SELECT pg_temp.store_batch((SELECT token FROM session), 2000, 1999000)");
+    run("SELECT pg_temp.store_batch((SELECT token FROM session), 2500, 3123750)");
     look_away();
     ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), MESSAGES + 666);
 }
@@ -341,10 +368,19 @@ END_TEST
 
 START_TEST(the_janitor_finds_what_is_old_by_an_index) {
     run("UPDATE dead_letters SET failed_at = now() - interval '31 days' WHERE id % 100 = 0");
+    run_file("persister/sql/staging.sql"); // the janitor's is the persister's session
     tell_plans();
     look_at("expire.sql", 1000);
     run_file("persister/sql/expire.sql");
     look_away();
+    run("UPDATE receipts SET early = true, recorded_at = now() - interval '25 hours' WHERE message_id IN (SELECT "
+        "message_id FROM receipts LIMIT 500)");
+    look_at("expire_receipts.sql", 1000);
+    run_file("persister/sql/expire_receipts.sql");
+    look_away();
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM receipts WHERE early AND recorded_at < now() - interval "
+                                      "'24 hours'"),
+                     0);
 }
 END_TEST
 

@@ -45,14 +45,6 @@ static void recover(void) {
     next_sender += 100;
 }
 
-static void start_dispatchers(unsigned count, const char *const *environment) {
-    for (unsigned i = 1; i <= count; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "dispatcher-%u", i);
-        stack_start_with(stack, name, environment);
-    }
-}
-
 static int64_t calls_of(const char *provider) {
     return mock_count(stack, provider, "calls");
 }
@@ -96,7 +88,7 @@ static int64_t sent_before(int64_t moment_ms) {
 START_TEST(twenty_failures_in_a_row_open_the_breaker_and_three_good_probes_after_the_cool_down_close_it) {
     int64_t counted = metric("breaker_transitions");
     mock_configure(stack, SMS_FAILS);
-    start_dispatchers(1, (const char *const[]){"API_BREAKER_OPEN_SECS=3", "DISPATCH_MAX_IN_FLIGHT=10", NULL});
+    dispatchers_start(stack, 1, (const char *const[]){"API_BREAKER_OPEN_SECS=3", "DISPATCH_MAX_IN_FLIGHT=10", NULL});
     send_many(stack, next_sender, 40);
     WAIT_FOR(10000, breaker_is(stack, SMS, "open"));
     int64_t opened_ms = breaker_number(stack, SMS, "since"), reopens_ms = breaker_number(stack, SMS, "until");
@@ -138,7 +130,7 @@ static double email_pace(const char *from, unsigned count) {
 
 START_TEST(while_a_breaker_is_open_no_call_arrives_and_the_other_provider_keeps_its_pace) {
     // 10 calls of 100 ms at once make at most 100 emails a second, whatever the machine can do.
-    start_dispatchers(1, (const char *const[]){"DISPATCH_MAX_IN_FLIGHT=10", "API_BREAKER_OPEN_SECS=60", NULL});
+    dispatchers_start(stack, 1, (const char *const[]){"DISPATCH_MAX_IN_FLIGHT=10", "API_BREAKER_OPEN_SECS=60", NULL});
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"latency_ms\":100}");
     double before = email_pace("before@x.com", 100);
     mock_configure(stack, SMS_FAILS);
@@ -173,7 +165,7 @@ static int64_t command_count(const char *command) {
 START_TEST(an_open_breaker_with_a_backlog_reads_nothing_and_asks_now_and_then) {
     enum { SECONDS = 3, DISPATCHERS = 2, LANES = 2 };
     mock_configure(stack, SMS_FAILS);
-    start_dispatchers(DISPATCHERS, (const char *const[]){"API_BREAKER_OPEN_SECS=60", NULL});
+    dispatchers_start(stack, DISPATCHERS, (const char *const[]){"API_BREAKER_OPEN_SECS=60", NULL});
     send_many(stack, next_sender, 100);
     WAIT_FOR(10000, breaker_is(stack, SMS, "open") && held_count(stack) == 0);
     WAIT_FOR(10000, stack_redis_int(stack, "HLEN parked:{sms-mms:0}") == 0); // their backoff is over
@@ -200,7 +192,7 @@ static const char *const slow_probes[] = {"API_BREAKER_ERROR_THRESHOLD=5", "API_
 // With three dispatchers behind a breaker that has just opened, and nothing under way.
 static void open_breaker(unsigned dispatchers) {
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":100,\"ratelimit_pct\":0}");
-    start_dispatchers(dispatchers, slow_probes);
+    dispatchers_start(stack, dispatchers, slow_probes);
     send_many(stack, next_sender, 100);
     WAIT_FOR(10000, breaker_is(stack, SMS, "open"));
 }
@@ -259,7 +251,7 @@ START_TEST(a_429_is_obeyed_in_full_by_all_dispatchers_and_the_other_provider_goe
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"sms-mms\":{"
                           "\"ratelimit_pct\":100,\"retry_after_secs\":7}}}");
     send_many(stack, next_sender, 40);
-    start_dispatchers(3, (const char *const[]){"DISPATCH_MAX_IN_FLIGHT=3", "API_WORKER_MAX_RETRIES=1", NULL});
+    dispatchers_start(stack, 3, (const char *const[]){"DISPATCH_MAX_IN_FLIGHT=3", "API_WORKER_MAX_RETRIES=1", NULL});
     WAIT_FOR(10000, breaker_number(stack, SMS, "paused") > redis_now_ms(stack) && held_count(stack) == 0);
     int64_t calls = calls_of(SMS), limited = mock_count(stack, SMS, "by_outcome.rate_limited");
     mock_configure(stack, MOCK_WELL);
@@ -286,7 +278,7 @@ END_TEST
 START_TEST(a_429_that_asks_for_a_day_is_believed_for_a_while_and_another_message_is_the_probe_that_follows) {
     int64_t counted = metric("sms_mms_dispatch_pauses");
     mock_configure(stack, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":100,\"retry_after_secs\":86400}");
-    start_dispatchers(2, (const char *const[]){"API_PROVIDER_MAX_PAUSE_SECS=2", NULL});
+    dispatchers_start(stack, 2, (const char *const[]){"API_PROVIDER_MAX_PAUSE_SECS=2", NULL});
     char *first = send_sms_from(stack, next_sender);
     WAIT_FOR(10000, breaker_number(stack, SMS, "paused") > redis_now_ms(stack));
     int64_t began_ms = redis_now_ms(stack);
@@ -334,7 +326,7 @@ static const char *const scaled[] = {"API_WORKER_MAX_RETRIES=250", "API_WORKER_B
 
 START_TEST(a_lone_message_outlives_eight_hours_of_5xx_and_opens_no_breaker) {
     mock_configure(stack, SMS_FAILS);
-    start_dispatchers(1, (const char *const[]){scaled[0], scaled[1], scaled[2], NULL});
+    dispatchers_start(stack, 1, (const char *const[]){scaled[0], scaled[1], scaled[2], NULL});
     char *id = send_sms_from(stack, next_sender);
     int64_t began_ms = redis_now_ms(stack);
     WAIT_FOR(EIGHT_HOURS_MS + 5000, redis_now_ms(stack) - began_ms >= EIGHT_HOURS_MS);
@@ -351,7 +343,8 @@ END_TEST
 
 START_TEST(with_the_breaker_opening_all_messages_outlive_eight_hours_of_5xx) {
     mock_configure(stack, SMS_FAILS);
-    start_dispatchers(1, (const char *const[]){scaled[0], scaled[1], scaled[2], "API_BREAKER_OPEN_SECS=1", NULL});
+    dispatchers_start(stack, 1,
+                      (const char *const[]){scaled[0], scaled[1], scaled[2], "API_BREAKER_OPEN_SECS=1", NULL});
     send_many(stack, next_sender, 40);
     int64_t began_ms = redis_now_ms(stack);
     WAIT_FOR(10000, breaker_is(stack, SMS, "open"));
@@ -383,8 +376,8 @@ static struct fake_server *start_fake(uv_loop_t *loop, struct fake *fake, const 
     struct fake_server *server =
         fake_server_start(loop, &(struct fake_behaviour){.on_input = on_input, .argument = fake});
     char *url = xasprintf("PROVIDER_SMS_URL=http://127.0.0.1:%u", fake_server_port(server));
-    start_dispatchers(
-        1, (const char *const[]){url, threshold, "DISPATCH_MAX_IN_FLIGHT=5", "API_BREAKER_OPEN_SECS=60", NULL});
+    dispatchers_start(
+        stack, 1, (const char *const[]){url, threshold, "DISPATCH_MAX_IN_FLIGHT=5", "API_BREAKER_OPEN_SECS=60", NULL});
     free(url);
     return server;
 }
@@ -403,7 +396,7 @@ START_TEST(beside_good_traffic_a_message_outlives_eight_hours_of_5xx) {
     struct fake_server *server =
         fake_server_start(&loop, &(struct fake_behaviour){.on_input = on_input, .argument = &fake});
     char *url = xasprintf("PROVIDER_SMS_URL=http://127.0.0.1:%u", fake_server_port(server));
-    start_dispatchers(1, (const char *const[]){url, scaled[0], scaled[1], scaled[2], NULL});
+    dispatchers_start(stack, 1, (const char *const[]){url, scaled[0], scaled[1], scaled[2], NULL});
     char *id = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+15559990000", "+18045550000", "text"));
     int64_t began_ms = redis_now_ms(stack);
     for (unsigned sent = 0; redis_now_ms(stack) - began_ms < EIGHT_HOURS_MS; sent += 5) {
@@ -436,6 +429,22 @@ START_TEST(a_400_is_called_once) {
     ck_assert(!breaker_is(stack, SMS, "open")); // the provider works
     free(error);
     free(id);
+    end_fake(&loop, server);
+}
+END_TEST
+
+START_TEST(a_success_without_the_provider_s_id_is_sent_counted_and_warned_of_once) {
+    uv_loop_t loop;
+    int warned = stack_log_count(stack, "dispatcher-1", "dispatch_unconfirmed");
+    int64_t counted = metric("dispatch_unconfirmed"), of_sms = metric("sms_mms_dispatch_unconfirmed");
+    struct fake fake = {.answer =
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<p>It works!</p>"};
+    struct fake_server *server = start_fake(&loop, &fake, "API_BREAKER_ERROR_THRESHOLD=5");
+    send_many(stack, next_sender, 20);
+    RUN_UNTIL(&loop, 10000, status_count(stack, next_sender, "sent") == 20);
+    RUN_UNTIL(&loop, 10000, metric("dispatch_unconfirmed") == counted + 20);
+    ck_assert_int_eq(metric("sms_mms_dispatch_unconfirmed"), of_sms + 20);
+    ck_assert_int_eq(stack_log_count(stack, "dispatcher-1", "dispatch_unconfirmed"), warned + 1);
     end_fake(&loop, server);
 }
 END_TEST
@@ -483,6 +492,7 @@ Suite *suite_providers(void) {
     tcase_add_test(tests, with_the_breaker_opening_all_messages_outlive_eight_hours_of_5xx);
     tcase_add_test(tests, beside_good_traffic_a_message_outlives_eight_hours_of_5xx);
     tcase_add_test(tests, a_400_is_called_once);
+    tcase_add_test(tests, a_success_without_the_provider_s_id_is_sent_counted_and_warned_of_once);
     tcase_add_test(tests, rubbish_opens_the_breaker_like_any_failure);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);

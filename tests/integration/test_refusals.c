@@ -46,7 +46,7 @@ static unsigned take(const char *id) {
 
 static redisReply *settle(unsigned entry, const char *id, const char *verdict, const char *sender,
                           int64_t accepted_ms) {
-    return stack_redis(stack, "FCALL %s 8 " STREAMS " me %lld %d %d 1-%u 1 %s 0 1 %s 60000 1 %s {}",
+    return stack_redis(stack, "FCALL %s 8 " STREAMS " me %lld %d %d 1-%u 1 %s 0 1 %s 60000 1 %s - {}",
                        library_function(LIBRARY_SETTLE), (long long)accepted_ms, HOLD_AT, HOLD_MS, entry, id, verdict,
                        sender);
 }
@@ -67,9 +67,9 @@ static void assert_sent(const char *id, const char *sender) {
 }
 
 static bool admits(unsigned entry, const char *id, const char *sender, const char *verdict) {
-    redisReply *reply =
-        stack_redis(stack, "FCALL %s 4 outbound:{x} parked:{x} parked-due:{x} held-senders:{x} me %d %d 1-%u 1 %s 0 %s",
-                    library_function(LIBRARY_ADMIT), HOLD_MS, LEASE_MS, entry, id, sender);
+    redisReply *reply = stack_redis(
+        stack, "FCALL %s 4 outbound:{x} parked:{x} parked-due:{x} held-senders:{x} me %d %d %s 1-%u 1 %s 0 %s pair",
+        library_function(LIBRARY_ADMIT), HOLD_MS, LEASE_MS, "", entry, id, sender);
     const redisReply *one = reply->element[0];
     bool same = strcmp(one->type == REDIS_REPLY_ARRAY ? reply_text(one, 0) : reply_text(reply, 0), verdict) == 0;
     freeReplyObject(reply);

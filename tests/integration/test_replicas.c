@@ -124,6 +124,45 @@ START_TEST(what_is_accepted_is_on_the_replica) {
 }
 END_TEST
 
+// How many entries the stream of the replica ever had: a persister takes them out.
+static int64_t events_added(void) {
+    redisReply *reply = private_redis_command(replica, "XINFO STREAM events:{email:0}");
+    int64_t added = 0;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
+        if (strcmp(reply->element[i]->str, "entries-added") == 0) {
+            added = reply->element[i + 1]->integer;
+        }
+    }
+    freeReplyObject(reply);
+    return added;
+}
+
+static long post_event(int number) {
+    char *event = xasprintf("{\"event\":\"delivered\",\"sg_event_id\":\"replicas-%d\",\"message_id\":"
+                            "\"0194c0de-0000-7000-8000-000000000001\",\"partition\":\"0\"}",
+                            number);
+    long status = stack_status(stack, "ingest-1", "POST", "/api/webhooks/email/events", event);
+    free(event);
+    return status;
+}
+
+START_TEST(what_became_of_a_message_is_on_the_replica_before_it_is_answered) {
+    WAIT_FOR(10000, says(false, "follow"));
+    WAIT_FOR(20000, post_event(0) == 204); // once format 2 is written
+    for (int i = 1; i <= 20; i++) {
+        int64_t before = events_added();
+        ck_assert_int_eq(post_event(i), 204);
+        ck_assert_int_eq(events_added(), before + 1);
+    }
+    private_redis_freeze(replica);
+    ck_assert_int_eq(post_event(21), 503);
+    ck_assert_int_eq(post_event(22), 503);
+    private_redis_thaw(replica);
+    WAIT_FOR(10000, says(false, "follow"));
+    ck_assert_int_eq(post_event(21), 204);
+}
+END_TEST
+
 START_TEST(a_burst_shares_its_waits) {
     WAIT_FOR(10000, says(false, "follow"));
     freeReplyObject(stack_redis(stack, "CONFIG RESETSTAT"));
@@ -226,6 +265,7 @@ Suite *suite_replicas(void) {
     tcase_set_timeout(tests, 120);
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_test(tests, what_is_accepted_is_on_the_replica);
+    tcase_add_test(tests, what_became_of_a_message_is_on_the_replica_before_it_is_answered);
     tcase_add_test(tests, a_burst_shares_its_waits);
     tcase_add_loop_test(tests, every_answer_is_in_time_while_the_replica_is_away, 0, 2);
     tcase_add_test(tests, it_is_known_without_a_send_that_the_replica_is_away);

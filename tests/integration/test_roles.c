@@ -10,8 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
+#include "shared/base/rfc3339.h"
 #include "tests/support/child.h"
+#include "tests/support/events.h"
 #include "tests/support/payload.h"
 #include "tests/support/private_postgres.h"
 #include "tests/support/private_redis.h"
@@ -148,11 +151,48 @@ START_TEST(messages_of_each_kind_travel_the_whole_way) {
     WAIT_FOR(20000, has_status(sms, "sent") && has_status(mms, "sent") && has_status(email, "sent") &&
                         has_status(inbound, "received"));
     WAIT_FOR(20000, stack_is_drained(stack));
+    ck_assert_int_eq(stack_redis_int(stack, "ZCARD ours:{email:0}"), 1);
+    free(send_accepted(stack, "ingest-1", PATH_EMAIL_WEBHOOK,
+                       payload_email_webhook("c@d.example", "e@f.example, a@b.example", "roles-2", "hi")));
+    WAIT_FOR(20000, stack_sql(stack, "SELECT message_count FROM conversations WHERE key = "
+                                     "'email:a@b.example<->c@d.example'") == 2);
     expect("GET", "/api/conversations?participant=%2B1201", NULL, 200);
     expect("GET", "/api/conversations/1/messages", NULL, 200);
     free(inbound);
     free(email);
     free(mms);
+    free(sms);
+}
+END_TEST
+
+START_TEST(what_waits_and_what_was_cancelled_is_recorded_and_shown) {
+    char *id = events_new_id();
+    free(events_add_waiting(stack, id, "+1201", "scheduled", 4102444800000));
+    WAIT_FOR(20000, has_status(id, "scheduled"));
+    free(events_add_cancelled(stack, id, 0, 1));
+    WAIT_FOR(20000, has_status(id, "cancelled"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE send_at = '2100-01-01T00:00:00Z'"), 1);
+    free(id);
+}
+END_TEST
+
+// Recorded, once more, and shown in the message and its list; one without a message waits for the janitor.
+START_TEST(receipts_are_recorded_and_those_without_a_message_deleted) {
+    char *sms = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1804", "arrives")), *none;
+    WAIT_FOR(20000, has_status(sms, "sent"));
+    for (int i = 0; i < 2; i++) {
+        free(events_add_receipt(stack, sms, "delivered", "SM1", 1000 + i));
+        WAIT_FOR(20000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    }
+    ck_assert(has_status(sms, "delivered"));
+    none = events_new_id();
+    free(events_add_receipt(stack, none, "delivered", "SM1", -1));
+    WAIT_FOR(20000, stack_sql(stack, "SELECT count(*) FROM receipts WHERE early") == 1);
+    admin_sql("UPDATE receipts SET recorded_at = now() - interval '25 hours' WHERE early");
+    stack_stop(stack, "persister-1");
+    start_as("persister-1", "persister", "test_persister"); // the janitor looks soon after the start
+    WAIT_FOR(20000, stack_sql(stack, "SELECT count(*) FROM receipts WHERE early") == 0);
+    free(none);
     free(sms);
 }
 END_TEST
@@ -194,6 +234,110 @@ START_TEST(failures_and_replays_work) {
 }
 END_TEST
 
+// Kept in Redis, recorded, listed; its replay asks all of Redis that one which can be read does.
+static void cancel_waiting(const char *id, const char *status) {
+    char *path = xasprintf("/api/messages/%s", id);
+    WAIT_FOR(20000, has_status(id, status));
+    expect("DELETE", path, NULL, 202);
+    expect("DELETE", path, NULL, 409);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS cancelled:{sms-mms:0}:%s", id), 1);
+    WAIT_FOR(20000, has_status(id, "cancelled"));
+    free(path);
+}
+
+// What is for later waits until the newest format is written, without which nobody is held.
+START_TEST(what_waits_is_cancelled) {
+    char due[RFC3339_SIZE];
+    rfc3339_format(clock_unix_ms() + 3600 * 1000, due);
+    char *later = send_accepted(stack, "ingest-1", PATH_SMS,
+                                xasprintf("{\"from\":\"+1201\",\"to\":\"+1805\",\"type\":\"sms\",\"body\":\"later\","
+                                          "\"timestamp\":\"2024-11-01T14:00:00Z\",\"send_at\":\"%s\"}",
+                                          due));
+    cancel_waiting(later, "scheduled");
+    stack_stop(stack, "dispatcher-1");
+    char *first = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1805", "is sent"));
+    char *second = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1805", "is cancelled"));
+    cancel_waiting(second, "held");
+    start_as("dispatcher-1", "dispatcher", "nobody");
+    WAIT_FOR(20000, has_status(first, "sent"));
+    WAIT_FOR(20000, stack_is_drained(stack));
+    free(second);
+    free(first);
+    free(later);
+}
+END_TEST
+
+START_TEST(webhooks_that_are_no_messages_work) {
+    WAIT_FOR(20000, stack_status(stack, "ingest-1", "POST", PATH_SMS_WEBHOOK, "{}") == 400);
+    WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE stage = 'webhook'") == 1);
+    char *id = stack_sql_text(stack, "SELECT id FROM dead_letters WHERE stage = 'webhook'");
+    char *path = xasprintf("/api/dead-letters/%s/replay", id);
+    expect("POST", path, NULL, 409);
+    admin_sql(
+        "UPDATE dead_letters SET raw = convert_to('{\"from\":\"+1804\",\"to\":\"+1201\",\"type\":\"sms\",\"body\":"
+        "\"x\",\"messaging_provider_id\":\"roles-2\"}', 'UTF8') WHERE stage = 'webhook'");
+    expect("POST", path, NULL, 202);
+    WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE stage = 'webhook' AND replayed_at IS NOT "
+                                     "NULL") == 1);
+    free(path);
+    free(id);
+}
+END_TEST
+
+// Of a message that is there no more, one of nobody's, and one that is parked; who opts out.
+START_TEST(receipts_work) {
+    static const char token[] = "0194c0de-0000-7000-8000-000000000001:0";
+    static const char parked[] =
+        "{\"v\":\"2\",\"id\":\"0194c0de-0000-7000-8000-000000000001\",\"gen\":\"0\",\"call\":\"2\","
+        "\"spent\":\"1\",\"at\":\"5\",\"p\":\"{}\"}";
+    static const char event[] =
+        "[{\"event\":\"spamreport\",\"email\":\"c@d.example\",\"our_address\":\"a@b.example\","
+        "\"sg_event_id\":\"r1\",\"message_id\":\"0194c0de-0000-7000-8000-000000000001\",\"partition\":900}]";
+    const char *const form[] = {"Content-Type: application/x-www-form-urlencoded", NULL};
+    WAIT_FOR(20000, stack_status(stack, "ingest-1", "POST", "/api/webhooks/email/events", event) == 204);
+    freeReplyObject(stack_redis(stack, "HSET parked:{sms-mms:0} %s %s", token, parked));
+    freeReplyObject(stack_redis(stack, "ZADD parked-due:{sms-mms:0} 9999999999999 %s", token));
+    struct answer *answer =
+        stack_call(stack, "ingest-1", "POST",
+                   "/api/webhooks/sms/status?message_id=0194c0de-0000-7000-8000-000000000001&partition=0",
+                   "MessageSid=SM1&MessageStatus=delivered", form);
+    ck_assert_msg(answer->status == 204, "%ld %s", answer->status, answer->body);
+    answer_free(answer);
+    ck_assert_int_eq(stack_redis_int(stack, "HEXISTS parked:{sms-mms:0} %s", token), 0);
+}
+END_TEST
+
+// `persister --rekey` as the persister's users: a conversation of an older release's that gets another key, and two
+// that become one.
+START_TEST(a_rekey_works) {
+    char *older = project_file("tests/support/sql/older_release.sql");
+    char *program = xasprintf("%s/persister", getenv("BUILD_DIR"));
+    char *redis = redis_url_of("persister"), *postgres = postgres_url_of("test_persister");
+    char *variables[] = {xasprintf("REDIS_URL=%s", redis), xasprintf("DATABASE_URL=%s", postgres)};
+    stack_sql(stack, "%s", older);
+    stack_sql(stack, "SELECT count(older('sms', '+44 (0)20 7946 0001', '+1804', '+4402079460001', '+1804', 2))");
+    stack_sql(stack, "SELECT count(older('sms', '+44 (0)20 7946 0002', '+1804', '+4402079460002', '+1804', 2))");
+    stack_sql(stack, "SELECT count(older('sms', '+44 20 7946 0002', '+1804', '+442079460002', '+1804', 2))");
+    stack_sql(stack, "UPDATE identity_state SET rules = 1");
+    child_run(&(struct child_options){.name = "rekey",
+                                      .folder = stack_folder(stack),
+                                      .argv = (const char *const[]){program, "--rekey", NULL},
+                                      .environment = (const char *const[]){variables[0], variables[1], NULL},
+                                      .death_signal = SIGKILL},
+              20000);
+    ck_assert_int_eq(stack_sql(stack, "SELECT sum(message_count) FROM conversations WHERE key IN "
+                                      "('sms:+1804<->+442079460001', 'sms:+1804<->+442079460002')"),
+                     6);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM conversation_aliases"), 1);
+    free(variables[0]);
+    free(variables[1]);
+    free(postgres);
+    free(redis);
+    free(program);
+    free(older);
+}
+END_TEST
+
 START_TEST(events_metrics_and_replays_of_the_provider_work) {
     static const char request[] = "GET /api/events HTTP/1.1\r\nHost: h\r\n\r\n";
     char *text = client_raw(stack_port(stack, "ingest-1"), request, sizeof request - 1, 700);
@@ -207,6 +351,24 @@ START_TEST(events_metrics_and_replays_of_the_provider_work) {
            "{\"channel\":\"sms\",\"from\":\"+1804\",\"to\":\"+1201\",\"body\":\"x\",\"attachments\":null,"
            "\"timestamp\":\"2024-11-01T14:00:00Z\"}",
            202);
+}
+END_TEST
+
+static bool is_held_with_another_send(void) {
+    free(send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1201", "+1805", "in turn")));
+    return stack_redis_int(stack, "HLEN held:{sms-mms:0}") > 0;
+}
+
+// Ingest sees it, for all that it may not touch the clock of turns.
+START_TEST(who_waits_for_a_turn_is_shown) {
+    stack_stop(stack, "dispatcher-1");
+    WAIT_FOR(20000, is_held_with_another_send());
+    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/metrics", NULL, NULL);
+    ck_assert(answer_number(answer, "providers.sms-mms.held") > 0);
+    ck_assert(answer_number(answer, "providers.sms-mms.held_oldest_ms") >= 0);
+    answer_free(answer);
+    start_as("dispatcher-1", "dispatcher", "nobody");
+    WAIT_FOR(20000, stack_is_drained(stack));
 }
 END_TEST
 
@@ -341,6 +503,10 @@ static const struct {
     {"test_ingest", "UPDATE deliveries SET status = 'sent'"},
     {"test_ingest", "UPDATE conversations SET message_count = 0"},
     {"test_ingest", "DELETE FROM dead_letters"},
+    {"test_ingest", "UPDATE receipts SET reason = ''"},
+    {"test_ingest", "SELECT forget_early_receipts()"},
+    {"test_ingest", "UPDATE opt_outs SET state = 'in'"},
+    {"test_ingest", "SELECT complete_opt_outs('{}', '{}', '{}', '{}')"},
     {"test_ingest", "TRUNCATE messages"},
     {"test_ingest", "DROP TABLE messages"},
     {"test_ingest", "CREATE TABLE mine (a int)"},
@@ -354,9 +520,12 @@ static const struct {
     {"test_persister", "DELETE FROM messages"},
     {"test_persister", "UPDATE messages SET body = ''"},
     {"test_persister", "UPDATE attachments SET url = ''"},
-    {"test_persister", "UPDATE conversations SET key = ''"},
+    {"test_persister", "UPDATE conversations SET channel = 'sms'"},
     {"test_persister", "UPDATE dead_letters SET reason = ''"},
     {"test_persister", "DELETE FROM deliveries"},
+    {"test_persister", "DELETE FROM receipts"},
+    {"test_persister", "UPDATE receipts SET status = 'delivered'"},
+    {"test_persister", "DELETE FROM opt_outs"},
     {"test_persister", "TRUNCATE dead_letters"},
     {"test_persister", "DROP TABLE dead_letters"},
     {"test_persister", "CREATE TABLE mine (a int)"},
@@ -376,6 +545,27 @@ START_TEST(postgres_refuses_what_a_program_does_not_need) {
     PQclear(result);
     PQfinish(link);
     free(url);
+}
+END_TEST
+
+// Of a rekey's function: it completes phones, and nothing else.
+START_TEST(a_persister_may_complete_who_has_opted_out_and_lose_nobody) {
+    static const char call[] =
+        "SELECT complete_opt_outs('{+1804,+1804,+1805}', '{02079460003,+442079460004,02079460005}', "
+        "'{+1804,+1804,+1806}', '{+442079460003,+442079460005,gone}')";
+    char *url = postgres_url_of("test_persister");
+    stack_sql(stack, "INSERT INTO opt_outs SELECT 'sms', ours, theirs, 'out', now(), now(), 'recipient' FROM (VALUES "
+                     "('+1804', '02079460003'), ('+1804', '+442079460004'), ('+1805', '02079460005')) AS v (ours, "
+                     "theirs)");
+    PGconn *link = PQconnectdb(url);
+    PGresult *result = PQexec(link, call);
+    ck_assert_msg(PQresultStatus(result) == PGRES_TUPLES_OK, "%s", PQerrorMessage(link));
+    PQclear(result);
+    PQfinish(link);
+    free(url);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM opt_outs WHERE (our_address, their_address) IN (('+1804', "
+                                      "'+442079460003'), ('+1804', '+442079460004'), ('+1805', '02079460005'))"),
+                     3);
 }
 END_TEST
 
@@ -456,7 +646,12 @@ START_TEST(where_roles_may_not_be_made_the_migration_says_so_in_one_line_and_goe
     sql_of_owner("SELECT grant_messaging_roles()"); // as the line says
     ck_assert(reader_may_read());
     sql_of_owner("SELECT grant_messaging_roles()");
-    free(migrate("down"));
+    for (bool undone = false; !undone;) { // one at a time, the newest first
+        said = migrate("down");
+        ck_assert_msg(strstr(said, "undid ") != NULL, "%s", said);
+        undone = strstr(said, "undid 0004_roles") != NULL;
+        free(said);
+    }
     ck_assert(!reader_may_read());
     said = migrate("up"); // where the roles exist: nothing to be said
     ck_assert_ptr_null(strstr(said, "WARNING"));
@@ -477,8 +672,16 @@ Suite *suite_roles(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
     tcase_add_test(tests, messages_of_each_kind_travel_the_whole_way);
+    tcase_add_test(tests, what_waits_and_what_was_cancelled_is_recorded_and_shown);
+    tcase_add_test(tests, receipts_are_recorded_and_those_without_a_message_deleted);
     tcase_add_test(tests, failures_and_replays_work);
+    tcase_add_test(tests, what_waits_is_cancelled);
+    tcase_add_test(tests, webhooks_that_are_no_messages_work);
+    tcase_add_test(tests, receipts_work);
+    tcase_add_test(tests, a_rekey_works);
+    tcase_add_test(tests, a_persister_may_complete_who_has_opted_out_and_lose_nobody);
     tcase_add_test(tests, events_metrics_and_replays_of_the_provider_work);
+    tcase_add_test(tests, who_waits_for_a_turn_is_shown);
     tcase_add_test(tests, a_restart_of_each_finds_what_it_needs_again);
     tcase_add_test(tests, a_connection_to_postgres_that_must_be_encrypted_is_not_made_without);
     tcase_add_test(tests, redis_has_refused_them_nothing_but_config);

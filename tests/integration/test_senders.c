@@ -48,7 +48,8 @@ static void end(void) {
 // Emails of earlier tests don't count.
 static void recover(void) {
     delivery_recover(stack);
-    freeReplyObject(stack_redis(stack, "DEL outbound:{email:0} parked:{email:0} parked-due:{email:0}"));
+    freeReplyObject(stack_redis(stack, "DEL outbound:{email:0} parked:{email:0} parked-due:{email:0} turn:{email:0} "
+                                       "held:{email:0} held-order:{email:0} held-due:{email:0}"));
     stack_sql(stack, "WITH forgotten AS (UPDATE messages SET from_address = 'forgotten' WHERE from_address LIKE "
                      "'%%@x.com' RETURNING 1) SELECT count(*) FROM forgotten");
     next_sender += 100;

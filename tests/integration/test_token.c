@@ -49,7 +49,7 @@ static void read_all(const char *consumer) {
 
 static redisReply *settle(const char *me, const char *entry, int count, const char *id, const char *verdict,
                           int delay_ms, int free_of_charge) {
-    return stack_redis(stack, "FCALL %s 8 " STREAMS " " REFUSALS " %s 0 5 30000 %s %d %s 0 1 %s %d %d s {}",
+    return stack_redis(stack, "FCALL %s 8 " STREAMS " " REFUSALS " %s 0 5 30000 %s %d %s 0 1 %s %d %d s - {}",
                        library_function(LIBRARY_SETTLE), me, entry, count, id, verdict, delay_ms, free_of_charge);
 }
 
@@ -119,6 +119,23 @@ START_TEST(a_retry_parks_the_message_with_its_next_call_and_what_it_has_spent) {
 }
 END_TEST
 
+// After a fail-over: it was called, and waits again.
+START_TEST(a_late_success_takes_a_message_that_is_held_or_scheduled) {
+    freeReplyObject(stack_redis(stack, "HSET held:{sms-mms:0} a:0 %s", "2 1 0 1 0 5 c {}"));
+    freeReplyObject(stack_redis(stack, "ZADD held-order:{sms-mms:0} 0 %s", "c 0000000001 a:0"));
+    freeReplyObject(stack_redis(stack, "ZADD held-due:{sms-mms:0} 5 c"));
+    freeReplyObject(stack_redis(stack, "HSET scheduled:{sms-mms:0} b:0 %s", "2 7 0 1 0 99999999999999 c {}"));
+    freeReplyObject(stack_redis(stack, "ZADD scheduled-due:{sms-mms:0} 99999999999999 %s", "7 b:0"));
+    freeReplyObject(stack_redis(stack, "SET scheduled-bytes:{sms-mms:0} 29"));
+    ASSERT_SETTLED("LATE", "me", "1-9", 1, "a", "sent", 0, 0);
+    ASSERT_SETTLED("LATE", "me", "1-9", 1, "b", "sent", 0, 0);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS held:{sms-mms:0} held-order:{sms-mms:0} held-due:{sms-mms:0}"), 0);
+    ck_assert_int_eq(stack_redis_int(stack, "EXISTS scheduled:{sms-mms:0} scheduled-due:{sms-mms:0}"), 0);
+    ck_assert_int_eq(stack_redis_int(stack, "INCRBY scheduled-bytes:{sms-mms:0} 0"), 0);
+    assert_state(0, 0, 0, 2);
+}
+END_TEST
+
 START_TEST(nobody_settles_what_is_not_theirs) {
     add("1-1", "a");
     read_all("me");
@@ -178,8 +195,8 @@ START_TEST(what_one_call_settles_is_judged_one_by_one) {
     add("1-2", "b");
     add("1-3", "c");
     read_all("me");
-    assert_settled_together("1-1 1 a 0 1 sent 0 0 s {} 1-2 2 b 0 1 failed 0 0 s {} 1-3 1 c 0 1 retry 60000 0 s {}",
-                            "OK LOST OK");
+    assert_settled_together(
+        "1-1 1 a 0 1 sent 0 0 s - {} 1-2 2 b 0 1 failed 0 0 s - {} 1-3 1 c 0 1 retry 60000 0 s - {}", "OK LOST OK");
     assert_last_event("verdict", "retry");
     assert_state(1, 1, 1, 2);
 }
@@ -192,7 +209,7 @@ START_TEST(what_cannot_be_settled_is_an_error_of_its_own) {
     read_all("me");
     freeReplyObject(stack_redis(stack, "SET parked:{sms-mms:0} text"));
     redisReply *reply =
-        settle_together("1-1 1 a 0 1 sent 0 0 s {} 1-2 1 b 0 1 retry 0 0 s {} 1-3 1 c 0 1 failed 0 0 s {}");
+        settle_together("1-1 1 a 0 1 sent 0 0 s - {} 1-2 1 b 0 1 retry 0 0 s - {} 1-3 1 c 0 1 failed 0 0 s - {}");
     ck_assert_str_eq(reply_text(reply, 0), "OK");
     ck_assert_msg(strncmp(reply_text(reply, 1), "ERR script: WRONGTYPE", 21) == 0, "%s", reply_text(reply, 1));
     ck_assert_str_eq(reply_text(reply, 2), "OK");
@@ -207,7 +224,7 @@ END_TEST
 START_TEST(an_entry_that_a_call_has_ended_is_gone_for_the_rest_of_the_call) {
     add("1-1", "a");
     read_all("me");
-    assert_settled_together("1-1 9 a 0 1 sent 0 0 s {} 1-1 1 a 0 1 retry 60000 0 s {} 1-1 1 a 0 1 sent 0 0 s {}",
+    assert_settled_together("1-1 9 a 0 1 sent 0 0 s - {} 1-1 1 a 0 1 retry 60000 0 s - {} 1-1 1 a 0 1 sent 0 0 s - {}",
                             "LATE LOST LATE");
     assert_state(0, 0, 0, 2);
 }
@@ -226,12 +243,12 @@ END_TEST
 #define ID "01890000-0000-7000-8000-000000000001"
 
 static redisReply *unpark_from(const char *cursor, int most, int longest_ms) {
-    return stack_redis(stack, "FCALL %s 4 " STREAMS " %d %d %s", library_function(LIBRARY_UNPARK), most, longest_ms,
-                       cursor);
+    return stack_redis(stack, "FCALL %s 4 " STREAMS " %d %d %s 60000 1", library_function(LIBRARY_UNPARK), most,
+                       longest_ms, cursor);
 }
 
 static redisReply *unpark(int most) {
-    return unpark_from("0", most, 300000);
+    return unpark_from("0 0 0", most, 300000);
 }
 
 START_TEST(only_what_is_due_leaves_the_park_and_the_next_time_is_told) {
@@ -401,7 +418,7 @@ START_TEST(what_is_parked_without_a_time_is_found_and_becomes_due) {
                 stack_redis(stack, "ZADD parked-due:{sms-mms:0} %lld %s", (long long)redis_ms() + 60000, token));
         }
     }
-    char cursor[24] = "0";
+    char cursor[72] = "0 0 0";
     int calls = 0;
     do {
         redisReply *reply = unpark_from(cursor, 100, 300000);
@@ -572,8 +589,8 @@ END_TEST
 
 // What a replay of message a says: cap entries at most, recorded by Postgres or not, under a key where ttl_ms is not 0.
 static void assert_replay(const char *says, int cap, int recorded, int ttl_ms, const char *token) {
-    ASSERT_SAYS(says, "FCALL %s 5 " REPLAY_KEYS " a 1 {} %d %d %d %s", library_function(LIBRARY_REPLAY), cap, recorded,
-                ttl_ms, token);
+    ASSERT_SAYS(says, "FCALL %s 5 " REPLAY_KEYS " a 1 {} %d %d %d %s %s 0", library_function(LIBRARY_REPLAY), cap,
+                recorded, ttl_ms, token, "");
 }
 
 START_TEST(a_dead_letter_is_replayed_once) {
@@ -706,6 +723,7 @@ Suite *suite_token(void) {
     tcase_add_checked_fixture(tests, empty, NULL);
     tcase_add_test(tests, a_final_verdict_ends_the_token_and_is_recorded);
     tcase_add_test(tests, a_retry_parks_the_message_with_its_next_call_and_what_it_has_spent);
+    tcase_add_test(tests, a_late_success_takes_a_message_that_is_held_or_scheduled);
     tcase_add_test(tests, nobody_settles_what_is_not_theirs);
     tcase_add_test(tests, a_late_success_is_recorded_and_ends_the_token_wherever_it_is);
     tcase_add_test(tests, a_late_success_leaves_an_entry_alone_that_is_another_message_by_now);

@@ -13,9 +13,13 @@ void ingest_send(struct world *world);      // a send, with or without an Idempo
 void ingest_repeat(struct world *world);    // a client repeats a send under its key
 void ingest_webhook(struct world *world);   // a provider delivers
 void ingest_redeliver(struct world *world); // and again
+// A webhook that has not come yet, as an index into the ledger, or -1; and it comes, with others.
+int ingest_new_webhook(struct world *world);
+void ingest_bring(struct world *world, int message);
 
-// operator.c: replays a dead letter; reconcile.c: bin/reconcile.sh
+// operator.c: replays a dead letter, cancels a send; reconcile.c: bin/reconcile.sh
 void operator_replay(struct world *world);
+void operator_cancel(struct world *world);
 void reconcile_step(struct world *world);
 
 #endif

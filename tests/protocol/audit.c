@@ -8,8 +8,6 @@
 #include "tests/protocol/wire.h"
 #include "tests/support/reply.h"
 
-enum { GRANT_MS = 100 }; // how long a GO lasts, and so how much later than the pause a call may still begin
-
 // ---- Events
 
 static void begin_token(struct world *world, const struct event *event) {
@@ -18,11 +16,21 @@ static void begin_token(struct world *world, const struct event *event) {
         world_breach(world, AUDIT_OUTCOME, "generation %d of %s began twice", event->generation,
                      world->ledger.messages[event->message].id);
     }
-    *token = (struct token){.exists = true, .live = true, .next_call = 1, .begun_ms = world->boot_ms};
+    *token = (struct token){.exists = true,
+                            .live = true,
+                            .next_call = 1,
+                            .begun_ms = world->boot_ms,
+                            .ordered = event->generation == 0 && !event->unordered &&
+                                       world->ledger.messages[event->message].ordered,
+                            .scheduled = event->scheduled,
+                            .recorded = ++world->recorded};
+    token->entered = token->ordered && !event->scheduled ? ++world->entered : 0;
     world->ledger.live++;
+    world->figures.scheduled += event->scheduled;
 }
 
 static void note_accepted(struct world *world, const struct event *event) {
+    words_note(world, event);
     const struct ledger_message *message = &world->ledger.messages[event->message];
     if (event->content != message->content) {
         world_breach(world, AUDIT_STORED, "%s was accepted with another content", message->id);
@@ -31,6 +39,11 @@ static void note_accepted(struct world *world, const struct event *event) {
         return;
     }
     begin_token(world, event);
+    bool is_later = message->due_ms > world->wall_ms && !event->unordered;
+    if (event->scheduled != is_later) {
+        world_breach(world, AUDIT_SCHEDULED, "%s was accepted as %s", message->id,
+                     event->scheduled ? "scheduled, for now" : "sent, for later");
+    }
     if (message->key >= 0) {
         struct client_key *key = &world->ledger.keys[message->key];
         if (++key->tokens > 1 + key->expired) {
@@ -48,9 +61,11 @@ static void note_outcome(struct world *world, const struct event *event) {
         return;
     }
     bool spoiled = (token->spoiled || token->lost) && event->call == 0 && event->verdict == VERDICT_FAILED;
-    if (event->call != token->next_call && !spoiled) {
+    token->cancelled = event->verdict == VERDICT_CANCELLED;
+    int call = token->cancelled ? token->next_call - 1 : token->next_call; // the last one that was made
+    if (event->call != call && !spoiled) {
         world_breach(world, AUDIT_OUTCOME, "%s, generation %d: the outcome is of call %d, not %d", id,
-                     event->generation, event->call, token->next_call);
+                     event->generation, event->call, call);
     }
     token->next_call = event->call + 1;
     if (event->verdict != VERDICT_RETRY) {
@@ -87,7 +102,7 @@ static void note_refusal(struct world *world, const struct event *event) {
 static bool note_event(struct world *world, const redisReply *entry) {
     struct event event;
     snprintf(world->seen.event, sizeof world->seen.event, "%s", entry->element[0]->str);
-    if (!event_read(&world->ledger, entry->element[1], &event)) {
+    if (!event_read(world, entry->element[1], &event)) {
         world_breach(world, AUDIT_STORED, "an event of a message that nobody sent: %s",
                      reply_field(entry->element[1], "id"));
         return false;
@@ -99,9 +114,17 @@ static bool note_event(struct world *world, const redisReply *entry) {
         note_accepted(world, &event);
     } else if (event.kind == EVENT_REPLAYED) {
         begin_token(world, &event);
+    } else if (event.kind == EVENT_UNREAD) {
+        unread_note(world, &event);
+    } else if (event.kind == EVENT_RECEIPT) {
+        receipts_note(world, &event);
     }
     if (event.kind == EVENT_OUTCOME && world->ledger.outcome_count < MOST_CALLS) {
         world->ledger.outcomes[world->ledger.outcome_count++] = event;
+    }
+    if (event.kind == EVENT_OUTCOME && event.opted_out && !words_may_forbid(world, event.message % SENDERS)) {
+        world_breach(world, AUDIT_OPT_OUT, "%s has failed, for its recipient has opted out, which nobody said",
+                     world->ledger.messages[event.message].id);
     }
     if (event.kind == EVENT_OUTCOME && event.refused) {
         note_refusal(world, &event);
@@ -109,14 +132,25 @@ static bool note_event(struct world *world, const redisReply *entry) {
     if (event.kind == EVENT_OUTCOME && !event.late) {
         note_outcome(world, &event);
     } else if (event.kind == EVENT_OUTCOME) {
-        ledger_token(&world->ledger, event.message, event.generation)->late = true;
+        struct token *token = ledger_token(&world->ledger, event.message, event.generation);
+        token->late = token->passed = true;
+        token->taken = token->taken || event.taken;
+        if (event.taken) {
+            receipts_check_taken(world, &event);
+        }
     }
     return event.kind == EVENT_OUTCOME && event.late;
 }
 
 // ---- Everything: each token in its place
 
-static void check_token(struct world *world, const redisReply *at, bool found[MOST_MESSAGES][MOST_GENERATIONS]) {
+enum place { PLACE_NONE, PLACE_OUTBOUND, PLACE_PARKED, PLACE_HELD, PLACE_SCHEDULED, PLACE_COUNT };
+
+// Where a poll's reply has them.
+static const size_t places[PLACE_COUNT] = {0, 8, 9, 10, 11};
+
+static void check_token(struct world *world, const redisReply *at, enum place place,
+                        enum place found[MOST_MESSAGES][MOST_GENERATIONS]) {
     int message = ledger_find(&world->ledger, reply_text(at, 1));
     int generation = (int)reply_int(at, 2);
     const struct token *token = ledger_token(&world->ledger, message, generation);
@@ -124,7 +158,7 @@ static void check_token(struct world *world, const redisReply *at, bool found[MO
         world_breach(world, AUDIT_TOKEN, "%s, generation %d is there and should not be", reply_text(at, 1), generation);
         return;
     }
-    if (found[message][generation]) {
+    if (found[message][generation] != PLACE_NONE) {
         world_breach(world, AUDIT_TOKEN, "%s, generation %d is there twice", reply_text(at, 1), generation);
     } else if (reply_int(at, 3) != token->next_call && !token->spoiled) {
         world_breach(world, AUDIT_TOKEN, "%s: call %lld is due, but it should be %d", reply_text(at, 1),
@@ -132,12 +166,18 @@ static void check_token(struct world *world, const redisReply *at, bool found[MO
     } else if (reply_int(at, 4) > MOST_SPENT) {
         world_breach(world, AUDIT_TOKEN, "%s has spent more attempts than it has", reply_text(at, 1));
     }
-    found[message][generation] = true;
+    found[message][generation] = place;
 }
 
 // A late success has ended its token, or not: then the token had another entry by then.
-static void end_late(struct world *world, struct token *token, bool found) {
-    if (token->late && !found) {
+// A receipt has ended it in any case: it was parked.
+static void end_late(struct world *world, struct token *token, enum place found) {
+    if (token->taken && found != PLACE_NONE) {
+        world_breach(world, AUDIT_RECEIPT, "a receipt has taken a token that is there");
+    } else if (token->late && found > PLACE_OUTBOUND && !token->spoiled) {
+        world_breach(world, AUDIT_TOKEN, "a success that came late leaves a token that waits");
+    }
+    if (token->late && found == PLACE_NONE) {
         token->live = token->lost = false;
         world->ledger.live--;
     }
@@ -145,11 +185,12 @@ static void end_late(struct world *world, struct token *token, bool found) {
 }
 
 static void check_tokens(struct world *world, const redisReply *reply) {
-    static bool found[MOST_MESSAGES][MOST_GENERATIONS];
+    static enum place found[MOST_MESSAGES][MOST_GENERATIONS];
     memset(found, 0, sizeof found);
-    for (size_t place = 7; place <= 8; place++) {
-        for (size_t i = 0; i < reply->element[place]->elements; i++) {
-            check_token(world, reply->element[place]->element[i], found);
+    for (enum place place = PLACE_OUTBOUND; place < PLACE_COUNT; place++) {
+        const redisReply *tokens = reply->element[places[place]];
+        for (size_t i = 0; i < tokens->elements; i++) {
+            check_token(world, tokens->element[i], place, found);
         }
     }
     for (int i = 0; i < world->ledger.message_count; i++) {
@@ -159,9 +200,27 @@ static void check_tokens(struct world *world, const redisReply *reply) {
                 end_late(world, token, found[i][generation]);
             }
             if (token->live && !token->lost && !found[i][generation]) {
-                world_breach(world, AUDIT_TOKEN, "%s, generation %d is neither waiting nor parked",
-                             world->ledger.messages[i].id, generation);
+                world_breach(world, AUDIT_TOKEN, "%s, generation %d is nowhere", world->ledger.messages[i].id,
+                             generation);
             }
+        }
+    }
+}
+
+// What is scheduled no more, and whether what may be called has the turn.
+static void check_places(struct world *world, const redisReply *reply) {
+    unsigned scheduled[MOST_MESSAGES] = {0};
+    const redisReply *tokens = reply->element[places[PLACE_SCHEDULED]];
+    for (size_t i = 0; i < tokens->elements && world->breach == AUDIT_NONE; i++) {
+        int message = ledger_find(&world->ledger, reply_text(tokens->element[i], 1));
+        scheduled[message] |= 1u << reply_int(tokens->element[i], 2);
+    }
+    turns_note_begun(world, scheduled);
+    for (enum place place = PLACE_OUTBOUND; place <= PLACE_PARKED; place++) {
+        tokens = reply->element[places[place]];
+        for (size_t i = 0; i < tokens->elements && world->breach == AUDIT_NONE; i++) {
+            turns_check_place(world, ledger_find(&world->ledger, reply_text(tokens->element[i], 1)),
+                              (int)reply_int(tokens->element[i], 2));
         }
     }
 }
@@ -218,8 +277,35 @@ static void note_breaker(struct world *world, const redisReply *breaker) {
     if (open && !seen->open) {
         seen->open_since_ms = world->boot_ms;
     }
+    if (strcmp(seen->state, "closed") == 0 && epoch != seen->closed_epoch) {
+        seen->closed_epoch = epoch;
+        seen->closed_since_ms = world->boot_ms;
+    }
+    bool blocked = pausing || (open && reply_int(breaker, 10) > world->wall_ms);
+    if (blocked && !seen->blocked) {
+        seen->blocked_since_ms = world->boot_ms;
+    }
     seen->pausing = pausing;
     seen->open = open;
+    seen->blocked = blocked;
+}
+
+static bool is_of_this_redis(const struct world *world, const char *mark) {
+    char server[RUN_ID_SIZE];
+    world_run_id(world, server);
+    size_t length = strlen(server);
+    return strncmp(mark, server, length) == 0 && mark[length] == '/';
+}
+
+// Whether Redis knows all who have opted out says the mark of each partition's set.
+static void note_marks(struct world *world, const redisReply *state) {
+    struct seen *seen = &world->seen;
+    bool knows = is_of_this_redis(world, reply_text(state, 8));
+    if (!knows && seen->knows_opt_outs) {
+        seen->unknown_since_ms = world->boot_ms;
+    }
+    seen->knows_opt_outs = knows;
+    seen->other_knows_opt_outs = is_of_this_redis(world, reply_text(state, 9));
 }
 
 static void note_holds(struct world *world, const redisReply *holds) {
@@ -237,32 +323,48 @@ static void note_holds(struct world *world, const redisReply *holds) {
     }
 }
 
+static void check_balance(struct world *world) {
+    const struct seen *seen = &world->seen;
+    int live = world->ledger.live - ledger_lost(&world->ledger);
+    if (seen->outbound + seen->parked + seen->turns.held + seen->turns.scheduled != live) {
+        world_breach(world, AUDIT_BALANCE,
+                     "%d wait, %d are parked, %d held and %d scheduled, but there should be %d tokens", seen->outbound,
+                     seen->parked, seen->turns.held, seen->turns.scheduled, live);
+    }
+}
+
 bool audit_poll(struct world *world, const redisReply *reply) {
-    bool late = false, full = reply->elements > 7;
+    bool late = false, full = reply->elements > places[PLACE_OUTBOUND];
     int outbound = (int)reply_int(reply, 0), parked = (int)reply_int(reply, 1), due = (int)reply_int(reply, 2);
     for (size_t i = 0; i < reply->element[4]->elements; i++) {
         late = note_event(world, reply->element[4]->element[i]) || late;
     }
     note_breaker(world, reply->element[5]);
+    note_marks(world, reply->element[5]);
     note_holds(world, reply->element[6]);
     world->seen.outbound = outbound;
     world->seen.parked = parked;
     world->seen.due = due;
     world->seen.events = (int)reply_int(reply, 3);
+    if (world->seen.events == 0) {
+        words_note_recorded(world);
+    }
     if (parked != due && !world->astray) {
         world_breach(world, AUDIT_PARKED, "%d are parked, %d are due", parked, due);
     }
     if (full) {
         check_tokens(world, reply);
-        check_spread(world, "outbound", reply->element[9], outbound);
-        check_spread(world, "events", reply->element[10], world->seen.events);
+        check_spread(world, "outbound", reply->element[12], outbound);
+        check_spread(world, "events", reply->element[13], world->seen.events);
     } else if (late) {
         return true;
-    } else if (outbound + parked != world->ledger.live - ledger_lost(&world->ledger)) {
-        world_breach(world, AUDIT_BALANCE, "%d wait and %d are parked, but there should be %d tokens", outbound, parked,
-                     world->ledger.live - ledger_lost(&world->ledger));
     }
-    return false;
+    bool begun = turns_poll(world, reply->element[7]);
+    if (full) {
+        check_places(world, reply);
+    }
+    check_balance(world);
+    return begun && !full;
 }
 
 // ---- What actors do
@@ -271,7 +373,8 @@ void audit_late_accept(struct world *world, const struct zombie *zombie, const r
     if (world->wall_ms <= zombie->deadline_ms || wire_lacks_library(reply)) {
         return;
     }
-    for (size_t i = 0; i < reply_count(reply); i++) {
+    size_t count = reply->type == REDIS_REPLY_ARRAY ? reply->elements : 1;
+    for (size_t i = 0; i < count; i++) {
         const redisReply *verdict = reply->type == REDIS_REPLY_ARRAY ? reply->element[i] : reply;
         if (strcmp(reply_text(verdict, 0), "LATE") != 0) {
             world_breach(world, AUDIT_ACCEPT, "an accept that was run after its deadline answered %s",
@@ -295,6 +398,49 @@ static void check_grant(struct world *world, const struct provider_call *made) {
     if (seen->open && world->boot_ms - seen->open_since_ms > GRANT_MS) {
         world_breach(world, AUDIT_OPEN, "%s is called %lld ms after the breaker opened", id,
                      (long long)(world->boot_ms - seen->open_since_ms));
+    }
+}
+
+// What the rate allows within so many ms: a second's worth may have gathered, and a call may begin later than it was
+// granted.
+static int64_t allowed_within(int64_t ms) {
+    return RATE * (ms + 1000 + GRANT_MS) / 1000 + 1;
+}
+
+// Calls since the breaker closed: a tenth of the rate, growing to the whole. What has come in is spent at what a call
+// costs by then, 2 s later at most.
+static int64_t allowed_since_closed(int64_t ms) {
+    enum { STEP_MS = 100, LATER_MS = 2000 };
+    int64_t thousandths = 0;
+    for (int64_t at = 0; at < ms + GRANT_MS; at += STEP_MS) {
+        int64_t age_ms = at + STEP_MS + LATER_MS;
+        thousandths += RATE * STEP_MS * (age_ms < RAMP_MS ? 100 + 900 * age_ms / RAMP_MS : 1000) / 1000;
+    }
+    return thousandths / 1000 + 1;
+}
+
+// Of a fail-over and a clock that jumps the rate knows nothing.
+static void check_rate(struct world *world, const struct provider_call *made) {
+    const struct seen *seen = &world->seen;
+    const char *id = world->ledger.messages[made->message].id;
+    if (!world->paced || world->failed_over || world->jumped) {
+        return;
+    }
+    int count = 1, same_epoch = !made->probe;
+    for (int i = world->ledger.call_count - 1; i >= 0; i--) {
+        const struct provider_call *call = &world->ledger.calls[i];
+        int64_t within_ms = world->boot_ms - call->begun_ms;
+        same_epoch += !call->probe && strcmp(call->epoch, made->epoch) == 0;
+        if (++count > allowed_within(within_ms)) {
+            world_breach(world, AUDIT_RATE, "%s is call %d within %lld ms", id, count, (long long)within_ms);
+            return;
+        }
+    }
+    int64_t closed_ms = world->boot_ms - seen->closed_since_ms;
+    bool ramps = !made->probe && seen->closed_epoch > 0 && strtoll(made->epoch, NULL, 10) == seen->closed_epoch;
+    if (ramps && closed_ms < RAMP_MS && same_epoch > allowed_since_closed(closed_ms)) {
+        world_breach(world, AUDIT_RATE, "%s is call %d within %lld ms after the breaker closed", id, same_epoch,
+                     (long long)closed_ms);
     }
 }
 
@@ -359,16 +505,28 @@ static void check_repeat(struct world *world, const struct provider_call *made) 
 }
 
 void audit_decided(struct world *world, const struct provider_call *made) {
+    words_check_call(world, made->message);
     check_grant(world, made);
+    check_rate(world, made);
     check_probes(world, made);
     check_hold(world, made);
 }
 
 void audit_made(struct world *world, const struct provider_call *made) {
     const struct token *token = ledger_token(&world->ledger, made->message, made->generation);
-    if (token->final && !made->hit && !world->failed_over) {
-        world_breach(world, AUDIT_AFTER_FINAL, "%s, generation %d is called after its final settle",
-                     world->ledger.messages[made->message].id, made->generation);
+    const char *id = world->ledger.messages[made->message].id;
+    bool excused = made->hit || world->failed_over;
+    if (token->final && !token->cancelled && !excused) {
+        world_breach(world, AUDIT_AFTER_FINAL, "%s, generation %d is called after its final settle", id,
+                     made->generation);
     }
+    if (token->taken && !excused) {
+        world_breach(world, AUDIT_RECEIPT, "%s, generation %d is called after a receipt has taken it", id,
+                     made->generation);
+    }
+    if (token->cancelled && !excused) {
+        world_breach(world, AUDIT_CANCEL, "%s, generation %d is called after it was cancelled", id, made->generation);
+    }
+    turns_check_call(world, made);
     check_repeat(world, made);
 }

@@ -29,11 +29,22 @@ static bool has_open_dead_letter(const struct postgres *postgres, int index) {
 
 static bool was_sent(const struct postgres *postgres, int index) {
     for (int i = 0; i < postgres->attempt_count; i++) {
-        if (postgres->attempts[i].message == index && postgres->attempts[i].sent) {
+        if (postgres->attempts[i].message == index && postgres->attempts[i].verdict == VERDICT_SENT) {
             return true;
         }
     }
     return false;
+}
+
+// Unless it was sent by a call that was under way, or a fail-over took the cancel back.
+static void check_cancelled(struct world *world, int index) {
+    const struct ledger_message *message = &world->ledger.messages[index];
+    const struct delivery *row = &world->postgres.deliveries[index];
+    if (message->cancelled && row->status != DELIVERY_CANCELLED && row->status != DELIVERY_SENT) {
+        world_breach(world, AUDIT_CANCEL, "%s was cancelled, its status says otherwise", message->id);
+    } else if (row->status == DELIVERY_CANCELLED && !message->asked_to_cancel) {
+        world_breach(world, AUDIT_CANCEL, "%s is cancelled, and nobody asked for it", message->id);
+    }
 }
 
 static void check_status(struct world *world, int index) {
@@ -43,14 +54,16 @@ static void check_status(struct world *world, int index) {
     if (message->webhook || world->postgres.stored[index] == 0) {
         return;
     }
-    if (!row->final) {
+    bool delivered = postgres_is_delivered(&world->postgres, index);
+    if (!row->final && !delivered) {
         world_breach(world, AUDIT_STATUS, "%s has no final status", message->id);
-    } else if (sent != (row->status == DELIVERY_SENT)) {
+    } else if (row->final && sent != (row->status == DELIVERY_SENT)) {
         world_breach(world, AUDIT_STATUS, "%s was %s, its status says otherwise", message->id,
                      sent ? "sent" : "not sent");
-    } else if (failed != has_open_dead_letter(&world->postgres, index)) {
+    } else if ((failed && !delivered) != has_open_dead_letter(&world->postgres, index)) {
         world_breach(world, AUDIT_STATUS, "%s %s", message->id,
-                     failed ? "has failed and has no dead letter" : "was sent and is a dead letter");
+                     failed && !delivered ? "has failed and has no dead letter"
+                                          : "has arrived, or was sent or cancelled, and is a dead letter");
     }
 }
 
@@ -58,7 +71,7 @@ static bool has_attempt(const struct postgres *postgres, const struct event *eve
     for (int i = 0; i < postgres->attempt_count; i++) {
         const struct attempt_row *row = &postgres->attempts[i];
         if (row->message == event->message && row->generation == event->generation && row->call == event->call &&
-            row->delivery == event->delivery && (row->sent || event->verdict != VERDICT_SENT)) {
+            row->delivery == event->delivery && (row->verdict == VERDICT_SENT || event->verdict != VERDICT_SENT)) {
             return true;
         }
     }
@@ -84,8 +97,13 @@ void audit_end(struct world *world) {
     for (int i = 0; i < world->ledger.message_count; i++) {
         check_stored(world, i);
         check_status(world, i);
+        check_cancelled(world, i);
     }
     check_attempts(world);
+    turns_audit_end(world);
+    unread_audit_end(world);
+    receipts_audit_end(world);
+    words_audit_end(world);
     if (world->misnamed_met != world->misnamed && !world->failed_over) {
         world_breach(world, AUDIT_STORED, "%d names that are no token's were due, %d were kept as dead letters",
                      world->misnamed, world->misnamed_met);

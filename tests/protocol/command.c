@@ -26,9 +26,16 @@ const char *command_word(const struct command *command, int index) {
     return index < command->count ? command->bytes + command->offsets[index] : "";
 }
 
+// Of a function's name what comes before the format that it writes.
+static size_t name_length(const char *name) {
+    size_t length = strlen(name), without = length > strlen("_f2") ? length - strlen("_f2") : 0;
+    return strncmp(name + without, "_f", 2) == 0 ? without : length;
+}
+
 bool command_calls(const struct command *command, enum library_function function) {
-    return strcmp(command_word(command, 0), "FCALL") == 0 &&
-           strcmp(command_word(command, 1), library_function(function)) == 0;
+    const char *called = command_word(command, 1), *name = library_function(function);
+    return strcmp(command_word(command, 0), "FCALL") == 0 && name_length(called) == name_length(name) &&
+           strncmp(called, name, name_length(name)) == 0;
 }
 
 void command_int(struct command *command, int64_t number) {

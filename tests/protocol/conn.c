@@ -43,15 +43,25 @@ struct redis_conn {
 
 // ---- What is sent
 
+// About a partition in which nothing happens, but that who has opted out is known in each of a provider.
+static bool conn_is_elsewhere(const struct command *command) {
+    bool of_sets = strcmp(command_word(command, 0), "HGET") == 0 || command_calls(command, LIBRARY_OPT_OUT);
+    for (int i = 1; i < 5; i++) {
+        const char *word = command_word(command, i);
+        if (strstr(word, "{email") != NULL || (strstr(word, "{sms-mms:1") != NULL && !of_sets)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum conn_kind conn_kind_of(const struct pending *pending) {
     static const char *const known[] = {"AUTH",     "SELECT", "CLIENT", "CLUSTER", "CONFIG",
                                         "FUNCTION", "INFO",   "PING",   "TIME",    "XADD"}; // XADD: to the feed
-    static const char *const reads[] = {"HKEYS", "SMEMBERS", "XINFO", "XLEN"};
+    static const char *const reads[] = {"HGET", "HKEYS", "SMEMBERS", "XINFO", "XLEN"};
     const char *word = command_word(&pending->command, 0);
-    for (int i = 1; i < 5; i++) {
-        if (strstr(command_word(&pending->command, i), "{email") != NULL) {
-            return CONN_MUTE;
-        }
+    if (conn_is_elsewhere(&pending->command)) {
+        return CONN_MUTE;
     }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(word, known[i]) == 0) {
@@ -134,11 +144,16 @@ static redisReply *conn_answer_known(struct world *world, const struct command *
     if (strcmp(word, "FUNCTION") == 0) {
         wire_load_library(world);
     }
-    return strcmp(word, "INFO") == 0      ? conn_parse("$-1\r\n")
-           : strcmp(word, "CLUSTER") == 0 ? conn_parse("-ERR This instance has cluster support disabled\r\n")
-           : strcmp(word, "CONFIG") == 0  ? conn_parse("*0\r\n")
-           : strcmp(word, "FCALL") == 0   ? conn_parse(world->has_library ? ":0\r\n" : "-ERR Function not found\r\n")
-                                          : conn_parse("+OK\r\n");
+    if (strcmp(word, "INFO") == 0) {
+        char server[RUN_ID_SIZE];
+        world_run_id(world, server);
+        snprintf(text, sizeof text, "$%zu\r\nrun_id:%s\r\n\r\n", strlen("run_id:\r\n") + strlen(server), server);
+        return conn_parse(text);
+    }
+    return strcmp(word, "CLUSTER") == 0  ? conn_parse("-ERR This instance has cluster support disabled\r\n")
+           : strcmp(word, "CONFIG") == 0 ? conn_parse("*0\r\n")
+           : strcmp(word, "FCALL") == 0  ? conn_parse(world->has_library ? ":0\r\n" : "-ERR Function not found\r\n")
+                                         : conn_parse("+OK\r\n");
 }
 
 // What a command that waits for something to read makes of an answer, or NULL: nothing. NULL: it goes on waiting.

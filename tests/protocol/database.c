@@ -8,37 +8,64 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/rfc3339.h"
+#include "shared/message/opt_out.h"
 #include "shared/postgres/link.h"
+#include "shared/redis/opt_out_call.h"
 #include "tests/protocol/process_private.h"
 
-enum { MOST_STAGED = 512, MOST_COLUMNS = 48, LOST_COMMIT_PERCENT = 10 };
+enum { MOST_STAGED = 512, MOST_COLUMNS = 64, LOST_COMMIT_PERCENT = 10, TOLD_SIZE = 8192 };
 
 // Columns of persister/sql/staging.sql.
 enum {
     COLUMN_KIND = 2,
     COLUMN_ID,
     COLUMN_GENERATION,
-    COLUMN_BODY = 16,
-    COLUMN_VERDICT = 21,
+    COLUMN_TIME,
+    COLUMN_OF_PROVIDER = 7,
+    COLUMN_BODY = 18,
+    COLUMN_VERDICT = 25,
     COLUMN_CALL,
     COLUMN_DELIVERY
 };
 
+enum {
+    PAIR_FROM_END = 2,
+    SAID_FROM_END,
+    STATUS_FROM_END = 6,
+    LETTER_FROM_END,
+    HASH_FROM_END = 14
+}; // the last one is the mark
+
 #define TOKEN "018bcfe5-6800-7000-8000-00000000cafe" // of every session: none is another's
+
+enum { MOST_JOBS = 8, PAIR_COLUMNS = 5 };
+
+enum job_kind { JOB_COPY, JOB_COMMIT, JOB_PAIRS, JOB_CLOSE };
+
+// What it was asked for, answered in that order.
+struct job {
+    enum job_kind kind;
+    const char *lines; // COPY's
+    size_t length;
+    pg_link_done done; // may be NULL
+    void *argument;
+    bool ended, lost;
+    PGresult *answer; // of JOB_PAIRS
+};
 
 struct pg_link {
     struct process *process;
     struct pg_link_options options;
     bool up;
-    pg_link_done done; // of the job under way; NULL: none is
-    void *argument;
-    const char *lines; // COPY's; NULL: a commit
-    size_t length;
-    bool ended, lost;
+    struct job jobs[MOST_JOBS];
+    int job_count;
     struct event staged[MOST_STAGED];
-    int count;     // staged
-    int64_t marks; // of those
-    bool owes;     // a planted fault: it was answered as committed and isn't
+    int count;            // staged
+    int64_t marks;        // of those
+    char told[TOLD_SIZE]; // what is handed back of pairs, of the last commit
+    bool repeats;         // a commit was lost, and none has been answered since: its batch comes again
+    bool owes;            // a planted fault: it was answered as committed and isn't
 };
 
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options) {
@@ -59,70 +86,119 @@ const char *pg_link_last_error(const struct pg_link *link) {
 }
 
 static void database_end_job(struct pg_link *link, enum pg_outcome outcome, PGresult *result) {
-    pg_link_done done = link->done;
-    link->done = NULL;
-    if (done != NULL) {
-        done(link->argument, outcome, result);
+    struct job job = link->jobs[0];
+    memmove(&link->jobs[0], &link->jobs[1], (size_t)(--link->job_count) * sizeof job);
+    if (job.answer != result) {
+        PQclear(job.answer);
+    }
+    if (job.done != NULL) {
+        job.done(job.argument, outcome, result);
     }
     PQclear(result);
+}
+
+static void database_lose_all(struct pg_link *link) {
+    for (int count = link->job_count; count > 0; count--) { // not those that come of it
+        database_end_job(link, PG_LINK_LOST, NULL);
+    }
 }
 
 void pg_link_drop(struct pg_link *link, const char *why) {
     (void)why;
     link->up = false;
-    database_end_job(link, PG_LINK_LOST, NULL);
+    database_lose_all(link);
 }
 
 void pg_link_destroy(struct pg_link *link) {
     link->process->database = NULL;
-    database_end_job(link, PG_LINK_LOST, NULL);
+    database_lose_all(link);
     free(link);
 }
 
 // ---- Jobs
 
-static int database_take(struct pg_link *link, const char *lines, size_t length, pg_link_done done, void *argument) {
+static int database_take(struct pg_link *link, struct job job) {
     if (!link->up) {
         return -1;
     }
-    if (link->done != NULL) {
-        abort(); // a writer has one job at a time
+    if (link->job_count == MOST_JOBS) {
+        abort();
     }
-    link->lines = lines;
-    link->length = length;
-    link->done = done;
-    link->argument = argument;
-    link->ended = link->lost = false;
+    link->jobs[link->job_count++] = job;
     return 0;
 }
 
 int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t length, pg_link_done done,
                  void *argument) {
     (void)sql;
-    return database_take(link, data, length, done, argument);
+    return database_take(link, (struct job){JOB_COPY, data, length, done, argument, false, false, NULL});
 }
 
+// By what rules conversations are made is not played.
 int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, void *argument) {
-    (void)sql;
-    return database_take(link, NULL, 0, done, argument);
+    static const struct {
+        const char *part;
+        enum job_kind kind;
+    } kinds[] = {{"store_batch(", JOB_COMMIT}, {"FETCH", JOB_PAIRS}, {"CLOSE opt_outs", JOB_CLOSE}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strstr(sql, kinds[i].part) != NULL) {
+            return database_take(link, (struct job){kinds[i].kind, NULL, 0, done, argument, false, false, NULL});
+        }
+    }
+    return -1;
+}
+
+static int64_t database_read_time(const char *column, int64_t none) {
+    int64_t ms = none;
+    if (strcmp(column, "\\N") != 0 && rfc3339_parse(column, &ms) != 0) {
+        abort();
+    }
+    return ms;
+}
+
+// said, status: columns of a receipt.
+static void database_read_receipt(char *const *columns, const char *said, const char *status, struct event *out) {
+    out->call = atoi(columns[COLUMN_OF_PROVIDER] + strlen("SM"));
+    out->at_ms = database_read_time(columns[COLUMN_TIME], 0);
+    out->occurred_ms = database_read_time(said, RECEIPT_NO_TIME);
+    if (receipt_status_parse(status, &out->said) != 0) {
+        abort();
+    }
+}
+
+// What a message says of its pair.
+static void database_read_word(const char *column, struct event *out) {
+    struct opt_out said;
+    if (strcmp(column, "\\N") == 0) {
+        return;
+    }
+    if (opt_out_decode(column, strlen(column), &said) != NULL) {
+        abort();
+    }
+    out->opt_out = said.state;
+    out->place = (struct word_place){said.at_ms, said.came_ms};
+    opt_out_free(&said);
 }
 
 // A row of the staging table; its text is cut into columns. Returns its mark.
-static int64_t database_read_row(const struct ledger *ledger, char *row, struct event *out) {
+static int64_t database_read_row(const struct world *world, char *row, struct event *out) {
     char *columns[MOST_COLUMNS];
     int count = 0;
     for (char *column; count < MOST_COLUMNS && (column = strsep(&row, "\t")) != NULL;) {
         columns[count++] = column;
     }
-    const char *kind = columns[COLUMN_KIND];
-    *out = (struct event){.kind = strcmp(kind, "message") == 0    ? EVENT_MESSAGE
-                                  : strcmp(kind, "outcome") == 0  ? EVENT_OUTCOME
-                                  : strcmp(kind, "replayed") == 0 ? EVENT_REPLAYED
-                                                                  : EVENT_POISON};
-    out->message = ledger_find(ledger, columns[COLUMN_ID]);
+    *out = (struct event){.kind = event_kind_of(columns[COLUMN_KIND])};
+    out->message = out->kind == EVENT_UNREAD ? unread_find(world, columns[count - HASH_FROM_END])
+                                             : ledger_find(&world->ledger, columns[COLUMN_ID]);
+    out->letter = unread_find(world, columns[count - LETTER_FROM_END]);
     out->generation = atoi(columns[COLUMN_GENERATION]);
     if (out->kind == EVENT_MESSAGE) {
         out->content = atoi(columns[COLUMN_BODY]);
+        database_read_word(columns[count - PAIR_FROM_END], out);
+    } else if (out->kind == EVENT_REPLAYED) {
+        out->at_ms = database_read_time(columns[COLUMN_TIME], 0);
+    } else if (out->kind == EVENT_RECEIPT) {
+        database_read_receipt(columns, columns[count - SAID_FROM_END], columns[count - STATUS_FROM_END], out);
     } else if (out->kind == EVENT_OUTCOME) {
         out->call = atoi(columns[COLUMN_CALL]);
         out->delivery = atoi(columns[COLUMN_DELIVERY]);
@@ -133,8 +209,8 @@ static int64_t database_read_row(const struct ledger *ledger, char *row, struct 
     return strtoll(columns[count - 1], NULL, 10);
 }
 
-static void database_stage(struct pg_link *link) {
-    char *lines = xstrndup(link->lines, link->length), *rest = lines;
+static void database_stage(struct pg_link *link, const struct job *job) {
+    char *lines = xstrndup(job->lines, job->length), *rest = lines;
     link->count = 0;
     link->marks = 0;
     for (char *row; (row = strsep(&rest, "\n")) != NULL && *row != '\0';) {
@@ -142,61 +218,69 @@ static void database_stage(struct pg_link *link) {
             fprintf(stderr, "a batch is longer than the checker provides for\n");
             abort();
         }
-        link->marks += database_read_row(&link->process->world->ledger, row, &link->staged[link->count++]);
+        link->marks += database_read_row(link->process->world, row, &link->staged[link->count++]);
     }
     free(lines);
 }
 
-static void database_commit(struct pg_link *link) {
+// Of each pair that the batch has a word of, what stands by now; and where that is from before, that the word was none.
+static void database_tell(struct pg_link *link) {
+    const struct postgres *postgres = &link->process->world->postgres;
+    size_t used = 0;
+    *link->told = '\0';
+    for (int i = 0; i < link->count; i++) {
+        const struct event *event = &link->staged[i];
+        const struct opt_out_row *row = event->message >= 0 ? &postgres->pairs[event->message % SENDERS] : NULL;
+        if (event->kind != EVENT_MESSAGE || event->opt_out == OPT_OUT_NONE || row->state == OPT_OUT_NONE) {
+            continue;
+        }
+        char instead[OPT_OUT_PLACE_SIZE + 2] = "null", place[OPT_OUT_PLACE_SIZE];
+        if (word_compare(&event->place, event->opt_out, &row->place, row->state) > 0) {
+            opt_out_place(event->place.said_ms, event->place.came_ms, place);
+            snprintf(instead, sizeof instead, "\"%s\"", place);
+        }
+        used += (size_t)snprintf(link->told + used, sizeof link->told - used,
+                                 "%s{\"provider\":\"sms-mms\",\"our\":\"%s\",\"their\":\"%s\",\"state\":\"%s\","
+                                 "\"at\":%" PRId64 ",\"came\":%" PRId64 ",\"by\":\"recipient\",\"instead_of\":%s}",
+                                 used == 0 ? "[" : ",", sender_of(event->message), sender_of(event->message),
+                                 opt_out_state_name(row->state), row->place.said_ms, row->place.came_ms, instead);
+        if (used + 2 > sizeof link->told) {
+            abort();
+        }
+    }
+    if (used > 0) {
+        memcpy(link->told + used, "]", 2);
+    }
+}
+
+static void database_commit(struct pg_link *link, struct job *job) {
     struct world *world = link->process->world;
-    link->lost = world_may(world, FAULT_POSTGRES) && random_chance(&world->random, LOST_COMMIT_PERCENT);
-    bool done = !link->lost || random_chance(&world->random, 50);
-    if (link->lost) {
+    job->lost = world_may(world, FAULT_POSTGRES) && random_chance(&world->random, LOST_COMMIT_PERCENT);
+    bool done = !job->lost || random_chance(&world->random, 50);
+    if (job->lost) {
         world_inject(world, FAULT_POSTGRES);
     }
     link->owes = done && world_has(world, SWITCH_ACK_FIRST);
     if (done && !link->owes) {
         postgres_commit(&world->postgres, &world->ledger, link->staged, link->count);
     }
+    database_tell(link);
     world_say(world, "%s commits %d%s", link->process->name, link->count,
-              !link->lost ? ""
-              : done      ? ", and doesn't learn that it did"
-                          : " in vain");
+              !job->lost ? ""
+              : done     ? ", and doesn't learn that it did"
+                         : " in vain");
 }
 
-void database_work(struct process *process) {
-    struct pg_link *link = process->database;
-    if (link == NULL || link->done == NULL || link->ended) {
-        return;
-    }
-    link->ended = true;
-    if (link->lines != NULL) {
-        if (link->owes) {
-            postgres_commit(&process->world->postgres, &process->world->ledger, link->staged, link->count);
-            link->owes = false;
-        }
-        database_stage(link);
-    } else {
-        database_commit(link);
-    }
-}
-
-// ---- Answers
-
-struct cell {
-    char name[24], value[40];
-};
-
-// One row.
-static PGresult *database_answer(struct cell *cells, int count) {
+// Rows of a query, as many as there are.
+static PGresult *database_rows(const char *const *names, int columns, char *const *values, int rows) {
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc columns[4] = {{0}};
-    for (int i = 0; i < count; i++) {
-        columns[i].name = cells[i].name;
+    PGresAttDesc described[PAIR_COLUMNS] = {{0}};
+    for (int i = 0; i < columns; i++) {
+        described[i].name = (char *)(uintptr_t)names[i]; // libpq copies it
     }
-    bool made = PQsetResultAttrs(result, count, columns) != 0;
-    for (int i = 0; i < count && made; i++) {
-        made = PQsetvalue(result, 0, i, cells[i].value, (int)strlen(cells[i].value)) != 0;
+    bool made = PQsetResultAttrs(result, columns, described) != 0;
+    for (int i = 0; i < rows * columns && made; i++) {
+        made = PQsetvalue(result, i / columns, i % columns, values[i], (int)strlen(values[i])) != 0;
     }
     if (!made) {
         abort();
@@ -204,16 +288,73 @@ static PGresult *database_answer(struct cell *cells, int count) {
     return result;
 }
 
+// All pairs, as of now.
+static PGresult *database_find_pairs(const struct world *world) {
+    static const char *const names[] = {"our_address", "their_address", "state", "at_ms", "came_ms"};
+    char texts[SENDERS * PAIR_COLUMNS][24], *values[SENDERS * PAIR_COLUMNS];
+    int count = 0;
+    for (int sender = 0; sender < SENDERS; sender++) {
+        const struct opt_out_row *row = &world->postgres.pairs[sender];
+        if (row->state == OPT_OUT_NONE) {
+            continue;
+        }
+        snprintf(texts[count], sizeof *texts, "%s", sender_of(sender));
+        snprintf(texts[count + 1], sizeof *texts, "%s", sender_of(sender));
+        snprintf(texts[count + 2], sizeof *texts, "%s", opt_out_state_name(row->state));
+        snprintf(texts[count + 3], sizeof *texts, "%" PRId64, row->place.said_ms);
+        snprintf(texts[count + 4], sizeof *texts, "%" PRId64, row->place.came_ms);
+        count += PAIR_COLUMNS;
+    }
+    for (int i = 0; i < count; i++) {
+        values[i] = texts[i];
+    }
+    return database_rows(names, PAIR_COLUMNS, values, count / PAIR_COLUMNS);
+}
+
+void database_work(struct process *process) {
+    struct pg_link *link = process->database;
+    struct job *job = link != NULL && link->job_count > 0 ? &link->jobs[0] : NULL;
+    if (job == NULL || job->ended) {
+        return;
+    }
+    job->ended = true;
+    switch (job->kind) {
+    case JOB_COPY:
+        if (link->owes) {
+            postgres_commit(&process->world->postgres, &process->world->ledger, link->staged, link->count);
+            link->owes = false;
+        }
+        database_stage(link, job);
+        break;
+    case JOB_COMMIT:
+        database_commit(link, job);
+        break;
+    case JOB_PAIRS:
+        job->answer = database_find_pairs(process->world);
+        break;
+    case JOB_CLOSE:
+        break;
+    }
+}
+
+// ---- Answers
+
 static PGresult *database_answer_commit(const struct pg_link *link) {
-    struct cell cells[] = {{"session_token", TOKEN}, {"entries", ""}, {"marks", ""}};
-    snprintf(cells[1].value, sizeof cells[1].value, "%d", link->count);
-    snprintf(cells[2].value, sizeof cells[2].value, "%" PRId64, link->marks);
-    return database_answer(cells, 3);
+    static const char *const names[] = {"session_token", "entries", "marks", "opt_outs_told"};
+    char token[] = TOKEN, entries[16], marks[24];
+    snprintf(entries, sizeof entries, "%d", link->count);
+    snprintf(marks, sizeof marks, "%" PRId64, link->marks);
+    return database_rows(names, 4, (char *[]){token, entries, marks, (char *)(uintptr_t)link->told}, 1);
+}
+
+static PGresult *database_answer(const struct pg_link *link, const struct job *job) {
+    return job->kind == JOB_COMMIT ? database_answer_commit(link) : job->answer;
 }
 
 static void database_connect(struct pg_link *link) {
-    struct cell token = {"session_token", TOKEN};
-    PGresult *result = database_answer(&token, 1);
+    static const char *const names[] = {"session_token"};
+    char token[] = TOKEN;
+    PGresult *result = database_rows(names, 1, (char *[]){token}, 1);
     link->up = true;
     link->options.on_set_up(link->options.argument, result);
     PQclear(result);
@@ -227,13 +368,23 @@ void database_deliver(struct process *process) {
     }
     if (!link->up) {
         database_connect(link);
-    } else if (link->done != NULL && link->ended && link->lost) {
+        return;
+    }
+    const struct job *job = link->job_count > 0 && link->jobs[0].ended ? &link->jobs[0] : NULL;
+    if (job == NULL) {
+        return;
+    }
+    if (job->kind == JOB_COMMIT) {
+        link->repeats = job->lost;
+    }
+    if (job->lost) {
         pg_link_drop(link, "");
-    } else if (link->done != NULL && link->ended) {
-        database_end_job(link, PG_LINK_OK, link->lines != NULL ? NULL : database_answer_commit(link));
+    } else {
+        database_end_job(link, PG_LINK_OK, database_answer(link, job));
     }
 }
 
 bool database_is_quiet(const struct process *process) {
-    return process->database == NULL || (process->database->done == NULL && !process->database->owes);
+    return process->database == NULL ||
+           (process->database->job_count == 0 && !process->database->owes && !process->database->repeats);
 }

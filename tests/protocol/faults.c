@@ -121,11 +121,7 @@ void fault_jump(struct world *world) {
     wire_set_clock(world, by_ms);
 }
 
-void fault_expire(struct world *world) {
-    if (!world_may(world, FAULT_EXPIRY) || world->ledger.message_count == 0) {
-        return;
-    }
-    int index = random_below(&world->random, world->ledger.message_count);
+void fault_expire_key(struct world *world, int index) {
     const struct ledger_message *message = &world->ledger.messages[index];
     char name[64];
     snprintf(name, sizeof name, "idem:{sms-mms:0}:%s%d", message->webhook ? "provider" : "client",
@@ -137,6 +133,12 @@ void fault_expire(struct world *world) {
     world_inject(world, FAULT_EXPIRY);
     world_say(world, "the idempotency key of %s expires", message->id);
     freeReplyObject(wire_run(world, &command));
+}
+
+void fault_expire(struct world *world) {
+    if (world_may(world, FAULT_EXPIRY) && world->ledger.message_count > 0) {
+        fault_expire_key(world, random_below(&world->random, world->ledger.message_count));
+    }
 }
 
 void fault_snapshot(struct world *world) {
@@ -171,9 +173,14 @@ static void go_back(struct world *world) {
     for (int i = 0; i < ledger->message_count; i++) {
         struct ledger_message *message = &ledger->messages[i];
         message->may_be_gone = message->may_be_gone || message->promised_at > snapshot->step;
+        message->cancelled = message->cancelled && message->cancelled_at <= snapshot->step;
     }
+    unread_go_back(world, snapshot->step);
+    receipts_go_back(world, snapshot->step);
+    words_go_back(world, snapshot->step);
     world->seen.epoch = -1; // whatever it is next is no step back
-    world->astray = true;   // it may have been then
+    turns_begin_again(world);
+    world->astray = true; // it may have been then
     world->failed_over = true;
 }
 
@@ -185,6 +192,7 @@ void fault_failover(struct world *world) {
     world_say(world, "FAIL-OVER to the snapshot");
     hit_all(world);
     wire_restore(world, world->snapshot.dump);
+    world->redis_run++;
     go_back(world);
     for (int i = 0; i < ACTORS; i++) {
         process_disconnect(world->dispatchers[i]);
@@ -194,86 +202,6 @@ void fault_failover(struct world *world) {
     world->reconciler.step = RECONCILE_IDLE;
     world->zombie_count = 0; // they were in the old one's sockets
     wire_poll(world);
-}
-
-// A token that is parked, or NULL.
-static struct token *find_parked(struct world *world, char *name, size_t size) {
-    int first = random_below(&world->random, MOST_MESSAGES);
-    for (int i = 0; i < MOST_MESSAGES * MOST_GENERATIONS; i++) {
-        int message = (first + i / MOST_GENERATIONS) % MOST_MESSAGES, generation = i % MOST_GENERATIONS;
-        struct token *token = &world->ledger.tokens[message][generation];
-        if (message >= world->ledger.message_count || !token->live || token->lost) {
-            continue;
-        }
-        snprintf(name, size, "%s:%d", world->ledger.messages[message].id, generation);
-        struct command command = command_of("HEXISTS", KEY_PARKED, name, NULL);
-        redisReply *reply = wire_run(world, &command);
-        bool is_parked = reply->integer == 1;
-        freeReplyObject(reply);
-        if (is_parked) {
-            return token;
-        }
-    }
-    return NULL;
-}
-
-static void spoil_payload(struct world *world, struct token *token, const char *name) {
-    static const char *const damaged[] = {"garbage", "{}", "{\"id\":7}", "null"};
-    const char *payload = damaged[random_below(&world->random, 4)];
-    struct command command = command_of("HSET", KEY_PARKED, name, payload, NULL);
-    world_say(world, "the parked payload of %s becomes %s", name, payload);
-    token->spoiled = true;
-    freeReplyObject(wire_run(world, &command));
-}
-
-static void lose_payload(struct world *world, struct token *token, const char *name) {
-    struct command command = command_of("HDEL", KEY_PARKED, name, NULL);
-    world_say(world, "the parked payload of %s is gone", name);
-    token->lost = world->spoiled = true;
-    freeReplyObject(wire_run(world, &command));
-}
-
-static void lose_time(struct world *world, const char *name) {
-    struct command command = command_of("ZREM", KEY_DUE, name, NULL);
-    world_say(world, "the time of the parked %s is gone", name);
-    freeReplyObject(wire_run(world, &command));
-}
-
-static void misname(struct world *world) {
-    struct command command = command_of("ZADD", KEY_DUE, "5", NULL);
-    char name[32];
-    snprintf(name, sizeof name, MISNAMED "%d", world->misnamed++);
-    command_text(&command, name);
-    world_say(world, "%s is due", name);
-    freeReplyObject(wire_run(world, &command));
-}
-
-void fault_spoil(struct world *world) {
-    int what = random_below(&world->random, 4);
-    char name[48];
-    if (!world_may(world, FAULT_SPOIL)) {
-        return;
-    }
-    struct token *token = what == 0 ? NULL : find_parked(world, name, sizeof name);
-    if (what != 0 && token == NULL) {
-        return;
-    }
-    world_inject(world, FAULT_SPOIL);
-    world->astray = true;
-    switch (what) {
-    case 0:
-        misname(world);
-        break;
-    case 1:
-        spoil_payload(world, token, name);
-        break;
-    case 2:
-        lose_payload(world, token, name);
-        break;
-    default:
-        lose_time(world, name);
-        break;
-    }
 }
 
 void fault_deliver(struct world *world) {

@@ -7,13 +7,23 @@
 #include "tests/support/reply.h"
 
 // Sends and webhooks together, so that repeats have room.
-enum { MOST_FIRST = 14, MOST_IN_CALL = 4 };
+enum { MOST_FIRST = 18, MOST_IN_CALL = 4, MOST_SCHEDULED_BYTES = 1000000 };
+
+// Of sends: some are for later, a few for much later, and of some the time has come already.
+enum {
+    LATER_PERCENT = 25,
+    LATER_MOST_MS = 20000,
+    DUE_STEP_MS = 5000,
+    DAYS_PERCENT = 10,
+    DAYS_MS = 2 * 24 * 3600 * 1000
+};
 
 // What goes into one call, as indexes into the ledger.
 struct sending {
     int messages[MOST_IN_CALL];
     int count;
     int room_outbound, room_events; // so many more fit under the cap
+    int room_scheduled;
 };
 
 static bool is_remembered(const struct ledger_message *message) {
@@ -30,7 +40,19 @@ static void put_keys(struct command *command, const struct ledger_message *messa
     command_text(command, "rate:{sms-mms:0}:sender");
 }
 
-static void put_arguments(struct command *command, const struct ledger *ledger, int index) {
+// Of a send its pair, of a webhook when it says something of its own.
+static void put_pair_or_time(struct command *command, const struct ledger_message *message, int index) {
+    if (message->webhook && message->opt_out == OPT_OUT_NONE) {
+        command_text(command, "");
+    } else if (message->webhook) {
+        words_put_place(command, &message->place);
+    } else {
+        words_put_pair(command, index % SENDERS);
+    }
+}
+
+static void put_arguments(struct command *command, const struct world *world, int index) {
+    const struct ledger *ledger = &world->ledger;
     const struct ledger_message *message = &ledger->messages[index];
     struct buf payload = {0};
     char token[33];
@@ -42,6 +64,9 @@ static void put_arguments(struct command *command, const struct ledger *ledger, 
     command_bytes(command, payload.data, payload.length);
     command_int(command, is_remembered(message) ? TTL_MS : 0);
     command_text(command, "");
+    put_pair_or_time(command, message, index);
+    command_text(command, message->ordered ? conversation_text(conversation_of(world, index)) : "");
+    command_int(command, message->due_ms);
     buf_free(&payload);
 }
 
@@ -59,8 +84,10 @@ static struct command accept_command(const struct world *world, const struct sen
     command_int(&command, 0);
     command_int(&command, 0);
     command_int(&command, 1);
+    command_int(&command, world->most_scheduled);
+    command_int(&command, MOST_SCHEDULED_BYTES);
     for (int i = 0; i < sending->count; i++) {
-        put_arguments(&command, &world->ledger, sending->messages[i]);
+        put_arguments(&command, world, sending->messages[i]);
     }
     return command;
 }
@@ -75,8 +102,35 @@ static void promise(struct world *world, int index) {
 }
 
 static void check_room(struct world *world, struct sending *sending, const struct ledger_message *message) {
-    if (--sending->room_events < 0 || (!message->webhook && --sending->room_outbound < 0)) {
+    int webhook = 0, *room = message->webhook                   ? &webhook
+                             : message->due_ms > world->wall_ms ? &sending->room_scheduled
+                                                                : &sending->room_outbound;
+    if (--sending->room_events < 0 || (!message->webhook && --*room < 0)) {
         world_breach(world, AUDIT_ACCEPT, "%s was accepted into a backlog that was full", message->id);
+    }
+}
+
+// Where Redis lost the set, sends are taken until it is there again.
+static void check_accepted(struct world *world, int index) {
+    const struct ledger_message *message = &world->ledger.messages[index];
+    if (!message->webhook && words_forbid(world, index % SENDERS) && !world->sets_evicted) {
+        world_breach(world, AUDIT_OPT_OUT, "%s was accepted, and its recipient has opted out", message->id);
+    }
+}
+
+static void check_refused(struct world *world, int index) {
+    const struct ledger_message *message = &world->ledger.messages[index];
+    if (message->webhook || !words_may_forbid(world, index % SENDERS)) {
+        world_breach(world, AUDIT_OPT_OUT, "%s was refused, and nobody has opted out", message->id);
+    }
+}
+
+// One that says STOP is answered once every partition knows.
+static void promise_or_write(struct world *world, int index, bool is_new, const char *first_time) {
+    if (world->ledger.messages[index].opt_out == OPT_OUT_NONE) {
+        promise(world, index);
+    } else {
+        words_taken(world, index, is_new, first_time);
     }
 }
 
@@ -87,14 +141,17 @@ static void take_reply(struct world *world, struct sending *sending, int index, 
     world_say(world, "ingest: %s %s: %s", message->webhook ? "webhook" : "send", message->id, verdict);
     if (strcmp(verdict, "OK") == 0) {
         check_room(world, sending, message);
-        promise(world, index);
+        check_accepted(world, index);
+        promise_or_write(world, index, true, "");
+    } else if (strcmp(verdict, "OPTED_OUT") == 0) {
+        check_refused(world, index);
     } else if (strcmp(verdict, "REPLAY") == 0) {
         if (first < 0 || world->ledger.messages[first].content != message->content) {
             world_breach(world, AUDIT_ACCEPT, "%s was answered with %s, which is another message", message->id,
                          reply_text(reply, 1));
             return;
         }
-        promise(world, first);
+        promise_or_write(world, first, false, reply_text(reply, 3));
     } else if (strcmp(verdict, "FULL") != 0 && !wire_lacks_library(reply)) {
         world_breach(world, AUDIT_ACCEPT, "%s was answered %s", message->id, verdict);
     }
@@ -122,7 +179,11 @@ static void send(struct world *world, struct sending *sending) {
     if (!world->ingest.up) {
         wire_link_up(world, &world->ingest);
     }
-    sending->room_outbound = world->cap - world->seen.outbound - world->seen.parked;
+    for (int i = 0; i < sending->count; i++) {
+        words_sent(world, sending->messages[i]);
+    }
+    sending->room_outbound = world->cap - world->seen.outbound - world->seen.parked - world->seen.turns.held;
+    sending->room_scheduled = world->most_scheduled - world->seen.turns.scheduled;
     sending->room_events = world->cap - world->seen.events;
     struct command command = accept_command(world, sending);
     redisReply *reply = wire_function(world, &world->ingest, &command);
@@ -143,6 +204,24 @@ static int note(struct world *world, bool webhook, int key, int content) {
     return ledger_add(&world->ledger, world_host_ms(world), webhook, key, content);
 }
 
+static int64_t draw_due(struct world *world) {
+    int later_ms = random_within(&world->random, -LATER_MOST_MS / 4, LATER_MOST_MS);
+    bool days = random_chance(&world->random, DAYS_PERCENT);
+    return (world->wall_ms + later_ms) / DUE_STEP_MS * DUE_STEP_MS + (days ? DAYS_MS : 0); // so that some meet
+}
+
+// Where format 1 is written, what is for later is not taken.
+static int note_send(struct world *world, int key, int content) {
+    int index = note(world, false, key, content);
+    bool later = random_chance(&world->random, LATER_PERCENT) && world->format > 1;
+    int64_t due_ms = draw_due(world);
+    if (index >= 0) {
+        world->ledger.messages[index].ordered = world->orders;
+        world->ledger.messages[index].due_ms = later ? due_ms : 0;
+    }
+    return index;
+}
+
 static int add_key(struct ledger *ledger) {
     if (ledger->key_count == MOST_KEYS) {
         return -1;
@@ -157,7 +236,7 @@ static int new_send(struct world *world) {
         return -1;
     }
     int key = random_chance(&world->random, 60) ? add_key(ledger) : -1;
-    return note(world, false, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content);
+    return note_send(world, key, key < 0 ? 1000 + ledger->message_count : ledger->keys[key].content);
 }
 
 static int repeat(struct world *world) {
@@ -166,10 +245,10 @@ static int repeat(struct world *world) {
         return -1;
     }
     int key = random_below(&world->random, ledger->key_count);
-    return note(world, false, key, ledger->keys[key].content);
+    return note_send(world, key, ledger->keys[key].content);
 }
 
-static int new_webhook(struct world *world) {
+int ingest_new_webhook(struct world *world) {
     struct ledger *ledger = &world->ledger;
     return ledger->message_count < MOST_FIRST ? note(world, true, -1, 2000 + ledger->message_count) : -1;
 }
@@ -179,7 +258,7 @@ static int redelivery(struct world *world) {
     int first = ledger->message_count > 0 ? random_below(&world->random, ledger->message_count) : 0;
     for (int i = 0; i < ledger->message_count; i++) {
         int index = (first + i) % ledger->message_count;
-        if (ledger->messages[index].webhook) {
+        if (ledger->messages[index].webhook && !unread_is_unmade(world, index)) {
             return index;
         }
     }
@@ -196,13 +275,17 @@ static void add(struct sending *sending, int message) {
 
 // One message, and what else comes in within the same turn.
 static void send_with_others(struct world *world, int message) {
-    static int (*const arrivals[])(struct world *) = {new_send, repeat, new_webhook, redelivery};
+    static int (*const arrivals[])(struct world *) = {new_send, repeat, ingest_new_webhook, redelivery};
     struct sending sending = {.count = 0};
     add(&sending, message);
     while (sending.count > 0 && sending.count < MOST_IN_CALL && random_chance(&world->random, 30)) {
         add(&sending, arrivals[random_below(&world->random, sizeof arrivals / sizeof *arrivals)](world));
     }
     send(world, &sending);
+}
+
+void ingest_bring(struct world *world, int message) {
+    send_with_others(world, message);
 }
 
 void ingest_send(struct world *world) {
@@ -214,7 +297,7 @@ void ingest_repeat(struct world *world) {
 }
 
 void ingest_webhook(struct world *world) {
-    send_with_others(world, new_webhook(world));
+    send_with_others(world, ingest_new_webhook(world));
 }
 
 void ingest_redeliver(struct world *world) {

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/uuid.h"
+
 int ledger_add(struct ledger *ledger, int64_t made_ms, bool webhook, int key, int content) {
     if (ledger->message_count == MOST_MESSAGES) {
         return -1;
@@ -17,13 +19,27 @@ int ledger_add(struct ledger *ledger, int64_t made_ms, bool webhook, int key, in
     return index;
 }
 
-int ledger_find(const struct ledger *ledger, const char *id) {
-    size_t length = strlen(id);
+static int find(const struct ledger *ledger, const char *id, size_t length) {
     int index =
         length == ID_SIZE - 1 || length == ID_SIZE - 1 - TOKEN_AT ? (int)strtol(id + length - 12, NULL, 16) : -1;
     bool known = index >= 0 && index < ledger->message_count &&
                  strcmp(ledger->messages[index].id + (ID_SIZE - 1 - length), id) == 0;
     return known ? index : -1;
+}
+
+// What the library takes for the id's 16 bytes is a text here, of which it may have made a UUID's text.
+static int find_by_token(const struct ledger *ledger, const char *id) {
+    struct uuid token;
+    char text[UUID_BYTES + 1] = "";
+    if (uuid_parse(id, &token) == 0) {
+        memcpy(text, token.bytes, UUID_BYTES);
+    }
+    return find(ledger, text, strlen(text));
+}
+
+int ledger_find(const struct ledger *ledger, const char *id) {
+    int index = find(ledger, id, strlen(id));
+    return index < 0 ? find_by_token(ledger, id) : index;
 }
 
 struct token *ledger_token(struct ledger *ledger, int message, int generation) {

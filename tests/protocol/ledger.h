@@ -26,12 +26,19 @@ enum {
 struct ledger_message {
     char id[ID_SIZE];
     bool webhook;
-    int key;          // its Idempotency-Key, or -1
-    int content;      // what its payload says
-    bool promised;    // its sender got a 202
-    int promised_at;  // at which step
-    bool possible;    // its sender was left in the dark: it may have been accepted
-    bool may_be_gone; // it was accepted after the snapshot that a fail-over went back to
+    enum opt_out_state opt_out; // what a webhook says of its pair
+    struct word_place place;    // when, as ingest has it at its last delivery
+    int key;                    // its Idempotency-Key, or -1
+    int content;                // what its payload says
+    bool promised;              // its sender got a 202
+    int promised_at;            // at which step
+    bool possible;              // its sender was left in the dark: it may have been accepted
+    bool may_be_gone;           // it was accepted after the snapshot that a fail-over went back to
+    bool ordered;               // it names its conversation
+    int64_t due_ms;             // of Redis's clock, when it is to be sent; 0: at once
+    bool asked_to_cancel;       // somebody has
+    bool cancelled;             // who did was told that it is
+    int cancelled_at;           // at which step
 };
 
 // An Idempotency-Key of a client.
@@ -47,7 +54,14 @@ struct token {
     bool final;   // a verdict that was not a late one ended it
     bool late;    // a late success came: whether it ended the token, the next look at everything tells
     bool spoiled; // its parked payload was damaged: it may fail uncalled
+    bool taken;   // it was parked, and a receipt says that the message has arrived
     bool lost;    // its parked payload is gone, and the token with it, but for its time
+    bool ordered; // it takes a turn
+    int recorded; // as how manyth of all its event came
+    int entered;  // as how manyth it came into its conversation; 0: not yet, or it takes no turn
+    bool passed;  // it has the turn no more, though it may not have ended
+    bool scheduled;
+    bool cancelled;
     int next_call;
     int64_t begun_ms;   // of the processes' clock
     int64_t refused_ms; // of the processes' clock, when its first refusal was settled; 0: none was
@@ -61,6 +75,7 @@ struct provider_call {
     char epoch[EPOCH_SIZE];
     bool probe;
     bool accepted;       // by the provider
+    bool taken;          // it has the message, whatever its dispatcher is told
     bool of_a_hold;      // the one call that a held sender may have
     int64_t admitted_ms; // since when it may
     bool ended;

@@ -34,14 +34,28 @@ static const struct settings settings = {
     .breaker_probes = PROBES,
     .breaker_held_senders = HELD_OPEN,
     .sender_hold_messages = HOLD_AT,
+    .order_max_wait_secs = ORDER_WAIT_MS / 1000,
     .sender_hold_secs = HOLD_MS / 1000,
     .provider_max_pause_secs = MAX_PAUSE_MS / 1000,
+    .provider_sms_kind = nothing,
     .provider_sms_url = no_provider,
     .provider_email_url = no_provider,
     .provider_sms_account = nothing,
     .provider_sms_token = nothing,
+    .provider_sms_key_sid = nothing,
+    .provider_sms_key_secret = nothing,
+    .provider_sms_service = nothing,
     .provider_email_token = nothing,
+    .provider_ca_file = nothing,
 };
+
+static const struct settings *settings_of(const struct process *process) {
+    static struct settings own;
+    own = settings;
+    own.provider_per_second[PROVIDER_SMS_MMS] = process->world->paced ? RATE : 0;
+    own.opt_out = process->world->worded;
+    return &own;
+}
 
 struct process *process_create(struct world *world, const struct program *program, const char *name) {
     struct process *process = xcalloc(1, sizeof *process);
@@ -69,7 +83,7 @@ static void process_on_finished(void *argument) {
 }
 
 static void *dispatcher_begin(struct process *process) {
-    return dispatcher_start(&process->loop, &settings, process->name, process_on_finished, process);
+    return dispatcher_start(&process->loop, settings_of(process), process->name, process_on_finished, process);
 }
 
 static void dispatcher_end(void *running) {
@@ -83,7 +97,7 @@ static void dispatcher_has_closed(void *running) {
 const struct program process_dispatcher = {dispatcher_begin, dispatcher_end, dispatcher_has_closed, true};
 
 static void *persister_begin(struct process *process) {
-    return persister_create(&process->loop, &settings, process_on_finished, process);
+    return persister_create(&process->loop, settings_of(process), process_on_finished, process);
 }
 
 static void persister_has_closed(void *running) {

@@ -10,11 +10,15 @@
 #include <string.h>
 
 #include "dispatcher/lease.h"
-#include "dispatcher/provider/transport.h"
+#include "shared/loop/transport.h"
 #include "tests/protocol/audit.h"
 #include "tests/protocol/process_private.h"
 
-enum { SLOW_PERCENT = 10 }; // the connection takes longer than the turn
+enum {
+    SLOW_PERCENT = 10, // the connection takes longer than the turn
+    REPLAY_TIMEOUT_PERCENT = 50,
+    TAKEN_PERCENT = 60, // what was taken though nothing or an error is answered
+};
 
 struct transport {
     struct process *process;
@@ -79,9 +83,8 @@ static void provider_note(struct call *call, const struct lease *lease) {
               *lease->probe ? " (a probe)" : "");
 }
 
-struct call *call_start(struct caller *caller, const char *message_id, const struct message *message,
-                        const struct call_events *events, void *argument) {
-    (void)message;
+struct call *call_start(struct caller *caller, const struct provider_send *send, const struct call_events *events,
+                        void *argument) {
     struct world *world = caller->process->world;
     const struct lease *lease = argument;
     struct call *call = xcalloc(1, sizeof *call);
@@ -90,7 +93,7 @@ struct call *call_start(struct caller *caller, const char *message_id, const str
     snprintf(call->entry, sizeof call->entry, "%.*s", (int)sizeof call->entry - 1, lease->entry.id);
     const struct held *held = witness_find(caller->process, call->entry);
     call->alone = (struct provider_call){
-        .message = ledger_find(&world->ledger, message_id),
+        .message = ledger_find(&world->ledger, send->message_id),
         .generation = (int)lease->entry.generation,
         .number = (int)lease->entry.call,
         .begun_ms = world->boot_ms,
@@ -148,7 +151,12 @@ static void provider_make(struct call *call) {
     audit_made(world, record);
     call->made = true;
     call->answer = provider_answer(world, record->message % SENDERS);
+    if (record->generation > 0 && !world->settling && random_chance(&world->random, REPLAY_TIMEOUT_PERCENT)) {
+        call->answer = OUTCOME_TIMEOUT; // or a replayed message would hardly ever be parked
+    }
     record->accepted = call->answer == OUTCOME_SENT;
+    bool perhaps = call->answer == OUTCOME_TIMEOUT || call->answer == OUTCOME_SERVER_ERROR;
+    record->taken = record->accepted || (perhaps && random_chance(&world->random, TAKEN_PERCENT));
 }
 
 // It is connected: it is made, unless the dispatcher takes it back.

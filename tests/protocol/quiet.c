@@ -20,8 +20,17 @@ void counters_add_for(struct counters *counters, enum counter counter, enum prov
     (void)counters, (void)counter, (void)provider;
 }
 
+void counters_add_many_for(struct counters *counters, enum counter counter, enum provider provider, uint64_t amount) {
+    (void)counters, (void)counter, (void)provider, (void)amount;
+}
+
 void counters_observe(struct counters *counters, enum histogram histogram, int64_t us) {
     (void)counters, (void)histogram, (void)us;
+}
+
+void counters_add_receipt(struct counters *counters, enum provider provider, enum receipt_status status,
+                          const char *code) {
+    (void)counters, (void)provider, (void)status, (void)code;
 }
 
 void counters_flush(struct counters *counters) {
@@ -42,6 +51,10 @@ void heartbeat_serve(struct heartbeat *heartbeat, const char *tag) {
     (void)heartbeat, (void)tag;
 }
 
+void heartbeat_on_up(struct heartbeat *heartbeat) {
+    (void)heartbeat;
+}
+
 void heartbeat_stop(struct heartbeat *heartbeat) {
     (void)heartbeat;
 }
@@ -54,8 +67,8 @@ void heartbeat_trouble(struct heartbeat *heartbeat, const char *code, const char
     (void)heartbeat, (void)code, (void)text;
 }
 
-struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link) {
-    (void)loop, (void)link;
+struct persister_janitor *persister_janitor_create(uv_loop_t *loop, struct pg_link *link, struct counters *counters) {
+    (void)loop, (void)link, (void)counters;
     return NULL;
 }
 

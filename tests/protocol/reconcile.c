@@ -15,6 +15,11 @@ static void change_step(struct reconciler *reconciler, enum reconcile_step step)
     reconciler->step = step;
 }
 
+// The way that tokens move: what leaves one of these places comes into one that is still to be looked at.
+static enum reconcile_step first_step(const struct world *world) {
+    return world_has(world, SWITCH_NO_HELD) ? RECONCILE_PARKED : RECONCILE_SCHEDULED;
+}
+
 static void begin(struct world *world, struct reconciler *reconciler) {
     bool any = false;
     reconciler->second_look = false;
@@ -25,7 +30,7 @@ static void begin(struct world *world, struct reconciler *reconciler) {
         any = any || reconciler->suspect[i];
     }
     if (any) {
-        change_step(reconciler, RECONCILE_PARKED);
+        change_step(reconciler, first_step(world));
     }
 }
 
@@ -38,12 +43,12 @@ static bool is_lost(struct reconciler *reconciler, redisReply *reply) {
 }
 
 // Any generation's field counts: after a fail-over Postgres may know of one that Redis has forgotten.
-static void look_at_parked(struct world *world, struct reconciler *reconciler, enum reconcile_step next) {
+static void look_at(struct world *world, struct reconciler *reconciler, const char *key, enum reconcile_step next) {
     for (int i = 0; i < MOST_MESSAGES; i++) {
         if (!reconciler->suspect[i]) {
             continue;
         }
-        struct command command = command_of("HMGET", KEY_PARKED, NULL);
+        struct command command = command_of("HMGET", key, NULL);
         for (int generation = 0; generation <= reconciler->rows[i].generation + 1; generation++) {
             char field[48];
             snprintf(field, sizeof field, "%s:%d", world->ledger.messages[i].id, generation);
@@ -119,7 +124,7 @@ static void compare(struct world *world, struct reconciler *reconciler) {
         }
     }
     reconciler->second_look = true;
-    change_step(reconciler, RECONCILE_PARKED);
+    change_step(reconciler, first_step(world));
 }
 
 static void replay_one(struct world *world, struct reconciler *reconciler) {
@@ -135,7 +140,8 @@ static void replay_one(struct world *world, struct reconciler *reconciler) {
                          world->ledger.messages[i].id);
         }
         reconciler->suspect[i] = false;
-        redisReply *reply = generation < MOST_GENERATIONS ? replay(world, &reconciler->link, i, generation) : NULL;
+        redisReply *reply =
+            generation < MOST_GENERATIONS ? replay(world, &reconciler->link, i, generation, false) : NULL;
         if (!is_lost(reconciler, reply)) {
             reconciler->replayed++;
         }
@@ -155,14 +161,20 @@ void reconcile_step(struct world *world) {
     case RECONCILE_IDLE:
         begin(world, reconciler);
         break;
+    case RECONCILE_SCHEDULED:
+        look_at(world, reconciler, KEY_SCHEDULED, RECONCILE_HELD);
+        break;
+    case RECONCILE_HELD:
+        look_at(world, reconciler, KEY_HELD, RECONCILE_PARKED);
+        break;
     case RECONCILE_PARKED:
-        look_at_parked(world, reconciler, RECONCILE_OUTBOUND);
+        look_at(world, reconciler, KEY_PARKED, RECONCILE_OUTBOUND);
         break;
     case RECONCILE_OUTBOUND:
         look_at_outbound(world, reconciler);
         break;
     case RECONCILE_PARKED_AGAIN:
-        look_at_parked(world, reconciler, reconciler->second_look || careless ? RECONCILE_REPLAY : RECONCILE_MARK);
+        look_at(world, reconciler, KEY_PARKED, reconciler->second_look || careless ? RECONCILE_REPLAY : RECONCILE_MARK);
         break;
     case RECONCILE_MARK:
         mark(world, reconciler);

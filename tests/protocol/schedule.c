@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "shared/message/format.h"
 #include "tests/protocol/actors.h"
 #include "tests/protocol/audit.h"
 #include "tests/protocol/faults.h"
@@ -28,6 +29,23 @@ static struct process *some_of(struct world *world, struct process *const *proce
 
 static void dispatch(struct world *world) {
     process_turn(some_of(world, world->dispatchers));
+}
+
+// Only some runs have words: who has opted out is called no more, and what comes of calls is what most is about.
+static void say_word(struct world *world) {
+    (world->worded ? words_say : dispatch)(world);
+}
+
+static void repeat_word(struct world *world) {
+    (world->worded ? words_repeat : dispatch)(world);
+}
+
+static void write_word(struct world *world) {
+    (world->worded ? words_write : dispatch)(world);
+}
+
+static void evict_words(struct world *world) {
+    (world->worded ? words_evict : dispatch)(world);
 }
 
 static void end_calls(struct world *world) {
@@ -61,16 +79,41 @@ static void pass_days(struct world *world) {
     }
 }
 
+// A few steps of it, or few runs would come to its end.
+static void look_for_lost(struct world *world) {
+    for (int steps = random_within(&world->random, 1, 5); steps > 0 && world->breach == AUDIT_NONE; steps--) {
+        reconcile_step(world);
+    }
+}
+
+// Ingest is started again with another DISPATCH_ORDER.
+static void change_order(struct world *world) {
+    if (world->changes_order) {
+        world->orders = !world->orders;
+        world_say(world, "ingest says %s of its conversations", world->orders ? "which they are" : "nothing");
+    }
+}
+
+// A program of an older release comes, or goes.
+static void change_format(struct world *world) {
+    if (world->changes_format) {
+        world->format = world->format == 1 ? STREAM_FORMAT : 1;
+        world_say(world, "format %d is written", world->format);
+    }
+}
+
 static const struct {
     void (*take)(struct world *world);
     int weight; // how often among the others
 } kinds[] = {
-    {dispatch, 100},     {end_calls, 24},     {persist, 40},         {commit, 20},         {ingest_send, 9},
-    {ingest_repeat, 4},  {ingest_webhook, 4}, {ingest_redeliver, 3}, {operator_replay, 3}, {reconcile_step, 8},
-    {pass_little, 14},   {pass_some, 8},      {pass_much, 3},        {fault_kill, 3},      {fault_stop, 6},
-    {fault_continue, 5}, {fault_destroy, 2},  {fault_delcons, 2},    {fault_flush, 1},     {fault_jump, 2},
-    {fault_expire, 2},   {fault_snapshot, 4}, {fault_failover, 2},   {fault_deliver, 4},   {fault_health, 3},
-    {fault_refusals, 4}, {fault_spoil, 4},    {pass_days, 1},
+    {dispatch, 100},     {end_calls, 24},        {persist, 40},         {commit, 20},         {ingest_send, 12},
+    {ingest_repeat, 4},  {ingest_webhook, 4},    {ingest_redeliver, 3}, {operator_replay, 8}, {unread_deliver, 5},
+    {unread_replay, 3},  {receipts_deliver, 10}, {receipts_repeat, 4},  {say_word, 6},        {repeat_word, 5},
+    {write_word, 16},    {evict_words, 2},       {look_for_lost, 8},    {pass_little, 14},    {pass_some, 8},
+    {pass_much, 3},      {fault_kill, 3},        {fault_stop, 6},       {fault_continue, 5},  {fault_destroy, 2},
+    {fault_delcons, 2},  {fault_flush, 1},       {fault_jump, 2},       {fault_expire, 2},    {fault_snapshot, 4},
+    {fault_failover, 2}, {fault_deliver, 4},     {fault_health, 3},     {fault_refusals, 4},  {fault_spoil, 4},
+    {pass_days, 1},      {operator_cancel, 10},  {fault_lose_key, 3},   {change_order, 1},    {change_format, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -86,11 +129,14 @@ static int draw_kind(struct random *random) {
 }
 
 // Each run has some classes of faults and not others: a fault hides behind another one that excuses it. A fail-over
-// excuses the most, so that only one run in four has any.
+// excuses the most, and the loss of a key all that is about turns, so that only one run in four has any.
 static unsigned draw_classes(struct random *random) {
     unsigned classes = (unsigned)random_next(random) & ((1u << FAULT_COUNT) - 1);
     if (!random_chance(random, 50)) {
         classes &= ~(1u << FAULT_FAILOVER);
+    }
+    if (!random_chance(random, 50)) {
+        classes &= ~(1u << FAULT_KEYS);
     }
     return random_chance(random, 10) ? 0 : classes;
 }
@@ -99,8 +145,17 @@ struct run run_of(uint64_t seed) {
     struct random random = {.state = seed * 0x2545f4914f6cdd1du + 1};
     struct run run = {.count = DECISIONS};
     run.classes = draw_classes(&random);
-    run.cap = random_chance(&random, 15) ? TIGHT_CAP : ROOMY_CAP;
+    run.cap = random_chance(&random, 20) ? TIGHT_CAP : ROOMY_CAP;
     run.alone = random_chance(&random, 40);
+    struct random of_the_rate = {.state = seed * 0x9e3779b97f4a7c15u + 1};
+    run.paced = random_chance(&of_the_rate, 30);
+    run.worded = random_chance(&of_the_rate, 30);
+    struct random of_turns = {.state = seed * 0xd1342543de82ef95u + 1};
+    run.orders = random_chance(&of_turns, 60);
+    run.two_each = random_chance(&of_turns, 50);
+    run.changes_order = random_chance(&of_turns, 10);
+    run.format = random_chance(&of_turns, 10) ? 1 : STREAM_FORMAT;
+    run.changes_format = random_chance(&of_turns, 10);
     for (int i = 0; i < run.count; i++) {
         run.decisions[i].kind = draw_kind(&random);
         run.decisions[i].random = random_next(&random);
@@ -114,6 +169,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     static const char *const dispatchers[ACTORS] = {"dispatcher-1", "dispatcher-2"};
     static const char *const persisters[ACTORS] = {"persister-1", "persister-2"};
     long injected[FAULT_COUNT], commands = world->commands;
+    struct figures figures = world->figures;
     memcpy(injected, world->injected, sizeof injected);
     for (int i = 0; i < ACTORS; i++) {
         process_destroy(world->dispatchers[i]);
@@ -127,21 +183,35 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
                             .classes = run->classes,
                             .cap = run->cap,
                             .alone = run->alone,
+                            .paced = run->paced,
+                            .worded = run->worded,
+                            .most_scheduled = run->cap == TIGHT_CAP ? 1 : ROOMY_CAP,
+                            .format = run->format,
+                            .orders = run->orders,
+                            .changes_order = run->changes_order,
+                            .changes_format = run->changes_format,
+                            .two_each = run->two_each,
                             .boot_ms = BOOT_MS,
                             .wall_ms = BEGIN_MS,
                             .healthy = true,
                             .trace = trace,
                             .commands = commands,
+                            .figures = figures,
                             .ingest = {.name = "ingest"},
                             .replayer = {.name = "operator"},
                             .reconciler = {.link = {.name = "reconcile"}},
                             .seen = {.event = "0-0"}};
     memcpy(world->injected, injected, sizeof injected);
     world->postgres.last_writer_wins = world_has(world, SWITCH_LAST_WRITER);
+    world->postgres.first_receipt_wins = world_has(world, SWITCH_FIRST_RECEIPT);
+    world->postgres.last_receipt_wins = world_has(world, SWITCH_NO_RECEIPT_TIME);
+    world->postgres.letters_stay_open = world_has(world, SWITCH_OPEN_LETTER);
     for (int i = 0; i < ACTORS; i++) {
         world->dispatchers[i] = process_create(world, &process_dispatcher, dispatchers[i]);
         world->persisters[i] = process_create(world, &process_persister, persisters[i]);
     }
+    unread_begin(world);
+    turns_begin_again(world);
     wire_reset(world);
 }
 
@@ -157,11 +227,36 @@ static void settle_process(struct world *world, struct process *process) {
 }
 
 static bool is_settled(const struct world *world) {
-    bool idle = world->seen.outbound + world->seen.parked + world->seen.due + world->seen.events == 0;
+    const struct seen *seen = &world->seen;
+    const struct turns_seen *turns = &seen->turns;
+    bool idle = seen->outbound + seen->parked + seen->due + seen->events == 0 &&
+                turns->held + turns->order + turns->due + turns->scheduled + turns->scheduled_due == 0 &&
+                (!world->worded || (seen->knows_opt_outs && seen->other_knows_opt_outs));
     for (int i = 0; i < ACTORS; i++) {
         idle = idle && process_is_idle(world->dispatchers[i]) && process_is_idle(world->persisters[i]);
     }
     return idle;
+}
+
+// When the last of what was ever scheduled is due.
+static int64_t last_due_ms(const struct world *world) {
+    int64_t last_ms = 0;
+    for (int i = 0; i < world->ledger.message_count; i++) {
+        int64_t due_ms = world->ledger.messages[i].due_ms;
+        last_ms = due_ms > last_ms ? due_ms : last_ms;
+    }
+    return last_ms;
+}
+
+// What is for in two days needn't be waited for; what a clock that was put back makes come in years comes at once.
+static void reach_due(struct world *world) {
+    int64_t left_ms = world->seen.turns.scheduled_due > 0 ? last_due_ms(world) - world->wall_ms : 0;
+    if (left_ms > DEADLINE_MS) {
+        world->wall_ms += left_ms;
+        wire_set_clock(world, left_ms);
+    } else if (left_ms > 0) {
+        wire_pass(world, (int)left_ms);
+    }
 }
 
 // The rounds take ever more time, lest what is only late counts as lost.
@@ -175,6 +270,9 @@ static void settle(struct world *world) {
             settle_process(world, world->persisters[i]);
         }
         wire_pass(world, round < 4 ? 500 : round * 1000);
+        if (round == 8) {
+            reach_due(world);
+        }
     }
 }
 
@@ -198,6 +296,7 @@ static void finish(struct world *world) {
         process_kill(world->dispatchers[i]);
         process_kill(world->persisters[i]);
     }
+    words_finish(world);
     while (world->zombie_count > 0) {
         fault_deliver(world);
     }

@@ -17,7 +17,13 @@ struct decision_taken {
 struct run {
     unsigned classes; // of faults, a bit each
     int cap;
-    bool alone; // one process of each kind survives
+    bool paced;  // the provider has a rate
+    bool worded; // recipients opt out
+    bool alone;  // one process of each kind survives
+    int format;  // that is written at first
+    bool orders; // DISPATCH_ORDER=conversation, at first
+    bool changes_format, changes_order;
+    bool two_each; // conversations of a sender
     int count;
     struct decision_taken decisions[DECISIONS];
 };

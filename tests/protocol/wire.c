@@ -24,7 +24,8 @@
 enum script { SCRIPT_RESET, SCRIPT_ADVANCE, SCRIPT_POLL, SCRIPT_SNAPSHOT, SCRIPT_RESTORE, SCRIPT_COUNT };
 
 enum {
-    FULL_EVERY = 16, // polls
+    MOST_DUMPED = 256, // keys and what they hold
+    FULL_EVERY = 16,   // polls
     MOST_REPEATS = 3,
     LOST_PERCENT = 4,
 };
@@ -121,15 +122,21 @@ static void run_script(struct world *world, const struct command *command) {
 // ---- Polling
 
 static void send_poll(struct world *world, bool full) {
-    struct command command = script(SCRIPT_POLL, 6);
+    struct command command = script(SCRIPT_POLL, 8);
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, KEY_EVENTS);
     command_text(&command, KEY_PARKED);
     command_text(&command, KEY_DUE);
     command_text(&command, KEY_BREAKER);
     command_text(&command, KEY_HELD_SENDERS);
+    command_text(&command, KEY_OPT_OUTS);
+    command_text(&command, KEY_OTHER_OPT_OUTS);
     command_text(&command, world->seen.event);
     command_text(&command, full ? "1" : "0");
+    command_int(&command, world->wall_ms);
+    for (int i = 0; i < (world->two_each ? CONVERSATIONS : SENDERS); i++) {
+        command_text(&command, conversation_text(i));
+    }
     command_append(&command, world->redis);
 }
 
@@ -152,6 +159,8 @@ void wire_poll(struct world *world) {
 redisReply *wire_run(struct world *world, const struct command *command) {
     command_append(command, world->redis);
     send_poll(world, world->commands++ % FULL_EVERY == 0);
+    world->seen.turns.ticked_ms = 0;
+    world->seen.turns.only_held = world->seen.outbound + world->seen.parked == 0;
     redisReply *reply = get_reply(world->redis);
     if (take_poll(world)) {
         wire_poll(world);
@@ -186,7 +195,9 @@ enum fate wire_fate(struct world *world, const char *who, const struct command *
 }
 
 redisReply *wire_call(struct world *world, struct link *link, const struct command *command) {
-    int64_t deadline_ms = link == &world->ingest ? world->wall_ms + REPLY_MS : 0;
+    bool has_deadline =
+        link == &world->ingest && !command_calls(command, LIBRARY_OPT_OUT); // words have a time of their own
+    int64_t deadline_ms = has_deadline ? world->wall_ms + REPLY_MS : 0;
     enum fate fate = wire_fate(world, link->name, command, deadline_ms, NULL);
     redisReply *reply = fate == FATE_ANSWERED || fate == FATE_RUN ? wire_run(world, command) : NULL;
     if (reply != NULL && wire_lacks_library(reply)) {
@@ -221,6 +232,9 @@ void wire_deliver(struct world *world, int index) {
     world->zombie_count--;
     memmove(&world->zombies[index], &world->zombies[index + 1], (size_t)(world->zombie_count - index) * sizeof zombie);
     redisReply *reply = wire_run(world, &zombie.command);
+    if (command_calls(&zombie.command, LIBRARY_UNPARK) && reply->type == REDIS_REPLY_ARRAY) {
+        turns_check_unpark(world, &zombie.command, 0);
+    }
     if (zombie.deadline_ms > 0) {
         audit_late_accept(world, &zombie, reply);
     }
@@ -234,11 +248,13 @@ static void put_clock(const struct world *world, struct command *command) {
 }
 
 void wire_reset(struct world *world) {
-    struct command command = script(SCRIPT_RESET, 3);
+    struct command command = script(SCRIPT_RESET, 4);
     command_text(&command, KEY_OUTBOUND);
     command_text(&command, KEY_EVENTS);
     command_text(&command, KEY_CLOCK);
+    command_text(&command, KEY_OPEN_MS);
     put_clock(world, &command);
+    command_int(&command, OPEN_MS_BEGIN);
     run_script(world, &command);
 }
 
@@ -266,10 +282,10 @@ redisReply *wire_snapshot(struct world *world) {
 }
 
 void wire_restore(struct world *world, const redisReply *dump) {
-    const char *argv[4 + 128] = {"EVALSHA", hashes[SCRIPT_RESTORE], "1", KEY_CLOCK};
-    size_t lengths[4 + 128] = {7, strlen(argv[1]), 1, strlen(KEY_CLOCK)};
+    const char *argv[4 + MOST_DUMPED] = {"EVALSHA", hashes[SCRIPT_RESTORE], "1", KEY_CLOCK};
+    size_t lengths[4 + MOST_DUMPED] = {7, strlen(argv[1]), 1, strlen(KEY_CLOCK)};
     int count = 4;
-    for (size_t i = 0; i < dump->elements && count < 4 + 128; i++, count++) {
+    for (size_t i = 0; i < dump->elements && count < 4 + MOST_DUMPED; i++, count++) {
         argv[count] = dump->element[i]->str;
         lengths[count] = dump->element[i]->len;
     }

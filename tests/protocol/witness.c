@@ -13,10 +13,10 @@
 enum {
     CLAIM_MOST = 8,
     FENCED_ENTRY = 6, // of renew and give_back
-    ADMIT_FIRST = 10,
-    ADMIT_WORDS = 5,
+    ADMIT_FIRST = 11,
+    ADMIT_WORDS = 6,
     SETTLE_FIRST = 15,
-    SETTLE_WORDS = 10,
+    SETTLE_WORDS = 11,
     RECORD_EPOCH = 4,
     RECORD_PROBE,
     RECORD_RESULT,
@@ -51,7 +51,8 @@ static void hold(struct process *process, const struct pending *pending, const c
                  const redisReply *fields) {
     struct held *held = witness_find(process, entry);
     world_say(process->world, "%s has entry %s, %s, count %d", process->name, entry, reply_field(fields, "id"), count);
-    if (ledger_find(&process->world->ledger, reply_field(fields, "id")) < 0) {
+    bool is_unread = event_kind_of(reply_field(fields, "k")) == EVENT_UNREAD;
+    if (!is_unread && ledger_find(&process->world->ledger, reply_field(fields, "id")) < 0) {
         world_breach(process->world, AUDIT_TOKEN, "an entry of a message that nobody sent: %s",
                      reply_field(fields, "id"));
         return;
@@ -306,6 +307,10 @@ static void check_settled(struct process *process, const struct command *command
         if (answer->type == REDIS_REPLY_ERROR) {
             world_breach(world, AUDIT_ERROR, "settle: %s", verdict);
         }
+        bool again = strcmp(verdict, "PARKED") == 0 || (strcmp(decided, "retry") == 0 && strcmp(verdict, "OK") == 0);
+        if (again) {
+            receipts_check_settled(world, ledger_find(&world->ledger, command_word(command, first + 2)));
+        }
         if (held != NULL && held->call >= 0 && (strcmp(verdict, "OK") == 0 || answer->type == REDIS_REPLY_ARRAY)) {
             world->ledger.calls[held->call].settled = true;
         }
@@ -314,6 +319,14 @@ static void check_settled(struct process *process, const struct command *command
             world_breach(world, AUDIT_ATTEMPT, "%s was sent, and nobody knows", command_word(command, first + 2));
         }
     }
+}
+
+static void check_unparked(struct process *process, const struct pending *pending, const redisReply *reply) {
+    struct world *world = process->world;
+    if (*reply_text(reply, 3) != '\0') {
+        world_breach(world, AUDIT_ERROR, "unpark: %s", reply_text(reply, 3));
+    }
+    turns_check_unpark(world, &pending->command, pending->sent_ms);
 }
 
 static void check_given_back(struct process *process, const struct command *command, const redisReply *reply) {
@@ -358,6 +371,8 @@ redisReply *witness_run(struct process *process, struct pending *pending) {
         check_admitted(process, command, holds, reply);
     } else if (command_calls(command, LIBRARY_SETTLE)) {
         check_settled(process, command, reply);
+    } else if (command_calls(command, LIBRARY_UNPARK)) {
+        check_unparked(process, pending, reply);
     } else if (command_calls(command, LIBRARY_GIVE_BACK)) {
         check_given_back(process, command, reply);
     }

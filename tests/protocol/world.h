@@ -11,6 +11,10 @@
 #include "tests/protocol/ledger.h"
 #include "tests/protocol/postgres.h"
 #include "tests/protocol/random.h"
+#include "tests/protocol/receipts.h"
+#include "tests/protocol/turns.h"
+#include "tests/protocol/unread.h"
+#include "tests/protocol/words.h"
 
 // Everything that one run is made of: the real Redis with the real library, the actors, and the bystander's ledger.
 
@@ -22,6 +26,17 @@
 #define KEY_SENDERS "senders:{sms-mms:0}"
 #define KEY_SENDERS_AT "senders-at:{sms-mms:0}"
 #define KEY_HELD_SENDERS "held-senders:{sms-mms:0}"
+#define KEY_TURN "turn:{sms-mms:0}"
+#define KEY_HELD "held:{sms-mms:0}"
+#define KEY_HELD_ORDER "held-order:{sms-mms:0}"
+#define KEY_HELD_DUE "held-due:{sms-mms:0}"
+#define KEY_OPEN_MS "open-ms:{sms-mms:0}"
+#define KEY_SCHEDULED "scheduled:{sms-mms:0}"
+#define KEY_SCHEDULED_DUE "scheduled-due:{sms-mms:0}"
+#define KEY_SCHEDULED_BYTES "scheduled-bytes:{sms-mms:0}"
+#define KEY_OPT_OUTS "optouts:{sms-mms:0}"
+#define KEY_OTHER_OPT_OUTS "optouts:{sms-mms:1}" // of a partition in which nothing else happens
+#define KEY_OTHER_EVENTS "events:{sms-mms:1}"
 #define KEY_BREAKER "breaker:{sms-mms}"
 #define KEY_CLOCK "clock:{sms-mms:0}"
 #define GROUP_D "dispatchers"
@@ -46,7 +61,13 @@ enum {
     HELD_OPEN = 2,       // API_BREAKER_HELD_SENDERS
     HELD_FOR_MS = 2000,  // as redis/messaging.lua has it
     PROBE_LEASE_MS = PROVIDER_MS + 2000,
-    MOST_SPENT = 3, // API_WORKER_MAX_RETRIES
+    ORDER_WAIT_MS = 1000,       // ORDER_MAX_WAIT_SECS
+    OPEN_MS_BEGIN = 1000000000, // the open clock when a run begins
+    LOOK_MS = 1000,             // so old may be what a dispatcher knows of whether it may call
+    RATE = 2,                   // PROVIDER_SMS_PER_SECOND of those runs that have one
+    GRANT_MS = 100,             // how long a grant lasts, as redis/messaging.lua has it
+    RAMP_MS = 10000,            // likewise
+    MOST_SPENT = 3,             // API_WORKER_MAX_RETRIES
     DEADLINE_MS = 72 * 3600 * 1000,
     LONGEST_PARKED_MS = 5000, // of a retry or a hold
     TTL_MS = 7200 * 1000,
@@ -64,7 +85,8 @@ enum fault {
     FAULT_EXPIRY,
     FAULT_POSTGRES,
     FAULT_FAILOVER,
-    FAULT_SPOIL, // what is parked: its payload, its time, its name
+    FAULT_SPOIL, // what waits: its payload, its time, its name
+    FAULT_KEYS,  // a key of turns or of what is scheduled is gone
     FAULT_COUNT
 };
 
@@ -83,6 +105,7 @@ enum audit {
     AUDIT_REPEAT,      // a call made twice though nothing went wrong
     AUDIT_PAUSE,       // a call inside a pause
     AUDIT_OPEN,        // a call through an open breaker
+    AUDIT_RATE,        // more calls than the provider's rate allows
     AUDIT_PROBES,      // more than three live probes, or more than one after a pause that was cut
     AUDIT_CLOSED,      // a breaker that closed without so many good probes
     AUDIT_WAIT,        // a wait longer than any may be
@@ -91,8 +114,17 @@ enum audit {
     AUDIT_HELD_OPEN,   // held senders that opened the breaker or didn't, against the rule
     AUDIT_EPOCH,       // an epoch that shrank, or a result of another epoch that counted
     AUDIT_SPREAD,      // XLEN = pending + undelivered
+    AUDIT_TURN,        // one of a conversation has the turn, it hasn't ended, and who waits has a time
+    AUDIT_ORDER,       // the first call of a message before the end of the one before it
+    AUDIT_LET_GO,      // a turn that went on by the clock too early, or not
+    AUDIT_OPEN_CLOCK,  // the clock of turns: it stands while nothing may be called
+    AUDIT_SCHEDULED,   // what is scheduled begins at its time
+    AUDIT_CANCEL,      // a cancel takes what waits and nothing else, and no call begins after it
     AUDIT_RECONCILE,   // a replay of what had a token
     AUDIT_STORED,      // each 202 exactly once, with its content; nothing that was refused
+    AUDIT_UNREAD,      // webhooks that are no messages: kept once, within the bound, a row each, one message each
+    AUDIT_RECEIPT,     // receipts: each recorded once, the right one stands, what was delivered is called no more
+    AUDIT_OPT_OUT,     // who has opted out is called no more, in any partition, and is known at last to all
     AUDIT_STATUS,      // every status final and right, with its dead letter
     AUDIT_ATTEMPT,     // an outcome that was never recorded
     AUDIT_LEFT,        // something left in streams, pending or parked
@@ -112,9 +144,21 @@ enum fault_switch {
     SWITCH_SEND_TWICE,       // ingest repeats a call whose reply was lost
     SWITCH_OLD_GRANT,        // a GO lasts for ever
     SWITCH_OLD_PROBE,        // a probe that was granted may begin at any time
+    SWITCH_NO_RATE,          // a grant of so many calls is good for any number
     SWITCH_OLD_ADMISSION,    // a held sender's message that was admitted may be called at any time
     SWITCH_LAST_WRITER,      // Postgres keeps the last status that came
+    SWITCH_FIRST_RECEIPT,    // Postgres keeps the earliest receipt
+    SWITCH_NO_RECEIPT_TIME,  // Postgres keeps the last receipt that came
+    SWITCH_OPEN_LETTER,      // a receipt closes no dead letter
+    SWITCH_NO_SAID_TIME,     // the persister forgets when the provider says that it happened
+    SWITCH_ONE_PARTITION,    // ingest writes who opts out into one partition only
+    SWITCH_NEW_WORD,         // what comes again says so as of now
+    SWITCH_CALL_UNFILLED,    // the dispatcher calls before it is known who has opted out
+    SWITCH_ASK_NOBODY,       // the dispatcher calls whoever has opted out
+    SWITCH_UNTOLD,           // the persister tells Redis nothing of a pair after its commit
     SWITCH_NO_DRAIN,         // reconcile looks for tokens once and doesn't wait for events
+    SWITCH_MAY_CALL,         // the dispatcher says that it may call, whatever it knows
+    SWITCH_NO_HELD,          // nor at who waits for a turn, or for its time
 };
 
 struct plant {
@@ -154,9 +198,17 @@ struct seen {
         int64_t since_ms; // of the processes' clock
         int64_t until_ms;
     } holds[SENDERS];
-    char counts[48]; // state, failures and successes, to see whether they change
+    bool knows_opt_outs; // the first partition: all who have opted out; the other one, too
+    bool other_knows_opt_outs;
+    int64_t unknown_since_ms; // of the processes' clock
+    char counts[48];          // state, failures and successes, to see whether they change
+    struct turns_seen turns;
+    struct seen_turn turn[CONVERSATIONS];
+    bool blocked;             // nothing may be called
+    int64_t blocked_since_ms; // of the processes' clock
     bool pausing, open;
     int64_t pausing_since_ms, open_since_ms; // of the processes' clock
+    int64_t closed_since_ms, closed_epoch;   // likewise, when it was closed last, and its epoch; 0: it always was
 };
 
 // What a fail-over goes back to.
@@ -171,12 +223,14 @@ struct snapshot {
     int64_t epoch;
 };
 
-enum { BOOT_MS = 1000000, LEASES = 4, ACTORS = 2 };
+enum { BOOT_MS = 1000000, LEASES = 4, ACTORS = 2, RUN_ID_SIZE = 16 };
 
 struct process;
 
 enum reconcile_step {
     RECONCILE_IDLE,
+    RECONCILE_SCHEDULED,
+    RECONCILE_HELD,
     RECONCILE_PARKED,
     RECONCILE_OUTBOUND,
     RECONCILE_PARKED_AGAIN,
@@ -198,6 +252,11 @@ struct reconciler {
     int replayed;                        // in this round
 };
 
+// What was there to be audited, of all runs.
+struct figures {
+    long held, let_go, scheduled, cancelled;
+};
+
 struct world {
     redisContext *redis;
     const struct plant *plant; // or NULL
@@ -208,9 +267,17 @@ struct world {
     int64_t boot_ms;      // the processes' clock, which no one sets
     int64_t wall_ms;      // Redis's
     int cap;              // STREAM_MAX_BACKLOG
+    int most_scheduled;   // SCHEDULED_MAX
+    int format;           // that is written
+    bool orders;          // DISPATCH_ORDER=conversation
+    bool changes_order;   // and it changes
+    bool changes_format;
+    bool two_each; // conversations of a sender
     int step;
     bool settling;                           // faults are over
     bool alone;                              // one of each survives the faults
+    bool paced;                              // the provider has a rate
+    bool worded;                             // recipients opt out
     int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
     bool healthy;                            // the provider
     bool refuses_all;                        // it doesn't know our account
@@ -223,6 +290,15 @@ struct world {
     int misnamed, misnamed_met; // names that are no token's: put among the times; come out as poison
     int64_t jumped_at_ms;
     struct ledger ledger;
+    struct unread_body unread[MOST_UNREAD];
+    int unread_count;
+    struct receipts_book receipts;
+    struct opt_words words;
+    bool sets_evicted; // one of who has opted out was
+    bool turns_astray; // some of what turns are kept in was lost
+    int recorded;      // tokens that began
+    int entered;       // messages that came into their conversations
+    int redis_run;     // which Redis it is: a fail-over goes to another
     struct postgres postgres;
     struct seen seen;
     struct snapshot snapshot;
@@ -237,6 +313,7 @@ struct world {
     struct buf *trace; // or NULL
     long injected[FAULT_COUNT];
     long commands;
+    struct figures figures;
 };
 
 bool world_has(const struct world *world, enum fault_switch on);
@@ -250,6 +327,8 @@ void world_inject(struct world *world, enum fault fault);
 const char *fault_name(enum fault fault);
 // The time of day of the processes' hosts, which nobody sets: ms since 1970.
 int64_t world_host_ms(const struct world *world);
+// The run id of the Redis of now.
+void world_run_id(const struct world *world, char out[RUN_ID_SIZE]);
 // What an audit's breach means, in a few words.
 const char *audit_name(enum audit audit);
 

@@ -20,12 +20,55 @@ seeds_once() {
 counts_are_exact() {
   [ "$(count "conversations c WHERE message_count <> (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id)")" = 0 ]
 }
+answers_alone() {
+  local said
+  said=$(bin/db.sh shell -X -At -c 'SELECT 1 + 1')
+  [ "$said" = 2 ]
+}
 resets() { target db-reset && [ "$(count conversations)" = 0 ]; }
 roles_have_rights() {
   [ "$(psql -X -q -A -t "$url" -c "SELECT has_table_privilege('messaging_reader', 'messages', 'SELECT'),
     has_table_privilege('messaging_persister', 'messages', 'INSERT'),
     has_table_privilege('messaging_reader', 'messages', 'INSERT')")" = 't|t|f' ]
 }
+# What an interrupted build leaves behind is an index of that name that is not valid.
+heals_the_index_of_threads() {
+  local said=
+  while [[ $said != *'undid 0006_'* ]]; do said=$(DATABASE_URL=$url bin/migrate.sh down) || return 1; done
+  ! psql -X -q "$url" -c 'CREATE UNIQUE INDEX CONCURRENTLY messages_thread_next ON messages (type)' || return 1
+  DATABASE_URL=$url bin/migrate.sh up
+  [ "$(psql -X -q -A -t "$url" -c "SELECT indisvalid, pg_get_indexdef(indexrelid) LIKE '%occurred_at, accepted_at, id)'
+    FROM pg_index WHERE indexrelid = 'messages_thread'::regclass")" = 't|t' ]
+}
+# Back to before messages could wait or be cancelled, and again: what was cancelled isn't sent by the release before, and is
+# cancelled again afterwards.
+statuses() { psql -X -q -A -t "$url" -c "SELECT string_agg(status, ' ' ORDER BY call) FROM deliveries WHERE message_id::text LIKE '0193%'"; }
+leaves_waiting() {
+  psql -X -q -v ON_ERROR_STOP=1 "$url" <<'SQL'
+INSERT INTO deliveries (message_id, status, generation, final, call, updated_at)
+SELECT ('01930000-0000-7000-8000-00000000000' || n)::uuid, status, 0, status IN ('cancelled', 'failed', 'sent'), n, now()
+FROM unnest(ARRAY ['scheduled', 'held', 'cancelled', 'failed', 'retrying', 'sent']) WITH ORDINALITY AS s (status, n);
+INSERT INTO dispatch_attempts (message_id, generation, call, delivery, provider, outcome, http_status, latency_us, started_at, late)
+VALUES ('01930000-0000-7000-8000-000000000003', 0, 3, 0, 'sms-mms', 'cancelled', 0, 0, now(), false),
+  ('01930000-0000-7000-8000-000000000004', 0, 4, 1, 'sms-mms', 'rejected', 400, 0, now(), false);
+SQL
+  [ "$(statuses)" = 'scheduled held cancelled failed retrying sent' ]
+}
+takes_waiting_back() {
+  local said=
+  while [[ $said != *'undid 0010_'* ]]; do
+    said=$(DATABASE_URL=$url bin/migrate.sh down 2>&1) || return 1
+    printf '%s\n' "$said" >>"$folder/undone"
+  done
+  grep -F '1 messages are scheduled' "$folder/undone"
+  [ "$(statuses)" = 'queued queued failed failed retrying sent' ]
+  ! psql -X -q -v ON_ERROR_STOP=1 "$url" -c "UPDATE deliveries SET status = 'held' WHERE message_id::text LIKE '0193%'"
+}
+cancels_again() {
+  DATABASE_URL=$url bin/migrate.sh up
+  [ "$(statuses)" = 'queued queued cancelled failed retrying sent' ]
+}
+forgets_waiting() { psql -X -q -v ON_ERROR_STOP=1 "$url" -c "DELETE FROM deliveries WHERE message_id::text LIKE '0193%'; DELETE FROM dispatch_attempts WHERE message_id::text LIKE '0193%'"; }
 as_foreign() { DATABASE_URL=$url target "$@"; }
 refuses_to_reset() { fails_saying CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" -gt 0 ]; }
 resets_when_confirmed() { CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" = 0 ]; }
@@ -35,9 +78,15 @@ it 'starts the private Postgres and says so' prints "starting Postgres on port $
 it 'applies the migrations' target migrate-apply
 it 'shows them' prints 0001 target migrate-status
 it 'shows which database it is' prints "server 127.0.0.1:$LOCAL_POSTGRES_PORT" target migrate-status-client
+it 'prints what psql answers, and nothing else' answers_alone
 it 'gives the roles of ingest and the persister their rights' roles_have_rights
 it 'seeds the demo data' seeds
 it 'seeds it once only' seeds_once
+it 'makes an index anew that an interrupted build left invalid' heals_the_index_of_threads
+it 'has messages in every status' leaves_waiting
+it 'takes back that messages wait or are cancelled: none is lost, and none that was cancelled waits' takes_waiting_back
+it 'applies it once more: what was cancelled is so again' cancels_again
+it 'removes them' forgets_waiting
 it 'counts the messages of each conversation exactly' counts_are_exact
 it 'names the DATABASE_URL it acts on, without its password' prints '//messaging_user:***@' as_foreign migrate-status
 it 'refuses to reset a database that is not private' refuses_to_reset

@@ -40,6 +40,22 @@ replays_the_rest() {
   prints '3 are being replayed' bin/dead-letters.sh replay --all --reason rejected --per-second 50 && wait_for 20 counts 7
 }
 
+webhook() { # BODY
+  curl -sS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/webhooks/sms" -H 'Content-Type: application/json' -d "$1"
+}
+kept() {
+  webhook '{"from":"<script>"}' | jq -e '.details.field == "to"' && wait_for 20 counts 1 --reason unread &&
+    prints '  open  webhook  to: is required' letters --reason unread
+}
+shows_body() {
+  bin/dead-letters.sh show "$(letters --reason unread | cut -d ' ' -f 1)" |
+    jq -e '.text == "{\"from\":\"<script>\"}" and (.raw | @base64d) == .text and .stage == "webhook"'
+}
+replays_no_webhook() {
+  fails_saying "still can't become a message: to: is required (status 409)" bin/dead-letters.sh replay \
+    "$(letters --reason unread | cut -d ' ' -f 1)" && prints '0 would be replayed' bin/dead-letters.sh replay --all --reason unread --dry-run
+}
+
 it 'shows how it is called' prints 'Usage: bin/dead-letters.sh list' bin/dead-letters.sh --help
 it 'refuses a missing command' wrong 'a command is missing'
 it 'refuses an unknown command' wrong "there is no command 'burn'" burn
@@ -60,5 +76,8 @@ it 'counts without replaying' prints '3 would be replayed' bin/dead-letters.sh r
 it 'replays one, once' replays_once
 it 'replays the rest at a pace' replays_the_rest
 it 'lists as many as there are, over pages' counts 7 --limit 0
+it 'lists a webhook that is no message, with its field' kept
+it 'shows its body as text' shows_body
+it 'replays it once it can be read, and never with all others' replays_no_webhook
 it 'the service stops' bin/stop.sh
 finish

@@ -55,7 +55,7 @@ write_haproxy_cfg() {
 }
 starts_haproxy() {
   write_haproxy_cfg
-  API_MAX_BODY_BYTES=262144 spawn haproxy "$PROXY_PORT" "$folder/haproxy.log" \
+  API_MAX_BODY_BYTES=262144 API_MAX_BATCH_BYTES=4194304 WEBHOOK_MAX_BODY_BYTES=31457280 spawn haproxy "$PROXY_PORT" "$folder/haproxy.log" \
     "$(PATH=$PATH:/usr/sbin command -v haproxy)" -db -f "$folder/haproxy.cfg"
   wait_for 10 port_listens "$PROXY_PORT"
   wait_for 10 answers 200 "http://localhost:$PROXY_PORT" /readyz
@@ -132,6 +132,30 @@ answers_a_large_body() {
   answers 413 "http://localhost:$PROXY_PORT" /api/messages/sms -H 'Expect:' -H 'Content-Type: application/json' \
     --data-binary "@$folder/large"
 }
+# As the proxy says it, and as ingest does of a small one.
+answers_a_large_form() {
+  answers 413 "http://localhost:$PROXY_PORT" /api/webhooks/sms -H 'Expect:' --data-binary "@$folder/large"
+  answers 415 "http://localhost:$PROXY_PORT" /api/webhooks/sms -H 'Expect:' -H 'Content-Type: text/plain' --data-binary "@$folder/large"
+  cp "$folder/body" "$folder/by-proxy"
+  answers 415 "http://localhost:$PROXY_PORT" /api/webhooks/sms -H 'Content-Type: text/plain' -d x
+  cmp "$folder/body" "$folder/by-proxy"
+}
+# posts_a_mail STATUS BASE BYTES: as Inbound Parse posts it, with a file of so many.
+posts_a_mail() {
+  head -c "$3" /dev/zero >"$folder/file"
+  answers "$1" "$2" /api/webhooks/email -H "Expect:$4" -F 'headers=Message-ID: <proxies@x>' -F from=jane@example.com \
+    -F to=support@us.example -F 'envelope={"to":["support@us.example"]}' -F text=hello -F "attachment1=@$folder/file;type=a/b"
+}
+passes_a_mail_of_30_mib() { posts_a_mail 200 "$1" 31000000 ""; }
+# posts_a_list STATUS BASE BYTES EXPECT: of one message that is none, and so much white space.
+posts_a_list() {
+  { printf '{"messages":[{}]' && head -c "$3" /dev/zero | tr '\0' ' ' && printf '}'; } >"$folder/list"
+  answers "$1" "$2" /api/messages/batch -H "Expect:$4" -H 'Content-Type: application/json' --data-binary "@$folder/list"
+}
+passes_a_list_of_4_mib() { posts_a_list 200 "$1" 4194000 ""; }
+# Asked before it comes, for who is refused half-way may find the connection closed before the answer.
+refuses_a_longer_list() { posts_a_list 413 "$1" 4194304 ' 100-continue'; }
+refuses_a_larger_mail() { posts_a_mail 413 "$1" 31457280 ' 100-continue'; }
 
 it 'makes a certificate' makes_a_certificate
 it 'starts' bin/start.sh
@@ -151,6 +175,15 @@ it 'refuses a page without TLS where the proxy ends it' refuses_a_page_without_t
 it 'says what nginx as it comes leaves out' tells_what_nginx_leaves_out
 it 'says which name is unknown' refuses_an_unknown_name
 it 'answers a large body by the proxy' answers_a_large_body
+it 'answers a large form by the proxy' answers_a_large_form
+for base in "https://$public:$TLS_PORT" "http://localhost:$PROXY_PORT"; do
+  it "passes a mail of 30 MiB at ${base%:*}" passes_a_mail_of_30_mib "$base"
+done
+for base in "https://$public:$TLS_PORT" "http://localhost:$PROXY_PORT"; do
+  it "passes a list of 4 MiB at ${base%:*}" passes_a_list_of_4_mib "$base"
+done
+it 'answers a longer list by the proxy' refuses_a_longer_list "http://localhost:$PROXY_PORT"
+it 'answers a larger mail by the proxy' refuses_a_larger_mail "http://localhost:$PROXY_PORT"
 it 'stops the proxies' stop_proxies
 it 'stops' bin/stop.sh
 finish

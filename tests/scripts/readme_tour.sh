@@ -34,10 +34,16 @@ read_tour() {
   done < <(sed -n '/^## A tour$/,/^## Watch it$/p' README.md)
 }
 
-# What a command prints, typed as it stands but for the port.
+# What a command prints, typed as it stands but for the ports.
 typed() {
-  bash -c "${commands[0]//localhost:8080/127.0.0.1:$PORT}"$'\n'"$1" 2>&1 | normalized
+  local command=${commands[0]}$'\n'$1
+  command=${command//localhost:8080/127.0.0.1:$PORT}
+  bash -c "${command//localhost:8090/127.0.0.1:$MOCK_PROVIDER_PORT}" 2>&1 | normalized
 }
+
+# Whoever types takes longer than the mock needs to see that it was told something.
+changes() { grep -c '"event":"mock_config_changed"' "$run_dir/mock-provider.log" || true; }
+goes_by_the_next() { [ "$(changes)" -gt "$1" ]; }
 
 answers_so() { # INDEX
   got=$(typed "${commands[$1]}")
@@ -45,17 +51,20 @@ answers_so() { # INDEX
 }
 
 the_tour_is_true() {
-  local at
+  local at before
   [ "${#commands[@]}" -ge 9 ] || { echo 'the tour has fewer commands than the brief has flows' && return 1; }
   for ((at = 1; at < ${#commands[@]}; at++)); do
+    before=$(changes)
     # What is read may take a moment to be stored and sent; what is sent is sent once.
     case ${commands[at]} in
     *' -d '*) answers_so "$at" ;;
     *) wait_for 20 answers_so "$at" ;;
     esac || { printf '%s\nshould answer:\n%s\nbut answers:\n%s\n' "${commands[at]}" "${answers[at]}" "$got" && return 1; }
+    case ${commands[at]} in *mock/config*) wait_for 5 goes_by_the_next "$before" ;; esac
   done
 }
 
+export API_PROVIDER_RECEIPTS_PCT=''
 claim_ports
 read_tour
 it 'the service starts' bin/start.sh --ephemeral

@@ -102,5 +102,15 @@ done
 it 'ingest refuses a DATABASE_URL that is none' refuses ingest DATABASE_URL nonsense
 it 'persister refuses a DATABASE_URL that is none' refuses persister DATABASE_URL nonsense
 it 'dispatcher refuses a provider URL that is neither http nor https' refuses dispatcher PROVIDER_SMS_URL ftp://127.0.0.1
+it 'dispatcher refuses a kind of provider that is none' refuses dispatcher PROVIDER_SMS_KIND plivo
+it 'dispatcher refuses the mock as a gateway' \
+  fails_saying 'dispatcher: PROVIDER_SMS_URL: it must be where your gateway takes messages' \
+  timeout 10 env PROVIDER_SMS_KIND=generic "$BUILD_DIR/dispatcher"
+it 'dispatcher refuses a host that Twilio would not call' \
+  fails_saying "dispatcher: WEBHOOK_PUBLIC_URL: its host must not hold '_'" \
+  timeout 10 env WEBHOOK_PUBLIC_URL=https://my_host "$BUILD_DIR/dispatcher"
+for program in ingest dispatcher; do
+  it "$program refuses a WEBHOOK_PUBLIC_URL with a query" refuses "$program" WEBHOOK_PUBLIC_URL 'https://example.com?a=b'
+done
 it 'ingest refuses proxies that are no addresses' refuses ingest TRUSTED_PROXIES nonsense
 finish

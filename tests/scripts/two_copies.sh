@@ -14,6 +14,7 @@ describe() { # NAME: keeps the ports and the RUN_DIR of a copy
   declare -px PORT MOCK_PROVIDER_PORT LOCAL_REDIS_PORT LOCAL_POSTGRES_PORT RUN_DIR >"$folder/$1"
   printf 'run_dir=%q\n' "$RUN_DIR" >>"$folder/$1"
 }
+export API_PROVIDER_RECEIPTS_PCT=''
 describe first
 describe second
 
@@ -28,7 +29,10 @@ finds_the_database() { second env LOCAL_POSTGRES_PORT="$borrowed" bin/start.sh; 
 it 'starts the first' first bin/start.sh --ephemeral
 it 'starts the second beside it' second bin/start.sh --ephemeral
 it 'stores in the first' first send_sms 'to the first'
-it 'keeps them apart' second prints '"items":[]' get /api/conversations
+it 'hears from its own mock that it has arrived' first wait_for 20 prints '"status":"delivered"' get /api/conversations/1/messages
+it 'stores in the second' second send_sms 'to the second'
+it 'hears of that one in the second' second wait_for 20 prints '"status":"delivered"' get /api/conversations/1/messages
+it 'keeps them apart' first holds_messages 1
 it 'says that a running copy has another port' fails_saying 'stop it first' refuses_another_port
 it 'stops the second' second bin/stop.sh
 it 'has not touched the first' first get /readyz

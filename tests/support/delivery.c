@@ -35,6 +35,14 @@ static int config_changes(struct stack *stack) {
     return stack_log_count(stack, MOCK, "mock_config_changed");
 }
 
+void dispatchers_start(struct stack *stack, unsigned count, const char *const *environment) {
+    for (unsigned i = 1; i <= count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "dispatcher-%u", i);
+        stack_start_with(stack, name, environment);
+    }
+}
+
 void mock_configure(struct stack *stack, const char *config) {
     int before = config_changes(stack);
     ck_assert_int_eq(stack_status(stack, "ingest-1", "PUT", "/api/provider/mock/config", config), 200);
@@ -77,10 +85,14 @@ void refusals_reset(struct stack *stack) {
     }
 }
 
+// Each send is of a conversation of its own, so that none waits for another.
+static unsigned recipients;
+
 char *send_sms_from(struct stack *stack, unsigned sender) {
-    char from[24];
+    char from[24], to[24];
     snprintf(from, sizeof from, "+1555%07u", sender);
-    return send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(from, "+18045551234", "text"));
+    snprintf(to, sizeof to, "+1804%07u", ++recipients);
+    return send_accepted(stack, "ingest-1", PATH_SMS, payload_sms(from, to, "text"));
 }
 
 void send_many(struct stack *stack, unsigned first, unsigned count) {
@@ -89,6 +101,7 @@ void send_many(struct stack *stack, unsigned first, unsigned count) {
         .threads = 4,
         .count = count,
         .senders = 20,
+        .recipients = count,
         .first = first,
         .repeats = 5, // a disk that stalls makes a 503 out of a send
     }));
@@ -98,7 +111,9 @@ void send_many(struct stack *stack, unsigned first, unsigned count) {
 
 void send_emails(struct stack *stack, const char *from, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
-        free(send_accepted(stack, "ingest-1", PATH_EMAIL, payload_email(from, "to@x.com", "text")));
+        char to[24];
+        snprintf(to, sizeof to, "to%u@x.com", ++recipients);
+        free(send_accepted(stack, "ingest-1", PATH_EMAIL, payload_email(from, to, "text")));
     }
 }
 

@@ -15,6 +15,9 @@
 // earlier one has left, sees that the mock runs and behaves, and forgets the breakers and the refusals.
 void delivery_recover(struct stack *stack);
 
+// Starts "dispatcher-1" to "dispatcher-<count>", as stack_start_with.
+void dispatchers_start(struct stack *stack, unsigned count, const char *const *environment);
+
 // PUTs the mock's configuration through ingest-1, and returns once "mock-provider" goes by it.
 void mock_configure(struct stack *stack, const char *config);
 // A number of what the mock has counted for "sms-mms" or "email" since its start: "calls", "distinct_keys", "repeats",

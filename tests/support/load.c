@@ -50,14 +50,16 @@ static void note(struct load *load, const struct answer *answer) {
 
 static bool send_one(struct load *load, unsigned number, unsigned attempt) {
     const struct load_options *options = &load->options;
-    char from[24], body[32], url[64], key[48];
+    char from[24], to[24], body[32], url[64], key[48];
+    unsigned recipients = options->recipients > 0 ? options->recipients : 1;
     uint16_t port = options->ports[1] != 0 ? options->ports[(number + attempt) % 2] : options->ports[0];
     snprintf(from, sizeof from, "+1555%07u", options->first + number % options->senders);
+    snprintf(to, sizeof to, "+1666%07u", number / options->senders % recipients);
     snprintf(body, sizeof body, "load %u", number);
     snprintf(url, sizeof url, "http://127.0.0.1:%u" PATH_SMS, port);
     snprintf(key, sizeof key, "Idempotency-Key: load-%u", number);
     const char *headers[] = {options->repeats > 0 ? key : NULL, NULL};
-    char *payload = payload_sms(from, "+16660000000", body);
+    char *payload = payload_sms(from, to, body);
     struct answer *answer = client_call("POST", url, payload, headers, deadline_scaled(CALL_MS));
     bool accepted = answer->status == 202;
     note(load, answer);

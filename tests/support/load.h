@@ -12,11 +12,12 @@ struct load;
 struct load_options {
     uint16_t ports[2]; // ingests of this machine, used in turn; the second may be 0
     unsigned threads;
-    unsigned count;   // sends in all
-    unsigned senders; // the i-th send is from +1555<i % senders> to +16660000000: a conversation each
-    unsigned first;   // of the senders' numbers
-    unsigned repeats; // a send that got no 202 is repeated up to so often, under its own Idempotency-Key
-    int pause_ms;     // after each send of a thread
+    unsigned count;      // sends in all
+    unsigned senders;    // the i-th send is from +1555<i % senders>
+    unsigned recipients; // to +1666<i / senders % recipients>; 0: one. Sends of one conversation wait for one another
+    unsigned first;      // of the senders' numbers
+    unsigned repeats;    // a send that got no 202 is repeated up to so often, under its own Idempotency-Key
+    int pause_ms;        // after each send of a thread
 };
 
 struct load_result {

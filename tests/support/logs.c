@@ -28,12 +28,23 @@ static bool is_fine(const char *line, size_t length, const char *const *allowed)
     return fine;
 }
 
+// Who is killed may leave half a line behind, and who comes after it under that name goes on within it, or nobody does.
+static bool is_torn(const char *line, size_t length, const char *const *allowed) {
+    static const char begin[] = "{\"ts\":\"";
+    if (strncmp(line, begin, strlen(begin)) != 0) {
+        return false;
+    }
+    const char *next = strstr(line + 1, begin);
+    bool goes_on = next != NULL && next < line + length;
+    return goes_on ? is_fine(next, length - (size_t)(next - line), allowed) : line[length] == '\0';
+}
+
 char *logs_fault(const char *path, const char *const *allowed) {
     char *text = read_whole_file(path);
     char *fault = NULL;
     for (const char *line = text; fault == NULL && line != NULL && *line != '\0';) {
         size_t length = strcspn(line, "\n");
-        if (length > 0 && !is_fine(line, length, allowed)) {
+        if (length > 0 && !is_fine(line, length, allowed) && !is_torn(line, length, allowed)) {
             fault = xstrndup(line, length < 2000 ? length : 2000);
         }
         line += length + (line[length] == '\n' ? 1 : 0);

@@ -18,6 +18,7 @@
 // unless told to) are names as well. Ports stay the same over a restart.
 //
 // The programs run with short times and high limits (stack.c has the list); a suite or a start lays its own over them.
+// Until stack_start_all they run with OPT_OUT=off, for a dispatcher that has no persister beside it would wait.
 
 struct stack;
 
@@ -85,7 +86,7 @@ redisReply *stack_redis_argv(struct stack *stack, int argc, const char **argv);
 // An integer reply's number, or PROBE_NONE.
 int64_t stack_redis_int(struct stack *stack, const char *format, ...);
 
-// Nothing is left to do in Redis: the streams and `parked` of partition 0 of both providers are empty.
+// Nothing is left to do in Redis: the streams, `parked` and `held` of partition 0 of both providers are empty.
 bool stack_is_drained(struct stack *stack);
 
 #endif

@@ -13,9 +13,9 @@ WITH counted AS (
     last_activity_at = greatest(c.last_activity_at, excluded.last_activity_at)
   RETURNING id, key, participant_a, participant_b, xmax = 0 AS created
 ), stored AS (
-  INSERT INTO messages (id, conversation_id, direction, type, from_address, to_address, body, provider, occurred_at,
-    accepted_at, request_id)
-  SELECT s.id, c.id, 'outbound', 'sms', s.from_address, s.to_address, s.body, 'sms-mms', s.occurred_at, s.accepted_at,
+  INSERT INTO messages (id, conversation_id, sent_by, direction, type, from_address, to_address, body, provider,
+    occurred_at, accepted_at, request_id)
+  SELECT s.id, c.id, CASE WHEN s.from_address = s.participant_a THEN 'a' ELSE 'b' END, 'outbound', 'sms', s.from_address, s.to_address, s.body, 'sms-mms', s.occurred_at, s.accepted_at,
     s.request_id
   FROM stage s JOIN conversation c USING (key)
   ORDER BY s.id

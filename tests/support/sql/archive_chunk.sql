@@ -9,9 +9,9 @@ WITH numbers AS (
     timestamptz '2023-01-01 00:00:00+00' + i * interval '1 second' AS at
   FROM generate_series($1::bigint, $2::bigint - 1) AS i
 ), stored AS (
-  INSERT INTO messages (id, conversation_id, direction, type, from_address, to_address, body, provider,
+  INSERT INTO messages (id, conversation_id, sent_by, direction, type, from_address, to_address, body, provider,
     provider_message_id, occurred_at, accepted_at, persisted_at, request_id)
-  SELECT id, conversation, CASE i % 2 WHEN 0 THEN 'outbound' ELSE 'inbound' END, 'sms', '+18045551234',
+  SELECT id, conversation, 'b', CASE i % 2 WHEN 0 THEN 'outbound' ELSE 'inbound' END, 'sms', '+18045551234',
     '+1' || (2000000000 + conversation), 'Hello! This is a test SMS message, number ' || i || '.', 'sms-mms',
     CASE i % 2 WHEN 1 THEN 'message-' || i END, at, at, at, id::text
   FROM numbers

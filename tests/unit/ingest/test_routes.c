@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <check.h>
 
-#include "ingest/request/media_type.h"
 #include "ingest/routes.h"
+#include "shared/http/media_type.h"
 
 Suite *suite_ingest_routes(void);
 
@@ -40,8 +40,10 @@ END_TEST
 START_TEST(a_literal_route_wins_over_a_pattern_whatever_its_method) {
     struct route_match match = find("GET", "/api/messages/sms", ROUTE_OTHER_METHOD);
     ck_assert_str_eq(match.allow, "POST");
-    match = find("DELETE", "/api/messages/sms2", ROUTE_OTHER_METHOD);
-    ck_assert_str_eq(match.allow, "GET, HEAD");
+    match = find("DELETE", "/api/messages/sms", ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "POST");
+    match = find("POST", "/api/messages/sms2", ROUTE_OTHER_METHOD);
+    ck_assert_str_eq(match.allow, "GET, HEAD, DELETE");
 }
 END_TEST
 
@@ -134,6 +136,7 @@ START_TEST(each_route_below_api_but_the_webhooks_asks_for_a_scope) {
         {"POST", "/api/messages/sms", SCOPE_SEND},
         {"POST", "/api/messages/email", SCOPE_SEND},
         {"GET", "/api/messages/0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", SCOPE_READ},
+        {"DELETE", "/api/messages/0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", SCOPE_SEND},
         {"GET", "/api/conversations", SCOPE_READ},
         {"GET", "/api/conversations/1/messages", SCOPE_READ},
         {"GET", "/api/events", SCOPE_READ},
@@ -146,6 +149,8 @@ START_TEST(each_route_below_api_but_the_webhooks_asks_for_a_scope) {
         {"POST", "/api/dead-letters/replay", SCOPE_ADMIN},
         {"POST", "/api/webhooks/sms", SCOPE_NONE},
         {"POST", "/api/webhooks/email", SCOPE_NONE},
+        {"POST", "/api/webhooks/sms/status", SCOPE_NONE},
+        {"POST", "/api/webhooks/email/events", SCOPE_NONE},
         {"GET", "/alive", SCOPE_NONE},
         {"GET", "/readyz", SCOPE_NONE},
         {"GET", "/metrics", SCOPE_NONE},
@@ -158,6 +163,10 @@ START_TEST(each_route_below_api_but_the_webhooks_asks_for_a_scope) {
     }
     ck_assert_uint_ne(find("POST", "/api/webhooks/sms", ROUTE_FOUND).route->flags & ROUTE_WEBHOOK_SMS, 0);
     ck_assert_uint_ne(find("POST", "/api/webhooks/email", ROUTE_FOUND).route->flags & ROUTE_WEBHOOK_EMAIL, 0);
+    const unsigned receipts = ROUTE_RECEIPTS | ROUTE_INCOMING | ROUTE_BODY;
+    ck_assert_uint_eq(find("POST", "/api/webhooks/sms/status", ROUTE_FOUND).route->flags, receipts | ROUTE_WEBHOOK_SMS);
+    ck_assert_uint_eq(find("POST", "/api/webhooks/email/events", ROUTE_FOUND).route->flags,
+                      receipts | ROUTE_WEBHOOK_EMAIL);
 }
 END_TEST
 

@@ -36,7 +36,7 @@ static bool add(int number, size_t more) {
 }
 
 START_TEST(entries_come_out_in_the_order_they_went_in) {
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     for (int i = 0; i < 3; i++) {
         ck_assert(add(i, 0));
     }
@@ -50,7 +50,7 @@ START_TEST(entries_come_out_in_the_order_they_went_in) {
 END_TEST
 
 START_TEST(no_batch_is_longer_than_allowed) {
-    queue = batch_queue_create(2, 1 << 20, 0);
+    queue = batch_queue_create(2, 1 << 20, 0, NULL);
     for (int i = 0; i < 5; i++) {
         ck_assert(add(i, 0));
     }
@@ -65,7 +65,7 @@ START_TEST(no_batch_is_longer_than_allowed) {
 END_TEST
 
 START_TEST(bytes_close_a_batch_too) {
-    queue = batch_queue_create(100, 600, 0);
+    queue = batch_queue_create(100, 600, 0, NULL);
     for (int i = 0; i < 4; i++) {
         ck_assert(add(i, 400));
     }
@@ -76,7 +76,7 @@ START_TEST(bytes_close_a_batch_too) {
 END_TEST
 
 START_TEST(there_is_room_until_a_full_batch_waits) {
-    queue = batch_queue_create(2, 1 << 20, 0);
+    queue = batch_queue_create(2, 1 << 20, 0, NULL);
     ck_assert(add(1, 0));
     ck_assert(batch_queue_has_room(queue));
     ck_assert(add(2, 0));
@@ -87,7 +87,7 @@ START_TEST(there_is_room_until_a_full_batch_waits) {
 END_TEST
 
 START_TEST(any_run_of_entries_is_one_run_of_lines) {
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     for (int i = 0; i < 4; i++) {
         ck_assert(add(i, 0));
     }
@@ -108,7 +108,7 @@ START_TEST(any_run_of_entries_is_one_run_of_lines) {
 END_TEST
 
 START_TEST(the_sum_of_the_marks_tells_which_lines_they_are) {
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     for (int i = 0; i < 4; i++) {
         ck_assert(add(i, 0));
     }
@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(garbage_becomes_a_dead_letters_line) {
     struct buf packed = {0};
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     event_pack(&packed, "a", 1);
     event_pack(&packed, "b", 1);
     ck_assert(batch_queue_add(queue, &stream, 1, "5-0", &packed));
@@ -148,7 +148,7 @@ END_TEST
 
 START_TEST(a_newer_entry_is_not_taken) {
     struct buf packed = {0};
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     event_pack(&packed, "v", 1);
     event_pack(&packed, "9", 1);
     ck_assert(!batch_queue_add(queue, &stream, 1, "5-0", &packed));
@@ -159,7 +159,7 @@ END_TEST
 
 START_TEST(a_refused_entry_keeps_its_fields_for_the_dead_letters) {
     struct buf line = {0};
-    queue = batch_queue_create(10, 1 << 20, 0);
+    queue = batch_queue_create(10, 1 << 20, 0, NULL);
     ck_assert(add(1, 0));
     ck_assert(add(2, 0));
     ck_assert(add(3, 0));
@@ -170,6 +170,29 @@ START_TEST(a_refused_entry_keeps_its_fields_for_the_dead_letters) {
     ck_assert_ptr_nonnull(strstr(line.data, "\"gen\":\"2\""));
     ck_assert_ptr_null(strstr(line.data, "\"gen\":\"3\""));
     buf_free(&line);
+    batch_free(batch);
+}
+END_TEST
+
+START_TEST(what_another_region_has_identified_is_identified_anew) {
+    static const char payload[] =
+        "{\"type\":\"sms\",\"direction\":\"outbound\",\"from\":\"2016661234\",\"to\":\"+18045551234\",\"sender\":"
+        "\"2016661234\","
+        "\"recipient\":\"+18045551234\",\"body\":\"x\",\"attachments\":[],\"occurred_ms\":1,\"accepted_ms\":1,"
+        "\"request_id\":\"r\"}";
+    const char *fields[] = {"v",   "1", "k",  "accepted", "id", "018f3c5e-0000-7000-8000-000000000001",
+                            "gen", "0", "at", "1",        "p",  payload};
+    struct buf packed = {0};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        event_pack(&packed, fields[i], strlen(fields[i]));
+    }
+    queue = batch_queue_create(10, 1 << 20, 0, phone_region_find("US"));
+    ck_assert(batch_queue_add(queue, &stream, 1, "5-0", &packed));
+    buf_free(&packed);
+    struct batch *batch = batch_queue_take(queue);
+    size_t length;
+    const char *line = batch_lines(batch, 0, 1, &length);
+    ck_assert_ptr_nonnull(memmem(line, length, "sms:+12016661234<->+18045551234", 31));
     batch_free(batch);
 }
 END_TEST
@@ -187,6 +210,7 @@ Suite *suite_persister_batch(void) {
     tcase_add_test(tcase, garbage_becomes_a_dead_letters_line);
     tcase_add_test(tcase, a_newer_entry_is_not_taken);
     tcase_add_test(tcase, a_refused_entry_keeps_its_fields_for_the_dead_letters);
+    tcase_add_test(tcase, what_another_region_has_identified_is_identified_anew);
     suite_add_tcase(suite, tcase);
     return suite;
 }

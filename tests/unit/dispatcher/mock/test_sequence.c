@@ -31,6 +31,23 @@ START_TEST(one_seed_makes_one_sequence_a_provider) {
 }
 END_TEST
 
+// What a seed made in an earlier release it makes in this one, too.
+START_TEST(seed_7_makes_what_it_always_has) {
+    static const char *const expected[PROVIDER_COUNT] = {
+        [PROVIDER_SMS_MMS] =
+            "..e...Leeete.e.ee...e.e....e..te.ee...ee..tL..eeLe...Lee.L..e.LL.e..Lt..e.e...e..t.eL..Le",
+        [PROVIDER_EMAIL] = "e..e..ee..L.Le...L..L..e..t..eLe.e..e..e...eee.e.eL...L....t.ee..t.e.t.t.e..L.eee.eee....",
+    };
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        char outcomes[CALLS];
+        draw(7, (enum provider)i, outcomes);
+        for (size_t at = 0; expected[i][at] != '\0'; at++) {
+            ck_assert_int_eq(".teL"[(size_t)outcomes[at]], expected[i][at]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(without_a_seed_each_start_has_its_own) {
     char first[CALLS], second[CALLS];
     draw(-1, PROVIDER_EMAIL, first);
@@ -59,6 +76,7 @@ Suite *suite_mock_sequence(void) {
     Suite *suite = suite_create("mock_sequence");
     TCase *tests = tcase_create("mock_sequence");
     tcase_add_test(tests, one_seed_makes_one_sequence_a_provider);
+    tcase_add_test(tests, seed_7_makes_what_it_always_has);
     tcase_add_test(tests, without_a_seed_each_start_has_its_own);
     tcase_add_test(tests, in_every_hundred_calls_the_shares_are_exact);
     suite_add_tcase(suite, tests);

@@ -51,17 +51,22 @@ static void on_done(void *argument, struct outcome *outcome) {
 // Calls what is at that port, and waits for the end of it.
 static void call_port(uint16_t port, bool permitted) {
     static const struct call_events events = {may_begin, on_done};
-    char url[64], text[] = "+15550000001";
+    char url[64], text[] = "+15550000001", nothing[] = "";
     snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
     struct settings settings = {.provider_sms_url = url,
                                 .provider_sms_account = text,
                                 .provider_sms_token = text,
+                                .provider_sms_key_sid = nothing,
+                                .provider_sms_key_secret = nothing,
+                                .provider_sms_service = nothing,
+                                .webhook_public_url = nothing,
+                                .provider_ca_file = nothing,
                                 .provider_timeout_ms = TIMEOUT_MS,
                                 .provider_connect_timeout_ms = TIMEOUT_MS};
     struct message message = {.from = text, .to = text, .sender = text, .recipient = text, .body = text};
     struct transport *transport = transport_create(&loop, 1);
-    struct caller *caller = caller_create(transport, &provider_sms_adapter, &settings);
-    (void)call_start(caller, "0193-id", &message, &events, &permitted);
+    struct caller *caller = caller_create(transport, &provider_twilio, &settings);
+    (void)call_start(caller, &(struct provider_send){&settings, "0193-id", 7, &message}, &events, &permitted);
     RUN_UNTIL(&loop, 20 * TIMEOUT_MS, is_done);
     caller_destroy(caller);
     transport_destroy(transport);

@@ -112,7 +112,8 @@ START_TEST(a_listed_origin_is_known_by_scheme_host_and_port) {
 END_TEST
 
 START_TEST(a_host_is_known_that_nobody_else_can_point_here) {
-    struct origin_rules *made = rules("", "api.example.com, Sms.Example.COM.", "https://hooks.example.com:8443/in");
+    struct origin_rules *made =
+        rules("", "api.example.com, Sms.Example.COM.", "https://user:word@hooks.example.com:8443/in");
     static const char *const known[] = {"127.0.0.1",
                                         "127.0.0.1:8080",
                                         "[::1]:8080",

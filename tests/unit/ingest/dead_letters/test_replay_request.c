@@ -82,9 +82,9 @@ START_TEST(what_is_wrong_is_named) {
 END_TEST
 
 START_TEST(each_outcome_that_ends_a_message_is_a_reason_to_filter_by) {
-    static const char *const classes[] = {"rejected",          "server_error", "timeout",
-                                          "connection_failed", "credentials",  "rate_limited",
-                                          "expired",           "lost",         "poison"};
+    static const char *const classes[] = {"rejected",    "server_error", "timeout",  "connection_failed",
+                                          "credentials", "rate_limited", "expired",  "lost",
+                                          "poison",      "unread",       "opted_out"};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         struct dead_letter_filter filter;
         dead_letter_filter_init(&filter);

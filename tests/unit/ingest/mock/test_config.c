@@ -6,6 +6,8 @@
 #include "dispatcher/mock/refusals.h"
 #include "ingest/mock/config.h"
 
+#define RECEIPTS "\"receipts_pct\":100,\"undelivered_pct\":0,\"receipt_delay_ms\":400," // by default
+
 Suite *suite_mock_config(void);
 
 static void assert_shown(const struct mock_config *config, const char *expected) {
@@ -39,7 +41,7 @@ static struct mock_config taken(const char *text) {
 START_TEST(the_three_shares_are_required_and_the_rest_has_defaults) {
     assert_shows(taken("{\"timeout_pct\":1,\"error_pct\":2,\"ratelimit_pct\":97}"),
                  "{\"timeout_pct\":1,\"error_pct\":2,\"ratelimit_pct\":97,\"seed\":null,\"latency_ms\":0,"
-                 "\"retry_after_secs\":1,\"refused_senders\":[],\"providers\":{}}");
+                 "\"retry_after_secs\":1," RECEIPTS "\"refused_senders\":[],\"providers\":{}}");
     assert_refused("{}", "timeout_pct");
     assert_refused("{\"timeout_pct\":1}", "error_pct");
     assert_refused("{\"timeout_pct\":1,\"error_pct\":1}", "ratelimit_pct");
@@ -74,7 +76,8 @@ START_TEST(an_override_names_a_provider_and_keeps_what_it_leaves_out) {
     struct mock_config config = taken("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"seed\":7,"
                                       "\"providers\":{\"sms-mms\":{\"seed\":null},\"email\":{}}}");
     assert_shown(&config, "{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"seed\":7,\"latency_ms\":0,"
-                          "\"retry_after_secs\":1,\"refused_senders\":[],\"providers\":{\"sms-mms\":{\"seed\":null}}}");
+                          "\"retry_after_secs\":1," RECEIPTS
+                          "\"refused_senders\":[],\"providers\":{\"sms-mms\":{\"seed\":null}}}");
     ingest_mock_config_free(&config);
     assert_refused("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"fax\":{}}}", "providers");
     assert_refused("{\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,\"providers\":{\"email\":1}}",
@@ -95,22 +98,36 @@ END_TEST
 
 START_TEST(what_the_settings_give_one_provider_only_is_an_override) {
     struct settings settings = {0};
-    settings.mock[PROVIDER_SMS_MMS] = (struct mock_settings){{{1, 2, 3, -1, 4, 5}}};
-    settings.mock[PROVIDER_EMAIL] = (struct mock_settings){{{1, 9, 3, -1, 4, 5}}};
+    settings.mock[PROVIDER_SMS_MMS] = (struct mock_settings){{{1, 2, 3, -1, 4, 5, 6, 7, 8}}};
+    settings.mock[PROVIDER_EMAIL] = (struct mock_settings){{{1, 9, 3, -1, 4, 5, 6, 7, 8}}};
     struct mock_config config;
     ingest_mock_config_from_settings(&settings, &config);
     assert_shown(&config, "{\"timeout_pct\":1,\"error_pct\":2,\"ratelimit_pct\":3,\"seed\":null,\"latency_ms\":4,"
-                          "\"retry_after_secs\":5,\"refused_senders\":[],\"providers\":{\"email\":{\"error_pct\":9}}}");
+                          "\"retry_after_secs\":5,\"receipts_pct\":6,\"undelivered_pct\":7,\"receipt_delay_ms\":8,"
+                          "\"refused_senders\":[],\"providers\":{\"email\":{\"error_pct\":9}}}");
     ingest_mock_config_free(&config);
 }
 END_TEST
 
 #define NONE "\"timeout_pct\":0,\"error_pct\":0,\"ratelimit_pct\":0,"
 
+START_TEST(receipts_are_set_for_all_or_for_one_provider) {
+    assert_shows(taken("{" NONE "\"receipts_pct\":90,\"undelivered_pct\":100,\"receipt_delay_ms\":600000,"
+                       "\"providers\":{\"email\":{\"receipts_pct\":0,\"receipt_delay_ms\":0}}}"),
+                 "{" NONE "\"seed\":null,\"latency_ms\":0,\"retry_after_secs\":1,\"receipts_pct\":90,"
+                 "\"undelivered_pct\":100,\"receipt_delay_ms\":600000,\"refused_senders\":[],"
+                 "\"providers\":{\"email\":{\"receipts_pct\":0,\"receipt_delay_ms\":0}}}");
+    assert_refused("{" NONE "\"receipts_pct\":101}", "receipts_pct");
+    assert_refused("{" NONE "\"undelivered_pct\":-1}", "undelivered_pct");
+    assert_refused("{" NONE "\"receipt_delay_ms\":600001}", "receipt_delay_ms");
+    assert_refused("{" NONE "\"providers\":{\"email\":{\"receipts_pct\":null}}}", "providers.email.receipts_pct");
+}
+END_TEST
+
 START_TEST(refused_senders_are_a_list_for_all_or_for_one_provider) {
     assert_shows(taken("{" NONE "\"refused_senders\":[\"a\\\"@b.c\",\"+15550001\"],"
                        "\"providers\":{\"sms-mms\":{\"refused_senders\":[]}}}"),
-                 "{" NONE "\"seed\":null,\"latency_ms\":0,\"retry_after_secs\":1,"
+                 "{" NONE "\"seed\":null,\"latency_ms\":0,\"retry_after_secs\":1," RECEIPTS
                  "\"refused_senders\":[\"a\\\"@b.c\",\"+15550001\"],"
                  "\"providers\":{\"sms-mms\":{\"refused_senders\":[]}}}");
     assert_refused("{" NONE "\"refused_senders\":null}", "refused_senders");
@@ -177,6 +194,7 @@ Suite *suite_mock_config(void) {
     tcase_add_test(tests, the_shares_make_at_most_100_for_each_provider);
     tcase_add_test(tests, an_override_names_a_provider_and_keeps_what_it_leaves_out);
     tcase_add_test(tests, the_hash_gives_back_what_was_put);
+    tcase_add_test(tests, receipts_are_set_for_all_or_for_one_provider);
     tcase_add_test(tests, refused_senders_are_a_list_for_all_or_for_one_provider);
     tcase_add_test(tests, at_most_100_senders_of_320_bytes_are_refused);
     tcase_add_test(tests, a_list_in_the_hash_that_is_none_is_skipped);

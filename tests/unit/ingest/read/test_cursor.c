@@ -5,6 +5,7 @@
 
 #include "ingest/read/cursor.h"
 #include "ingest/read/paging.h"
+#include "shared/base/rfc3339.h"
 
 Suite *suite_read_cursor(void);
 
@@ -26,13 +27,28 @@ START_TEST(a_conversations_cursor_comes_back_as_it_went) {
 END_TEST
 
 START_TEST(a_messages_cursor_comes_back_as_it_went) {
-    struct cursor there = {.page = 7, .time_us = times[3]}, back;
+    struct cursor there = {.page = 7, .time_us = times[3], .accepted_us = times[3] + 17}, back;
     ck_assert_int_eq(uuid_parse("0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", &there.id.uuid), 0);
     char text[CURSOR_SIZE];
     cursor_format(CURSOR_MESSAGE, &there, text);
     ck_assert_int_eq(cursor_parse(CURSOR_MESSAGE, text, &back), 0);
     ck_assert_int_eq(back.time_us, there.time_us);
+    ck_assert_int_eq(back.accepted_us, there.accepted_us);
     ck_assert_mem_eq(back.id.uuid.bytes, there.id.uuid.bytes, UUID_BYTES);
+}
+END_TEST
+
+START_TEST(a_messages_cursor_of_an_older_release_is_read) {
+    struct cursor cursor;
+    struct uuid id;
+    ck_assert_int_eq(uuid_parse("0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", &id), 0);
+    ck_assert_int_eq(cursor_parse(CURSOR_MESSAGE, "m0000000200e2c58b3d6c00010192e7a13c007b5e9d1a0c2f5b7e8a11", &cursor),
+                     0);
+    ck_assert_int_eq(cursor.page, 2);
+    ck_assert_int_eq(cursor.accepted_us, CURSOR_UNTOLD);
+    ck_assert_mem_eq(cursor.id.uuid.bytes, id.bytes, UUID_BYTES);
+    ck_assert_int_eq(cursor_parse(CURSOR_MESSAGE, "m0000000200e2c58b3d6c00010192e7a13c007b5e9d1a0c2f5b7e8a1", &cursor),
+                     -1);
 }
 END_TEST
 
@@ -82,10 +98,10 @@ START_TEST(a_time_or_an_id_out_of_range_is_refused) {
 END_TEST
 
 START_TEST(its_time_is_written_to_the_microsecond) {
-    char text[CURSOR_TIME_SIZE];
-    cursor_format_time(1730469600123456, text);
+    char text[RFC3339_US_SIZE];
+    rfc3339_format_us(1730469600123456, text);
     ck_assert_str_eq(text, "2024-11-01T14:00:00.123456Z");
-    cursor_format_time(-1, text);
+    rfc3339_format_us(-1, text);
     ck_assert_str_eq(text, "1969-12-31T23:59:59.999999Z");
 }
 END_TEST
@@ -144,6 +160,7 @@ Suite *suite_read_cursor(void) {
     TCase *tests = tcase_create("cursor");
     tcase_add_test(tests, a_conversations_cursor_comes_back_as_it_went);
     tcase_add_test(tests, a_messages_cursor_comes_back_as_it_went);
+    tcase_add_test(tests, a_messages_cursor_of_an_older_release_is_read);
     tcase_add_test(tests, a_dead_letters_cursor_comes_back_as_it_went_and_is_no_other_lists);
     tcase_add_test(tests, a_cursor_of_the_other_list_is_refused);
     tcase_add_test(tests, a_cursor_that_was_altered_is_refused);

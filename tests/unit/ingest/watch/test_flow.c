@@ -24,7 +24,12 @@ static void set_stream(struct pipeline_stream *stream) {
 
 static void set_scene(struct scene *scene) {
     static const char *const tags[] = {"email:0", "sms-mms:0", "sms-mms:1"};
-    *scene = (struct scene){.view = {.max_age_ms = LIMIT_MS, .max_backlog = 1000, .memory_pct = 80}};
+    *scene = (struct scene){.view = {.max_age_ms = LIMIT_MS,
+                                     .max_backlog = 1000,
+                                     .max_scheduled = 100,
+                                     .max_scheduled_bytes = 10000,
+                                     .memory_pct = 80,
+                                     .opt_out = true}};
     scene->view.pipeline = &scene->pipeline;
     scene->pipeline.now_ms = 1000000000;
     scene->pipeline.partitions = scene->partitions;
@@ -36,13 +41,15 @@ static void set_scene(struct scene *scene) {
         struct pipeline_partition *partition = &scene->partitions[i];
         partition_keys(tags[i], &partition->keys);
         partition->provider = i == 0 ? PROVIDER_EMAIL : PROVIDER_SMS_MMS;
+        partition->knows_opt_outs = 1;
         partition->longest_overdue_ms = partition->parked_oldest_ms = partition->refused_ms = -1;
+        partition->held_oldest_ms = partition->held_overdue_ms = partition->scheduled_longest_overdue_ms = -1;
         set_stream(&partition->outbound);
         set_stream(&partition->events);
     }
     for (int provider = 0; provider < PROVIDER_COUNT; provider++) {
-        scene->pipeline.breakers[provider] =
-            (struct pipeline_breaker){.state = "closed", .mode = "auto", .open_ms = -1, .accepted_ms = -1};
+        scene->pipeline.breakers[provider] = (struct pipeline_breaker){
+            .state = "closed", .mode = "auto", .open_ms = -1, .accepted_ms = -1, .slowed_ms = -1};
     }
     for (int program = 0; program < PROGRAM_COUNT; program++) {
         scene->pipeline.alive[program] = 1;
@@ -104,6 +111,27 @@ static void replay_that_runs(struct scene *scene) {
 
 static void newer_but_on_its_way(struct scene *scene) {
     scene->partitions[0].events = (struct pipeline_stream){.length = 1, .waited_ms = 500, .newer = 2};
+}
+
+static void held_for_hours(struct scene *scene) { // each was tried for a minute, and let the next one go
+    scene->partitions[0].held = 500;
+    scene->partitions[0].held_oldest_ms = 9 * 3600000;
+    scene->partitions[0].held_overdue_ms = LIMIT_MS;
+}
+
+static void scheduled_for_next_week(struct scene *scene) {
+    scene->partitions[0].scheduled = 79;
+    scene->partitions[0].scheduled_bytes = 7999;
+}
+
+static void scheduled_due_just_now(struct scene *scene) {
+    scene->partitions[0].scheduled = scene->partitions[0].scheduled_overdue = 1;
+    scene->partitions[0].scheduled_longest_overdue_ms = LIMIT_MS;
+}
+
+static void nothing_may_be_scheduled(struct scene *scene) {
+    scene->view.max_scheduled = scene->view.max_scheduled_bytes = 0;
+    scheduled_for_next_week(scene);
 }
 
 // ---- What is
@@ -204,6 +232,65 @@ static void retry_overdue(struct scene *scene) {
     scene->partitions[0].longest_overdue_ms = LIMIT_MS + 1;
 }
 
+static void turn_overdue(struct scene *scene) {
+    scene->partitions[1].held = scene->partitions[2].held = 1;
+    scene->partitions[1].held_overdue_ms = LIMIT_MS + 1;
+    scene->partitions[2].held_overdue_ms = 2 * LIMIT_MS;
+}
+
+static void scheduled_overdue(struct scene *scene) {
+    scene->partitions[0].scheduled = scene->partitions[0].scheduled_overdue = 3;
+    scene->partitions[0].scheduled_longest_overdue_ms = LIMIT_MS + 1;
+}
+
+static void turn_overdue_forced_closed(struct scene *scene) {
+    struct pipeline_breaker *breaker = &scene->pipeline.breakers[PROVIDER_SMS_MMS];
+    strcpy(breaker->state, "open");
+    strcpy(breaker->mode, "closed");
+    turn_overdue(scene);
+}
+
+static void full_of_held(struct scene *scene) {
+    scene->partitions[2].outbound = (struct pipeline_stream){.length = 300, .waited_ms = 1};
+    scene->partitions[2].parked = 300;
+    scene->partitions[2].held = 400;
+}
+
+static void scheduled_full(struct scene *scene) {
+    scene->partitions[1].scheduled = 100;
+}
+
+static void scheduled_full_of_bytes(struct scene *scene) {
+    scene->partitions[1].scheduled = 1;
+    scene->partitions[1].scheduled_bytes = 9900;
+}
+
+static void open_with_held_alone(struct scene *scene) {
+    struct pipeline_breaker *breaker = &scene->pipeline.breakers[PROVIDER_EMAIL];
+    strcpy(breaker->state, "open");
+    strcpy(breaker->reason, "server_error");
+    breaker->open_ms = 754000;
+    scene->partitions[0].held = 1;
+}
+
+// What waits behind a provider that isn't called adds no trouble to that.
+static void held_behind_an_open_breaker(struct scene *scene) {
+    open_with_held_alone(scene);
+    scene->partitions[0].held_oldest_ms = scene->partitions[0].held_overdue_ms = 9 * 3600000;
+    scene->partitions[0].scheduled = scene->partitions[0].scheduled_overdue = 1;
+    scene->partitions[0].scheduled_longest_overdue_ms = 9 * 3600000;
+}
+
+static void held_behind_a_pause(struct scene *scene) {
+    turn_overdue(scene);
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].paused_ms = 299000;
+}
+
+static void scheduled_behind_an_operator(struct scene *scene) {
+    scheduled_overdue(scene);
+    strcpy(scene->pipeline.breakers[PROVIDER_EMAIL].mode, "open");
+}
+
 static void replay_stands(struct scene *scene) {
     scene->pipeline.job = (struct pipeline_job){.age_ms = 9 * 3600000, .idle_ms = 2 * 3600000};
 }
@@ -214,6 +301,10 @@ static void persister_repeats(struct scene *scene) {
 
 static void wait_fails(struct scene *scene) {
     report(scene, "wait_failing");
+}
+
+static void rekey_due(struct scene *scene) {
+    report(scene, "rekey_due");
 }
 
 static void newer_word(struct scene *scene) {
@@ -231,14 +322,46 @@ static void no_log(struct scene *scene) {
     scene->pipeline.keeps_log = false;
 }
 
+static void scheduled_filling(struct scene *scene) { // the fullest partition is the one that is named
+    scene->partitions[1].scheduled = 80;
+    scene->partitions[2].scheduled = 3;
+    scene->partitions[2].scheduled_bytes = 8100;
+}
+
 static void held_senders(struct scene *scene) {
     scene->partitions[1].held_senders = 2;
     scene->partitions[2].held_senders = 1;
 }
 
+static void outbound_paced(struct scene *scene) {
+    outbound_stands(scene);
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].slowed_ms = 5000;
+}
+
+static void outbound_paced_once(struct scene *scene) {
+    outbound_stands(scene);
+    scene->pipeline.breakers[PROVIDER_SMS_MMS].slowed_ms = 5001;
+}
+
 static void refused_some(struct scene *scene) {
     scene->partitions[1].refused_ms = 9000;
     scene->pipeline.breakers[PROVIDER_SMS_MMS].accepted_ms = 8999;
+}
+
+static void opt_outs_unknown(struct scene *scene) {
+    scene->partitions[2].knows_opt_outs = 0;
+    scene->partitions[2].outbound.waited_ms = 1001;
+}
+
+static void opt_outs_unknown_where_nothing_waits(struct scene *scene) {
+    scene->partitions[2].knows_opt_outs = 0;
+    scene->partitions[2].outbound.waited_ms = 1000;
+    scene->partitions[1].knows_opt_outs = 0;
+}
+
+static void opt_outs_off(struct scene *scene) {
+    opt_outs_unknown(scene);
+    scene->view.opt_out = false;
 }
 
 static void refused_just_now(struct scene *scene) {
@@ -276,11 +399,36 @@ static const struct {
     {events_stand, FLOW_EVENTS_STUCK, PROVIDER_EMAIL, "for 60 s (limit: STATUS_MAX_AGE_SECS, 60 s)", LIMIT_MS + 1},
     {newer_stands, FLOW_NEWER_FORMAT, PROVIDER_EMAIL, "newer release", LIMIT_MS + 1},
     {retry_overdue, FLOW_RETRIES_OVERDUE, PROVIDER_EMAIL, "parked-due:{email:0}: a retry has been due", LIMIT_MS + 1},
+    {full_of_held, FLOW_BACKLOG_FULL, PROVIDER_SMS_MMS, "{sms-mms:1}: 1000 wait", -1},
+    {turn_overdue, FLOW_TURNS_OVERDUE, PROVIDER_SMS_MMS, "held-due:{sms-mms:1}: a conversation's next message",
+     2 * LIMIT_MS},
+    {turn_overdue_forced_closed, FLOW_TURNS_OVERDUE, PROVIDER_SMS_MMS, "should have had its turn for 2 min",
+     2 * LIMIT_MS},
+    {scheduled_overdue, FLOW_SCHEDULED_OVERDUE, PROVIDER_EMAIL,
+     "scheduled-due:{email:0}: a scheduled message has been due for 60 s", LIMIT_MS + 1},
+    {scheduled_full, FLOW_SCHEDULED_FULL, PROVIDER_SMS_MMS,
+     "scheduled:{sms-mms:0}: 100 messages of 0 bytes are scheduled, 100% of what may be (SCHEDULED_MAX, 100): sends "
+     "for later are refused",
+     -1},
+    {scheduled_full_of_bytes, FLOW_SCHEDULED_FULL, PROVIDER_SMS_MMS,
+     "99% of what may be (SCHEDULED_MAX_BYTES, 10000): ", -1},
+    {open_with_held_alone, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "it has been open", 754000},
+    {held_behind_an_open_breaker, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "it has been open", 754000},
+    {held_behind_a_pause, FLOW_PAUSED, PROVIDER_SMS_MMS, "a 429 has paused", -1},
+    {scheduled_behind_an_operator, FLOW_BREAKER_OPEN, PROVIDER_EMAIL, "an operator has opened it", -1},
+    {scheduled_filling, FLOW_SCHEDULED_FILLING, PROVIDER_SMS_MMS,
+     "scheduled:{sms-mms:1}: 3 messages of 8100 bytes are scheduled, 81% of what may be (SCHEDULED_MAX_BYTES, 10000)",
+     -1},
     {replay_stands, FLOW_REPLAYS_STUCK, -1, "replays:{replay}: nobody has worked", 2 * 3600000},
     {persister_repeats, FLOW_PERSISTER_REPEATS, -1, "persister:p-0: 54000 in events", 90000},
     {wait_fails, FLOW_WAIT_FAILING, -1, "persister:p-0: ", 90000},
     {no_log, FLOW_NOT_DURABLE, -1, "append-only", -1},
     {held_senders, FLOW_SENDERS_HELD, PROVIDER_SMS_MMS, "refuses 3 of our senders", -1},
+    {outbound_paced, FLOW_PACED, PROVIDER_SMS_MMS,
+     "outbound:{sms-mms:1}: all is sent at the provider's rate; the oldest", 2 * LIMIT_MS},
+    {outbound_paced_once, FLOW_OUTBOUND_STUCK, PROVIDER_SMS_MMS, "the oldest message has waited", 2 * LIMIT_MS},
+    {rekey_due, FLOW_REKEY_DUE, -1, "persister:p-0: ", 90000},
+    {opt_outs_unknown, FLOW_OPT_OUTS_UNKNOWN, PROVIDER_SMS_MMS, "optouts:{sms-mms:1}: nothing is called", 1001},
     {newer_word, FLOW_OTHER, -1, "54000", 90000},
 };
 
@@ -305,11 +453,20 @@ static void (*const fine[])(struct scene *scene) = {
     mock_is_not_needed,
     replay_that_runs,
     newer_but_on_its_way,
+    held_for_hours,
+    scheduled_for_next_week,
+    scheduled_due_just_now,
+    scheduled_filling,
+    nothing_may_be_scheduled,
     open_and_idle,
     no_log,
     held_senders,
+    outbound_paced,
+    rekey_due,
     refused_some,
     refused_just_now,
+    opt_outs_unknown_where_nothing_waits,
+    opt_outs_off,
 };
 
 START_TEST(what_flows_is_no_trouble) {

@@ -85,6 +85,18 @@ START_TEST(control_characters_are_the_category_cc) {
 }
 END_TEST
 
+// Format characters that show nothing, of which those within scripts and emojis count as their own.
+START_TEST(invisible_are_the_marks_that_come_along_with_copies) {
+    static const int32_t invisible[][2] = {{0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2069}, {0xfeff, 0xfeff}};
+    for (size_t i = 0; i < sizeof invisible / sizeof *invisible; i++) {
+        for (int32_t code = invisible[i][0]; code <= invisible[i][1]; code++) {
+            ck_assert(unicode_is_invisible(code));
+        }
+        ck_assert(!unicode_is_invisible(invisible[i][0] - 1) && !unicode_is_invisible(invisible[i][1] + 1));
+    }
+}
+END_TEST
+
 // White_Space of PropList.txt: the separators (Z*) and, of the control characters, TAB to CR and NEL.
 START_TEST(white_space_is_the_unicode_property) {
     int count = 0;
@@ -108,6 +120,7 @@ Suite *suite_base_unicode(void) {
     tcase_add_test(tests, nothing_is_no_sequence);
     tcase_add_test(tests, a_text_is_utf8_as_far_as_its_length_goes);
     tcase_add_test(tests, control_characters_are_the_category_cc);
+    tcase_add_test(tests, invisible_are_the_marks_that_come_along_with_copies);
     tcase_add_test(tests, white_space_is_the_unicode_property);
     suite_add_tcase(suite, tests);
     return suite;

@@ -12,6 +12,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
+#include "shared/http/budget.h"
 #include "shared/http/peers.h"
 #include "tests/support/wait.h"
 
@@ -20,9 +21,10 @@ enum { MAX_BODY = 100000, MAX_CONNECTIONS = 16, OF_ONE_ADDRESS = 4 };
 static uv_loop_t loop;
 static struct http_server *server;
 static uint16_t port;
-static struct http_peers *peers; // NULL: any number of one address
-static bool keeps_target;        // of the next server
-static int64_t timeout_ms;       // of the next server
+static struct http_peers *peers;           // NULL: any number of one address
+static bool keeps_target;                  // of the next server
+static int64_t timeout_ms;                 // of the next server
+static struct http_budget *of_next_server; // NULL: none
 
 // What the owner under test saw and does.
 static struct {
@@ -35,13 +37,48 @@ static struct {
     struct http_request *waiting[8]; // requests to "/later"
     size_t waiting_count;
     bool destroy_when_done;
+    int filters;     // that exist
+    size_t filtered; // bytes of bodies that went through one
 } seen;
+
+enum { MAX_FILTERED = 40 * 1024 * 1024 };
+
+// ---- A filter that keeps each byte that isn't 'x', and says at the end that it is there
+
+static void filter_take(void *state, const char *bytes, size_t length, struct buf *out) {
+    ck_assert_ptr_eq(state, &seen);
+    seen.filtered += length;
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] != 'x') {
+            buf_putc(out, bytes[i]);
+        }
+    }
+}
+
+static void filter_end(void *state, struct buf *out) {
+    ck_assert_ptr_eq(state, &seen);
+    buf_puts(out, ".");
+}
+
+static void filter_free(void *state) {
+    ck_assert_ptr_eq(state, &seen);
+    seen.filters--;
+}
+
+static void filter(struct http_request *request) {
+    http_set_filter(request, &(struct http_filter){filter_take, filter_end, filter_free, &seen, 1000});
+    http_set_max_body(request, MAX_FILTERED);
+    seen.filters++;
+}
 
 static void on_headers(void *argument, struct http_request *request) {
     (void)argument;
     seen.headers++;
     if (strcmp(http_path(request), "/early") == 0) {
         http_reply(request, 404, "text/plain", "early", 5);
+    }
+    if (strncmp(http_path(request), "/filtered", 9) == 0) {
+        filter(request);
     }
 }
 
@@ -110,6 +147,7 @@ static void start_on(const char *address) {
         .max_connections = MAX_CONNECTIONS,
         .peers = peers,
         .is_exempt = is_exempt,
+        .budget = of_next_server,
         .max_body = MAX_BODY,
         .request_timeout_ms = timeout_ms,
         .keep_target = keeps_target,
@@ -141,6 +179,7 @@ static void teardown(void) {
     }
     wait_closed(&loop);
     ck_assert_int_eq(seen.headers, seen.dones);
+    ck_assert_int_eq(seen.filters, 0);
 }
 
 // ---- A client
@@ -334,6 +373,90 @@ START_TEST(a_request_is_shown_as_it_came) {
     ck_assert_ptr_nonnull(strstr(client.got.data, "X-Answer: yes\r\n"));
     ck_assert_ptr_nonnull(strstr(client.got.data, "Content-Type: text/plain\r\n"));
     client_close(&client);
+}
+END_TEST
+
+// ---- Filters
+
+START_TEST(what_a_filter_leaves_is_the_body) {
+    struct client client;
+    client_open(&client);
+    client_say(&client, "POST /filtered HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nxaxxbxcdx");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_str_eq(seen.body_start, "abcd.");
+    ck_assert_uint_eq(seen.body_length, 5);
+    client_say(&client, "POST /filtered HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "2\r\nxa\r\n3\r\nbxc\r\n0\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now") && client_answers(&client) == 2);
+    ck_assert_str_eq(seen.body_start, "abc.");
+    client_say(&client, "POST /filtered HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now") && client_answers(&client) == 3);
+    ck_assert_str_eq(seen.body_start, ".");
+    client_say(&client, "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nxx"); // has none
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now") && client_answers(&client) == 4);
+    ck_assert_str_eq(seen.body_start, "xx");
+    client_close(&client);
+}
+END_TEST
+
+static void say_length(struct client *client, const char *path, size_t length) {
+    char head[128];
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", path, length);
+    client_say(client, head);
+}
+
+START_TEST(a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget) {
+    enum { LENGTH = 30 * 1024 * 1024, PIECE = 256 * 1024 };
+    struct http_budget *budget = http_budget_create(1 << 20);
+    struct client client;
+    http_server_destroy(server);
+    of_next_server = budget;
+    start_on("127.0.0.1");
+    client_open(&client);
+    say_length(&client, "/filtered", LENGTH + 1);
+    for (size_t said = 0; said < LENGTH; said += PIECE) {
+        client_say_bytes(&client, PIECE);
+        RUN_UNTIL(&loop, 20000, (client_turn(&client), client.unsent.length == 0));
+        ck_assert_uint_eq(http_budget_used(budget), 0);
+    }
+    ck_assert_int_eq(seen.requests, 0);
+    client_say(&client, "a");
+    RUN_UNTIL(&loop, 20000, client_got(&client, "now"));
+    ck_assert_str_eq(seen.body_start, "a.");
+    ck_assert_uint_eq(seen.filtered, LENGTH + 1);
+    client_close(&client);
+    http_server_destroy(server);
+    server = NULL;
+    wait_closed(&loop);
+    uv_loop_init(&loop);
+    http_budget_destroy(budget);
+}
+END_TEST
+
+START_TEST(a_request_may_have_a_longer_body_than_others_have) {
+    struct client client;
+    client_open(&client);
+    say_length(&client, "/filtered", MAX_BODY + 1);
+    client_say_bytes(&client, MAX_BODY + 1);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_int_eq(seen.state, HTTP_BODY_OK);
+    client_close(&client);
+    char head[128];
+    snprintf(head, sizeof head, "POST /filtered HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", MAX_FILTERED + 1);
+    expect_and_close(head, 0, "HTTP/1.1 413 ");
+    ck_assert_int_eq(seen.state, HTTP_BODY_TOO_LARGE);
+}
+END_TEST
+
+START_TEST(a_filters_client_that_goes_away_takes_it_along) {
+    struct client client;
+    client_open(&client);
+    say_length(&client, "/filtered", 100);
+    client_say(&client, "abc");
+    RUN_UNTIL(&loop, 5000, (client_turn(&client), seen.filtered == 3));
+    client_close(&client);
+    RUN_UNTIL(&loop, 5000, seen.dones == 1);
+    ck_assert_int_eq(seen.filters, 0);
 }
 END_TEST
 
@@ -626,6 +749,30 @@ START_TEST(a_trickled_body_is_answered_as_late_and_cut_off) {
     ck_assert_int_eq(seen.state, HTTP_BODY_LATE);
     ck_assert_ptr_nonnull(strstr(client.got.data, "HTTP/1.1 408 "));
     ck_assert_int_eq(seen.dones, 1);
+    client_close(&client);
+}
+END_TEST
+
+START_TEST(each_stretch_of_a_long_body_has_the_time_of_a_short_one) {
+    struct client client;
+    http_server_destroy(server);
+    timeout_ms = 3000;
+    start_on("127.0.0.1");
+    client_open(&client);
+    say_length(&client, "/filtered", 4 * HTTP_RENEWING_BYTES);
+    for (int i = 0; i < 4; i++) { // longer than timeout_ms in all
+        run_for(&loop, (int)timeout_ms / 3);
+        client_say_bytes(&client, HTTP_RENEWING_BYTES);
+        RUN_UNTIL(&loop, 5000, (client_turn(&client), client.unsent.length == 0));
+    }
+    RUN_UNTIL(&loop, 5000, client_got(&client, "now"));
+    ck_assert_int_eq(seen.state, HTTP_BODY_OK);
+    client_close(&client);
+    client_open(&client);
+    say_length(&client, "/filtered", 4 * HTTP_RENEWING_BYTES);
+    client_say_bytes(&client, HTTP_RENEWING_BYTES + 1);
+    RUN_UNTIL(&loop, 10000, trickle_closed(&client));
+    ck_assert_int_eq(seen.state, HTTP_BODY_LATE);
     client_close(&client);
 }
 END_TEST
@@ -941,6 +1088,11 @@ Suite *suite_http_server(void) {
     tcase_add_test(tcase, a_server_that_goes_away_takes_its_streams_with_it);
     tcase_add_test(tcase, a_request_is_shown_as_it_came);
     tcase_add_test(tcase, an_escaped_nul_stays_escaped);
+    tcase_add_test(tcase, what_a_filter_leaves_is_the_body);
+    tcase_add_test(tcase, a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget);
+    tcase_add_test(tcase, a_request_may_have_a_longer_body_than_others_have);
+    tcase_add_test(tcase, a_filters_client_that_goes_away_takes_it_along);
+    tcase_add_test(tcase, each_stretch_of_a_long_body_has_the_time_of_a_short_one);
     tcase_add_test(tcase, a_parameter_without_value_is_empty_and_a_missing_one_is_null);
     tcase_add_test(tcase, a_connection_serves_many_requests_in_their_order);
     tcase_add_test(tcase, what_is_refused_behind_a_request_waits_for_its_answer);

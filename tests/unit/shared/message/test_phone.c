@@ -59,6 +59,9 @@ static const struct sample copied[] = {
     {NULL, "\u00a0\u200e+12016661234\ufeff", "+12016661234"},         // what can't be seen may stand before the '+'
     {NULL, "\u200b+1\u2060201666\u200f1234", "+12016661234"},         //
     {NULL, "+\uff11\uff12\uff10\uff11666\uff19\uff10", "+120166690"}, // full-width digits
+    {NULL, "\uff0b\uff18\uff11 90 1234 5678", "+819012345678"},       // and plus
+    {"JP", "\uff0b\uff18\uff11 90 1234 5678", "+819012345678"},
+    {NULL, "tel:\uff0b12016661234", "+12016661234"},
     {NULL, "tel:+12016661234", "+12016661234"},
     {NULL, "TEL:+1-201-666-1234", "+12016661234"},
     {NULL, "\u202atel:+12016661234\u202c", "+12016661234"},
@@ -105,6 +108,57 @@ START_TEST(a_trunk_digit_in_brackets_after_a_calling_code_is_left_out) {
     } else {
         ck_assert(phone_is(trunk[_i].region, trunk[_i].given, NULL));
     }
+}
+END_TEST
+
+static const struct sample prefixed[] = {
+    {NULL, "+44 020 7946 0958", "+442079460958"},
+    {"GB", "+44 020 7946 0958", "+442079460958"},
+    {"US", "+44 020 7946 0958", "+442079460958"},
+    {NULL, "+44 07911 123456", "+447911123456"},
+    {"DE", "0044 020 7946 0958", "+442079460958"},
+    {"US", "011 44 020 7946 0958", "+442079460958"},
+    {"US", "011 49 030 1234567", "+49301234567"}, // Germany's numbers have any length
+    {"GB", "44 020 7946 0958", "+442079460958"},
+    {NULL, "0044 020 7946 0958", "004402079460958"}, // dialled where?
+    {NULL, "tel:+44-020-7946-0958", "+442079460958"},
+    {NULL, "tel:020-7946-0958;phone-context=+44", "+442079460958"},
+    {NULL, "+49 030 1234567", "+49301234567"},
+    {NULL, "+49 0151 23456789", "+4915123456789"},
+    {NULL, "+33 01 23 45 67 89", "+33123456789"},
+    {NULL, "+61 02 1234 5678", "+61212345678"},
+    {NULL, "+81 090 1234 5678", "+819012345678"},
+    {NULL, "+91 098765 43210", "+919876543210"},
+    {NULL, "+353 085 012 3456", "+353850123456"},
+    {NULL, "+44 0891 234 56 78", "+448912345678"}, // not known, but as long as others
+    {NULL, "+36 06 30 123 4567", "+36301234567"},  // Hungary's is 06
+    {NULL, "+7 8 912 345-67-89", "+79123456789"},  // Russia's is 8
+    {NULL, "+375 8 029 491 19 11", "+375294911911"},
+    {NULL, "+1 1 201 666 1234", "+12016661234"},        // North America's is 1
+    {NULL, "+54 011 15 2345-6789", "+5491123456789"},   // mobile: 15 goes, 9 comes
+    {NULL, "+55 0 15 11 96123-4567", "+5511961234567"}, // a carrier's code
+    // numbers that begin so
+    {NULL, "+39 06 1234 5678", "+390612345678"},
+    {NULL, "+39 0549 886377", "+390549886377"},
+    {NULL, "+378 0549 886377", "+3780549886377"},
+    {NULL, "+241 06 03 12 34", "+24106031234"},
+    {NULL, "+225 01 23 45 67 89", "+2250123456789"},
+    {NULL, "+225 07 12 34 56 78", "+2250712345678"},
+    {NULL, "+242 06 123 4567", "+242061234567"},
+    {NULL, "+7 800 123 45 67", "+78001234567"},
+    // nothing fits
+    {NULL, "+44 0", "+440"},
+    {NULL, "+44 00 20 7946 0958", "+44002079460958"}, // one is left out
+    {NULL, "+44 012", "+44012"},
+    {NULL, "+44 0123 4567 8901 2", "+440123456789012"},
+    {NULL, "+45 032 12 34 56", "+45032123456"}, // Denmark has no trunk prefix
+    {NULL, "+999 0123456", "+9990123456"},
+    {NULL, "+800 0123 4567", "+80001234567"},
+};
+
+START_TEST(a_trunk_prefix_after_a_calling_code_is_left_out_where_no_number_begins_so) {
+    check_identity(prefixed[_i].region, prefixed[_i].given, prefixed[_i].identity);
+    check_identity(prefixed[_i].region, prefixed[_i].identity, prefixed[_i].identity);
 }
 END_TEST
 
@@ -196,7 +250,8 @@ static const struct refusal refusals[] = {
     {"++12016661234", "U+002B"},
     {"(+1)2016661234", "U+002B"},
     {"201-CALL-NOW", "U+0043"},
-    {"\uff0b12016661234", "U+FF0B"},
+    {"1\uff0b2016661234", "U+002B"},
+    {"+\uff0b12016661234", "U+002B"},
     {"+\u0661\u0662\u0663\u0664", "U+0661"},
     {"+1 201 666 1234 \U0001f4de", "U+1F4DE"},
     {"+1\u2212201", "U+2212"},
@@ -253,6 +308,7 @@ enum form {
     DIALLED_FROM_US,
     DIALLED_FROM_DE,
     WITHOUT_PLUS,
+    NATIONAL_AFTER_CODE,
     SHORT,
     SHORT_WITHOUT_REGION,
     FORMS
@@ -270,6 +326,7 @@ static const char *const form_names[FORMS] = {
     [DIALLED_FROM_US] = "dialled from the US (011)",
     [DIALLED_FROM_DE] = "dialled from Germany (00)",
     [WITHOUT_PLUS] = "calling code without +",
+    [NATIONAL_AFTER_CODE] = "national after + and calling code, no region",
     [SHORT] = "short code",
     [SHORT_WITHOUT_REGION] = "short code, no region",
 };
@@ -289,6 +346,7 @@ static const struct {
     [DIALLED_FROM_US] = {1383, 1383},
     [DIALLED_FROM_DE] = {1383, 1383},
     [WITHOUT_PLUS] = {1374, 1372}, // two are exceptions
+    [NATIONAL_AFTER_CODE] = {1374, 1374},
     [SHORT] = {450, 450},
     [SHORT_WITHOUT_REGION] = {450, 450},
 };
@@ -311,7 +369,7 @@ static void try_form(struct count *count, enum form form, const char *region, co
     count->given[form]++;
     bool same = phone_is(region, given, identity);
     count->same[form] += same;
-    ASSERT_EACH(same || form == WITHOUT_PLUS || form == NATIONAL);
+    ASSERT_EACH(same || form == WITHOUT_PLUS || form == NATIONAL || form == NATIONAL_AFTER_CODE);
     ASSERT_EACH(phone_is(region, identity, identity)); // an identity is its own
 }
 
@@ -320,6 +378,13 @@ static void try_dialled(struct count *count, enum form form, const char *region,
     char text[64];
     snprintf(text, sizeof text, "%s%s", prefix, identity + 1);
     try_form(count, form, region, text, identity);
+}
+
+// "+44 020 7946 0958"
+static void try_after_code(struct count *count, const char *international, const char *national, const char *identity) {
+    char text[128];
+    snprintf(text, sizeof text, "%.*s %s", (int)strcspn(international, " "), international, national);
+    try_form(count, NATIONAL_AFTER_CODE, NULL, text, identity);
 }
 
 static void try_example(struct count *count, const char *const column[COLUMNS]) {
@@ -335,6 +400,7 @@ static void try_example(struct count *count, const char *const column[COLUMNS]) 
     try_dialled(count, DIALLED_FROM_DE, "DE", "00", identity);
     if (geographic) {
         try_dialled(count, WITHOUT_PLUS, region, "", identity);
+        try_after_code(count, column[2 + INTERNATIONAL], column[2 + NATIONAL], identity);
     }
 }
 
@@ -389,6 +455,8 @@ Suite *suite_message_phone(void) {
     tcase_add_loop_test(tests, what_was_copied_is_the_number_that_is_seen, 0, sizeof copied / sizeof *copied);
     tcase_add_loop_test(tests, a_trunk_digit_in_brackets_after_a_calling_code_is_left_out, 0,
                         sizeof trunk / sizeof *trunk);
+    tcase_add_loop_test(tests, a_trunk_prefix_after_a_calling_code_is_left_out_where_no_number_begins_so, 0,
+                        sizeof prefixed / sizeof *prefixed);
     tcase_add_loop_test(tests, a_tel_uri_is_the_number_that_it_means, 0, sizeof uris / sizeof *uris);
     tcase_add_loop_test(tests, with_a_region_a_number_is_completed_to_e164, 0, sizeof completed / sizeof *completed);
     tcase_add_loop_test(tests, what_is_refused_is_named_by_its_code_point, 0, sizeof refusals / sizeof *refusals);

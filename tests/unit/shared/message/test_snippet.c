@@ -98,6 +98,47 @@ START_TEST(markup_is_kept) {
 }
 END_TEST
 
+static void check_email(const char *body, size_t graphemes, const char *expected) {
+    struct buf out = {0};
+    buf_puts(&out, ">");
+    snippet_append_email(&out, body, strlen(body), graphemes);
+    ck_assert_msg(strcmp(out.data + 1, expected) == 0, "%s: '%s', not '%s'", body, out.data + 1, expected);
+    ck_assert_uint_eq(out.length, strlen(expected) + 1);
+    buf_free(&out);
+}
+
+START_TEST(of_an_html_email_it_is_of_the_text) {
+    check_email(
+        "<html><head><style>p{}</style></head><body><h1>Hi&nbsp;&amp; hello</h1><p>the <b>body</b></body></html>", 64,
+        "Hi & hello the body");
+    check_email("<ul><li>One</li><li>Two <a href=\"https://x.com\">x</a></li></ul>", 64, "One Two x");
+    check_email("<p>abcdefghij</p>", 4, "abcd");
+    check_email("<p>" FAMILY FAMILY "!</p>", 1, FAMILY);
+    check_email("<p>a</p>", 0, "");
+    check_email("<p><img src=x></p>", 64, "");
+    check_email("I <3 vector<int> & <jane@x.com> &amp; a < b", 64, "I <3 vector<int> & <jane@x.com> &amp; a < b");
+}
+END_TEST
+
+START_TEST(of_an_html_email_it_is_found_however_many_bytes_it_has) {
+    struct buf body = {0}, expected = {0};
+    buf_puts(&body, "<p>");
+    for (int i = 0; i < 64; i++) {
+        buf_puts(&body, FAMILY FAMILY);
+        buf_puts(&expected, FAMILY);
+    }
+    check_email(body.data, 64, expected.data);
+    buf_clear(&body);
+    buf_puts(&body, "<p>a"); // one cluster without an end
+    for (int i = 0; i < 10000; i++) {
+        buf_puts(&body, "\xcc\x81");
+    }
+    check_email(body.data, 1, body.data + 3);
+    buf_free(&body);
+    buf_free(&expected);
+}
+END_TEST
+
 START_TEST(the_end_of_the_length_is_the_end_of_the_body) {
     struct buf out = {0};
     snippet_append(&out, "abcdef", 3, 64);
@@ -131,6 +172,8 @@ Suite *suite_message_snippet(void) {
     tcase_add_test(tests, hangul_syllables_of_several_letters_are_one_character);
     tcase_add_test(tests, a_line_break_within_becomes_one_space);
     tcase_add_test(tests, markup_is_kept);
+    tcase_add_test(tests, of_an_html_email_it_is_of_the_text);
+    tcase_add_test(tests, of_an_html_email_it_is_found_however_many_bytes_it_has);
     tcase_add_test(tests, the_end_of_the_length_is_the_end_of_the_body);
     tcase_add_test(tests, a_malformed_byte_becomes_the_replacement_character);
     suite_add_tcase(suite, tests);

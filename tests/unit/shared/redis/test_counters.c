@@ -61,6 +61,17 @@ START_TEST(a_provider_has_each_of_its_counters_apart) {
 }
 END_TEST
 
+START_TEST(an_amount_is_counted_for_all_and_for_its_provider) {
+    counters_add_many_for(counters, COUNTER_SCHEDULED_BEGUN, PROVIDER_EMAIL, 7);
+    counters_add_for(counters, COUNTER_ORDER_RELEASED, PROVIDER_SMS_MMS);
+    counters_add_for(counters, COUNTER_CANCELLED, PROVIDER_SMS_MMS);
+    RUN_UNTIL(&loop, 5000, stored(COUNTER_SCHEDULED_BEGUN) == 7 && stored(COUNTER_EMAIL_SCHEDULED_BEGUN) == 7);
+    ck_assert_int_eq(stored(COUNTER_SMS_MMS_SCHEDULED_BEGUN), 0);
+    ck_assert_int_eq(stored(COUNTER_SMS_MMS_ORDER_RELEASED), 1);
+    ck_assert_int_eq(stored(COUNTER_SMS_MMS_CANCELLED), 1);
+}
+END_TEST
+
 static struct counter_values read_back(void) {
     struct counter_values values;
     redisReply *reply = private_redis_command(redis, "HGETALL metrics");
@@ -88,6 +99,45 @@ START_TEST(durations_fall_into_their_buckets_and_are_read_back) {
     ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_EMAIL][0], 1);
     ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_EMAIL][HISTOGRAM_SUM], 0);
     ck_assert_int_eq(values.histogram[HISTOGRAM_DISPATCH_SMS_MMS][0], 0);
+}
+END_TEST
+
+START_TEST(receipts_are_counted_by_provider_status_and_code_and_read_back_in_that_order) {
+    counters_add_receipt(counters, PROVIDER_EMAIL, RECEIPT_DELIVERED, "");
+    counters_add_receipt(counters, PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30007");
+    counters_add_receipt(counters, PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30003");
+    counters_add_receipt(counters, PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30003");
+    RUN_UNTIL(&loop, 5000, read_back().receipt_count == 3);
+    counters_add_receipt(counters, PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30003");
+    RUN_UNTIL(&loop, 5000, read_back().receipts[0].count == 3);
+    struct counter_values values = read_back();
+    static const struct counter_receipts expected[] = {{PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30003", 3},
+                                                       {PROVIDER_SMS_MMS, RECEIPT_UNDELIVERED, "30007", 1},
+                                                       {PROVIDER_EMAIL, RECEIPT_DELIVERED, "", 1}};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(values.receipts[i].provider, expected[i].provider);
+        ck_assert_int_eq(values.receipts[i].status, expected[i].status);
+        ck_assert_str_eq(values.receipts[i].code, expected[i].code);
+        ck_assert_int_eq(values.receipts[i].count, expected[i].count);
+    }
+}
+END_TEST
+
+// Anyone may have written into the hash.
+START_TEST(what_is_no_kind_of_receipts_is_passed_over) {
+    static const char *const names[] = {"receipts{",
+                                        "receipts{sms-mms",
+                                        "receipts{sms-mms,read,}",
+                                        "receipts{fax,delivered,}",
+                                        "receipts{email,delivered,a\"b}",
+                                        "receipts{email,delivered,}}",
+                                        "receipts{email,delivered,} 1\nmore"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        redisReply *reply = private_redis_command(redis, "HSET metrics %s 1", names[i]);
+        ck_assert_int_eq(reply->integer, 1);
+        freeReplyObject(reply);
+    }
+    ck_assert_uint_eq(read_back().receipt_count, 0);
 }
 END_TEST
 
@@ -124,9 +174,11 @@ START_TEST(what_redis_refused_is_sent_again) {
     RUN_UNTIL(&loop, 5000, redis_link_is_up(server_link));
     private_redis_do(redis, "SET metrics wrong-type");
     counters_add(counters, COUNTER_BREAKER_OPEN, 2);
+    counters_add_receipt(counters, PROVIDER_EMAIL, RECEIPT_DELIVERED, "");
     run_for(&loop, 300);
     private_redis_do(redis, "DEL metrics");
     RUN_UNTIL(&loop, 5000, stored(COUNTER_BREAKER_OPEN) == 2);
+    ck_assert_int_eq(read_back().receipts[0].count, 1);
 }
 END_TEST
 
@@ -138,7 +190,10 @@ Suite *suite_redis_counters(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, every_counter_has_a_name_and_a_help_line);
     tcase_add_test(tcase, a_provider_has_each_of_its_counters_apart);
+    tcase_add_test(tcase, an_amount_is_counted_for_all_and_for_its_provider);
     tcase_add_test(tcase, durations_fall_into_their_buckets_and_are_read_back);
+    tcase_add_test(tcase, receipts_are_counted_by_provider_status_and_code_and_read_back_in_that_order);
+    tcase_add_test(tcase, what_is_no_kind_of_receipts_is_passed_over);
     tcase_add_test(tcase, what_was_added_arrives_once);
     tcase_add_test(tcase, a_flush_sends_without_waiting_for_the_timer);
     tcase_add_test(tcase, what_could_not_be_sent_waits_for_redis);

@@ -15,6 +15,7 @@ START_TEST(all_keys_of_a_partition_carry_its_hash_tag) {
     ck_assert_str_eq(keys.events, "events:{sms-mms:0}");
     ck_assert_str_eq(keys.parked, "parked:{sms-mms:0}");
     ck_assert_str_eq(keys.parked_due, "parked-due:{sms-mms:0}");
+    ck_assert_str_eq(keys.ours, "ours:{sms-mms:0}");
     ck_assert_str_eq(keys.refused, "refused:{sms-mms:0}");
     ck_assert_str_eq(keys.senders, "senders:{sms-mms:0}");
     ck_assert_str_eq(keys.senders_at, "senders-at:{sms-mms:0}");
@@ -48,6 +49,9 @@ START_TEST(a_partition_is_named_by_provider_and_number_and_a_replays_guard_lies_
     ck_assert_str_eq(keys.events, "events:{email:3}");
     replay_guard_key(keys.tag, "0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11", 2147483647, guard);
     ck_assert_str_eq(guard, "replayed:{email:3}:0192e7a1-3c00-7b5e-9d1a-0c2f5b7e8a11:2147483647");
+    static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    replay_guard_key(keys.tag, hash, 0, guard);
+    ck_assert_str_eq(guard, "replayed:{email:3}:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:0");
 }
 END_TEST
 

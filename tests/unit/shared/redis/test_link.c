@@ -189,12 +189,14 @@ START_TEST(it_knows_the_time_and_the_memory_of_redis) {
     open_up(&subject, private_redis_url(redis));
     int64_t apart = redis_link_now_ms(subject.link) - clock_unix_ms();
     ck_assert_msg(apart > -1000 && apart < 1000, "%d ms apart", (int)apart);
+    ck_assert_int_eq(redis_link_memory_max(subject.link), 2000000);
     int before = redis_link_memory_pct(subject.link);
     ck_assert_int_gt(before, 10);
     private_redis_do(redis, "SETRANGE big 600000 x");
     RUN_UNTIL(&loop, 5000, redis_link_memory_pct(subject.link) >= before + 20);
     private_redis_do(redis, "CONFIG SET maxmemory 0");
     RUN_UNTIL(&loop, 5000, redis_link_memory_pct(subject.link) == 0);
+    ck_assert_int_eq(redis_link_memory_max(subject.link), 0);
     close_link(&subject);
 }
 END_TEST

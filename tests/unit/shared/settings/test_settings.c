@@ -151,6 +151,29 @@ START_TEST(defaults_that_follow_a_port_follow_it) {
 }
 END_TEST
 
+static void assert_public_url(const char *variables, const char *expected) {
+    struct settings settings = load(variables, NULL, NULL);
+    ck_assert_msg(strcmp(settings.webhook_public_url, expected) == 0, "%s: %s", variables, settings.webhook_public_url);
+    settings_free(&settings);
+}
+
+#define FOR_THE_MOCK "MOCK_WEBHOOK_URL=http://127.0.0.1:8080\n"
+
+START_TEST(the_mocks_webhook_url_is_the_public_one_where_both_providers_are_the_mock_and_none_is_set) {
+    assert_public_url("", "");
+    assert_public_url(FOR_THE_MOCK, "http://127.0.0.1:8080");
+    assert_public_url(FOR_THE_MOCK "MOCK_PROVIDER_PORT=7003\n", "http://127.0.0.1:8080");
+    assert_public_url(FOR_THE_MOCK "PROVIDER_SMS_URL=http://mock-provider:8090\n", "http://127.0.0.1:8080");
+    assert_public_url(FOR_THE_MOCK "WEBHOOK_PUBLIC_URL=https://hooks.example\n", "https://hooks.example");
+    assert_public_url(FOR_THE_MOCK "PROVIDER_SMS_URL=https://api.twilio.com\n", "");
+    assert_public_url(FOR_THE_MOCK "PROVIDER_EMAIL_URL=https://api.sendgrid.com\n", "");
+    assert_public_url(FOR_THE_MOCK "PROVIDER_EMAIL_URL=http://127.0.0.1:8091\n", "");
+    assert_public_url(FOR_THE_MOCK "PROVIDER_EMAIL_URL=https://api.sendgrid.com\n"
+                                   "WEBHOOK_PUBLIC_URL=https://hooks.example\n",
+                      "https://hooks.example");
+}
+END_TEST
+
 START_TEST(a_mocks_own_value_wins_over_the_general_one) {
     struct settings settings = load("API_PROVIDER_ERROR_PCT=20\nAPI_PROVIDER_EMAIL_ERROR_PCT=5\n"
                                     "API_PROVIDER_SEED=7\nAPI_PROVIDER_SMS_SEED=0\n",
@@ -223,7 +246,7 @@ START_TEST(a_word_that_is_not_offered_is_refused) {
     check_error("LOG_FORMAT=xml", NULL, NULL,
                 "LOG_FORMAT: 'xml' is not one of them; allowed: json, text, default json");
     check_error("API_ENABLE_INMEMORY_FALLBACK=maybe", NULL, NULL,
-                "API_ENABLE_INMEMORY_FALLBACK: 'maybe' is neither true nor false; allowed: true, false, default false");
+                "API_ENABLE_INMEMORY_FALLBACK: 'maybe' is not one of them; allowed: true, false, default false");
     check_error("HEALTH_PATH=healthz", NULL, NULL,
                 "HEALTH_PATH: 'healthz' does not begin with /; allowed: a path that begins with /, default /healthz");
 }
@@ -643,6 +666,7 @@ Suite *suite_settings(void) {
     tcase_add_test(tests, the_environment_wins_over_dotenv_over_the_file);
     tcase_add_test(tests, an_empty_value_counts_as_unset);
     tcase_add_test(tests, defaults_that_follow_a_port_follow_it);
+    tcase_add_test(tests, the_mocks_webhook_url_is_the_public_one_where_both_providers_are_the_mock_and_none_is_set);
     tcase_add_test(tests, a_mocks_own_value_wins_over_the_general_one);
     tcase_add_test(tests, a_bad_number_is_named_with_its_range);
     tcase_add_test(tests, a_region_is_taken_by_its_code_and_none_by_default);
