@@ -15,7 +15,7 @@ ifneq ($(SANITIZE),)
 BUILD     := build/$(subst $(comma),-,$(SANITIZE))
 endif
 
-PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libidn2 libcrypto
+PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libidn2 libssl libcrypto
 WARNINGS  := -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough
 CFLAGS    ?= -O2 -g

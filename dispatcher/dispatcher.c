@@ -8,11 +8,11 @@
 
 #include "dispatcher/env.h"
 #include "dispatcher/lanes.h"
-#include "dispatcher/provider/authorities.h"
 #include "dispatcher/provider/descriptors.h"
 #include "dispatcher/provider/url.h"
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
+#include "shared/base/authorities.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
@@ -21,7 +21,6 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
-#include "shared/redis/url.h"
 #include "shared/settings/mock_url.h"
 
 enum {
@@ -197,10 +196,7 @@ char *dispatcher_check(const struct settings *settings) {
         {"PROVIDER_SMS_URL", settings->provider_sms_url},
         {"PROVIDER_EMAIL_URL", settings->provider_email_url},
     };
-    const char *error = redis_url_check(settings->redis_url);
-    if (error != NULL) {
-        return xasprintf("REDIS_URL: %s", error);
-    }
+    const char *error;
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         error = provider_url_check(urls[i].url);
         if (error != NULL) {
@@ -218,7 +214,7 @@ char *dispatcher_check(const struct settings *settings) {
 
 static struct redis_link *open_link(struct dispatcher *dispatcher) {
     return redis_link_create(dispatcher->env.loop, &(struct redis_link_options){
-                                                       .url = dispatcher->env.settings->redis_url,
+                                                       .target = dispatcher->env.target,
                                                        .name = dispatcher->env.me,
                                                        .timeout_ms = dispatcher->env.settings->redis_timeout_ms,
                                                        .on_up = dispatcher_on_up,
@@ -240,8 +236,8 @@ static void start_timers(struct dispatcher *dispatcher) {
     uv_timer_start(&dispatcher->tick, dispatcher_on_tick, TICK_MS, TICK_MS);
 }
 
-struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                    void (*on_finished)(void *argument), void *argument) {
+struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+                                    const char *instance, void (*on_finished)(void *argument), void *argument) {
     struct dispatcher *dispatcher = xcalloc(1, sizeof *dispatcher);
     struct dispatch_env *env = &dispatcher->env;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -249,7 +245,7 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     }
     dispatcher->on_finished = on_finished;
     dispatcher->argument = argument;
-    *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};
+    *env = (struct dispatch_env){.loop = loop, .settings = settings, .target = target, .me = instance};
     env->link = open_link(dispatcher);
     env->counters = counters_create(loop, env->link);
     env->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);

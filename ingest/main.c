@@ -26,7 +26,7 @@
 #include "shared/provider/event_key.h"
 #include "shared/provider/provider.h"
 #include "shared/provider/public_url.h"
-#include "shared/redis/url.h"
+#include "shared/redis/target.h"
 #include "shared/settings/settings.h"
 
 #define PROGRAM "ingest"
@@ -34,6 +34,7 @@
 // The main thread: signals, and the workers' life.
 struct ingest {
     struct settings settings;
+    struct redis_target *target;
     struct client_address_rules *trusted_proxies;
     struct origin_rules *origins;
     struct api_keys *keys; // NULL: none are configured
@@ -60,11 +61,17 @@ static void read_keys(struct ingest *ingest) {
     }
 }
 
-static void check_settings(struct ingest *ingest) {
-    const char *reason = redis_url_check(ingest->settings.redis_url);
-    if (reason != NULL) {
-        settings_refuse(PROGRAM, "REDIS_URL: %s", reason);
+static struct redis_target *find_redis(const struct settings *settings) {
+    char *error;
+    struct redis_target *target = redis_target_create(settings, &error);
+    if (target == NULL) {
+        settings_refuse(PROGRAM, "%s", error);
     }
+    return target;
+}
+
+static void check_settings(struct ingest *ingest) {
+    ingest->target = find_redis(&ingest->settings);
     char *error = pg_url_check(ingest->settings.database_url);
     if (error != NULL) {
         settings_refuse(PROGRAM, "DATABASE_URL: %s", error);
@@ -79,7 +86,7 @@ static void check_settings(struct ingest *ingest) {
     if (ingest->settings.max_client_bytes < 8 * ingest->settings.max_body_bytes) { // one address's quarter, twice
         settings_refuse(PROGRAM, "MAX_CLIENT_BYTES: must be at least 8 times API_MAX_BODY_BYTES");
     }
-    reason = public_url_check(ingest->settings.webhook_public_url);
+    const char *reason = public_url_check(ingest->settings.webhook_public_url);
     if (reason != NULL) {
         settings_refuse(PROGRAM, "WEBHOOK_PUBLIC_URL: %s", reason);
     }
@@ -160,6 +167,7 @@ static void create_workers(struct ingest *ingest) {
     uint16_t port = (uint16_t)settings->port;
     const struct ingest_shared shared = {
         .settings = settings,
+        .target = ingest->target,
         .trusted_proxies = ingest->trusted_proxies,
         .origins = ingest->origins,
         .keys = ingest->keys,
@@ -262,7 +270,9 @@ static void begin_watch(struct ingest *ingest) {
 
 // `ingest --check-flow`, which bin/status.sh asks.
 static int check_flow(struct settings *settings) {
-    int status = flow_check(settings);
+    struct redis_target *target = find_redis(settings);
+    int status = flow_check(settings, target);
+    redis_target_destroy(target);
     settings_free(settings);
     return status;
 }
@@ -305,6 +315,7 @@ int main(int argc, char **argv) {
     client_address_rules_free(ingest.trusted_proxies);
     origin_rules_free(ingest.origins);
     api_keys_free(ingest.keys);
+    redis_target_destroy(ingest.target);
     settings_free(&ingest.settings);
     return status;
 }

@@ -207,7 +207,7 @@ static void connect_redis(struct ingest_worker *worker) {
     char name[32];
     snprintf(name, sizeof name, "ingest-%u", worker->number);
     struct redis_link_options options = {
-        .url = worker->with.settings->redis_url,
+        .target = worker->with.target,
         .name = name,
         .timeout_ms = worker->with.settings->redis_timeout_ms,
         .on_up = worker_on_redis_up,
@@ -246,6 +246,7 @@ static struct http_server *worker_serve(struct ingest_worker *worker, const stru
 struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, unsigned number, int listen_socket) {
     struct ingest_worker *worker = xcalloc(1, sizeof *worker);
     worker->with.settings = shared->settings;
+    worker->with.target = shared->target;
     worker->with.trusted_proxies = shared->trusted_proxies;
     worker->with.origins = shared->origins;
     worker->with.keys = shared->keys;

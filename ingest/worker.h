@@ -15,11 +15,13 @@ struct http_budget;
 struct http_peers;
 struct origin_rules;
 struct readiness;
+struct redis_target;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
 // What all workers are given; must outlive them.
 struct ingest_shared {
     const struct settings *settings;
+    struct redis_target *target; // where Redis is
     const struct client_address_rules *trusted_proxies;
     const struct origin_rules *origins;
     struct api_keys *keys; // NULL: none are configured

@@ -233,15 +233,16 @@ static void create_database(struct persister *persister, uv_loop_t *loop, const 
                                                                                  .argument = persister});
 }
 
-static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings) {
-    persister->control = redis_link_create(loop, &(struct redis_link_options){.url = settings->redis_url,
+static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
+                           struct redis_target *target) {
+    persister->control = redis_link_create(loop, &(struct redis_link_options){.target = target,
                                                                               .name = process_instance(),
                                                                               .timeout_ms = settings->redis_timeout_ms,
                                                                               .on_up = persister_on_control_up,
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
     persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
-    struct event_consumer_options consumer = {.redis_url = settings->redis_url,
+    struct event_consumer_options consumer = {.target = target,
                                               .redis_timeout_ms = settings->redis_timeout_ms,
                                               .consumer = process_instance(),
                                               .max_entries = (size_t)settings->worker_batch_size,
@@ -254,8 +255,8 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                               (unsigned)settings->stream_partitions);
 }
 
-struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, void (*on_finished)(void *),
-                                   void *argument) {
+struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+                                   void (*on_finished)(void *), void *argument) {
     struct persister *persister = xcalloc(1, sizeof *persister);
     unsigned slot = partition_of(process_instance(), SLOTS);
     persister->on_finished = on_finished;
@@ -264,7 +265,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     persister->queue =
         batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot, settings->phone_region);
     create_database(persister, loop, settings, slot);
-    create_streams(persister, loop, settings);
+    create_streams(persister, loop, settings, target);
     persister->janitor = persister_janitor_create(loop, persister->database, persister->counters);
     persister->identities = identities_create(loop, persister->database, persister->heartbeat);
     persister->replayer = replayer_create(loop, settings, persister->control);

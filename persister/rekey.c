@@ -302,9 +302,9 @@ static void rekey_go_through(struct rekey *rekey) {
 
 // Who has opted out comes first, for until then Redis may lack them, and each run does it once more: after one that was
 // killed nobody knows whether Redis was told.
-static void rekey_do_opt_outs(struct rekey *rekey, const struct settings *settings) {
+static void rekey_do_opt_outs(struct rekey *rekey, const struct settings *settings, struct redis_target *target) {
     int64_t changed = rekey_opt_outs(rekey->conn, rekey->region);
-    char *failure = rekey_forget_marks(settings);
+    char *failure = rekey_forget_marks(settings, target);
     if (failure != NULL) {
         rekey_fail("Redis isn't told to look again who has opted out: %s; run it again", failure);
     }
@@ -371,7 +371,7 @@ static bool rekey_is_due(struct rekey *rekey) {
     return due;
 }
 
-int rekey_run(const struct settings *settings) {
+int rekey_run(const struct settings *settings, struct redis_target *target) {
     struct rekey rekey = {.conn = rekey_session_open(settings), .region = settings->phone_region};
     take_turn(&rekey);
     if (!rekey_is_due(&rekey)) {
@@ -379,14 +379,14 @@ int rekey_run(const struct settings *settings) {
         PQfinish(rekey.conn);
         return EXIT_SUCCESS;
     }
-    char *older = rekey_find_older_programs(settings);
+    char *older = rekey_find_older_programs(settings, target);
     if (older != NULL) {
         rekey_fail("%s", older);
     }
     refuse_beside_others(&rekey, false); // then none is due that wasn't
     if (rekey_begin(&rekey)) {
         refuse_beside_others(&rekey, true); // who has come meanwhile
-        rekey_do_opt_outs(&rekey, settings);
+        rekey_do_opt_outs(&rekey, settings, target);
         rekey_go_through(&rekey);
         rekey_end(&rekey);
         rekey_tell(&rekey, true);

@@ -432,8 +432,9 @@ static bool open_all(uv_loop_t *loop, struct mock_provider *mock, int listen_soc
     return mock->server != NULL;
 }
 
-struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                        int listen_socket, void (*on_finished)(void *argument), void *argument) {
+struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+                                        const char *instance, int listen_socket, void (*on_finished)(void *argument),
+                                        void *argument) {
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
     mock->settings = settings;
     mock->on_finished = on_finished;
@@ -447,6 +448,6 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
     mock->memory = mock_memory_create(MOST_KEYS);
     mock->holds = mock_holds_create(loop);
     turn_init(loop, &mock->finish, mock);
-    mock->remote = mock_remote_create(loop, settings, instance, &mock->config, mock_server_on_config, mock);
+    mock->remote = mock_remote_create(loop, settings, target, instance, &mock->config, mock_server_on_config, mock);
     return mock;
 }

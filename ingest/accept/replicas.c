@@ -284,7 +284,7 @@ struct replicas *replicas_create(uv_loop_t *loop, struct ingest_resources *with,
     start_handles(replicas, loop);
     snprintf(name, sizeof name, "ingest-replicas-%u", number);
     replicas->link = redis_link_create(loop, &(struct redis_link_options){
-                                                 .url = with->settings->redis_url,
+                                                 .target = with->target,
                                                  .name = name,
                                                  .timeout_ms = with->settings->redis_timeout_ms,
                                                  .on_up = replicas_on_up,

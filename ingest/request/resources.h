@@ -29,9 +29,11 @@ struct readiness;
 struct replicas;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the three const members, keys and budget, which have a lock, and readiness and event_clients, which are atomic.
+// the three const members, target, keys and budget, which have a lock, and readiness and event_clients, which are
+// atomic.
 struct ingest_resources {
     const struct settings *settings;
+    struct redis_target *target; // where Redis is; of all threads
     const struct client_address_rules *trusted_proxies;
     const struct origin_rules *origins;
     struct api_keys *keys; // of all threads; NULL: /api asks for none

@@ -238,16 +238,20 @@ static struct redis_conn *new_conn(uv_loop_t *loop) {
     return conn;
 }
 
-struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
+struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_options *options,
                                    const struct redis_conn_events *events, void *owner, const char **error) {
     struct sockaddr_storage peer = {0};
-    int status = redis_conn_numeric_address(address, port, &peer);
+    if (options->tls != NULL) {
+        *error = "TLS is not there yet";
+        return NULL;
+    }
+    int status = redis_conn_numeric_address(options->address, options->port, &peer);
     if (status < 0) {
         *error = uv_strerror(status);
         return NULL;
     }
     struct redis_conn *conn = new_conn(loop);
-    conn->timeout_ms = timeout_ms;
+    conn->timeout_ms = options->timeout_ms;
     conn->events = events;
     conn->owner = owner;
     conn->last_arrival_ms = deadline_now_ms();

@@ -2,6 +2,7 @@
 #ifndef SHARED_REDIS_CONN_H
 #define SHARED_REDIS_CONN_H
 
+#include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -22,9 +23,17 @@ struct redis_conn_events {
     void (*on_broken)(void *owner, const char *why);
 };
 
-// Connects to a numeric address. Returns NULL with *error set to a static text when that can't even begin.
-// timeout_ms is for the connect and for replies: see shared/redis/link.h. events must outlive it.
-struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
+struct redis_conn_options {
+    const char *address; // numeric
+    uint16_t port;
+    int64_t timeout_ms; // of the connect, TLS's handshake included, and of replies: see shared/redis/link.h
+    SSL_CTX *tls;       // NULL: plain. It takes a reference
+    const char *host;   // with tls: the name or address that the certificate must have
+};
+
+// Connects. Returns NULL with *error set to a static text when that can't even begin. Strings are copied; events must
+// outlive it.
+struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_options *options,
                                    const struct redis_conn_events *events, void *owner, const char **error) MUST_CHECK;
 
 // Queues a command. All that is queued in one turn of the loop leaves with one write. Arguments are copied; lengths

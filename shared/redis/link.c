@@ -16,7 +16,7 @@
 #include "shared/redis/probe.h"
 #include "shared/redis/server.h"
 #include "shared/redis/setup.h"
-#include "shared/redis/url.h"
+#include "shared/redis/target.h"
 
 enum {
     BACKOFF_BASE_MS = 50,
@@ -35,9 +35,9 @@ enum redis_link_state {
 
 struct redis_link {
     uv_loop_t *loop;
-    struct redis_link_options options; // url is not kept: see `address`
+    struct redis_link_options options;
     char *name;
-    struct redis_url address;
+    const struct redis_endpoint *endpoint; // what the last attempt took
     enum redis_link_state state;
     struct resolve *resolve; // while RESOLVING
     struct redis_conn *conn; // from CONNECTING to UP
@@ -57,6 +57,10 @@ static void redis_link_change_state(struct redis_link *link, enum redis_link_sta
     link->state = state;
 }
 
+static const struct redis_host *redis_link_host(const struct redis_link *link) {
+    return &link->endpoint->url.hosts[0];
+}
+
 static void redis_link_complain(struct redis_link *link, enum log_level level, const char *why) {
     if (link->complaint != NULL && strcmp(link->complaint, why) == 0) {
         return;
@@ -65,8 +69,8 @@ static void redis_link_complain(struct redis_link *link, enum log_level level, c
     link->complaint = xstrdup(why);
     struct log_line *line = log_begin(level, "redis_down");
     log_str(line, "link", link->name);
-    log_str(line, "host", link->address.host);
-    log_int(line, "port", link->address.port);
+    log_str(line, "host", redis_link_host(link)->host);
+    log_int(line, "port", redis_link_host(link)->port);
     log_str(line, "message", why);
     log_end(line);
 }
@@ -76,7 +80,7 @@ static void redis_link_on_closed(uv_handle_t *handle) {
     if (--link->open_handles > 0) {
         return;
     }
-    redis_url_free(&link->address);
+    redis_endpoint_release(link->endpoint);
     free(link->name);
     free(link->complaint);
     free(link);
@@ -198,10 +202,14 @@ static void redis_link_on_failed(void *owner, const char *why) {
 
 static void redis_link_connect_to(struct redis_link *link, const char *address) {
     static const struct redis_conn_events events = {redis_link_on_connected, redis_link_on_reply, redis_link_on_failed};
+    const struct redis_conn_options options = {.address = address,
+                                               .port = redis_link_host(link)->port,
+                                               .timeout_ms = link->options.timeout_ms,
+                                               .tls = link->endpoint->tls,
+                                               .host = redis_link_host(link)->host};
     const char *error = NULL;
     redis_link_change_state(link, REDIS_LINK_CONNECTING);
-    link->conn =
-        redis_conn_open(link->loop, address, link->address.port, link->options.timeout_ms, &events, link, &error);
+    link->conn = redis_conn_open(link->loop, &options, &events, link, &error);
     if (link->conn == NULL) {
         redis_link_fail(link, error);
     }
@@ -228,14 +236,23 @@ static bool is_numeric(const char *host) {
     return uv_ip4_addr(host, 0, &v4) == 0 || uv_ip6_addr(host, 0, &v6) == 0;
 }
 
+static void redis_link_take_endpoint(struct redis_link *link) {
+    const struct redis_endpoint *before = link->endpoint;
+    link->endpoint = redis_target_take(link->options.target);
+    link->setup.address = &link->endpoint->url;
+    redis_endpoint_release(before);
+}
+
 static void redis_link_on_retry(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
-    if (is_numeric(link->address.host)) {
-        redis_link_connect_to(link, link->address.host);
+    redis_link_take_endpoint(link);
+    const char *host = redis_link_host(link)->host;
+    if (is_numeric(host)) {
+        redis_link_connect_to(link, host);
         return;
     }
     redis_link_change_state(link, REDIS_LINK_RESOLVING);
-    link->resolve = resolve_start(link->loop, link->address.host, link->failures, redis_link_on_resolved, link);
+    link->resolve = resolve_start(link->loop, host, link->failures, redis_link_on_resolved, link);
     uv_timer_start(&link->retry, redis_link_on_resolve_timeout, (uint64_t)link->options.timeout_ms, 0);
 }
 
@@ -249,8 +266,8 @@ static void redis_link_on_ready(void *owner) {
     redis_probe_start(&link->probe, link->conn);
     struct log_line *line = log_begin(LOG_INFO, "redis_up");
     log_str(line, "link", link->name);
-    log_str(line, "host", link->address.host);
-    log_int(line, "port", link->address.port);
+    log_str(line, "host", redis_link_host(link)->host);
+    log_int(line, "port", redis_link_host(link)->port);
     log_end(line);
     if (link->options.on_up != NULL) {
         link->options.on_up(link->options.argument);
@@ -261,12 +278,10 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     struct redis_link *link = xcalloc(1, sizeof *link);
     link->loop = loop;
     link->options = *options;
-    link->options.url = NULL;
     link->options.name = NULL;
     link->name = xstrdup(options->name != NULL ? options->name : "");
     redis_server_begin(&link->server);
-    link->setup = (struct redis_setup){.address = &link->address,
-                                       .name = link->name,
+    link->setup = (struct redis_setup){.name = link->name,
                                        .server = &link->server,
                                        .on_ready = redis_link_on_ready,
                                        .on_failed = redis_link_on_failed,
@@ -276,12 +291,7 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
     link->retry.data = link;
     uv_timer_init(loop, &link->retry);
     link->open_handles = 2;
-    const char *error = redis_url_parse(options->url, &link->address);
-    if (error != NULL) { // redis_url_check at start was skipped: say it, and stay down
-        redis_link_complain(link, LOG_ERROR, error);
-    } else {
-        uv_timer_start(&link->retry, redis_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other
-    }
+    uv_timer_start(&link->retry, redis_link_on_retry, 0, 0); // the first attempt begins in the loop, as every other
     return link;
 }
 

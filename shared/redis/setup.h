@@ -11,7 +11,7 @@
 // What is said on a connection before it can be used; and FUNCTION LOAD, which may be needed again later.
 
 struct redis_setup {
-    // The owner's, all set before the first start and kept until the connection has been dropped.
+    // The owner's, all set before the first start (address before each) and kept until the connection has been dropped.
     const struct redis_url *address;
     const char *name;                                // for CLIENT SETNAME
     struct redis_server *server;                     // takes what Redis says of itself

@@ -51,6 +51,8 @@ struct settings {
     int64_t events_heartbeat_secs;
     // Redis
     char *redis_url;
+    char *redis_ca_file;                    // "": the system's authorities alone
+    char *redis_cert_file, *redis_key_file; // "": none
     int64_t redis_timeout_ms;
     int64_t redis_wait_replicas;
     int64_t redis_memory_pct; // ingest refuses above this share of maxmemory

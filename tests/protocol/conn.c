@@ -283,9 +283,9 @@ void conn_deliver_all(struct process *process) {
 
 // ---- Its life
 
-struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
+struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_options *options,
                                    const struct redis_conn_events *events, void *owner, const char **error) {
-    (void)address, (void)port, (void)timeout_ms, (void)error;
+    (void)options, (void)error;
     struct process *process = loop->data;
     struct redis_conn *conn = xcalloc(1, sizeof *conn);
     *conn = (struct redis_conn){.process = process, .events = events, .owner = owner, .next = process->conns};

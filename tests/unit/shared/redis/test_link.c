@@ -7,10 +7,10 @@
 
 #include "shared/base/clock.h"
 #include "shared/redis/library.h"
-#include "shared/redis/url.h"
 #include "tests/support/fake_server.h"
 #include "tests/support/port.h"
 #include "tests/support/private_redis.h"
+#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 enum { TIMEOUT_MS = 400 };
@@ -53,7 +53,7 @@ static void on_down(void *argument) {
 
 static void open_link_for(struct subject *subject, const char *url, int timeout_ms) {
     const struct redis_link_options options = {
-        .url = url,
+        .target = target_at(url),
         .name = "a test-0",
         .timeout_ms = timeout_ms,
         .on_up = on_up,
@@ -118,39 +118,6 @@ static unsigned long long connections_of(const char *field) {
     freeReplyObject(reply);
     return value;
 }
-
-START_TEST(a_url_is_checked_part_by_part) {
-    static const char *const good[] = {
-        "redis://localhost",    "redis://127.0.0.1:6380/3", "redis://:p%40ss@host:1", "redis://user:p@ss@host",
-        "redis://[::1]:6379/0", "redis://host.example/",    "redis://:@host",
-    };
-    static const char *const bad[] = {
-        "",
-        "localhost:6379",
-        "rediss://localhost",
-        "redis://",
-        "redis://host:0",
-        "redis://host:65536",
-        "redis://host:x",
-        "redis://host:",
-        "redis://[::1",
-        "redis://[::1]x",
-        "redis://user@host",
-        "redis://user:@host",
-        "redis://:a%0@host",
-        "redis://:a%00@host",
-        "redis://host/x",
-        "redis://host/1?a=b",
-    };
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        ck_assert_msg(redis_url_check(good[i]) == NULL, "%s: %s", good[i], redis_url_check(good[i]));
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        ck_assert_msg(redis_url_check(bad[i]) != NULL, "%s passed", bad[i]);
-    }
-    ck_assert_ptr_nonnull(strstr(redis_url_check("rediss://host"), "TLS"));
-}
-END_TEST
 
 START_TEST(it_comes_up_named_and_with_the_library_loaded) {
     struct subject subject = {0};
@@ -598,7 +565,6 @@ Suite *suite_redis_link(void) {
     Suite *suite = suite_create("redis_link");
     TCase *tcase = tcase_create("redis_link");
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_url_is_checked_part_by_part);
     tcase_add_test(tcase, it_comes_up_named_and_with_the_library_loaded);
     tcase_add_test(tcase, it_selects_the_database_and_finds_localhost_by_name);
     tcase_add_test(tcase, it_knows_the_time_and_the_memory_of_redis);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dispatcher/provider/authorities.h"
+#include "shared/base/authorities.h"
 
 #include <errno.h>
 #include <openssl/err.h>
