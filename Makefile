@@ -216,6 +216,10 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
 
+.PHONY: test-unit
+test-unit: build $(BUILD)/tests/unit ## The unit suites alone
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/unit
+
 .PHONY: test-browser screenshots
 test-browser: ## The console in a real headless Chromium
 	@bin/install-deps.sh build run redis postgres test browser

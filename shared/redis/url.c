@@ -75,7 +75,7 @@ static const char *parse_port(const char *text, size_t length, struct redis_host
     return NULL;
 }
 
-static const char *parse_host(const char *text, size_t length, struct redis_host *out) {
+static const char *redis_url_parse_host(const char *text, size_t length, struct redis_host *out) {
     const char *host = text;
     const char *end;
     const char *rest;
@@ -100,7 +100,7 @@ static const char *parse_host(const char *text, size_t length, struct redis_host
     return parse_port(rest, (size_t)(text + length - rest), out);
 }
 
-static const char *parse_hosts(const char *text, size_t length, bool sentinels, struct redis_url *out) {
+static const char *redis_url_parse_hosts(const char *text, size_t length, bool sentinels, struct redis_url *out) {
     const char *end = text + length;
     const char *error = NULL;
     for (const char *comma; error == NULL; text = comma + 1) {
@@ -111,7 +111,7 @@ static const char *parse_hosts(const char *text, size_t length, bool sentinels, 
         out->hosts = xrealloc(out->hosts, (out->count + 1) * sizeof *out->hosts);
         struct redis_host *host = &out->hosts[out->count++];
         *host = (struct redis_host){.port = sentinels ? SENTINEL_PORT : REDIS_PORT};
-        error = parse_host(text, (size_t)((comma != NULL ? comma : end) - text), host);
+        error = redis_url_parse_host(text, (size_t)((comma != NULL ? comma : end) - text), host);
         if (comma == NULL) {
             break;
         }
@@ -183,7 +183,7 @@ static const char *parse_parts(const char *url, struct redis_url *out) {
         hosts = at + 1;
     }
     if (error == NULL) {
-        error = parse_hosts(hosts, (size_t)(authority + length - hosts), scheme->sentinels, out);
+        error = redis_url_parse_hosts(hosts, (size_t)(authority + length - hosts), scheme->sentinels, out);
     }
     if (error != NULL) {
         return error;
