@@ -24,6 +24,7 @@ LANGUAGE plpgsql AS $store_batch$
 #variable_conflict use_column
 DECLARE
   meant text := concat_ws('/', session_token, entries, marks);
+  some_erased     boolean;
   staged_receipts bigint;
   new_replays     bigint;
   staged_opt_outs bigint;
@@ -56,6 +57,27 @@ FROM staging s
 WHERE s.kind = 'message'
   AND NOT EXISTS (SELECT FROM messages m WHERE m.id = s.message_id)
 ORDER BY s.message_id, s.position;
+
+-- What was deleted for good (migration 0011) stays so, and nothing that comes of it is recorded; under another id of its
+-- family it is the same. This is looked at after `fresh`: what that finds deleted is in erased_messages by now. Who opts out
+-- in a message that was deleted on its way here has done so all the same.
+some_erased := (SELECT erased_at FROM erased_messages ORDER BY erased_at DESC LIMIT 1) IS NOT NULL;
+IF some_erased THEN
+  UPDATE staging s
+  SET kind = CASE WHEN s.opt_out IS NOT NULL AND s.accepted_at < e.at THEN 'optout' ELSE 'erased' END,
+    direction = NULL, receipt = NULL
+  FROM (
+    SELECT position, coalesce(
+      (SELECT erased_at FROM erased_messages WHERE id = message_id),
+      (SELECT max(erased_at) FROM erased_messages WHERE id BETWEEN family AND (left(family::text, 34) || 'ff')::uuid)) AS at
+    FROM staging
+    WHERE message_id IS NOT NULL
+  ) e
+  WHERE e.position = s.position AND e.at IS NOT NULL;
+  IF FOUND THEN
+    DELETE FROM fresh f USING staging s WHERE s.position = f.position AND s.kind <> 'message';
+  END IF;
+END IF;
 
 -- What is stored under another id of its family, or stands before it in the batch, is no new message but an alias.
 IF EXISTS (SELECT FROM fresh WHERE family IS NOT NULL) THEN
@@ -202,6 +224,15 @@ WHERE (excluded.status = 'sent', excluded.generation, excluded.final, excluded.s
     excluded.updated_at, coalesce(excluded.provider_message_id, '') COLLATE "C", excluded.status COLLATE "C")
   > (d.status = 'sent', d.generation, d.final, d.status = 'cancelled', d.call,
     d.updated_at, coalesce(d.provider_message_id, '') COLLATE "C", d.status COLLATE "C");
+
+-- Who deletes a message has its row of deliveries locked. Where this waited for that, it has made the row anew.
+IF (some_erased OR (SELECT erased_at FROM erased_messages ORDER BY erased_at DESC LIMIT 1) IS NOT NULL) AND EXISTS (
+  SELECT FROM staging
+  WHERE (kind IN ('outcome', 'replayed') OR direction = 'outbound' OR receipt IS NOT NULL)
+    AND (SELECT erased_at FROM erased_messages WHERE id = message_id) IS NOT NULL
+) THEN
+  RAISE EXCEPTION 'a message of this batch was deleted meanwhile' USING ERRCODE = 'MS001';
+END IF;
 
 -- 5. The calls of the providers. Two rows of one key are the same row delivered twice, but for a group recreated, which
 -- counts deliveries from 1 again: then the success stands, which step 6 relies on.

@@ -75,6 +75,8 @@ static void fill(void) {
         "OVER () AS n FROM messages"
         " WHERE direction = 'outbound') AS outbound");
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
+    run("INSERT INTO erased_messages SELECT gen_random_uuid(), now() - n * interval '1 s' FROM generate_series(1, "
+        "5000) AS n");
     run("INSERT INTO conversation_aliases SELECT 1000000000 + n, 1 FROM generate_series(1, 5000) AS n");
     run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");
     run("INSERT INTO receipts (message_id, provider_message_id, status, provider, arrived_at, early) SELECT "
