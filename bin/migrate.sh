@@ -100,6 +100,9 @@ first_error() {
   printf '%s\n' "${line:-${errors%%$'\n'*}}"
 }
 
+# Why there is no connection: what psql says of each server that the URL lists.
+no_connection() { sed -E 's/^psql: error: //;/^\t/d;/^$/d' <<<"$errors" | paste -s -d '|' | sed 's/|/; /g'; }
+
 found_locked() { [[ $errors == *' 55P03: '* ]]; }
 
 # Whose transaction is the oldest of those open for SECONDS: most likely it holds the lock, or is what a build waits for.
@@ -130,7 +133,7 @@ run_script() {
   done
   case $status in
   0) if [ -n "$errors" ]; then warn "$(sed -E '/^LOCATION: /d;s/^((.*: )?[A-Z]+:  )[0-9A-Z]{5}: /\1/' <<<"$errors")"; fi ;;
-  2) die "no connection: $(first_error)" ;;
+  2) die "no connection: $(no_connection)" ;;
   *) die "$(first_error)" ;;
   esac
 }

@@ -185,10 +185,17 @@ split_password() {
   REPLY=$url
 }
 
-# psql_to URL ARGUMENT…
+# lists_servers URL: whether it names several servers of Postgres, or of Redis.
+lists_servers() { [[ $1 =~ ^[a-z+]+://([^/?]*@)?[^/?@]*, || $1 =~ (^|[?\&[:blank:]])host(addr)?=\'?[^\&[:blank:]]*, ]]; }
+
+# psql_to URL ARGUMENT… Of several servers it takes the one that takes writes, as the programs do, and doesn't wait for
+# one that is dead for as long as the kernel would.
 psql_to() {
   local password
   split_password "$1"
+  if lists_servers "$REPLY"; then
+    local -x PGTARGETSESSIONATTRS=${PGTARGETSESSIONATTRS:-read-write} PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5}
+  fi
   PGPASSWORD=${password:-${PGPASSWORD:-}} psql -d "$REPLY" "${@:2}"
 }
 

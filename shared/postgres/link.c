@@ -109,6 +109,7 @@ static void pg_link_on_ready(void *owner) {
 static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
     link->conn = pg_conn_create(loop, &(struct pg_conn_options){.address = link->address,
                                                                 .name = link->name,
+                                                                .session_attrs = link->options.session_attrs,
                                                                 .timeout_ms = link->options.timeout_ms,
                                                                 .on_connected = pg_link_on_connected,
                                                                 .on_failed = pg_link_on_failed,
@@ -118,6 +119,7 @@ static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
     link->session = (struct pg_session){.loop = loop,
                                         .address = link->address,
                                         .name = link->name,
+                                        .session_attrs = link->options.session_attrs,
                                         .conn = link->conn,
                                         .on_passed = pg_link_on_passed,
                                         .owner = link};

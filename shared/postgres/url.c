@@ -3,14 +3,8 @@
 
 #include <string.h>
 
-const char *pg_url_part(const PQconninfoOption *parts, const char *keyword) {
-    for (const PQconninfoOption *option = parts; option->keyword != NULL; option++) {
-        if (strcmp(option->keyword, keyword) == 0) {
-            return option->val != NULL && *option->val ? option->val : NULL;
-        }
-    }
-    return NULL;
-}
+#include "shared/postgres/hosts.h"
+#include "shared/postgres/url_part.h"
 
 // A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for
 // the port, the rest for the database's name, and would name both in its errors.
@@ -22,7 +16,10 @@ static const char *pg_url_check_parts(const PQconninfoOption *parts) {
     if (database != NULL && strchr(database, '@') != NULL) {
         return "there is an @ after the host (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)";
     }
-    return NULL;
+    struct pg_hosts hosts;
+    const char *wrong = pg_hosts_of(parts, &hosts);
+    pg_hosts_free(&hosts);
+    return wrong;
 }
 
 char *pg_url_check(const char *url) {

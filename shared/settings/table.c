@@ -90,8 +90,9 @@ const struct setting settings_table[] = {
 
     TEXT("DATABASE_URL", "database_url", SETTING_COMPUTED, database_url,
          "postgres://messaging_user:messaging_password@127.0.0.1:55432/messaging_service",
-         "postgres://[user[:password]@]host[:port]/database", FOR_INGEST | FOR_PERSISTER | FOR_SCRIPTS,
-         "Postgres; unset: the private server on LOCAL_POSTGRES_PORT"),
+         "postgres://[user[:password]@]host[:port][,host[:port]…]/database", FOR_INGEST | FOR_PERSISTER | FOR_SCRIPTS,
+         "Postgres; of several servers the one that takes writes, unless target_session_attrs says otherwise; unset: the "
+         "private server on LOCAL_POSTGRES_PORT"),
     NUMBER("DATABASE_TIMEOUT_MS", "database_timeout_ms", database_timeout_ms, "5000", 100, 10 * MINUTE_MS,
            "milliseconds", FOR_INGEST | FOR_PERSISTER, "Time-out of connecting to Postgres and of each query or batch"),
     NUMBER("INGEST_DB_CONNECTIONS", "ingest_db_connections", database_connections, "2", 1, 64, "", FOR_INGEST,
