@@ -149,6 +149,9 @@ static struct call *redis_conn_take_first(struct redis_conn *conn) {
 }
 
 static void deliver(struct redis_conn *conn, const redisReply *reply) {
+    if (conn->events->on_push != NULL && conn->events->on_push(conn->owner, reply)) {
+        return;
+    }
     if (conn->first == NULL) { // e.g. "-ERR max number of clients reached", or not a Redis at all
         redis_conn_break_off(conn, reply->type == REDIS_REPLY_ERROR ? reply->str : "a reply to no call");
         return;

@@ -3,6 +3,7 @@
 #define SHARED_REDIS_CONN_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -21,6 +22,8 @@ struct redis_conn_events {
     void (*on_reply)(void *owner, redis_link_reply done, void *argument, const redisReply *reply);
     // It is of no use any more: the owner drops it now or soon. Called at most once, never after redis_conn_drop.
     void (*on_broken)(void *owner, const char *why);
+    // Sees each reply first: true where it answers no call, but is a message of what was subscribed to. May be NULL.
+    bool (*on_push)(void *owner, const redisReply *reply);
 };
 
 struct redis_conn_options {

@@ -3,6 +3,10 @@
 // The life of a link: waiting -> resolving -> connecting -> setup -> up -> waiting … -> destroyed. change_state is the
 // only place that changes it. Any callback of a call may call, reconnect or destroy the link; so the caller of one
 // looks at the state again before going on, and memory is freed only after the handles' close callbacks.
+//
+// Where REDIS_URL lists Sentinels, an attempt goes to the master that they have named by then; until they have named
+// one the link is `asking`. Another one that they name is gone to at once, whatever the link does. The last one that
+// was named is gone to even when none of them answers any more: it is the master until they say otherwise.
 #include "shared/redis/link.h"
 
 #include <stdlib.h>
@@ -14,6 +18,7 @@
 #include "shared/loop/resolve.h"
 #include "shared/redis/conn.h"
 #include "shared/redis/probe.h"
+#include "shared/redis/sentinels.h"
 #include "shared/redis/server.h"
 #include "shared/redis/setup.h"
 #include "shared/redis/target.h"
@@ -26,6 +31,7 @@ enum {
 
 enum redis_link_state {
     REDIS_LINK_WAITING, // for the next attempt
+    REDIS_LINK_ASKING,  // for the first word of the Sentinels
     REDIS_LINK_RESOLVING,
     REDIS_LINK_CONNECTING,
     REDIS_LINK_SETUP, // connected; authenticating, loading the library, …
@@ -38,6 +44,8 @@ struct redis_link {
     struct redis_link_options options;
     char *name;
     const struct redis_endpoint *endpoint; // what the last attempt took
+    struct redis_sentinels *sentinels;     // NULL: the endpoint lists none
+    struct redis_host master;              // the one that they named, as of the last attempt; host NULL: none
     enum redis_link_state state;
     struct resolve *resolve; // while RESOLVING
     struct redis_conn *conn; // from CONNECTING to UP
@@ -58,7 +66,20 @@ static void redis_link_change_state(struct redis_link *link, enum redis_link_sta
 }
 
 static const struct redis_host *redis_link_host(const struct redis_link *link) {
-    return &link->endpoint->url.hosts[0];
+    return link->sentinels != NULL ? &link->master : &link->endpoint->url.hosts[0];
+}
+
+static void redis_link_log(const struct redis_link *link, enum log_level level, const char *event, const char *why) {
+    const struct redis_host *at = redis_link_host(link);
+    struct log_line *line = log_begin(level, event);
+    log_str(line, "link", link->name);
+    log_str(line, "master", link->endpoint->url.master);
+    if (at->host != NULL) {
+        log_str(line, "host", at->host);
+        log_int(line, "port", at->port);
+    }
+    log_str(line, "message", why);
+    log_end(line);
 }
 
 static void redis_link_complain(struct redis_link *link, enum log_level level, const char *why) {
@@ -67,12 +88,7 @@ static void redis_link_complain(struct redis_link *link, enum log_level level, c
     }
     free(link->complaint);
     link->complaint = xstrdup(why);
-    struct log_line *line = log_begin(level, "redis_down");
-    log_str(line, "link", link->name);
-    log_str(line, "host", redis_link_host(link)->host);
-    log_int(line, "port", redis_link_host(link)->port);
-    log_str(line, "message", why);
-    log_end(line);
+    redis_link_log(link, level, "redis_down", why);
 }
 
 static void redis_link_on_closed(uv_handle_t *handle) {
@@ -81,6 +97,7 @@ static void redis_link_on_closed(uv_handle_t *handle) {
         return;
     }
     redis_endpoint_release(link->endpoint);
+    free(link->master.host);
     free(link->name);
     free(link->complaint);
     free(link);
@@ -117,12 +134,9 @@ static int64_t redis_link_up_ms(const struct redis_link *link) {
     return link->state == REDIS_LINK_UP ? clock_boot_ms() - link->up_since_ms : 0;
 }
 
-// Logs `why` unless it was the last thing logged, drops the connection, and tries again after a backoff.
-static void redis_link_fail(struct redis_link *link, const char *why) {
+// Logs `why` unless it was the last thing logged, and drops the connection. Whoever is told may destroy the link.
+static void redis_link_come_down(struct redis_link *link, const char *why) {
     bool was_up = link->state == REDIS_LINK_UP;
-    if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED) {
-        return;
-    }
     redis_link_complain(link, LOG_WARN, why);
     if (was_up && redis_link_up_ms(link) >= STEADY_MS) {
         link->failures = 0;
@@ -131,8 +145,19 @@ static void redis_link_fail(struct redis_link *link, const char *why) {
     if (was_up && link->state == REDIS_LINK_WAITING && link->options.on_down != NULL) {
         link->options.on_down(link->options.argument);
     }
+}
+
+// Comes down, and tries again after a backoff.
+static void redis_link_fail(struct redis_link *link, const char *why) {
+    if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_DESTROYED) {
+        return;
+    }
+    redis_link_come_down(link, why);
     if (link->state == REDIS_LINK_WAITING) {
         redis_link_wait_for_retry(link);
+        if (link->sentinels != NULL) {
+            redis_sentinels_ask(link->sentinels);
+        }
     }
 }
 
@@ -201,7 +226,8 @@ static void redis_link_on_failed(void *owner, const char *why) {
 }
 
 static void redis_link_connect_to(struct redis_link *link, const char *address) {
-    static const struct redis_conn_events events = {redis_link_on_connected, redis_link_on_reply, redis_link_on_failed};
+    static const struct redis_conn_events events = {
+        .on_connected = redis_link_on_connected, .on_reply = redis_link_on_reply, .on_broken = redis_link_on_failed};
     const struct redis_conn_options options = {.address = address,
                                                .port = redis_link_host(link)->port,
                                                .timeout_ms = link->options.timeout_ms,
@@ -230,24 +256,84 @@ static void redis_link_on_resolve_timeout(uv_timer_t *timer) {
     redis_link_fail(timer->data, "the name could not be looked up in time");
 }
 
-static bool is_numeric(const char *host) {
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    return uv_ip4_addr(host, 0, &v4) == 0 || uv_ip6_addr(host, 0, &v6) == 0;
+// ---- The Sentinels
+
+// Another master was named: what leads to the one before it gets nothing more, and the new one is gone to without
+// delay.
+static void redis_link_on_master(void *owner) {
+    struct redis_link *link = owner;
+    uint16_t port;
+    const char *host = redis_sentinels_master(link->sentinels, &port);
+    if (link->state != REDIS_LINK_WAITING && link->state != REDIS_LINK_ASKING) {
+        char *why = xasprintf("the Sentinels name another master: %s port %u", host, port);
+        redis_link_come_down(link, why);
+        free(why);
+    }
+    if (link->state == REDIS_LINK_WAITING || link->state == REDIS_LINK_ASKING) {
+        link->failures = 0;
+        uv_timer_start(&link->retry, redis_link_on_retry, 0, 0);
+    }
 }
+
+static void redis_link_on_no_master(void *owner, const char *why) {
+    redis_link_complain(owner, LOG_WARN, why);
+}
+
+static void redis_link_forget_sentinels(struct redis_link *link) {
+    if (link->sentinels != NULL) {
+        redis_sentinels_destroy(link->sentinels);
+        link->sentinels = NULL;
+    }
+}
+
+// They stay, with what they have said, as long as the endpoint lists the same ones.
+static void redis_link_take_sentinels(struct redis_link *link, const struct redis_endpoint *before) {
+    const struct redis_url *url = &link->endpoint->url;
+    if (link->sentinels != NULL && redis_url_has_same_hosts(&before->url, url)) {
+        redis_sentinels_use(link->sentinels, link->endpoint);
+        return;
+    }
+    redis_link_forget_sentinels(link);
+    if (url->master != NULL) {
+        link->sentinels =
+            redis_sentinels_create(link->loop, &(struct redis_sentinels_options){.endpoint = link->endpoint,
+                                                                                 .link = link->name,
+                                                                                 .timeout_ms = link->options.timeout_ms,
+                                                                                 .on_master = redis_link_on_master,
+                                                                                 .on_trouble = redis_link_on_no_master,
+                                                                                 .owner = link});
+    }
+}
+
+static void redis_link_take_master(struct redis_link *link) {
+    const char *host = redis_sentinels_master(link->sentinels, &link->master.port);
+    free(link->master.host);
+    link->master.host = host != NULL ? xstrdup(host) : NULL;
+}
+
+// ---- An attempt
 
 static void redis_link_take_endpoint(struct redis_link *link) {
     const struct redis_endpoint *before = link->endpoint;
     link->endpoint = redis_target_take(link->options.target);
     link->setup.address = &link->endpoint->url;
+    link->probe.announced = link->endpoint->url.master != NULL;
+    redis_link_take_sentinels(link, before);
     redis_endpoint_release(before);
 }
 
 static void redis_link_on_retry(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
     redis_link_take_endpoint(link);
+    if (link->sentinels != NULL) {
+        redis_link_take_master(link);
+    }
     const char *host = redis_link_host(link)->host;
-    if (is_numeric(host)) {
+    if (host == NULL) {
+        redis_link_change_state(link, REDIS_LINK_ASKING);
+        return;
+    }
+    if (resolve_is_numeric(host)) {
         redis_link_connect_to(link, host);
         return;
     }
@@ -264,11 +350,7 @@ static void redis_link_on_ready(void *owner) {
     free(link->complaint);
     link->complaint = NULL;
     redis_probe_start(&link->probe, link->conn);
-    struct log_line *line = log_begin(LOG_INFO, "redis_up");
-    log_str(line, "link", link->name);
-    log_str(line, "host", redis_link_host(link)->host);
-    log_int(line, "port", redis_link_host(link)->port);
-    log_end(line);
+    redis_link_log(link, LOG_INFO, "redis_up", NULL);
     if (link->options.on_up != NULL) {
         link->options.on_up(link->options.argument);
     }
@@ -300,6 +382,7 @@ void redis_link_destroy(struct redis_link *link) {
         return;
     }
     redis_link_let_go(link, REDIS_LINK_DESTROYED);
+    redis_link_forget_sentinels(link);
     uv_close((uv_handle_t *)&link->retry, redis_link_on_closed);
     redis_probe_close(&link->probe, link, redis_link_on_closed);
 }

@@ -219,3 +219,20 @@ const char *redis_url_check(const char *url) {
     }
     return error;
 }
+
+static bool redis_url_is_same_text(const char *one, const char *other) {
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+bool redis_url_has_same_hosts(const struct redis_url *one, const struct redis_url *other) {
+    if (one->tls != other->tls || one->count != other->count || !redis_url_is_same_text(one->master, other->master)) {
+        return false;
+    }
+    for (size_t i = 0; i < one->count; i++) {
+        if (one->hosts[i].port != other->hosts[i].port ||
+            !redis_url_is_same_text(one->hosts[i].host, other->hosts[i].host)) {
+            return false;
+        }
+    }
+    return true;
+}

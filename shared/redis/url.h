@@ -32,5 +32,7 @@ const char *redis_url_parse(const char *url, struct redis_url *out) MUST_CHECK;
 void redis_url_free(struct redis_url *url);
 // Checks a URL. Returns NULL or a static sentence, which repeats nothing of it.
 const char *redis_url_check(const char *url) MUST_CHECK;
+// Whether two lead to the same Redis, or to the same Sentinels and master, in the same way.
+bool redis_url_has_same_hosts(const struct redis_url *one, const struct redis_url *other);
 
 #endif

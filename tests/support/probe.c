@@ -42,6 +42,11 @@ static void drop_postgres(struct probe *probe) {
     }
 }
 
+void probe_use_redis(struct probe *probe, uint16_t port) {
+    drop_redis(probe);
+    probe->redis_port = port;
+}
+
 void probe_destroy(struct probe *probe) {
     if (probe != NULL) {
         drop_redis(probe);

@@ -100,11 +100,24 @@ uint16_t stack_port(struct stack *stack, const char *name) {
     return find_or_add(stack, name)->port;
 }
 
+// The shipped one, as a copy of the stack's own: a Sentinel has Redis write into it (CONFIG REWRITE). Owned by the
+// caller.
+static char *redis_configuration(const char *data) {
+    char *path = xasprintf("%s/redis.conf", data), *shipped = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
+    const char *argv[] = {"cp", shipped, path, NULL};
+    if (access(path, F_OK) != 0) {
+        child_run(&(struct child_options){.name = "cp", .folder = data, .argv = argv, .death_signal = SIGKILL},
+                  START_MS);
+    }
+    free(shipped);
+    return path;
+}
+
 static void start_redis(struct stack *stack, struct member *member, const char *const *extra) {
-    char *configuration = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
     char *port = xasprintf("%u", member->port);
     char *data = xasprintf("%s/redis", stack->folder);
     ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
+    char *configuration = redis_configuration(data);
     const char *argv[MAX_VARIABLES] = {"redis-server", configuration, "--port", port, "--dir", data};
     for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
         argv[6 + i] = extra[i];
@@ -546,6 +559,10 @@ int64_t stack_redis_int(struct stack *stack, const char *format, ...) {
     int64_t number = reply != NULL && reply->type == REDIS_REPLY_INTEGER ? reply->integer : PROBE_NONE;
     freeReplyObject(reply);
     return number;
+}
+
+void stack_follow_redis(struct stack *stack, uint16_t port) {
+    probe_use_redis(stack->probe, port);
 }
 
 bool stack_is_drained(struct stack *stack) {

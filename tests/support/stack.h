@@ -86,6 +86,9 @@ redisReply *stack_redis_argv(struct stack *stack, int argc, const char **argv);
 // An integer reply's number, or PROBE_NONE.
 int64_t stack_redis_int(struct stack *stack, const char *format, ...);
 
+// The Redis that stack_redis and all that is built on it ask from here on: after a fail-over it isn't "redis".
+void stack_follow_redis(struct stack *stack, uint16_t port);
+
 // Nothing is left to do in Redis: the streams, `parked` and `held` of partition 0 of both providers are empty.
 bool stack_is_drained(struct stack *stack);
 

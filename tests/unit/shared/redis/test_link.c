@@ -327,7 +327,8 @@ START_TEST(a_master_that_becomes_a_replica_is_left_and_taken_again_when_it_is_on
     open_up(&subject, private_redis_url(redis));
     ck_assert_ptr_null(redis_link_trouble(subject.link));
     private_redis_do(redis, "REPLICAOF 127.0.0.1 1");
-    expect_trouble(&subject, "is a replica");
+    expect_trouble(&subject,
+                   "is a replica, of 127.0.0.1 port 1, and takes no writes of ours: REDIS_URL must name its master");
     run_for(&loop, 300);
     ck_assert_int_eq(subject.ups, 1);
     private_redis_do(redis, "REPLICAOF NO ONE");
@@ -346,6 +347,17 @@ START_TEST(a_replica_that_can_be_written_to_is_none_of_ours_either) {
 }
 END_TEST
 
+START_TEST(a_master_that_wants_more_replicas_than_follow_is_told_of) {
+    struct subject subject = {0};
+    private_redis_do(redis, "CONFIG SET min-replicas-to-write 1");
+    open_link(&subject, private_redis_url(redis));
+    expect_trouble(&subject, "fewer replicas follow than its min-replicas-to-write");
+    private_redis_do(redis, "CONFIG SET min-replicas-to-write 0");
+    RUN_UNTIL(&loop, 10000, subject.ups == 1);
+    close_link(&subject);
+}
+END_TEST
+
 START_TEST(one_master_of_a_cluster_that_lacks_slots_is_refused) {
     struct subject subject = {0};
     char port[8];
@@ -353,7 +365,8 @@ START_TEST(one_master_of_a_cluster_that_lacks_slots_is_refused) {
     struct private_redis *node =
         private_redis_start((const char *const[]){"--cluster-enabled", "yes", "--cluster-port", port, NULL});
     open_link(&subject, private_redis_url(node));
-    expect_trouble(&subject, "by which 0 of 16384 slots are served");
+    expect_trouble(&subject,
+                   "by which 0 of 16384 slots are served, and clusters aren't supported yet: REDIS_URL must name");
     close_link(&subject);
     private_redis_destroy(node);
 }
@@ -580,6 +593,7 @@ Suite *suite_redis_link(void) {
     tcase_add_test(tcase, a_full_redis_does_not_keep_it_down);
     tcase_add_test(tcase, a_master_that_becomes_a_replica_is_left_and_taken_again_when_it_is_one);
     tcase_add_test(tcase, a_replica_that_can_be_written_to_is_none_of_ours_either);
+    tcase_add_test(tcase, a_master_that_wants_more_replicas_than_follow_is_told_of);
     tcase_add_test(tcase, one_master_of_a_cluster_that_lacks_slots_is_refused);
     tcase_add_test(tcase, without_the_library_and_the_right_to_load_it_it_stays_down);
     tcase_add_test(tcase, a_password_is_needed_where_redis_has_one);
