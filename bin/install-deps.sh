@@ -41,7 +41,7 @@ build    libcurl4-openssl-dev  module libcurl
 build    libinih-dev           module inih
 build    libutf8proc-dev       module libutf8proc
 build    libidn2-dev           module libidn2
-build    libssl-dev            module libcrypto
+build    libssl-dev            module libssl
 run      ca-certificates       file /etc/ssl/certs/ca-certificates.crt
 run      curl                  command curl
 run      jq                    command jq

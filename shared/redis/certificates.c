@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shared/base/authorities.h"
+#include "shared/loop/tls.h"
 
 static char *refuse_file(const char *setting, const char *path, const char *why) {
     return xasprintf("%s: \"%s\": it %s", setting, path, why);
@@ -108,24 +109,13 @@ static char *load_authorities(SSL_CTX *context, const char *path) {
     return error;
 }
 
-static SSL_CTX *create_context(void) {
-    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-    if (context == NULL) {
-        mem_exhausted();
-    }
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-    return context;
-}
-
 SSL_CTX *redis_certificates_read(const struct settings *settings, bool tls, char **error) {
     const char *refusal = refuse_combination(settings, tls);
     *error = refusal != NULL ? xstrdup(refusal) : NULL;
     if (refusal != NULL || !tls) {
         return NULL;
     }
-    SSL_CTX *context = create_context();
+    SSL_CTX *context = tls_context_create();
     *error = load_authorities(context, settings->redis_ca_file);
     if (*error == NULL) {
         *error = load_own(context, settings);

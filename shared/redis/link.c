@@ -46,6 +46,7 @@ struct redis_link {
     const struct redis_endpoint *endpoint; // what the last attempt took
     struct redis_sentinels *sentinels;     // NULL: the endpoint lists none
     struct redis_host master;              // the one that they named, as of the last attempt; host NULL: none
+    struct tls_memory memory;
     enum redis_link_state state;
     struct resolve *resolve; // while RESOLVING
     struct redis_conn *conn; // from CONNECTING to UP
@@ -78,6 +79,7 @@ static void redis_link_log(const struct redis_link *link, enum log_level level, 
         log_str(line, "host", at->host);
         log_int(line, "port", at->port);
     }
+    log_str(line, "tls", why == NULL ? redis_conn_tls(link->conn) : NULL);
     log_str(line, "message", why);
     log_end(line);
 }
@@ -98,6 +100,7 @@ static void redis_link_on_closed(uv_handle_t *handle) {
     }
     redis_endpoint_release(link->endpoint);
     free(link->master.host);
+    tls_memory_clear(&link->memory);
     free(link->name);
     free(link->complaint);
     free(link);
@@ -232,7 +235,8 @@ static void redis_link_connect_to(struct redis_link *link, const char *address) 
                                                .port = redis_link_host(link)->port,
                                                .timeout_ms = link->options.timeout_ms,
                                                .tls = link->endpoint->tls,
-                                               .host = redis_link_host(link)->host};
+                                               .host = redis_link_host(link)->host,
+                                               .memory = &link->memory};
     const char *error = NULL;
     redis_link_change_state(link, REDIS_LINK_CONNECTING);
     link->conn = redis_conn_open(link->loop, &options, &events, link, &error);

@@ -293,6 +293,11 @@ struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_opti
     return conn;
 }
 
+const char *redis_conn_tls(const struct redis_conn *conn) {
+    (void)conn;
+    return NULL;
+}
+
 void redis_conn_drop(struct redis_conn *conn) {
     struct pending *pending;
     conn->dropped = true;

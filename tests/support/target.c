@@ -14,14 +14,28 @@ struct known {
 
 static SLIST_HEAD(, known) all; // for LeakSanitizer
 
-struct redis_target *target_at(const char *url) {
-    char *own = xstrdup(url), *error = NULL, nothing[] = "";
-    const struct settings settings = {
-        .redis_url = own, .redis_ca_file = nothing, .redis_cert_file = nothing, .redis_key_file = nothing};
+static char *target_path(const char *folder, const char *name) {
+    return name != NULL ? xasprintf("%s/%s", folder, name) : xstrdup("");
+}
+
+struct redis_target *target_with(const char *url, const char *folder, const char *ca, const char *certificate,
+                                 const char *key) {
+    struct settings settings = {.redis_url = xstrdup(url),
+                                .redis_ca_file = target_path(folder, ca),
+                                .redis_cert_file = target_path(folder, certificate),
+                                .redis_key_file = target_path(folder, key)};
+    char *error = NULL;
     struct known *known = xcalloc(1, sizeof *known);
     known->target = redis_target_create(&settings, &error);
     ck_assert_msg(known->target != NULL, "%s", error);
     SLIST_INSERT_HEAD(&all, known, next);
-    free(own);
+    free(settings.redis_url);
+    free(settings.redis_ca_file);
+    free(settings.redis_cert_file);
+    free(settings.redis_key_file);
     return known->target;
+}
+
+struct redis_target *target_at(const char *url) {
+    return target_with(url, "", NULL, NULL, NULL);
 }

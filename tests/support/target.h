@@ -4,7 +4,10 @@
 
 #include "shared/redis/target.h"
 
-// Where a URL leads, for a test's links: without files. It lives as long as the process.
+// Where a URL leads, for a test's links. It lives as long as the process.
 struct redis_target *target_at(const char *url);
+// The same with these files, in the folder; NULL: not that one.
+struct redis_target *target_with(const char *url, const char *folder, const char *ca, const char *certificate,
+                                 const char *key);
 
 #endif
