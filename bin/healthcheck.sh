@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The containers' health checks, in bash alone so that the images need no further programs.
+# The containers' health checks, in bash alone (TLS apart) so that the images need no further programs.
 set -euo pipefail
 
 usage() {
@@ -20,18 +20,33 @@ status_of() {
   printf '%s\n' "$line"
 }
 
-# connect HOST:PORT: opens descriptor 3.
+# connect HOST:PORT: opens descriptor 3 to read from it, 4 to write to it.
 connect() {
   local host=${1%:*} port=${1##*:}
-  host=${host#[}
-  exec 3<>"/dev/tcp/${host%]}/$port"
+  host=${host#[} host=${host%]}
+  if [[ $REDIS_URL == rediss* ]]; then
+    connect_tls "$host" "$port"
+  else
+    exec 3<>"/dev/tcp/$host/$port" 4>&3
+  fi
 }
 
-# say WORD…: a command over descriptor 3.
+# connect_tls HOST PORT: the same by openssl, which the system's certificates came with.
+connect_tls() {
+  local options=(-noservername -verify_ip "$1") address=$1
+  [[ $1 =~ ^[0-9.]+$|: ]] || options=(-servername "$1" -verify_hostname "$1")
+  [[ $1 != *:* ]] || address=[$1]
+  if [ -n "${REDIS_CA_FILE:-}" ]; then options+=(-CAfile "$REDIS_CA_FILE"); fi
+  if [ -n "${REDIS_CERT_FILE:-}" ]; then options+=(-cert "$REDIS_CERT_FILE" -key "$REDIS_KEY_FILE"); fi
+  coproc openssl s_client -quiet -no_ign_eof -verify_return_error "${options[@]}" -connect "$address:$2" 2>/dev/null
+  exec 3<&"${COPROC[0]}" 4>&"${COPROC[1]}"
+}
+
+# say WORD…: a command.
 say() {
   local word LC_ALL=C
-  printf '*%d\r\n' "$#" >&3
-  for word in "$@"; do printf '$%d\r\n%s\r\n' "${#word}" "$word" >&3; done
+  printf '*%d\r\n' "$#" >&4
+  for word in "$@"; do printf '$%d\r\n%s\r\n' "${#word}" "$word" >&4; done
 }
 
 # hear: the next line of the answer, as `line`.
@@ -94,10 +109,9 @@ redis_address() {
 }
 
 # has_connection PROGRAM: Redis lists a client of this name. A process names its connections after its instance id, which
-# begins with the host's name. Behind TLS, which bash doesn't speak, it is enough that the container runs.
+# begins with the host's name.
 has_connection() {
   local address line name=${INSTANCE_ID:-$HOSTNAME-$1-0}
-  if [[ $REDIS_URL == rediss* ]]; then return; fi
   address=$(redis_address)
   connect "$address"
   authenticate

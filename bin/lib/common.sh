@@ -119,6 +119,9 @@ load_settings() {
   setting RUN_DIR run_dir .run
   setting API_KEY no_such_key ''
   setting REDIS_URL redis_url ''
+  setting REDIS_CA_FILE redis_ca_file ''
+  setting REDIS_CERT_FILE redis_cert_file ''
+  setting REDIS_KEY_FILE redis_key_file ''
   setting DATABASE_URL database_url ''
   unset_if_empty REDIS_URL
   unset_if_empty DATABASE_URL
@@ -199,11 +202,20 @@ psql_to() {
   PGPASSWORD=${password:-${PGPASSWORD:-}} psql -d "$REPLY" "${@:2}"
 }
 
-# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db].
+# add_tls_options HOST: adds to `options` what redis-cli needs for TLS to it. Other than the programs, redis-cli doesn't look for
+# the host's name in the certificate, and trusts REDIS_CA_FILE's authorities alone where there are any.
+add_tls_options() {
+  options+=(--tls)
+  [[ $1 =~ ^[0-9.]+$|: ]] || options+=(--sni "$1")
+  if [ -n "${REDIS_CA_FILE:-}" ]; then options+=(--cacert "$REDIS_CA_FILE"); fi
+  if [ -n "${REDIS_CERT_FILE:-}" ]; then options+=(--cert "$REDIS_CERT_FILE" --key "${REDIS_KEY_FILE:-}"); fi
+}
+
+# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db], with TLS for rediss://….
 redis_to() {
   local password address user='' database='' options=()
   split_password "$1"
-  address=${REPLY#redis://}
+  address=${REPLY#*://}
   if [[ $address == *@* ]]; then
     url_decode "${address%@*}"
     user=$REPLY
@@ -213,6 +225,7 @@ redis_to() {
   address=${address%%/*}
   [[ $address =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
   options=(-h "${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}" -p "${BASH_REMATCH[4]:-6379}")
+  if [[ $1 == rediss* ]]; then add_tls_options "${options[1]}"; fi
   if [ -n "$user" ]; then options+=(--user "$user"); fi
   if [ -n "$database" ]; then options+=(-n "$database"); fi
   if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi

@@ -43,7 +43,8 @@ start_redis() {
 
 # use_redis: checks the Redis that REDIS_URL names.
 use_redis() {
-  wait_for 5 redis_answers "$REDIS_URL" || die "no Redis answers at $(redact "$REDIS_URL") (setting REDIS_URL)"
+  wait_for 5 redis_answers "$REDIS_URL" ||
+    die "no Redis answers at $(redact "$REDIS_URL") (setting REDIS_URL): $(redis_to "$REDIS_URL" ping 2>&1 | head -n 1)"
   check_redis_version "$(redis_to "$REDIS_URL" info server 2>/dev/null | grep redis_version || true)"
   say "using the Redis at $(redact "$REDIS_URL") (REDIS_URL)"
 }
