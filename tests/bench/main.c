@@ -28,12 +28,19 @@ struct stage {
 };
 
 static const struct stage stages[] = {
-    {"accept", stage_accept},       {"accept-latency", stage_accept_latency},
-    {"batch", stage_batch},         {"persist", stage_persist},
-    {"dispatch", stage_dispatch},   {"in-flight", stage_in_flight},
-    {"scheduled", stage_scheduled}, {"end-to-end", stage_end_to_end},
-    {"latency", stage_latency},     {"reads", stage_reads},
-    {"memory", stage_memory},       {"growth", stage_growth},
+    {"accept", stage_accept},
+    {"accept-latency", stage_accept_latency},
+    {"batch", stage_batch},
+    {"persist", stage_persist},
+    {"dispatch", stage_dispatch},
+    {"in-flight", stage_in_flight},
+    {"scheduled", stage_scheduled},
+    {"end-to-end", stage_end_to_end},
+    {"latency", stage_latency},
+    {"reads", stage_reads},
+    {"memory", stage_memory},
+    {"growth", stage_growth},
+    {"tls", stage_tls},
 };
 
 #define STAGE_COUNT ((int)(sizeof stages / sizeof *stages))

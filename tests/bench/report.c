@@ -39,6 +39,11 @@ struct target {
         "growth", program ", 16x / 1x", "times as much", NONE, 1.2, NONE                                               \
     }
 
+#define TLS(part)                                                                                                      \
+    {"tls", part ", plain", "CPU us/message", NONE, NONE, NONE}, {                                                     \
+        "tls", part ", TLS", "CPU us/message", NONE, NONE, NONE                                                        \
+    }
+
 #define BATCH(way)                                                                                                     \
     {"batch", way ", 10,000 sends", "s", NONE, NONE, NONE},                                                            \
         {"batch", way ", ingest", "CPU us/message", NONE, NONE, NONE}, {                                               \
@@ -78,6 +83,10 @@ static const struct target targets[] = {
     COST("ingest"),
     COST("dispatcher"),
     COST("persister"),
+    TLS("ingest"),
+    TLS("dispatcher"),
+    TLS("persister"),
+    TLS("Redis"),
 };
 
 struct figure {
