@@ -58,6 +58,7 @@ int main(int argc, char **argv) {
     struct persister *persister = persister_create(&loop, &settings, target, process_finished, &process);
     process.argument = persister;
     process_watch(&process, &settings);
+    log_info("started", "storing batches of up to %lld entries", (long long)settings.worker_batch_size);
 
     uv_run(&loop, UV_RUN_DEFAULT);
 

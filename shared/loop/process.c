@@ -2,6 +2,7 @@
 #include "shared/loop/process.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,19 @@ static enum log_level level_of(const char *name) {
     return LOG_INFO;
 }
 
+// The signals that process_watch listens for. Before that they wait: one that came while a program starts would end it
+// at once, SIGHUP, too, with a status that says that it was killed. What threads are made meanwhile take none of them.
+static void hold_signals(int how) {
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGHUP);
+    pthread_sigmask(how, &held, NULL);
+}
+
 void process_start(const struct settings *settings, const char *program) {
+    hold_signals(SIG_BLOCK);
     const struct log_options options = {
         .program = program,
         .instance = instance,
@@ -137,6 +150,7 @@ void process_watch(struct process *process, const struct settings *settings) {
     uv_signal_start(&process->terminate, process_on_stop, SIGTERM);
     uv_signal_start(&process->interrupt, process_on_stop, SIGINT);
     uv_signal_start(&process->hangup, process_on_hangup, SIGHUP);
+    hold_signals(SIG_UNBLOCK);
 }
 
 void process_finished(void *argument) {

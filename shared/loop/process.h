@@ -27,7 +27,8 @@ struct process {
 };
 
 // Opens the log as the settings say, ignores SIGPIPE, lets cJSON end the process where there is no memory, names the
-// instance. Ends the process with one line when the log file can't be written.
+// instance. Ends the process with one line when the log file can't be written. Signals wait for process_watch from here
+// on.
 void process_start(const struct settings *settings, const char *program);
 // Begins to listen for signals on loop (SIGHUP reopens the log). The caller has set loop, on_drain, on_hurry, argument.
 void process_watch(struct process *process, const struct settings *settings);

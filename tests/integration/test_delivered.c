@@ -599,8 +599,10 @@ static void put_code(const char *id, const char *code) {
 
 START_TEST(receipts_are_counted_once_by_code_and_deliveries_are_timed) {
     char *id = events_new_id();
-    WAIT_FOR(10000, sample(DELIVERED) == // what came before is counted by now
-                        (double)stack_sql(stack, "SELECT count(*) FROM receipts WHERE status = 'delivered'"));
+    stack_stop(stack, "persister-1"); // what came before is counted once they have ended
+    stack_stop(stack, "persister-2");
+    stack_start(stack, "persister-1");
+    stack_start(stack, "persister-2");
     double delivered = sample(DELIVERED), took = sample(TOOK);
     ck_assert(delivered >= 0 && took >= 0);
     ck_assert(sample("receipts_total{provider=\"email\",status=\"delivered\",code=\"\"}") == 0);
@@ -739,7 +741,9 @@ START_TEST(a_receipt_waits_a_day_for_its_message_and_is_deleted_then) {
     ck_assert_int_eq(receipts_of(late), 1);
     ck_assert_int_eq(receipts_of(young), 1);
     ck_assert(shows(late, "delivered"));
-    WAIT_FOR(10000, stack_log_about(stack, "persister-1", "receipts_expired", "2 receipts") == 1);
+    WAIT_FOR(10000, stack_log_about(stack, "persister-1", "receipts_expired", "2 receipts") + // whichever swept
+                            stack_log_about(stack, "persister-2", "receipts_expired", "2 receipts") ==
+                        1);
     WAIT_FOR(10000, sample("receipts_expired_total") == 2);
     free(events_add_accepted(stack, young, "+17200000007", "x"));
     drain_events();

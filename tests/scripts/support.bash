@@ -27,6 +27,18 @@ export BUILD_DIR=${BUILD_DIR:-build} RUN_DIR=$folder/run
 run_dir=$RUN_DIR
 umask "$given_umask" # the tests' own files, and how the scripts are called
 
+# wait_for SECONDS COMMAND…: until it succeeds. It is tried 20 times at least: on a machine that is busy with other tests
+# one look may take seconds.
+wait_for() {
+  local deadline=$((SECONDS + $1)) tries=0
+  shift
+  until "$@"; do
+    tries=$((tries + 1))
+    [ "$SECONDS" -lt "$deadline" ] || [ "$tries" -lt 20 ] || return 1
+    sleep 0.1
+  done
+}
+
 clean_up() {
   local status=${1:-$?}
   trap - EXIT

@@ -277,7 +277,15 @@ static void start_mock(struct stack *stack, const char *const *environment) {
     free(former);
 }
 
+static int starts_logged(struct stack *stack, const char *name) {
+    char *path = log_path(stack, name);
+    int count = logs_count(path, "started");
+    free(path);
+    return count;
+}
+
 void stack_start_with(struct stack *stack, const char *name, const char *const *environment) {
+    int starts = starts_logged(stack, name);
     if (strcmp(name, MOCK) == 0 && stack_is_running(stack, REDIS)) {
         start_mock(stack, environment);
     } else {
@@ -286,6 +294,9 @@ void stack_start_with(struct stack *stack, const char *name, const char *const *
     struct member *member = must_find(stack, name);
     if (member->port != 0 && !is_server(name)) {
         WAIT_FOR(START_MS, serves_or_ended(stack, member));
+    }
+    if (!is_server(name)) { // before that a signal would find it half-way
+        WAIT_FOR(START_MS, !child_is_running(member->child) || starts_logged(stack, name) > starts);
     }
     ck_assert_msg(child_is_running(member->child), "%s ended with %d: see %s/%s.log", name,
                   child_wait(member->child, 0), stack->folder, name);
