@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "shared/loop/reload.h"
 #include "shared/redis/target.h"
 #include "shared/settings/settings.h"
 
@@ -13,9 +14,11 @@ struct dispatcher;
 
 // Checks what the settings table can't: NULL, or the one-line error (owned by the caller).
 char *dispatcher_check(const struct settings *settings);
+// What SIGHUP takes (shared/loop/reload.h); argument is the dispatcher.
+extern const struct reload_plan dispatcher_reload;
 // on_finished: after dispatcher_drain or dispatcher_hurry, once: everything is let go of, and the dispatcher frees
-// itself as its handles close. settings and target must outlive it.
-struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+// itself as its handles close. settings and target must outlive it; what SIGHUP takes is changed in them.
+struct dispatcher *dispatcher_start(uv_loop_t *loop, struct settings *settings, struct redis_target *target,
                                     const char *instance, void (*on_finished)(void *argument), void *argument);
 // Takes no new work; finishes what is in flight, gives back what was not called. argument is the dispatcher
 // (process.h).

@@ -25,7 +25,11 @@ int main(int argc, char **argv) {
     struct redis_target *target = dispatcher_main_check(&settings);
     process_start(&settings, "dispatcher");
 
-    struct process process = {.loop = uv_default_loop(), .on_drain = dispatcher_drain, .on_hurry = dispatcher_hurry};
+    struct process process = {.loop = uv_default_loop(),
+                              .on_drain = dispatcher_drain,
+                              .on_hurry = dispatcher_hurry,
+                              .plan = &dispatcher_reload,
+                              .live = settings_live_create(&settings, FOR_DISPATCHER)};
     process.argument =
         dispatcher_start(process.loop, &settings, target, process_instance(), process_finished, &process);
     process_watch(&process, &settings);
@@ -34,6 +38,7 @@ int main(int argc, char **argv) {
     uv_run(process.loop, UV_RUN_DEFAULT);
 
     int status = process_end(process.loop);
+    settings_live_free(process.live);
     redis_target_destroy(target);
     settings_free(&settings);
     return status;

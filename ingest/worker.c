@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // One thread: a loop, an HTTP server on a listening socket of its own, a connection to Redis, a few to Postgres,
-// counters. Nothing is shared with other threads but `asked` and `has_ended`, which are atomic.
+// counters. Nothing is shared with other threads but `asked`, `reloads` and `has_ended`, which are atomic.
 //
 // What connects at the start waits until all threads have Redis and Postgres, or for one time-out at most: a restart
 // behind a proxy is then no reason for a 503.
@@ -40,6 +40,7 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
+#include "shared/settings/live.h"
 
 enum { LOOK_MS = 10 }; // how often it is looked whether serving can begin
 
@@ -58,7 +59,8 @@ struct ingest_worker {
     uint64_t begins_by;          // on the loop's clock
     struct heartbeat *heartbeat; // the first thread's; NULL elsewhere
     enum phase phase;
-    atomic_int asked; // enum stop
+    atomic_int asked;    // enum stop
+    atomic_bool reloads; // the live settings have changed
     atomic_bool has_ended;
 };
 
@@ -111,10 +113,19 @@ static void worker_flush(struct ingest_worker *worker) {
     }
 }
 
+static void worker_take_settings(struct ingest_worker *worker) {
+    const struct settings *settings = settings_live_take(worker->with.now);
+    database_change(worker->with.database, settings);
+    settings_live_give_back(worker->with.now, settings);
+}
+
 // Every step towards the end is taken here.
 static void worker_on_wake(uv_async_t *handle) {
     struct ingest_worker *worker = handle->data;
     int asked = atomic_load(&worker->asked);
+    if (atomic_exchange(&worker->reloads, false) && worker->phase != PHASE_CLOSING) {
+        worker_take_settings(worker);
+    }
     if (asked == STOP_HURRY || worker->phase == PHASE_CLOSING) {
         close_everything(worker);
         return;
@@ -250,6 +261,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.trusted_proxies = shared->trusted_proxies;
     worker->with.origins = shared->origins;
     worker->with.keys = shared->keys;
+    worker->with.now = shared->now;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
     worker->with.budget = shared->budget;
@@ -298,6 +310,13 @@ static void worker_run(void *argument) {
 
 int ingest_worker_start(struct ingest_worker *worker) {
     return uv_thread_create(&worker->thread, worker_run, worker);
+}
+
+void ingest_worker_reload(struct ingest_worker *worker) {
+    atomic_store(&worker->reloads, true);
+    if (!ingest_worker_has_ended(worker)) {
+        uv_async_send(&worker->wake);
+    }
 }
 
 void ingest_worker_stop(struct ingest_worker *worker, bool hurry) {

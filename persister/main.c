@@ -8,7 +8,6 @@
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
-#include "shared/postgres/url.h"
 #include "shared/redis/target.h"
 #include "shared/settings/settings.h"
 
@@ -18,9 +17,9 @@ static struct redis_target *persister_main_check(const struct settings *settings
     if (target == NULL) {
         settings_refuse("persister", "%s", error);
     }
-    error = pg_url_check(settings->database_url);
+    error = persister_check(settings);
     if (error != NULL) {
-        settings_refuse("persister", "DATABASE_URL: %s", error);
+        settings_refuse("persister", "%s", error);
     }
     return target;
 }
@@ -54,7 +53,11 @@ int main(int argc, char **argv) {
     if (uv_loop_init(&loop) != 0) {
         mem_exhausted();
     }
-    struct process process = {.loop = &loop, .on_drain = persister_drain, .on_hurry = persister_hurry};
+    struct process process = {.loop = &loop,
+                              .on_drain = persister_drain,
+                              .on_hurry = persister_hurry,
+                              .plan = &persister_reload,
+                              .live = settings_live_create(&settings, FOR_PERSISTER)};
     struct persister *persister = persister_create(&loop, &settings, target, process_finished, &process);
     process.argument = persister;
     process_watch(&process, &settings);
@@ -64,6 +67,7 @@ int main(int argc, char **argv) {
 
     persister_free(persister);
     int status = process_end(&loop);
+    settings_live_free(process.live);
     redis_target_destroy(target);
     settings_free(&settings);
     return status;

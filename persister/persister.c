@@ -20,10 +20,13 @@
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/link.h"
+#include "shared/postgres/reload.h"
+#include "shared/postgres/url.h"
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/link.h"
+#include "shared/redis/reload.h"
 
 #define SLOTS 16                             // rows of `totals`
 #define LONGEST_MS (30LL * 24 * 3600 * 1000) // that an event is believed to have waited
@@ -34,6 +37,7 @@ enum persister_state { PERSISTER_RUNNING, PERSISTER_DRAINING, PERSISTER_FLUSHING
 
 struct persister {
     enum persister_state state;
+    struct redis_target *target;
     struct redis_link *control; // for all that doesn't belong to one stream
     struct counters *counters;
     struct heartbeat *heartbeat;
@@ -261,6 +265,7 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     unsigned slot = partition_of(process_instance(), SLOTS);
     persister->on_finished = on_finished;
     persister->argument = argument;
+    persister->target = target;
     persister->feed_max_length = settings->feed_max_length;
     persister->queue =
         batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot, settings->phone_region);
@@ -273,6 +278,38 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     persister->opt_out_fill = opt_out_fill_create(loop, persister->control, persister->database, settings);
     return persister;
 }
+
+// ---- SIGHUP
+
+char *persister_check(const struct settings *settings) {
+    char *reason = pg_url_check(settings->database_url);
+    char *error = reason != NULL ? xasprintf("DATABASE_URL: %s", reason) : NULL;
+    free(reason);
+    return error;
+}
+
+static char *persister_take(void *argument, const struct settings_change *change) {
+    struct persister *persister = argument;
+    char *error = redis_reload_take(persister->target, change);
+    if (error != NULL) {
+        return error;
+    }
+    if (settings_change_has(change, "DATABASE_URL")) {
+        pg_link_change_url(persister->database, change->next.database_url);
+        replayer_change_database(persister->replayer, change->next.database_url);
+    }
+    return NULL;
+}
+
+static const struct reload_trial *const trials[] = {&redis_reload_trial, &pg_reload_trial, NULL};
+
+const struct reload_plan persister_reload = {
+    .check = persister_check,
+    .trials = trials,
+    .take = persister_take,
+};
+
+// ---- Its end
 
 void persister_drain(void *argument) {
     struct persister *persister = argument;

@@ -58,6 +58,10 @@ parse_value() {
   esac
 }
 
+# The names that this script's caller has set.
+# shellcheck disable=SC2034 # for what sources this
+given_names=$(compgen -e)
+
 # load_dotenv FILE: exports the names of .env that the environment doesn't have.
 load_dotenv() {
   local file=$1 line name number=0

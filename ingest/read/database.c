@@ -37,6 +37,7 @@ static const struct pg_statement statements[] = {
 struct database {
     void (*on_change)(void *argument, bool up);
     void *argument;
+    char *url; // that the links have
     size_t up; // links that can be used
     size_t count;
     struct pg_link *links[];
@@ -63,6 +64,7 @@ struct database *database_create(uv_loop_t *loop, const struct settings *setting
     database->count = count;
     database->on_change = on_change;
     database->argument = argument;
+    database->url = xstrdup(settings->database_url);
     for (size_t i = 0; i < count; i++) {
         char name[48];
         snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
@@ -82,10 +84,22 @@ struct database *database_create(uv_loop_t *loop, const struct settings *setting
     return database;
 }
 
+void database_change(struct database *database, const struct settings *settings) {
+    if (strcmp(database->url, settings->database_url) == 0) {
+        return;
+    }
+    free(database->url);
+    database->url = xstrdup(settings->database_url);
+    for (size_t i = 0; i < database->count; i++) {
+        pg_link_change_url(database->links[i], database->url);
+    }
+}
+
 void database_destroy(struct database *database) {
     for (size_t i = 0; i < database->count; i++) {
         pg_link_destroy(database->links[i]);
     }
+    free(database->url);
     free(database);
 }
 

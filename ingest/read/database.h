@@ -35,6 +35,8 @@ enum database_statement {
 struct database *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
                                  void (*on_change)(void *argument, bool up), void *argument);
 void database_destroy(struct database *database);
+// Other URLs, as pg_link_change_url takes them; where they have changed at all.
+void database_change(struct database *database, const struct settings *settings);
 
 // Why it has no connection, in one line without secrets; "" where it has not failed yet, NULL where it has one. Valid
 // until the loop's next turn.

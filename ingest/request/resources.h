@@ -27,16 +27,18 @@ struct origin_rules;
 struct ours;
 struct readiness;
 struct replicas;
+struct settings_live;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the three const members, target, keys and budget, which have a lock, and readiness and event_clients, which are
+// the three const members, target, keys, now and budget, which have a lock, and readiness and event_clients, which are
 // atomic.
 struct ingest_resources {
     const struct settings *settings;
     struct redis_target *target; // where Redis is; of all threads
     const struct client_address_rules *trusted_proxies;
     const struct origin_rules *origins;
-    struct api_keys *keys; // of all threads; NULL: /api asks for none
+    struct api_keys *keys;     // of all threads
+    struct settings_live *now; // of all threads: what SIGHUP changes is taken from here
     struct readiness *readiness;
     struct redis_link *redis;
     struct limiter *limiter;

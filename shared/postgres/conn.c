@@ -145,6 +145,18 @@ struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *op
     return conn;
 }
 
+void pg_conn_readdress(struct pg_conn *conn, const PQconninfoOption *address) {
+    conn->options.address = conn->connect.address = address;
+    if (conn->state == PG_CONN_UP || conn->state == PG_CONN_DESTROYED) {
+        return;
+    }
+    pg_conn_let_go(conn, PG_CONN_WAITING);
+    if (conn->state == PG_CONN_WAITING) {
+        conn->failures = 0;
+        uv_timer_start(&conn->retry, pg_conn_on_retry, 0, 0);
+    }
+}
+
 void pg_conn_ready(struct pg_conn *conn) {
     pg_conn_change_state(conn, PG_CONN_UP);
     conn->up_since_ms = deadline_now_ms();

@@ -41,6 +41,10 @@ size_t pg_conn_server(const struct pg_conn *conn);
 struct pg_jobs *pg_conn_jobs(struct pg_conn *conn);
 // Drops what stands, or is being tried, and tries again after a backoff. Nothing while it waits for that.
 void pg_conn_fail(struct pg_conn *conn, const char *why);
+// Another address, from the next attempt on; kept by the owner likewise. An attempt, or a set-up, that is under way is
+// let go of (jobs get LOST, on_failed isn't told), and one that is waited for begins at once. A connection that is up
+// stays.
+void pg_conn_readdress(struct pg_conn *conn, const PQconninfoOption *address);
 // Drops the connection (jobs get LOST during this call; no event follows but on_closed) and frees itself once its
 // handles have closed.
 void pg_conn_destroy(struct pg_conn *conn);

@@ -12,6 +12,7 @@
 #include "shared/postgres/conn.h"
 #include "shared/postgres/session.h"
 #include "shared/postgres/setup.h"
+#include "shared/postgres/url.h"
 
 struct pg_link {
     struct pg_link_options options; // url is not kept: see `address`
@@ -145,6 +146,22 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
         pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
     }
     return link;
+}
+
+void pg_link_change_url(struct pg_link *link, const char *url) {
+    PQconninfoOption *former = link->address, *next = PQconninfoParse(url, NULL);
+    if (next == NULL) {
+        pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
+        return;
+    }
+    pg_session_check_cancel(&link->session); // its second connection has the former address
+    link->address = next;
+    link->session.address = next;
+    pg_conn_readdress(link->conn, next);
+    if (former != NULL && !pg_url_same_place(former, next)) {
+        pg_conn_fail(link->conn, "the settings name another database");
+    }
+    PQconninfoFree(former);
 }
 
 void pg_link_destroy(struct pg_link *link) {

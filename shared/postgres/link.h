@@ -44,6 +44,9 @@ struct pg_link_options {
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options);
 // Drops the connection (pending jobs get LOST during this call) and frees itself once its handles have closed.
 void pg_link_destroy(struct pg_link *link);
+// Another URL (checked by pg_url_check) from the next connect on. Where nothing but the credentials differ, a session
+// that stands goes on, for Postgres asks for them once; else it is dropped, and one is made there.
+void pg_link_change_url(struct pg_link *link, const char *url);
 // Ends a connection that can't be trusted; a new one is made after a backoff. For a job's callback: its own answer
 // stands, the jobs behind it get LOST.
 void pg_link_drop(struct pg_link *link, const char *why);

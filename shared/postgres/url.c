@@ -6,6 +6,28 @@
 #include "shared/postgres/hosts.h"
 #include "shared/postgres/url_part.h"
 
+// What may change while a session goes on: how the next one is let in.
+static bool is_credential(const char *keyword) {
+    static const char *const keywords[] = {"password", "passfile", "sslpassword", "sslcert", "sslkey", "sslrootcert"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
+        if (strcmp(keyword, keywords[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool pg_url_same_place(const PQconninfoOption *one, const PQconninfoOption *other) {
+    for (const PQconninfoOption *option = one; option->keyword != NULL; option++) {
+        const char *here = pg_url_part(one, option->keyword), *there = pg_url_part(other, option->keyword);
+        bool same = here == NULL || there == NULL ? here == there : strcmp(here, there) == 0;
+        if (!same && !is_credential(option->keyword)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for
 // the port, the rest for the database's name, and would name both in its errors.
 static const char *pg_url_check_parts(const PQconninfoOption *parts) {

@@ -72,6 +72,9 @@ static const struct redis_host *redis_link_host(const struct redis_link *link) {
 
 static void redis_link_log(const struct redis_link *link, enum log_level level, const char *event, const char *why) {
     const struct redis_host *at = redis_link_host(link);
+    if (link->options.quiet) {
+        return;
+    }
     struct log_line *line = log_begin(level, event);
     log_str(line, "link", link->name);
     log_str(line, "master", link->endpoint->url.master);

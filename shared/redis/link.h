@@ -23,6 +23,7 @@ struct redis_link_options {
     struct redis_target *target; // where Redis is; outlives the link
     const char *name;            // CLIENT SETNAME and the log's "link" field, e.g. "ingest-0"
     int64_t timeout_ms; // connect and reply; a link on which nothing came for so long while calls wait is dropped
+    bool quiet;         // its ups and downs are not logged
     void (*on_up)(void *argument);   // the link can be used; called after each (re)connect
     void (*on_down)(void *argument); // it can't any more; all pending calls have had their LOST. May be NULL
     void *argument;

@@ -10,6 +10,8 @@
 #include "shared/message/message.h"
 #include "shared/message/mock_fields.h"
 
+#define SETTINGS_DOTENV ".env" // in the current folder
+
 enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
 
 // Everything that can be set, filled from the one table in table.c: environment over .env over the file named by

@@ -103,6 +103,10 @@ static void database_lose_all(struct pg_link *link) {
     }
 }
 
+void pg_link_change_url(struct pg_link *link, const char *url) {
+    (void)link, (void)url;
+}
+
 void pg_link_drop(struct pg_link *link, const char *why) {
     (void)why;
     link->up = false;

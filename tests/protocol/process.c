@@ -50,7 +50,7 @@ static const struct settings settings = {
     .provider_ca_file = nothing,
 };
 
-static const struct settings *settings_of(const struct process *process) {
+static struct settings *settings_of(const struct process *process) {
     static struct settings own;
     own = settings;
     own.provider_per_second[PROVIDER_SMS_MMS] = process->world->paced ? RATE : 0;

@@ -303,6 +303,93 @@ START_TEST(it_can_be_destroyed_while_it_connects) {
 }
 END_TEST
 
+// ---- Another URL
+
+static char *url_of(const struct fake_server *server, const char *password) {
+    return xasprintf("postgres://user:%s@127.0.0.1:%u/db?sslmode=disable", password,
+                     (unsigned)fake_server_port(server));
+}
+
+static void change_to(struct subject *subject, const struct fake_server *server, const char *password) {
+    char *url = url_of(server, password);
+    pg_link_change_url(subject->link, url);
+    free(url);
+}
+
+START_TEST(with_another_password_a_session_goes_on) {
+    struct subject subject = {0};
+    struct fake_postgres fake = {.answering = ANSWERS_COMPLETE};
+    struct fake_server *server = start_fake(&fake);
+    run_script(&subject, server);
+    change_to(&subject, server, "other");
+    RUN_UNTIL(&loop, 5000, subject.ok == 1);
+    ck_assert_uint_eq(fake_server_connections(server), 1);
+    ck_assert_int_eq(subject.downs, 0);
+    fake_server_hang_up(server);
+    RUN_UNTIL(&loop, 5000, subject.ups == 2);
+    pg_link_destroy(subject.link);
+    fake_server_destroy(server);
+}
+END_TEST
+
+START_TEST(another_server_is_gone_to_at_once) {
+    struct subject subject = {0};
+    struct fake_postgres fake = {.answering = ANSWERS_NOTHING}, other = {.answering = ANSWERS_COMPLETE};
+    struct fake_server *server = start_fake(&fake), *next = start_fake(&other);
+    run_script(&subject, server);
+    change_to(&subject, next, "s3cret");
+    ck_assert_int_eq(subject.lost, 1);
+    RUN_UNTIL(&loop, 5000, subject.ups == 2);
+    ck_assert_uint_eq(fake_server_connections(next), 1);
+    ck_assert_uint_eq(fake_server_connections(server), 1);
+    pg_link_destroy(subject.link);
+    fake_server_destroy(server);
+    fake_server_destroy(next);
+}
+END_TEST
+
+START_TEST(an_attempt_that_is_under_way_begins_anew_with_another_url) {
+    for (int turns = 0; turns < 6; turns++) {
+        struct subject subject = {0};
+        struct fake_postgres silent = {.silent = true}, good = {.answering = ANSWERS_COMPLETE};
+        struct fake_server *server = start_fake(&silent), *next = start_fake(&good);
+        open_to(&subject, server, false);
+        for (int i = 0; i < turns; i++) {
+            uv_run(&loop, UV_RUN_NOWAIT);
+        }
+        change_to(&subject, next, "s3cret");
+        RUN_UNTIL(&loop, 5000, subject.ups == 1);
+        pg_link_destroy(subject.link);
+        fake_server_destroy(server);
+        fake_server_destroy(next);
+    }
+}
+END_TEST
+
+START_TEST(urls_lead_to_the_same_place_whatever_their_credentials_are) {
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } pairs[] = {
+        {"postgres://u:a@h/db", "postgres://u:b@h/db", true},
+        {"postgres://u@h/db", "postgres://u:b@h/db?sslrootcert=a.crt", true},
+        {"postgres://u:a@h/db", "host=h user=u dbname=db password=a", true},
+        {"postgres://u@h/db", "postgres://v@h/db", false},
+        {"postgres://u@h/db", "postgres://u@g/db", false},
+        {"postgres://u@h/db", "postgres://u@h,g/db", false},
+        {"postgres://u@h/db", "postgres://u@h:5433/db", false},
+        {"postgres://u@h/db", "postgres://u@h/other", false},
+        {"postgres://u@h/db", "postgres://u@h/db?sslmode=verify-full", false},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        PQconninfoOption *one = PQconninfoParse(pairs[i].one, NULL), *other = PQconninfoParse(pairs[i].other, NULL);
+        ck_assert_msg(pg_url_same_place(one, other) == pairs[i].same, "%s, %s", pairs[i].one, pairs[i].other);
+        PQconninfoFree(one);
+        PQconninfoFree(other);
+    }
+}
+END_TEST
+
 START_TEST(it_can_be_destroyed_while_it_looks_a_name_up) {
     struct subject subject = {0};
     open_link(&subject, "postgres://user@localhost:1/db", true);
@@ -644,6 +731,10 @@ Suite *suite_postgres_link(void) {
     tcase_add_test(tcase, a_server_that_hangs_up_is_tried_again);
     tcase_add_test(tcase, it_can_be_destroyed_while_it_connects);
     tcase_add_test(tcase, it_can_be_destroyed_while_it_looks_a_name_up);
+    tcase_add_test(tcase, with_another_password_a_session_goes_on);
+    tcase_add_test(tcase, another_server_is_gone_to_at_once);
+    tcase_add_test(tcase, an_attempt_that_is_under_way_begins_anew_with_another_url);
+    tcase_add_test(tcase, urls_lead_to_the_same_place_whatever_their_credentials_are);
     tcase_add_test(tcase, scripts_run_one_after_the_other);
     tcase_add_test(tcase, an_error_is_handed_on_and_the_connection_stands);
     tcase_add_test(tcase, jobs_are_lost_when_the_server_hangs_up);
