@@ -331,7 +331,11 @@ struct tls *tls_create(SSL_CTX *context, const char *host, struct tls_memory *me
     return tls;
 }
 
+// OpenSSL takes the session of a connection that wasn't ended by both sides for one that may not be resumed.
 void tls_destroy(struct tls *tls) {
+    if (tls->trouble == TLS_NO_TROUBLE) {
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(tls->ssl);
     SSL_CTX_free(tls->context);
     buf_free(&tls->output);

@@ -148,7 +148,7 @@ START_TEST(the_scripts_come_in_as_well) {
     assert_is_sent();
     assert_prints("status.sh", NULL, "outbound");
     assert_prints("breaker.sh", "status", "closed");
-    assert_prints("reconcile.sh", NULL, "nothing");
+    assert_prints("reconcile.sh", NULL, "0 unfinished");
 }
 END_TEST
 

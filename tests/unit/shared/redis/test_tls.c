@@ -320,8 +320,8 @@ static void visit_on_broken(void *owner, const char *why) {
     visit->broken = true;
 }
 
-// Connects, asks one thing, leaves. Whether a session was resumed.
-static bool visit_resumed(SSL_CTX *context, const char *host, struct tls_memory *memory) {
+// Connects and asks one thing.
+static void visit_begin(struct tls_visit *visit, SSL_CTX *context, const char *host, struct tls_memory *memory) {
     static const struct redis_conn_events events = {
         .on_connected = visit_on_connected, .on_reply = visit_on_reply, .on_broken = visit_on_broken};
     const struct redis_conn_options options = {.address = "127.0.0.1",
@@ -330,12 +330,18 @@ static bool visit_resumed(SSL_CTX *context, const char *host, struct tls_memory 
                                                .tls = context,
                                                .host = host,
                                                .memory = memory};
-    struct tls_visit visit = {0};
     const char *error = NULL;
-    visit.conn = redis_conn_open(&loop, &options, &events, &visit, &error);
-    ck_assert_ptr_nonnull(visit.conn);
-    RUN_UNTIL(&loop, 5000, visit.replies == 1);
-    ck_assert(!visit.broken);
+    *visit = (struct tls_visit){0};
+    visit->conn = redis_conn_open(&loop, &options, &events, visit, &error);
+    ck_assert_ptr_nonnull(visit->conn);
+    RUN_UNTIL(&loop, 5000, visit->replies == 1);
+    ck_assert(!visit->broken);
+}
+
+// The same, and leaves. Whether a session was resumed.
+static bool visit_resumed(SSL_CTX *context, const char *host, struct tls_memory *memory) {
+    struct tls_visit visit;
+    visit_begin(&visit, context, host, memory);
     bool resumed = strstr(redis_conn_tls(visit.conn), "resumed") != NULL;
     ck_assert_int_eq(strncmp(redis_conn_tls(visit.conn), "TLSv1.", 6), 0);
     redis_conn_drop(visit.conn);
@@ -363,6 +369,23 @@ START_TEST(the_next_connection_resumes_the_session_of_the_last) {
     tls_memory_clear(&memory);
     redis_endpoint_release(endpoint);
     redis_endpoint_release(changed);
+}
+END_TEST
+
+START_TEST(a_session_outlives_a_connection_that_redis_ends) {
+    struct tls_memory memory = {0};
+    struct tls_visit visit;
+    start_redis("good", "yes", (const char *const[]){"--tls-protocols", protocols[_i], NULL});
+    const struct redis_endpoint *endpoint =
+        redis_target_take(target_with(url, folder, "authority.pem", "client.pem", "client.key"));
+    visit_begin(&visit, endpoint->tls, "127.0.0.1", &memory);
+    private_redis_do(redis, "CLIENT KILL TYPE normal");
+    RUN_UNTIL(&loop, 5000, visit.broken);
+    redis_conn_drop(visit.conn);
+    run_for(&loop, 20); // its handles have closed
+    ck_assert(visit_resumed(endpoint->tls, "127.0.0.1", &memory));
+    tls_memory_clear(&memory);
+    redis_endpoint_release(endpoint);
 }
 END_TEST
 
@@ -401,6 +424,7 @@ Suite *suite_redis_tls(void) {
     tcase_add_loop_test(tests, what_is_no_tls_is_told_from_it, 0, sizeof servers / sizeof *servers);
     tcase_add_test(tests, an_alert_in_answer_to_plain_commands_is_known);
     tcase_add_loop_test(tests, the_next_connection_resumes_the_session_of_the_last, 0, EACH_PROTOCOL);
+    tcase_add_loop_test(tests, a_session_outlives_a_connection_that_redis_ends, 0, EACH_PROTOCOL);
     tcase_add_test(tests, it_may_be_let_go_of_at_any_moment_of_the_handshake);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
