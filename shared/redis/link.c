@@ -26,6 +26,7 @@
 enum {
     BACKOFF_BASE_MS = 50,
     BACKOFF_CAP_MS = 2000,
+    LOOK_MS = 1000,
     STEADY_MS = 2000, // an up shorter than this does not restart the backoff
 };
 
@@ -320,24 +321,54 @@ static void redis_link_take_master(struct redis_link *link) {
 
 // ---- An attempt
 
-static void redis_link_take_endpoint(struct redis_link *link) {
+// The reference becomes the link's.
+static void redis_link_use_endpoint(struct redis_link *link, const struct redis_endpoint *endpoint) {
     const struct redis_endpoint *before = link->endpoint;
-    link->endpoint = redis_target_take(link->options.target);
+    if (endpoint == before) {
+        redis_endpoint_release(endpoint);
+        return;
+    }
+    link->endpoint = endpoint;
     link->setup.address = &link->endpoint->url;
     link->probe.announced = link->endpoint->url.master != NULL;
     redis_link_take_sentinels(link, before);
     redis_endpoint_release(before);
 }
 
+static bool redis_link_leads_elsewhere(const struct redis_url *before, const struct redis_url *now) {
+    return !redis_url_has_same_hosts(before, now) || before->database != now->database;
+}
+
+// Up, once a second: the target may have changed. Where it leads to the same place the connection goes on, under the
+// credentials that are new; new certificates are for the next one.
+static void redis_link_on_look(void *owner) {
+    struct redis_link *link = owner;
+    if (redis_target_version(link->options.target) == link->endpoint->version) {
+        return;
+    }
+    const struct redis_endpoint *now = redis_target_take(link->options.target);
+    if (redis_link_leads_elsewhere(&link->endpoint->url, &now->url)) {
+        redis_endpoint_release(now); // the next attempt takes it
+        redis_link_fail(link, "REDIS_URL leads elsewhere now");
+        return;
+    }
+    bool same_user = redis_url_has_same_credentials(&link->endpoint->url, &now->url);
+    redis_link_use_endpoint(link, now);
+    if (!same_user) {
+        redis_setup_authenticate(&link->setup);
+    }
+}
+
 static void redis_link_on_retry(uv_timer_t *timer) {
     struct redis_link *link = timer->data;
-    redis_link_take_endpoint(link);
+    redis_link_use_endpoint(link, redis_target_take(link->options.target));
     if (link->sentinels != NULL) {
         redis_link_take_master(link);
     }
     const char *host = redis_link_host(link)->host;
     if (host == NULL) {
         redis_link_change_state(link, REDIS_LINK_ASKING);
+        uv_timer_start(&link->retry, redis_link_on_retry, LOOK_MS, 0); // the target may list others by then
         return;
     }
     if (resolve_is_numeric(host)) {
@@ -375,7 +406,8 @@ struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_op
                                        .on_ready = redis_link_on_ready,
                                        .on_failed = redis_link_on_failed,
                                        .owner = link};
-    link->probe = (struct redis_probe){.server = &link->server, .on_trouble = redis_link_on_trouble, .owner = link};
+    link->probe = (struct redis_probe){
+        .server = &link->server, .on_trouble = redis_link_on_trouble, .on_look = redis_link_on_look, .owner = link};
     redis_probe_init(loop, &link->probe);
     link->retry.data = link;
     uv_timer_init(loop, &link->retry);

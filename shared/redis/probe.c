@@ -50,6 +50,10 @@ void redis_probe_time(struct redis_probe *probe) {
 static void redis_probe_on_timer(uv_timer_t *timer) {
     struct redis_probe *probe = timer->data;
     const char *memory[] = {"INFO", "memory", "replication"};
+    probe->on_look(probe->owner);
+    if (probe->conn == NULL) {
+        return;
+    }
     if (!probe->info_waits) { // behind a blocking read it may wait for longer than a second
         probe->info_waits = true;
         redis_conn_send(probe->conn, 0, redis_probe_on_memory, probe, 3, memory, NULL);

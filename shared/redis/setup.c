@@ -211,14 +211,34 @@ static void redis_setup_on_last(void *argument, enum redis_result result, const 
     setup->on_ready(setup->owner);
 }
 
-static void send_auth(struct redis_setup *setup) {
+static void send_auth(struct redis_setup *setup, redis_link_reply done) {
     const char *by_password[] = {"AUTH", setup->address->password};
     const char *by_user[] = {"AUTH", setup->address->user, setup->address->password};
     if (setup->address->user != NULL) {
-        redis_setup_send(setup, redis_setup_on_auth, 3, by_user);
+        redis_setup_send(setup, done, 3, by_user);
     } else if (setup->address->password != NULL) {
-        redis_setup_send(setup, redis_setup_on_auth, 2, by_password);
+        redis_setup_send(setup, done, 2, by_password);
     }
+}
+
+// Of the reply the code alone, as fail_with_code has it.
+static void redis_setup_on_new_auth(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_setup *setup = argument;
+    if (result != REDIS_LINK_ERROR && result != REDIS_LINK_NO_LIBRARY) {
+        return;
+    }
+    struct log_line *line = log_begin(LOG_WARN, "redis_auth_refused");
+    log_str(line, "link", setup->name);
+    log_strn(line, "error", reply->str, strcspn(reply->str, " "));
+    log_str(
+        line, "message",
+        "Redis refuses the user or password that REDIS_URL has now: this connection goes on as it was let in, and the "
+        "next one will be refused; correct it there or in Redis");
+    log_end(line);
+}
+
+void redis_setup_authenticate(struct redis_setup *setup) {
+    send_auth(setup, redis_setup_on_new_auth);
 }
 
 static void send_select(struct redis_setup *setup) {
@@ -251,7 +271,7 @@ void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn) {
     setup->server->takes_all_slots = false; // until it says so
     setup->library_forbidden = false;
     setup->server->run_id[0] = '\0';
-    send_auth(setup);
+    send_auth(setup, redis_setup_on_auth);
     redis_setup_send(setup, redis_setup_on_role, 4, role);
     send_select(setup);
     send_name(setup);

@@ -28,6 +28,9 @@ struct redis_setup {
 void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn);
 // The connection is about to be dropped.
 void redis_setup_stop(struct redis_setup *setup);
+// The address has other credentials now: says them, on a connection that is up. Where they are refused that is logged,
+// and the connection goes on as who it was.
+void redis_setup_authenticate(struct redis_setup *setup);
 // Queues FUNCTION LOAD of the library, unless one is under way. Where it can't be loaded, on_failed follows.
 void redis_setup_load_library(struct redis_setup *setup);
 

@@ -236,3 +236,7 @@ bool redis_url_has_same_hosts(const struct redis_url *one, const struct redis_ur
     }
     return true;
 }
+
+bool redis_url_has_same_credentials(const struct redis_url *one, const struct redis_url *other) {
+    return redis_url_is_same_text(one->user, other->user) && redis_url_is_same_text(one->password, other->password);
+}

@@ -34,5 +34,7 @@ void redis_url_free(struct redis_url *url);
 const char *redis_url_check(const char *url) MUST_CHECK;
 // Whether two lead to the same Redis, or to the same Sentinels and master, in the same way.
 bool redis_url_has_same_hosts(const struct redis_url *one, const struct redis_url *other);
+// Whether two let one in as the same user, by the same password.
+bool redis_url_has_same_credentials(const struct redis_url *one, const struct redis_url *other);
 
 #endif

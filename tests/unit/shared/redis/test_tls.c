@@ -389,6 +389,39 @@ START_TEST(a_session_outlives_a_connection_that_redis_ends) {
 }
 END_TEST
 
+START_TEST(a_changed_certificate_is_for_the_next_connection) {
+    struct tls_link subject = {0};
+    start_redis("good", "yes", NULL);
+    struct redis_target *target = target_with(url, folder, "authority.pem", "client.pem", "client.key");
+    open_to(&subject, target, TIMEOUT_MS);
+    RUN_UNTIL(&loop, 10000, subject.ups == 1);
+    target_change(target, url, folder, "authority.pem", "visitor.pem", "visitor.key");
+    run_for(&loop, 1500);
+    ck_assert_int_eq(subject.downs, 0);
+    private_redis_do(redis, "CLIENT KILL TYPE normal");
+    RUN_UNTIL(&loop, 5000,
+              subject.downs == 1 && redis_link_trouble(subject.link) != NULL &&
+                  strstr(redis_link_trouble(subject.link), "REDIS_CERT_FILE") != NULL);
+    target_change(target, url, folder, "authority.pem", "good.pem", "good.key");
+    RUN_UNTIL(&loop, 10000, subject.ups == 2);
+    redis_link_destroy(subject.link);
+}
+END_TEST
+
+START_TEST(tls_may_come_while_a_link_is_up_and_go) {
+    struct tls_link subject = {0};
+    start_redis("good", "no", NULL);
+    struct redis_target *target = target_at(private_redis_url(redis));
+    open_to(&subject, target, TIMEOUT_MS);
+    RUN_UNTIL(&loop, 10000, subject.ups == 1);
+    target_change(target, url, folder, "authority.pem", NULL, NULL);
+    RUN_UNTIL(&loop, 10000, subject.ups == 2);
+    target_change(target, private_redis_url(redis), folder, NULL, NULL, NULL);
+    RUN_UNTIL(&loop, 10000, subject.ups == 3);
+    redis_link_destroy(subject.link);
+}
+END_TEST
+
 // ---- Its end
 
 START_TEST(it_may_be_let_go_of_at_any_moment_of_the_handshake) {
@@ -425,6 +458,8 @@ Suite *suite_redis_tls(void) {
     tcase_add_test(tests, an_alert_in_answer_to_plain_commands_is_known);
     tcase_add_loop_test(tests, the_next_connection_resumes_the_session_of_the_last, 0, EACH_PROTOCOL);
     tcase_add_loop_test(tests, a_session_outlives_a_connection_that_redis_ends, 0, EACH_PROTOCOL);
+    tcase_add_test(tests, a_changed_certificate_is_for_the_next_connection);
+    tcase_add_test(tests, tls_may_come_while_a_link_is_up_and_go);
     tcase_add_test(tests, it_may_be_let_go_of_at_any_moment_of_the_handshake);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
