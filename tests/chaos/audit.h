@@ -43,6 +43,8 @@ void audit_recovery(struct run *run);
 // Whether an injection held the call that the mock had at that moment (ms since 1970): it was on while the call was on
 // its way, or its answer, or its settlement.
 bool audit_was_held(const struct run *run, int64_t at_ms);
+// Whether a fail-over may have forgotten what Redis knew at that moment.
+bool audit_was_forgotten(const struct run *run, int64_t at_ms);
 
 // All that is known of a message, for a breach: a report_trail, whose argument is the run.
 void audit_trail(void *run, const char *id);

@@ -67,7 +67,7 @@ static bool starts_with(const char *text, const char *beginning) {
 }
 
 static bool is_server(const char *name) {
-    return strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0 || strcmp(name, POOLER) == 0;
+    return starts_with(name, REDIS) || strcmp(name, POSTGRES) == 0 || strcmp(name, POOLER) == 0;
 }
 
 static struct member *find(struct stack *stack, const char *name) {
@@ -113,21 +113,30 @@ static char *redis_configuration(const char *data) {
     return path;
 }
 
+static bool answers_redis(uint16_t port) {
+    redisContext *context = redisConnect("127.0.0.1", port);
+    redisReply *reply = context != NULL && context->err == 0 ? redisCommand(context, "DBSIZE") : NULL;
+    bool answers = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+    freeReplyObject(reply);
+    redisFree(context);
+    return answers;
+}
+
 static void start_redis(struct stack *stack, struct member *member, const char *const *extra) {
     char *port = xasprintf("%u", member->port);
-    char *data = xasprintf("%s/redis", stack->folder);
+    char *data = xasprintf("%s/%s", stack->folder, member->name);
     ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
     char *configuration = redis_configuration(data);
     const char *argv[MAX_VARIABLES] = {"redis-server", configuration, "--port", port, "--dir", data};
     for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
         argv[6 + i] = extra[i];
     }
-    member->child = child_start(&(struct child_options){.name = REDIS,
+    member->child = child_start(&(struct child_options){.name = member->name,
                                                         .folder = stack->folder,
                                                         .argv = argv,
                                                         .environment = stack->redis_environment,
                                                         .death_signal = SIGKILL});
-    WAIT_FOR(START_MS, !child_is_running(member->child) || stack_redis_int(stack, "DBSIZE") >= 0);
+    WAIT_FOR(START_MS, !child_is_running(member->child) || answers_redis(member->port));
     free(data);
     free(port);
     free(configuration);
@@ -242,7 +251,7 @@ static bool serves_or_ended(struct stack *stack, struct member *member) {
 void stack_launch(struct stack *stack, const char *name, const char *const *environment) {
     struct member *member = find_or_add(stack, name);
     ck_assert_msg(member->child == NULL, "%s runs already", name);
-    if (strcmp(name, REDIS) == 0) {
+    if (starts_with(name, REDIS)) {
         start_redis(stack, member, environment);
     } else if (strcmp(name, POSTGRES) == 0) {
         start_postgres(stack, member, environment);

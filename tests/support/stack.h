@@ -14,8 +14,9 @@
 // All that a suite runs: a folder, a Redis with the shipped redis.conf, a migrated Postgres, and the programs, each
 // started by a name: "mock-provider", or "<program>-<n>" as in "ingest-1". The name is also its INSTANCE_ID and its
 // log's
-// (<folder>/<name>.log). "redis", "postgres" and "pooler" (a PgBouncer in front of that Postgres, which nobody uses
-// unless told to) are names as well. Ports stay the same over a restart.
+// (<folder>/<name>.log). "redis", "redis-2" (another one, which a suite makes a replica), "postgres" and "pooler" (a
+// PgBouncer in front of that Postgres, which nobody uses unless told to) are names as well. Ports stay the same over a
+// restart.
 //
 // The programs run with short times and high limits (stack.c has the list); a suite or a start lays its own over them.
 // Until stack_start_all they run with OPT_OUT=off, for a dispatcher that has no persister beside it would wait.
