@@ -39,7 +39,7 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-TESTS     := unit integration protocol chaos browser
+TESTS     := unit integration protocol chaos topologies browser
 # FOLDERS,PATTERN: the files below them whose names match it.
 below      = $(sort $(shell find $(1) -name '$(2)'))
 EMBEDDED  := redis/messaging.lua $(wildcard ingest/read/sql/*.sql persister/sql/*.sql) ingest/openapi.yaml \
@@ -60,6 +60,7 @@ protocol_PLANTS       := breaker_grant_is_good breaker_grant_size breaker_may_ca
                          lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any receipt_entry_decode \
                          redis_link_connection
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
+topologies_SOURCES    := $(wildcard tests/topologies/*.c tests/support/*.c)
 browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
 bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
 bench_tool_SOURCES    := $(wildcard tests/bench/lib/*.c tests/support/*.c)
@@ -113,6 +114,10 @@ $(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tes
 	$(call quietly,LINK $@) $(link) $(protocol_PLANTS:%=-Wl,--wrap=%) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/topologies: $(call objects,$(topologies_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -249,6 +254,11 @@ test-upgrade: build ## From the older release 50b4a1b to this one, in place and 
 	@bin/install-deps.sh run redis postgres test
 	@BUILD_DIR=$(BUILD) bash tests/upgrade/run.sh
 
+.PHONY: test-topologies
+test-topologies: build $(BUILD)/tests/topologies ## TLS, Sentinel, a Postgres pair, with real servers under load: PARTS="tls sentinel partition postgres credentials"
+	@bin/install-deps.sh run redis postgres test topologies
+	@BUILD_DIR=$(BUILD) bash tests/topologies/run.sh $(PARTS)
+
 test-repeat: build tests ## Each suite by itself, again and again, for what depends on a machine's speed: SUITES='unit:*', TIMES, BUSY=2 processes beside
 	@BUILD_DIR=$(BUILD) tests/repeat.sh
 
@@ -269,7 +279,7 @@ check-protocol: ## Random interleavings and faults on messaging.lua, dispatcher 
 	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))
 
 .PHONY: chaos
-chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES, CHAOS_POOLER=session, CHAOS_PROVIDER=hostile
+chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES, CHAOS_REDIS=sentinel, CHAOS_POOLER=session, CHAOS_PROVIDER=hostile
 	@bin/install-deps.sh build run redis postgres test
 	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos

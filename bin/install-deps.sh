@@ -20,6 +20,7 @@ Docker) are neither started nor switched on, and services that were there before
   fuzz       clang with libFuzzer, for `make fuzz`
   debian     debootstrap, for `make test-debian`
   vendors    Node.js, npm, Python's venv, for `make test-vendors`
+  topologies openssl, ip, for `make test-topologies`
 
   --check    installs nothing; exit status 1 when something is missing
 END
@@ -63,6 +64,8 @@ compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
 debian   debootstrap           command debootstrap
 debian   git                   command git
+topologies openssl             command openssl
+topologies iproute2            command ip
 vendors  nodejs                command node
 vendors  npm                   command npm
 vendors  python3-venv          venv -
@@ -194,7 +197,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | debian | vendors | bench | fuzz | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | debian | vendors | topologies | bench | fuzz | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done
