@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "ingest/accept/undecided.h"
 #include "ingest/access/api_keys.h"
 #include "ingest/access/doors.h"
 #include "ingest/access/origin_rules.h"
@@ -43,6 +44,7 @@ struct ingest {
     struct readiness *readiness;
     struct http_peers *peers;
     struct http_budget *budget;
+    struct undecided *undecided;
     atomic_int event_clients; // that GET /api/events serves now
     uv_loop_t loop;
     struct process process;
@@ -124,6 +126,7 @@ static void create_workers(struct ingest *ingest) {
         .event_clients = &ingest->event_clients,
         .peers = ingest->peers,
         .budget = ingest->budget,
+        .undecided = ingest->undecided,
         .connections = (most_connections(ingest) + ingest->count - 1) / ingest->count,
         .ended = &ingest->worker_ended,
     };
@@ -272,6 +275,7 @@ int main(int argc, char **argv) {
     ingest.readiness = readiness_create(ingest.count);
     ingest.peers = http_peers_create((unsigned)ingest.settings.max_connections_per_ip);
     ingest.budget = http_budget_create((size_t)ingest.settings.max_client_bytes);
+    ingest.undecided = undecided_create(ingest.settings.idempotency_ttl_secs * 1000);
     create_workers(&ingest);
     begin_watch(&ingest);
     start_workers(&ingest);
@@ -283,6 +287,7 @@ int main(int argc, char **argv) {
     readiness_free(ingest.readiness);
     http_peers_destroy(ingest.peers);
     http_budget_destroy(ingest.budget);
+    undecided_free(ingest.undecided);
     client_address_rules_free(ingest.trusted_proxies);
     origin_rules_free(ingest.origins);
     api_keys_free(ingest.keys);

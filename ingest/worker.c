@@ -265,6 +265,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
     worker->with.budget = shared->budget;
+    worker->with.undecided = shared->undecided;
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);

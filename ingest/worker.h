@@ -17,6 +17,7 @@ struct origin_rules;
 struct readiness;
 struct redis_target;
 struct settings_live;
+struct undecided;
 struct ingest_worker; // one thread with all that it needs; workers share nothing
 
 // What all workers are given; must outlive them.
@@ -31,6 +32,7 @@ struct ingest_shared {
     atomic_int *event_clients;
     struct http_peers *peers; // how many connections each address holds, over all workers
     struct http_budget *budget;
+    struct undecided *undecided;
     unsigned connections; // that each may hold at once
     uv_async_t *ended;    // sent, from a worker's thread, once that has served its last request
 };

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "ingest/accept/acceptance.h"
+#include "ingest/accept/undecided.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -93,6 +94,7 @@ static void vouch(struct queue *queue) {
 }
 
 static void deny(struct ingest_request *request) {
+    undecided_note(request);
     if (request_reply_came(request)) {
         response_unavailable(request, "too few replicas have the message", RETRY_SECS, true);
     }

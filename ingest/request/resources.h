@@ -28,10 +28,11 @@ struct ours;
 struct readiness;
 struct replicas;
 struct settings_live;
+struct undecided;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the three const members, target, keys, now and budget, which have a lock, and readiness and event_clients, which are
-// atomic.
+// the three const members, target, keys, now, undecided and budget, which have a lock, and readiness and event_clients,
+// which are atomic.
 struct ingest_resources {
     const struct settings *settings;
     struct redis_target *target; // where Redis is; of all threads
@@ -49,7 +50,8 @@ struct ingest_resources {
     struct former *former;
     struct ours *ours;
     struct format_waits *format_waits;
-    struct replicas *replicas; // NULL: none are waited for
+    struct replicas *replicas;   // NULL: none are waited for
+    struct undecided *undecided; // of all threads
     struct counters *counters;
     struct event_hub *hub;
     atomic_int *event_clients;                     // of all threads
