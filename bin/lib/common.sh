@@ -174,7 +174,7 @@ url_decode() {
 split_password() {
   local quoted="^(.*[[:blank:]])?password='(([^'\\\\]|\\\\.)*)'(.*)\$" url=$1
   password=
-  if [[ $url =~ ^([a-z]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
+  if [[ $url =~ ^([a-z+]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z+]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
     url_decode "${BASH_REMATCH[2]}"
     password=$REPLY
@@ -215,9 +215,65 @@ add_tls_options() {
   if [ -n "${REDIS_CERT_FILE:-}" ]; then options+=(--cert "$REDIS_CERT_FILE" --key "${REDIS_KEY_FILE:-}"); fi
 }
 
-# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db], with TLS for rediss://….
-redis_to() {
-  local password address user='' database='' options=()
+# split_host HOST[:PORT] DEFAULT: sets `host` and `port`; 1 where it is none.
+split_host() {
+  [[ $1 =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
+  host=${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}
+  port=${BASH_REMATCH[4]:-$2}
+}
+
+# cli ARGUMENT…: redis-cli at `host` and `port`, by TLS where `tls` isn't empty, as `user` with `password`, in `database`; run
+# by `runner`.
+cli() {
+  local options=(-h "$host" -p "$port")
+  if [ -n "$tls" ]; then add_tls_options "$host"; fi
+  if [ -n "$user" ]; then options+=(--user "$user"); fi
+  if [ -n "$database" ]; then options+=(-n "$database"); fi
+  if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
+  "${runner[@]}" redis-cli --no-auth-warning "${options[@]}" "$@"
+}
+
+# ask_sentinel HOST[:PORT] NAME: prints `EPOCH HOST PORT` of the master that it knows by that name, if it knows one. It is
+# told a password only where it asks for one. The epoch first: an address is never older than an epoch asked for before it.
+ask_sentinel() {
+  local host port epoch address credentials=("$user" "$password") user='' password='' database='' runner=(timeout 2)
+  split_host "$1" 26379 || return 0
+  epoch=$(cli SENTINEL MASTER "$2" 2>/dev/null) || true
+  if [[ $epoch == NOAUTH* || $epoch == NOPERM* ]]; then
+    user=${credentials[0]} password=${credentials[1]}
+    epoch=$(cli SENTINEL MASTER "$2" 2>/dev/null) || true
+  fi
+  address=$(cli SENTINEL GET-MASTER-ADDR-BY-NAME "$2" 2>/dev/null) || true
+  epoch=$(sed -n '/^config-epoch$/{n;p;}' <<<"$epoch")
+  if [[ $epoch =~ ^[0-9]+$ && $address =~ ^([^[:space:]]+)$'\n'([0-9]+)$ ]]; then
+    printf '%s %s %s\n' "$epoch" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+  fi
+}
+
+# What Sentinels have said, by URL: it is asked once for all that a script does.
+declare -A masters=()
+
+# find_master URL HOSTS NAME: sets `host` and `port` to the master's. All Sentinels are asked side by side, and the greatest
+# epoch counts, as for the programs.
+find_master() {
+  local hosts one said
+  if [ -z "${masters[$1]:-}" ]; then
+    IFS=, read -ra hosts <<<"$2"
+    said=$(for one in "${hosts[@]}"; do ask_sentinel "$one" "$3" & done && wait)
+    masters[$1]=$(sort -n <<<"$said" | tail -n 1)
+  fi
+  read -r _ host port <<<"${masters[$1]}"
+  if [ -z "$port" ]; then
+    warn "no Sentinel of $2 names a master '$3'"
+    return 1
+  fi
+}
+
+# locate_redis URL: sets `host`, `port`, `tls`, `user`, `password` and `database` to where the Redis is that it names.
+locate_redis() {
+  local address path=''
+  tls='' user='' database=''
+  if [[ $1 == rediss* ]]; then tls=yes; fi
   split_password "$1"
   address=${REPLY#*://}
   if [[ $address == *@* ]]; then
@@ -225,15 +281,25 @@ redis_to() {
     user=$REPLY
     address=${address##*@}
   fi
-  if [[ $address == */* ]]; then database=${address#*/}; fi
+  if [[ $address == */* ]]; then path=${address#*/}; fi
   address=${address%%/*}
-  [[ $address =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
-  options=(-h "${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}" -p "${BASH_REMATCH[4]:-6379}")
-  if [[ $1 == rediss* ]]; then add_tls_options "${options[1]}"; fi
-  if [ -n "$user" ]; then options+=(--user "$user"); fi
-  if [ -n "$database" ]; then options+=(-n "$database"); fi
-  if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
-  redis-cli --no-auth-warning "${options[@]}" "${@:2}"
+  if [[ $1 != *+sentinel://* ]]; then
+    database=$path
+    split_host "$address" 6379
+    return
+  fi
+  if [[ $path == */* ]]; then database=${path#*/}; fi
+  url_decode "${path%%/*}"
+  find_master "$1" "$address" "$REPLY"
+}
+
+# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db], and for
+# redis+sentinel://[[user]:password@]host[:port],…/master[/db] at the master that the Sentinels name; with TLS to all of them
+# for rediss:// and rediss+sentinel://.
+redis_to() {
+  local host='' port='' tls user password database runner=()
+  locate_redis "$1" || return 1
+  cli "${@:2}"
 }
 
 # key_header: for `curl -K <(key_header)`: the header with the setting API_KEY, where it is set.

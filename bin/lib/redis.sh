@@ -4,8 +4,29 @@
 
 private_redis_url() { printf 'redis://127.0.0.1:%s' "$LOCAL_REDIS_PORT"; }
 
-redis_answers() { # URL
-  [ "$(redis_to "$1" ping 2>/dev/null)" = PONG ]
+# redis_answers URL: whether it does; where Sentinels name it, they are asked anew.
+redis_answers() {
+  local host='' port='' tls user password database runner=()
+  masters[$1]=''
+  locate_redis "$1" 2>/dev/null && [ "$(cli ping 2>/dev/null)" = PONG ]
+}
+
+# check_redis_role INFO: dies where the Redis that REDIS_URL names takes no writes of ours, by its own words, and says what
+# the URL must be.
+check_redis_role() {
+  local name
+  case $1 in
+  *redis_mode:sentinel*)
+    name=$(sed -n 's/^master0:name=\([^,]*\),.*/\1/p' <<<"$1")
+    die "$(redact "$REDIS_URL") is a Sentinel and no Redis: REDIS_URL must be" \
+      "redis+sentinel://host:port,host:port/${name:-name}, with all the Sentinels"
+    ;;
+  *role:slave*)
+    die "$(redact "$REDIS_URL") is a replica, of $(sed -n 's/^master_host://p' <<<"$1") port" \
+      "$(sed -n 's/^master_port://p' <<<"$1"): REDIS_URL must name its master, or its Sentinels" \
+      "(redis+sentinel://host:port,host:port/name)"
+    ;;
+  esac
 }
 
 # check_redis_version TEXT: dies below Redis 7.0, which brought the functions that this service is made of.
@@ -43,8 +64,11 @@ start_redis() {
 
 # use_redis: checks the Redis that REDIS_URL names.
 use_redis() {
+  local info
   wait_for 5 redis_answers "$REDIS_URL" ||
     die "no Redis answers at $(redact "$REDIS_URL") (setting REDIS_URL): $(redis_to "$REDIS_URL" ping 2>&1 | head -n 1)"
-  check_redis_version "$(redis_to "$REDIS_URL" info server 2>/dev/null | grep redis_version || true)"
+  info=$(redis_to "$REDIS_URL" info 2>/dev/null | tr -d '\r' || true)
+  check_redis_role "$info"
+  check_redis_version "$(grep redis_version <<<"$info" || true)"
   say "using the Redis at $(redact "$REDIS_URL") (REDIS_URL)"
 }
