@@ -303,13 +303,13 @@ static void redis_link_take_sentinels(struct redis_link *link, const struct redi
     }
     redis_link_forget_sentinels(link);
     if (url->master != NULL) {
-        link->sentinels =
-            redis_sentinels_create(link->loop, &(struct redis_sentinels_options){.endpoint = link->endpoint,
-                                                                                 .link = link->name,
-                                                                                 .timeout_ms = link->options.timeout_ms,
-                                                                                 .on_master = redis_link_on_master,
-                                                                                 .on_trouble = redis_link_on_no_master,
-                                                                                 .owner = link});
+        link->sentinels = redis_sentinels_create(
+            link->loop, &(struct redis_sentinels_options){.endpoint = link->endpoint,
+                                                          .link = link->options.quiet ? NULL : link->name,
+                                                          .timeout_ms = link->options.timeout_ms,
+                                                          .on_master = redis_link_on_master,
+                                                          .on_trouble = redis_link_on_no_master,
+                                                          .owner = link});
     }
 }
 

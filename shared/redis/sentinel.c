@@ -69,6 +69,9 @@ static void sentinel_clear_round(struct round *round) {
 
 static void sentinel_log(const struct redis_sentinel *sentinel, enum log_level level, const char *event,
                          const char *why) {
+    if (sentinel->options.link == NULL) {
+        return;
+    }
     struct log_line *line = log_begin(level, event);
     log_str(line, "link", sentinel->options.link);
     log_str(line, "host", sentinel_host(sentinel)->host);

@@ -23,7 +23,7 @@ struct redis_sentinel_answer {
 struct redis_sentinel_options {
     const struct redis_endpoint *endpoint; // the Sentinels, the master's name, the credentials
     size_t number;                         // which of the endpoint's hosts it is
-    const char *link;                      // for the log; these outlive it
+    const char *link;                      // for the log; NULL: nothing is logged. These outlive it
     int64_t timeout_ms;                    // connect and reply
     void (*on_change)(void *owner);        // it answers otherwise than before; may destroy it
     void *owner;

@@ -15,7 +15,7 @@ struct redis_sentinels;
 
 struct redis_sentinels_options {
     const struct redis_endpoint *endpoint; // whose url has Sentinels; it and link outlive these
-    const char *link;                      // for the log
+    const char *link;                      // for the log; NULL: nothing is logged
     int64_t timeout_ms;                    // connect and reply
     void (*on_master)(void *owner);        // another master than before is believed. May destroy these
     // None is believed yet, and none of them names one: one line that says why. Called with each that is another.
