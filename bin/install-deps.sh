@@ -26,8 +26,8 @@ Docker) are neither started nor switched on, and services that were there before
 END
 }
 
-# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
-# libFuzzer, a Docker engine, Compose of either version, or Python's virtual environments
+# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a program of Redis's
+# or Valkey's, a Postgres server, libFuzzer, a Docker engine, Compose of either version, or Python's virtual environments
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -46,9 +46,9 @@ build    libssl-dev            module libssl
 run      ca-certificates       file /etc/ssl/certs/ca-certificates.crt
 run      curl                  command curl
 run      jq                    command jq
-run      redis-tools           command redis-cli
+run      redis-tools           redis cli
 run      postgresql-client     command psql
-redis    redis-server          command redis-server
+redis    redis-server          redis server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
@@ -95,6 +95,7 @@ is_there() { # KIND WHAT
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
   file) [ -e "$2" ] ;;
+  redis) command -v "redis-$2" >/dev/null || command -v "valkey-$2" >/dev/null ;;
   libfuzzer) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' >/dev/null ;;
   engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
   compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;

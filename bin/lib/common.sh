@@ -195,6 +195,15 @@ split_password() {
 # lists_servers URL: whether it names several servers of Postgres, or of Redis.
 lists_servers() { [[ $1 =~ ^[a-z+]+://([^/?]*@)?[^/?@]*, || $1 =~ (^|[?\&[:blank:]])host(addr)?=\'?[^\&[:blank:]]*, ]]; }
 
+# redis_program NAME: prints the name of Redis's program (`cli`, `server`), or Valkey's where that isn't there.
+redis_program() {
+  if ! command -v "redis-$1" >/dev/null && command -v "valkey-$1" >/dev/null; then
+    printf 'valkey-%s\n' "$1"
+  else
+    printf 'redis-%s\n' "$1"
+  fi
+}
+
 # psql_to URL ARGUMENT… Of several servers it takes the one that takes writes, as the programs do, and doesn't wait for
 # one that is dead for as long as the kernel would.
 psql_to() {
@@ -230,7 +239,7 @@ cli() {
   if [ -n "$user" ]; then options+=(--user "$user"); fi
   if [ -n "$database" ]; then options+=(-n "$database"); fi
   if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
-  "${runner[@]}" redis-cli --no-auth-warning "${options[@]}" "$@"
+  "${runner[@]}" "$(redis_program cli)" --no-auth-warning "${options[@]}" "$@"
 }
 
 # ask_sentinel HOST[:PORT] NAME: prints `EPOCH HOST PORT` of the master that it knows by that name, if it knows one. It is

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # names shared with the scripts that source it
 # SPDX-License-Identifier: MIT
-# The private Redis. Sourced after bin/lib/process.sh and bin/lib/memory.sh.
+# The private Redis, or Valkey where there is no Redis. Sourced after bin/lib/process.sh and bin/lib/memory.sh.
 
 private_redis_url() { printf 'redis://127.0.0.1:%s' "$LOCAL_REDIS_PORT"; }
 
@@ -16,7 +16,7 @@ redis_answers() {
 check_redis_role() {
   local name
   case $1 in
-  *redis_mode:sentinel*)
+  *_mode:sentinel*) # redis_mode, or Valkey's server_mode
     name=$(sed -n 's/^master0:name=\([^,]*\),.*/\1/p' <<<"$1")
     die "$(redact "$REDIS_URL") is a Sentinel and no Redis: REDIS_URL must be" \
       "redis+sentinel://host:port,host:port/${name:-name}, with all the Sentinels"
@@ -29,7 +29,8 @@ check_redis_role() {
   esac
 }
 
-# check_redis_version TEXT: dies below Redis 7.0, which brought the functions that this service is made of.
+# check_redis_version TEXT: dies below Redis 7.0, which brought the functions that this service is made of. Valkey, of
+# whatever version, says in INFO that it is a Redis 7.2.4.
 check_redis_version() {
   [[ $1 =~ ([0-9]+)\.[0-9]+\.[0-9]+ ]] || return 0
   [ "${BASH_REMATCH[1]}" -ge 7 ] || die "Redis 7.0 or later is needed, this is ${BASH_REMATCH[0]}"
@@ -39,13 +40,14 @@ redis_came_up() { redis_answers "$(private_redis_url)" || ! is_running redis; }
 
 # start_redis: starts the private Redis where it doesn't run, and waits until it answers.
 start_redis() {
-  local folder=$run_dir/redis options=()
+  local folder=$run_dir/redis server options=()
   if is_running redis; then
     say "Redis runs already on port $LOCAL_REDIS_PORT"
     return
   fi
   bin/install-deps.sh redis
-  check_redis_version "$(redis-server --version)"
+  server=$(redis_program server)
+  check_redis_version "$("$server" --version)"
   if in_memory; then
     folder=$run_dir/memory/redis
     options=(--appendonly no)
@@ -54,7 +56,7 @@ start_redis() {
   cap_log "$run_dir/redis.log"
   say "starting Redis on port $LOCAL_REDIS_PORT, data in $folder"
   spawn redis "$LOCAL_REDIS_PORT" "$run_dir/redis.log" \
-    redis-server "$root/redis/redis.conf" --port "$LOCAL_REDIS_PORT" --dir "$folder" --daemonize no \
+    "$server" "$root/redis/redis.conf" --port "$LOCAL_REDIS_PORT" --dir "$folder" --daemonize no \
     --logfile "$run_dir/redis.log" "${options[@]}"
   if ! wait_for 60 redis_came_up || ! is_running redis; then
     show_log "$run_dir/redis.log"

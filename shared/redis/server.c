@@ -94,7 +94,7 @@ static char *judge_replica(const redisReply *info, bool announced) {
 }
 
 char *redis_server_judge_role(const redisReply *info, bool announced) {
-    if (says(info, "redis_mode:sentinel")) {
+    if (says(info, "_mode:sentinel")) { // redis_mode, or Valkey's server_mode
         return judge_sentinel(info);
     }
     return says(info, "\nrole:slave") ? judge_replica(info, announced) : NULL;
