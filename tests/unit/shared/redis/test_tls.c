@@ -13,6 +13,7 @@
 #include "tests/support/fake_server.h"
 #include "tests/support/port.h"
 #include "tests/support/private_redis.h"
+#include "tests/support/private_sentinels.h"
 #include "tests/support/target.h"
 #include "tests/support/wait.h"
 
@@ -438,6 +439,44 @@ START_TEST(it_may_be_let_go_of_at_any_moment_of_the_handshake) {
 }
 END_TEST
 
+// ---- Sentinels
+
+// One that comes to its master over TLS, and shows that certificate at a port of its own. Its URL is `url` from then
+// on.
+static struct private_sentinels *start_sentinel(const char *certificate) {
+    static char lines[5][128];
+    static const char *const all[] = {lines[0], lines[1], lines[2], lines[3], lines[4], "tls-auth-clients no", NULL};
+    unsigned port = free_port();
+    snprintf(lines[0], sizeof lines[0], "tls-port %u", port);
+    snprintf(lines[1], sizeof lines[1], "tls-cert-file %s/%s.pem", folder, certificate);
+    snprintf(lines[2], sizeof lines[2], "tls-key-file %s/%s.key", folder, certificate);
+    snprintf(lines[3], sizeof lines[3], "tls-ca-cert-file %s/authority.pem", folder);
+    snprintf(lines[4], sizeof lines[4], "tls-replication yes");
+    struct private_sentinels *sentinels = private_sentinels_start(&(struct private_sentinels_options){
+        .master = (uint16_t)atoi(port_of_tls()), .count = 1, .down_after_ms = 5000, .lines = all});
+    snprintf(url, sizeof url, "rediss+sentinel://127.0.0.1:%u/" PRIVATE_SENTINELS_MASTER, port);
+    return sentinels;
+}
+
+START_TEST(sentinels_and_the_master_that_they_name_are_both_come_to_over_tls) {
+    struct tls_link subject = {0};
+    start_redis("good", "no", NULL);
+    struct private_sentinels *sentinels = start_sentinel("good");
+    open_to(&subject, target_with(url, folder, "authority.pem", NULL, NULL), TIMEOUT_MS);
+    assert_serves(&subject);
+    private_sentinels_destroy(sentinels);
+}
+END_TEST
+
+START_TEST(a_sentinel_with_the_certificate_of_another_host_is_not_believed) {
+    start_redis("good", "no", NULL);
+    struct private_sentinels *sentinels = start_sentinel("other");
+    assert_says(target_with(url, folder, "authority.pem", NULL, NULL), TIMEOUT_MS, "can't be asked: ");
+    assert_says(target_with(url, folder, "authority.pem", NULL, NULL), TIMEOUT_MS, "but for other.example");
+    private_sentinels_destroy(sentinels);
+}
+END_TEST
+
 Suite *suite_redis_tls(void) {
     enum { EACH_PROTOCOL = sizeof protocols / sizeof *protocols };
     Suite *suite = suite_create("redis_tls");
@@ -461,6 +500,8 @@ Suite *suite_redis_tls(void) {
     tcase_add_test(tests, a_changed_certificate_is_for_the_next_connection);
     tcase_add_test(tests, tls_may_come_while_a_link_is_up_and_go);
     tcase_add_test(tests, it_may_be_let_go_of_at_any_moment_of_the_handshake);
+    tcase_add_test(tests, sentinels_and_the_master_that_they_name_are_both_come_to_over_tls);
+    tcase_add_test(tests, a_sentinel_with_the_certificate_of_another_host_is_not_believed);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     return suite;
