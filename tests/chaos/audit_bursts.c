@@ -23,7 +23,7 @@ static bool is_as_sent(const PGresult *row, const struct burst_message *message)
 
 // Its fate was unknown, and a fail-over forgot it and its key; the repeat is another row (audit_rows.c).
 static bool is_forgotten(struct tally *tally, const struct burst_message *message, const PGresult *row) {
-    return message->accepted && message->ambiguous && audit_was_forgotten(tally->run, rows_int(row, 6));
+    return message->accepted && message->ambiguous && audit_was_forgotten_by_all(tally->run, rows_int(row, 6));
 }
 
 static void look_at_row(void *argument, const PGresult *row) {

@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "tests/chaos/audit.h"
+#include "tests/chaos/load.h"
 #include "tests/chaos/rows.h"
 
-enum { HELD_MS = WORLD_CALL_MS + AUDIT_SLACK_MS }; // as long as a call may be on its way, there or back
+enum {
+    HELD_MS = WORLD_CALL_MS + AUDIT_SLACK_MS, // as long as a call may be on its way, there or back
+    REPEATED_MS = IDEMPOTENCY_SECS * 1000,    // within which a send is repeated under its key
+};
 
 struct tally {
     struct run *run;
@@ -67,6 +71,16 @@ bool audit_was_forgotten(const struct run *run, int64_t at_ms) {
         }
     }
     return false;
+}
+
+bool audit_was_forgotten_by_all(const struct run *run, int64_t at_ms) {
+    bool forgotten = run->options.copies > 1;
+    for (size_t i = 0; i < schedule_count(run->schedule) && !forgotten; i++) {
+        const struct injection *injection = schedule_at(run->schedule, i);
+        forgotten = injection->kind == INJECT_KILL && strncmp(injection->target, "ingest", strlen("ingest")) == 0 &&
+                    injection->began_ms >= at_ms - HELD_MS && injection->began_ms <= at_ms + REPEATED_MS;
+    }
+    return forgotten && audit_was_forgotten(run, at_ms);
 }
 
 // A message was called more often than is recorded: as many of its calls must have been held by an injection.

@@ -25,10 +25,10 @@ static bool is_explained(const struct ledger_entry *entry, unsigned strangers) {
 }
 
 // A fail-over forgets what the replica didn't have, though a persister may have recorded it: who was told that nobody
-// knows repeats it under its key, and that is forgotten as well. What a 202 was said to was with the replica.
+// knows repeats it under its key. What a 202 was said to was with the replica.
 static bool is_forgotten(const struct tally *tally, const struct ledger_entry *entry, unsigned strangers,
                          int64_t persisted_ms) {
-    return entry->has_key && strangers <= entry->ambiguous && audit_was_forgotten(tally->run, persisted_ms);
+    return entry->has_key && strangers <= entry->ambiguous && audit_was_forgotten_by_all(tally->run, persisted_ms);
 }
 
 static void judge_stranger(struct tally *tally, const char *id, uint32_t number, const struct ledger_entry *entry,

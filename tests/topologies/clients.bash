@@ -56,17 +56,3 @@ calls_each() {
   echo "$(wc -l <"$folder/uncalled") not called, $(wc -l <"$folder/twice") accepted twice"
   [ ! -s "$folder/uncalled" ] && [ ! -s "$folder/twice" ] && [ -s "$folder/promised" ]
 }
-
-# --- Sends that were stored twice. A fail-over forgets what no replica had, though a persister may have recorded it already; who was told
-# that the fate of a send is unknown repeats it under its key, which is forgotten as well. With a 202 nothing is.
-
-# bodies_twice: those of sends that several rows have, sorted.
-bodies_twice() { sql -c "SELECT body FROM messages WHERE body LIKE 'load-%' GROUP BY body HAVING count(*) > 1" | sort; }
-ambiguous_bodies() { awk '$5 == "ambiguous" { print $2 }' "$folder"/ledger.* | sort -u; }
-twice_though_clear() { bodies_twice | comm -23 - <(ambiguous_bodies); }
-twice_as_ambiguous() { bodies_twice | comm -12 - <(ambiguous_bodies); }
-stores_nothing_clear_twice() {
-  twice_though_clear >"$folder/clear"
-  cat -- "$folder/clear"
-  [ ! -s "$folder/clear" ]
-}
