@@ -215,8 +215,8 @@ psql_to() {
   PGPASSWORD=${password:-${PGPASSWORD:-}} psql -d "$REPLY" "${@:2}"
 }
 
-# add_tls_options HOST: adds to `options` what redis-cli needs for TLS to it. Other than the programs, redis-cli doesn't look for
-# the host's name in the certificate, and trusts REDIS_CA_FILE's authorities alone where there are any.
+# add_tls_options HOST: adds to `options` what redis-cli needs for TLS to it. Other than the programs, redis-cli doesn't
+# look for the host's name in the certificate, and trusts REDIS_CA_FILE's authorities alone where there are any.
 add_tls_options() {
   options+=(--tls)
   [[ $1 =~ ^[0-9.]+$|: ]] || options+=(--sni "$1")

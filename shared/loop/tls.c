@@ -303,13 +303,15 @@ SSL_CTX *tls_context_create(void) {
     return context;
 }
 
-static int tls_expect_host(SSL *ssl, const char *host) {
-    X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
-    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host) == 1) {
+static int tls_expect_host(struct tls *tls) {
+    X509_VERIFY_PARAM *parameters = SSL_get0_param(tls->ssl);
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, tls->host) == 1) {
         return 1;
     }
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(parameters, host, 0) == 1 ? (int)SSL_set_tlsext_host_name(ssl, host) : 0;
+    return X509_VERIFY_PARAM_set1_host(parameters, tls->host, 0) == 1
+               ? (int)SSL_set_tlsext_host_name(tls->ssl, tls->host)
+               : 0;
 }
 
 struct tls *tls_create(SSL_CTX *context, const char *host, struct tls_memory *memory) {
@@ -319,7 +321,7 @@ struct tls *tls_create(SSL_CTX *context, const char *host, struct tls_memory *me
     tls->host = xstrdup(host);
     tls->memory = memory;
     tls->ssl = SSL_new(context);
-    if (tls->ssl == NULL || tls_expect_host(tls->ssl, host) != 1) {
+    if (tls->ssl == NULL || tls_expect_host(tls) != 1) {
         mem_exhausted();
     }
     BIO *bio = tls_bio_create(tls);

@@ -11,6 +11,9 @@
 #include "shared/base/authorities.h"
 #include "shared/loop/tls.h"
 
+// Where bin/start.sh --ephemeral has its own Redis, whatever files .env names for another.
+#define PRIVATE_HOST "127.0.0.1"
+
 static char *refuse_file(const char *setting, const char *path, const char *why) {
     return xasprintf("%s: \"%s\": it %s", setting, path, why);
 }
@@ -24,7 +27,8 @@ static char *check_certificates(const char *setting, const char *path) {
 
 // A certificate without its key proves nothing; and files that nothing uses would let one believe in TLS where there is
 // none.
-static const char *refuse_combination(const struct settings *settings, bool tls) {
+static const char *refuse_combination(const struct settings *settings, const struct redis_url *url) {
+    bool unused = !url->tls && strcmp(url->hosts[0].host, PRIVATE_HOST) != 0;
     bool ca = settings->redis_ca_file[0] != '\0', certificate = settings->redis_cert_file[0] != '\0';
     bool key = settings->redis_key_file[0] != '\0';
     if (certificate && !key) {
@@ -33,10 +37,10 @@ static const char *refuse_combination(const struct settings *settings, bool tls)
     if (key && !certificate) {
         return "REDIS_CERT_FILE: the certificate of REDIS_KEY_FILE's key is missing";
     }
-    if (!tls && ca) {
+    if (unused && ca) {
         return "REDIS_CA_FILE: REDIS_URL asks for no TLS: write rediss:// there, or leave this empty";
     }
-    if (!tls && certificate) {
+    if (unused && certificate) {
         return "REDIS_CERT_FILE: REDIS_URL asks for no TLS: write rediss:// there, or leave this empty";
     }
     return NULL;
@@ -109,10 +113,10 @@ static char *load_authorities(SSL_CTX *context, const char *path) {
     return error;
 }
 
-SSL_CTX *redis_certificates_read(const struct settings *settings, bool tls, char **error) {
-    const char *refusal = refuse_combination(settings, tls);
+SSL_CTX *redis_certificates_read(const struct settings *settings, const struct redis_url *url, char **error) {
+    const char *refusal = refuse_combination(settings, url);
     *error = refusal != NULL ? xstrdup(refusal) : NULL;
-    if (refusal != NULL || !tls) {
+    if (refusal != NULL || !url->tls) {
         return NULL;
     }
     SSL_CTX *context = tls_context_create();

@@ -26,7 +26,7 @@ static const struct redis_endpoint *endpoint_create(const struct settings *setti
     const char *wrong = redis_url_parse(settings->redis_url, &endpoint->url);
     *error = wrong != NULL ? xasprintf("REDIS_URL: %s", wrong) : NULL;
     if (wrong == NULL) {
-        endpoint->tls = redis_certificates_read(settings, endpoint->url.tls, error);
+        endpoint->tls = redis_certificates_read(settings, &endpoint->url, error);
     }
     if (*error != NULL) {
         redis_endpoint_release(endpoint);

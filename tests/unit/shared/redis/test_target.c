@@ -63,6 +63,7 @@ static const struct {
     {"rediss://h", "authority.pem", "client.pem", "client.key"},
     {"rediss://h", NULL, "both.pem", "both.pem"},
     {"rediss+sentinel://h/m", "self.pem", NULL, NULL},
+    {"redis://127.0.0.1", "missing.pem", NULL, NULL}, // which nothing reads
 };
 
 START_TEST(what_fits_together_is_taken) {
