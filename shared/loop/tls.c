@@ -371,6 +371,9 @@ int tls_shake(struct tls *tls) {
 
 ssize_t tls_read(struct tls *tls, const char **out) {
     size_t length;
+    if (tls->input_length == 0 && SSL_has_pending(tls->ssl) == 0) {
+        return 0; // which OpenSSL would find out at the cost of a record
+    }
     ERR_clear_error();
     int result = SSL_read_ex(tls->ssl, tls->plain, sizeof tls->plain, &length);
     *out = tls->plain;
