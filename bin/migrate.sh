@@ -145,7 +145,9 @@ script_encoding() {
   cat <<'SQL'
 DO $$
 BEGIN
-  IF current_setting('server_encoding') <> 'UTF8' THEN
+  IF pg_is_in_recovery() THEN
+    RAISE EXCEPTION 'this Postgres is a standby, which takes no writes: name the primary, or list all servers (postgres://user@host1,host2/database)';
+  ELSIF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION 'the database % has the encoding %, not UTF8: make another one (CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0)',
       current_database(), current_setting('server_encoding');
   END IF;

@@ -454,5 +454,10 @@ SET conversations = t.conversations + excluded.conversations, messages = t.messa
 
 SELECT count(*) FILTER (WHERE t.created) FROM touched t INTO created;
 
+-- 10. What is acknowledged by this commit, a synchronous standby must have. A commit that has written to temporary tables
+-- alone waits for nobody, and that is all that a repeat writes which finds everything stored, maybe on the primary alone:
+-- by a persister whose session was ended while its commit waited. So each writes a record to the log.
+PERFORM pg_logical_emit_message(true, 'messaging', ''::text);
+
 END
 $store_batch$;

@@ -388,8 +388,10 @@ static int64_t pg_job_due_ms(const void *owner) {
 static void pg_job_on_late(void *owner) {
     struct pg_jobs *jobs = owner;
     jobs->is_late = true;
-    jobs->on_broken(jobs->owner, jobs->is_set_up ? "no answer in time"
-                                                 : "connected, but no answer in time: is a pooler's pool full?");
+    jobs->on_broken(jobs->owner,
+                    jobs->is_set_up
+                        ? "no answer in time"
+                        : "connected, but no answer in time: is a pooler's pool full, or a synchronous standby away?");
 }
 
 void pg_jobs_init(uv_loop_t *loop, struct pg_jobs *jobs) {

@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include "shared/base/buf.h"
@@ -18,7 +19,8 @@ struct probe {
 struct probe *probe_create(uint16_t redis_port, const char *postgres_url) {
     struct probe *probe = xcalloc(1, sizeof *probe);
     probe->redis_port = redis_port;
-    probe->postgres_url = xasprintf("%s?connect_timeout=2&application_name=test", postgres_url);
+    probe->postgres_url = xasprintf("%s?connect_timeout=2&application_name=test%s", postgres_url,
+                                    strchr(postgres_url, ',') != NULL ? "&target_session_attrs=read-write" : "");
     return probe;
 }
 

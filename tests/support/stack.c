@@ -42,6 +42,7 @@ struct stack {
     char *folder;
     const char *const *environment;
     const char *const *redis_environment;
+    char *postgres_url; // NULL: it is the member of that name
     struct member members[MAX_MEMBERS];
     size_t member_count;
     const char *allowed[MAX_ALLOWED + 1];
@@ -190,7 +191,8 @@ static size_t log_length(const struct stack *stack, const char *name) {
 static void start_program(struct stack *stack, struct member *member, const char *const *extra) {
     const char *variables[MAX_VARIABLES + 1] = {0};
     size_t count = 0;
-    char *postgres = postgres_url(stack_port(stack, POSTGRES));
+    char *postgres =
+        stack->postgres_url != NULL ? xstrdup(stack->postgres_url) : postgres_url(stack_port(stack, POSTGRES));
     char *own[] = {xasprintf("INSTANCE_ID=%s", member->name),
                    xasprintf("REDIS_URL=redis://127.0.0.1:%u", stack_port(stack, REDIS)),
                    xasprintf("DATABASE_URL=%s", postgres), xasprintf("MOCK_PROVIDER_PORT=%u", stack_port(stack, MOCK)),
@@ -317,7 +319,9 @@ void stack_start(struct stack *stack, const char *name) {
 
 void stack_start_all(struct stack *stack) {
     stack->whole = true;
-    stack_start(stack, POSTGRES);
+    if (stack->postgres_url == NULL) {
+        stack_start(stack, POSTGRES);
+    }
     stack_start(stack, MOCK);
     stack_start(stack, "dispatcher-1");
     stack_start(stack, "persister-1");
@@ -334,6 +338,12 @@ struct stack *stack_create(const char *suite, const char *const *environment) {
     free(url);
     stack_start(stack, REDIS);
     return stack;
+}
+
+void stack_use_postgres(struct stack *stack, const char *url) {
+    stack->postgres_url = xstrdup(url);
+    probe_destroy(stack->probe);
+    stack->probe = probe_create(stack_port(stack, REDIS), url);
 }
 
 static bool links_are_up(struct stack *stack, const struct member *member) {
@@ -510,6 +520,7 @@ void stack_destroy(struct stack *stack) {
     }
     probe_destroy(stack->probe);
     remove_folder(stack->folder);
+    free(stack->postgres_url);
     free(stack->folder);
     free(stack);
 }

@@ -32,6 +32,9 @@ void stack_recover(struct stack *stack);
 // One answer of an ingest doesn't show that: each of its threads has its own, and one that is busy notices later that
 // they are lost.
 void stack_settle(struct stack *stack);
+// Before anything is started but Redis: Postgres is what this URL names, several servers maybe, and none of the
+// stack's.
+void stack_use_postgres(struct stack *stack, const char *url);
 // An error line of that event is expected in this suite's logs.
 void stack_allow_error(struct stack *stack, const char *event);
 // The suite's last test: ends all programs by SIGTERM, and fails unless each exits with 0 and logged nothing
