@@ -16,6 +16,11 @@ static char *settings_check_wrong(const char *setting, const char *reason) {
 static char *settings_check_database(const struct settings *settings) {
     char *reason = pg_url_check(settings->database_url), *error = settings_check_wrong("DATABASE_URL", reason);
     free(reason);
+    if (error == NULL && settings->database_read_url[0] != '\0') {
+        reason = pg_url_check(settings->database_read_url);
+        error = settings_check_wrong("DATABASE_READ_URL", reason);
+        free(reason);
+    }
     return error;
 }
 

@@ -181,6 +181,11 @@ static void worker_on_postgres(void *argument, bool up) {
     readiness_postgres_changed(worker->with.readiness, up);
 }
 
+static void worker_on_replica(void *argument, bool in_use) {
+    struct ingest_worker *worker = argument;
+    readiness_replica_changed(worker->with.readiness, in_use);
+}
+
 // What Redis says when it takes no writes of anybody. Memory that is short is a reason of its own: sends are refused
 // before Redis refuses them.
 static bool takes_no_writes(const char *error) {
@@ -193,6 +198,16 @@ static bool takes_no_writes(const char *error) {
     return false;
 }
 
+// That DATABASE_READ_URL's server isn't read from: a note, for the primary answers.
+static void worker_tell_reads(struct ingest_worker *worker) {
+    const char *why = database_replica_trouble(worker->with.database);
+    char *text = why != NULL && *why != '\0'
+                     ? xasprintf("reads are asked of the primary, not of DATABASE_READ_URL's server: %s", why)
+                     : NULL;
+    heartbeat_trouble(worker->heartbeat, "reads_fallen_back", text);
+    free(text);
+}
+
 static void worker_on_beat(void *argument, const char *refusal) {
     struct ingest_worker *worker = argument;
     readiness_redis_refuses(worker->with.readiness, takes_no_writes(refusal) ? refusal : NULL);
@@ -200,6 +215,7 @@ static void worker_on_beat(void *argument, const char *refusal) {
                       readiness_has_replicas(worker->with.readiness)
                           ? NULL
                           : "too few replicas follow Redis (REDIS_WAIT_REPLICAS): it refuses sends");
+    worker_tell_reads(worker);
 }
 
 // ---- Life
@@ -295,7 +311,8 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
-    worker->with.database = database_create(&worker->loop, shared->settings, number, worker_on_postgres, worker);
+    const struct database_events events = {worker_on_postgres, worker_on_replica, worker};
+    worker->with.database = database_create(&worker->loop, shared->settings, number, &events);
     return worker;
 }
 

@@ -75,7 +75,8 @@ static void flow_check_begin(struct check *check, const struct settings *setting
                                                             .on_up = flow_check_on_redis_up,
                                                             .argument = check,
                                                         });
-    check->with.database = database_create(&check->loop, settings, 0, flow_check_on_postgres, check);
+    check->with.database = database_create(
+        &check->loop, settings, 0, &(struct database_events){.on_change = flow_check_on_postgres, .argument = check});
     uv_timer_start(&check->look, flow_check_on_look, LOOK_MS, LOOK_MS);
 }
 

@@ -22,6 +22,8 @@
     X(WEBHOOKS_NOT_KEPT, webhooks_not_kept, "Those that were only logged, for as many were kept as may be")            \
     X(WEBHOOKS_UNSIGNED, webhooks_unsigned, "Webhooks refused because their signature is missing, wrong or stale")     \
     X(REDELIVERY_DIFFERS, redelivery_differs, "Webhooks that came again with other content")                           \
+    X(READS_REPLICA, reads_replica, "Reads that DATABASE_READ_URL's server answered")                                  \
+    X(READS_REPEATED, reads_repeated, "Reads that it failed at or found nothing for, which the primary was asked")     \
     X(RECEIPTS_EXPIRED, receipts_expired, "Receipts that were deleted, for their message didn't come for a day")       \
     X(BREAKER_OPEN, breaker_open, "Times that a breaker opened")                                                       \
     X(DISPATCH_ATTEMPTS, dispatch_attempts, "Calls of a provider")                                                     \

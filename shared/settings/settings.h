@@ -67,6 +67,7 @@ struct settings {
     int64_t feed_max_length;
     // Postgres
     char *database_url;
+    char *database_read_url; // "": reads are asked of the primary, too
     int64_t database_timeout_ms;
     int64_t database_connections; // of ingest, a thread
     // the workers (dispatcher, persister)

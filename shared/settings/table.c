@@ -93,10 +93,14 @@ const struct setting settings_table[] = {
          "postgres://[user[:password]@]host[:port][,host[:port]…]/database", FOR_INGEST | FOR_PERSISTER | FOR_SCRIPTS,
          "Postgres; of several servers the one that takes writes, unless target_session_attrs says otherwise; unset: the "
          "private server on LOCAL_POSTGRES_PORT"),
+    TEXT("DATABASE_READ_URL", "database_read_url", SETTING_SECRET | SETTING_RELOADED, database_read_url, "",
+         "postgres://[user[:password]@]host[:port][,host[:port]…]/database", FOR_INGEST,
+         "A replica that answers what is only shown, of several a standby if there is one; what it doesn't have, and all that "
+         "is decided by, the primary is asked; unset: it is asked for everything"),
     NUMBER("DATABASE_TIMEOUT_MS", "database_timeout_ms", database_timeout_ms, "5000", 100, 10 * MINUTE_MS,
            "milliseconds", FOR_INGEST | FOR_PERSISTER, "Time-out of connecting to Postgres and of each query or batch"),
     NUMBER("INGEST_DB_CONNECTIONS", "ingest_db_connections", database_connections, "2", 1, 64, "", FOR_INGEST,
-           "Connections to Postgres that each of ingest's threads reads over"),
+           "Connections to Postgres that each of ingest's threads reads over, and as many to DATABASE_READ_URL's"),
 
     NUMBER("INGEST_THREADS", "ingest_threads", ingest_threads, "0", 0, 256, "", FOR_INGEST,
            "Threads that serve requests; 0: one a core"),

@@ -182,6 +182,10 @@ void postgres_pair_kill_primary(struct postgres_pair *pair) {
     kill_server(primary_of(pair));
 }
 
+void postgres_pair_kill_standby(struct postgres_pair *pair) {
+    kill_server(standby_of(pair));
+}
+
 void postgres_pair_promote(struct postgres_pair *pair) {
     pair->primary = 1 - pair->primary;
     postgres_pair_sql(postgres_pair_primary(pair), "SELECT pg_promote()");

@@ -30,6 +30,7 @@ void postgres_pair_cut(struct postgres_pair *pair);
 void postgres_pair_join(struct postgres_pair *pair);
 // kill -9 of all its processes.
 void postgres_pair_kill_primary(struct postgres_pair *pair);
+void postgres_pair_kill_standby(struct postgres_pair *pair);
 // The standby becomes the primary; waits until it takes writes.
 void postgres_pair_promote(struct postgres_pair *pair);
 // After that the old one, ended, comes back as the standby of the new one, with its data.
