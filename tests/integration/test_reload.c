@@ -609,7 +609,7 @@ START_TEST(each_setting_that_the_table_marks_is_taken) {
 }
 END_TEST
 
-// REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE need a Redis that speaks TLS.
+// REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE: test_tls_redis.c.
 START_TEST(the_table_marks_no_other) {
     for (size_t i = 0; i < settings_table_count; i++) {
         const struct setting *setting = &settings_table[i];

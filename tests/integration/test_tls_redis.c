@@ -183,6 +183,62 @@ START_TEST(a_key_that_does_not_fit_stops_the_start) {
 }
 END_TEST
 
+// Has ingest-3's files hold what those do.
+static void copy_files(const char *authority, const char *name) {
+    char *script = xasprintf("cp %s.pem own-ca.pem && cp %s.pem own.pem && cp %s.key own.key", authority, name, name);
+    const char *argv[] = {"bash", "-c", script, NULL};
+    child_run(&(struct child_options){.name = "cp", .folder = stack_folder(stack), .argv = argv}, 5000);
+    free(script);
+}
+
+static void start_ingest_3(void) {
+    const char *folder = stack_folder(stack);
+    char *own[] = {xasprintf("REDIS_CA_FILE=%s/own-ca.pem", folder), xasprintf("REDIS_CERT_FILE=%s/own.pem", folder),
+                   xasprintf("REDIS_KEY_FILE=%s/own.key", folder)};
+    stack_start_with(stack, "ingest-3", (const char *const[]){variables[0], own[0], own[1], own[2], NULL});
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        free(own[i]);
+    }
+}
+
+static void reload_ingest_3(const char *event, const char *text) {
+    int before = stack_log_about(stack, "ingest-3", event, text);
+    stack_signal(stack, "ingest-3", SIGHUP);
+    WAIT_FOR(15000, stack_log_about(stack, "ingest-3", event, text) == before + 1);
+}
+
+static void have_redis_trust(const char *authority) {
+    redisReply *reply = stack_redis(stack, "CONFIG SET tls-ca-cert-file %s/%s.pem", stack_folder(stack), authority);
+    ck_assert_msg(reply->type == REDIS_REPLY_STATUS, "%s", reply->str);
+    freeReplyObject(reply);
+    freeReplyObject(stack_redis(stack, "CLIENT KILL LADDR 127.0.0.1:%u", (unsigned)tls_port));
+}
+
+START_TEST(files_that_hold_other_certificates_count_after_a_sighup) {
+    stack_allow_error(stack, "reload_refused");
+    child_run(&(struct child_options){.name = "both",
+                                      .folder = stack_folder(stack),
+                                      .argv = (const char *const[]){"bash", "-c",
+                                                                    "cat authority.pem stranger.pem >both.pem", NULL}},
+              5000);
+    copy_files("authority", "client");
+    start_ingest_3();
+    copy_files("stranger", "visitor"); // whom Redis doesn't know yet, nor does the stranger know Redis
+    reload_ingest_3("reload_refused", "REDIS_URL: ");
+    have_redis_trust("both");
+    copy_files("both", "visitor");
+    reload_ingest_3("reloaded", "REDIS_CA_FILE, REDIS_CERT_FILE, REDIS_KEY_FILE");
+    int ups = stack_log_count(stack, "ingest-3", "redis_up");
+    have_redis_trust("stranger"); // what ingest-3 had at its start would not let it in
+    WAIT_FOR(15000, stack_log_count(stack, "ingest-3", "redis_up") >= ups + 1);
+    WAIT_FOR(15000, stack_status(stack, "ingest-3", "GET", "/readyz", NULL) == 200);
+    stack_stop(stack, "ingest-3");
+    have_redis_trust("authority");
+    stack_settle(stack);
+    assert_is_sent();
+}
+END_TEST
+
 START_TEST(every_log_is_clean) {
     stack_finish(stack);
 }
@@ -199,6 +255,7 @@ Suite *suite_tls_redis(void) {
     tcase_add_test(tests, the_scripts_come_in_as_well);
     tcase_add_test(tests, who_does_not_trust_its_authority_says_so);
     tcase_add_test(tests, a_key_that_does_not_fit_stops_the_start);
+    tcase_add_test(tests, files_that_hold_other_certificates_count_after_a_sighup);
     tcase_add_test(tests, every_log_is_clean);
     suite_add_tcase(suite, tests);
     return suite;
