@@ -14,12 +14,18 @@ redis_answers() {
 # check_redis_role INFO: dies where the Redis that REDIS_URL names takes no writes of ours, by its own words, and says what
 # the URL must be.
 check_redis_role() {
-  local name
+  local name said
   case $1 in
   *_mode:sentinel*) # redis_mode, or Valkey's server_mode
     name=$(sed -n 's/^master0:name=\([^,]*\),.*/\1/p' <<<"$1")
     die "$(redact "$REDIS_URL") is a Sentinel and no Redis: REDIS_URL must be" \
       "redis+sentinel://host:port,host:port/${name:-name}, with all the Sentinels"
+    ;;
+  *cluster_enabled:1*)
+    said=$(redis_to "$REDIS_URL" cluster info 2>/dev/null | tr -d '\r' || true)
+    [[ $said == *cluster_slots_assigned:16384* && ! $said =~ cluster_size:([2-9]|[0-9]{2}) ]] ||
+      die "$(redact "$REDIS_URL") is one of a cluster's masters, and clusters aren't supported yet: REDIS_URL must name" \
+        "one that serves all (redis://), or its Sentinels (redis+sentinel://)"
     ;;
   *role:slave*)
     die "$(redact "$REDIS_URL") is a replica, of $(sed -n 's/^master_host://p' <<<"$1") port" \

@@ -5,7 +5,7 @@
 # shellcheck source=tests/scripts/support.bash
 . "$(dirname -- "$0")/support.bash"
 claim_ports
-for name in MASTER_PORT REPLICA_PORT OPEN_PORT LOCKED_PORT STALE_PORT; do claim_port "$name"; done
+for name in MASTER_PORT REPLICA_PORT NODE_PORT BUS_PORT OPEN_PORT LOCKED_PORT STALE_PORT; do claim_port "$name"; done
 servers=()
 
 end_servers() {
@@ -31,10 +31,11 @@ start_sentinel_at() { # NAME PORT MASTER_PORT EPOCH LINE…
 
 start_redis_at master "$MASTER_PORT"
 start_redis_at replica "$REPLICA_PORT" --replicaof "127.0.0.1 $MASTER_PORT" --repl-diskless-sync-delay 0
+start_redis_at node "$NODE_PORT" --cluster-enabled yes --cluster-port "$BUS_PORT"
 start_sentinel_at open "$OPEN_PORT" "$MASTER_PORT" 7
 start_sentinel_at locked "$LOCKED_PORT" "$MASTER_PORT" 7 'requirepass s/ecret'
 start_sentinel_at stale "$STALE_PORT" 1 3 # it names a port at which nobody is any more
-for port in "$MASTER_PORT" "$REPLICA_PORT" "$OPEN_PORT" "$LOCKED_PORT" "$STALE_PORT"; do wait_for 10 port_listens "$port"; done
+for port in "$MASTER_PORT" "$REPLICA_PORT" "$NODE_PORT" "$OPEN_PORT" "$LOCKED_PORT" "$STALE_PORT"; do wait_for 10 port_listens "$port"; done
 
 away=127.0.0.1:1
 url() { printf 'redis+sentinel://:s%%2Fecret@%s/%s' "$1" "$2"; } # SENTINELS NAME[/DATABASE]
@@ -74,6 +75,8 @@ it 'start.sh tells a Sentinel from a Redis' with "redis://127.0.0.1:$OPEN_PORT" 
   'REDIS_URL must be redis+sentinel://host:port,host:port/mymaster, with all the Sentinels' bin/start.sh
 it 'start.sh tells a replica from its master' with "redis://:s%2Fecret@127.0.0.1:$REPLICA_PORT" fails_saying \
   "is a replica, of 127.0.0.1 port $MASTER_PORT: REDIS_URL must name its master, or its Sentinels" bin/start.sh
+it 'start.sh tells one of many masters' with "redis://:s%2Fecret@127.0.0.1:$NODE_PORT" fails_saying \
+  "is one of a cluster's masters, and clusters aren't supported yet: REDIS_URL must name one that serves all" bin/start.sh
 it 'start.sh says that no Sentinel names such a master' with "$(url "127.0.0.1:$OPEN_PORT" nobody)" fails_saying \
   "names a master 'nobody'" bin/start.sh
 
