@@ -207,7 +207,8 @@ static void ingest_main_on_taken(void *argument) {
     }
 }
 
-static const struct reload_trial *const trials[] = {&redis_reload_trial, &pg_reload_trial, NULL};
+static const struct reload_trial *const trials[] = {&redis_reload_trial, &pg_reload_trial, &pg_reload_reads_trial,
+                                                    NULL};
 
 static const struct reload_plan plan = {
     .check = settings_check,

@@ -295,6 +295,23 @@ START_TEST(a_wrong_password_of_postgres_is_found_at_once_and_changes_nothing) {
 }
 END_TEST
 
+START_TEST(a_replica_is_tried_taken_and_left_again) {
+    int64_t count = sessions();
+    char *url = xasprintf("postgres://app:third@127.0.0.1:%u/messaging_service", stack_port(stack, "postgres"));
+    set("DATABASE_READ_URL", url);
+    expect_refused("ingest-1", "DATABASE_READ_URL: ");
+    free(url);
+    url = xasprintf("postgres://app:second@127.0.0.1:%u/messaging_service", stack_port(stack, "postgres"));
+    set("DATABASE_READ_URL", url);
+    expect_taken("ingest-1", "DATABASE_READ_URL");
+    WAIT_FOR(10000, sessions() > count);
+    set("DATABASE_READ_URL", NULL);
+    expect_taken("ingest-1", "DATABASE_READ_URL");
+    WAIT_FOR(10000, sessions() == count);
+    free(url);
+}
+END_TEST
+
 START_TEST(another_database_is_gone_to_at_once) {
     int64_t sum = sum_of_sessions(), count = sessions();
     set_postgres("second", "?options=-c%20search_path%3Dpublic");
@@ -556,6 +573,7 @@ static const struct {
 } marked[] = {
     {"REDIS_URL", new_redis, false},
     {"DATABASE_URL", new_database, false},
+    {"DATABASE_READ_URL", new_database, false},
     {"API_KEYS", new_keys, false},
     {"API_KEYS_FILE", new_keys_file, false},
     {"WEBHOOK_SMS_SECRET", new_text, false},
@@ -641,6 +659,7 @@ Suite *suite_reload(void) {
     tcase_add_test(tests, a_password_of_postgres_is_changed_and_sessions_go_on);
     tcase_add_test(tests, sessions_that_postgres_ends_come_back_by_the_new_password);
     tcase_add_test(tests, a_wrong_password_of_postgres_is_found_at_once_and_changes_nothing);
+    tcase_add_test(tests, a_replica_is_tried_taken_and_left_again);
     tcase_add_test(tests, another_database_is_gone_to_at_once);
     tcase_add_test(tests, calls_that_begin_later_go_by_the_new_token);
     tcase_add_test(tests, a_breaker_that_a_wrong_token_has_opened_closes_soon_after_it_is_mended);
