@@ -105,7 +105,9 @@ END_TEST
 START_TEST(a_planned_fail_over_with_a_sentinel_less_and_the_old_master_back) {
     WAIT_FOR(SETTLE_MS, private_sentinels_know_replica(sentinels, private_redis_port(second)));
     struct load *load = begin_load(2000, 600);
+    stack_follow_redis(stack, stack_port(stack, "redis")); // so that it is waited for
     stack_start_with(stack, "redis", (const char *const[]){"--replica-priority", "0", NULL}); // it is never promoted
+    stack_follow_redis(stack, private_redis_port(first));
     private_sentinels_kill(sentinels, 0);
     WAIT_FOR(SETTLE_MS, load_accepted(load) > 200);
     private_sentinels_fail_over(sentinels);
