@@ -57,7 +57,7 @@ unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 protocol_PLANTS       := breaker_grant_is_good breaker_grant_size breaker_may_call breaker_take_call format_to_write lane_call_waiting \
-                         lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any receipt_entry_decode \
+                         lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any erasures_has_any receipt_entry_decode \
                          redis_link_connection
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
 topologies_SOURCES    := $(wildcard tests/topologies/*.c tests/support/*.c)

@@ -3,17 +3,20 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "persister/acknowledge.h"
 #include "persister/announce.h"
 #include "persister/batch.h"
 #include "persister/consumer.h"
+#include "persister/eraser.h"
 #include "persister/identities.h"
 #include "persister/janitor.h"
 #include "persister/opt_out_fill.h"
 #include "persister/opt_out_teller.h"
 #include "persister/replayer.h"
 #include "persister/streams.h"
+#include "persister/token_canceller.h"
 #include "persister/told.h"
 #include "persister/writer.h"
 #include "shared/base/log.h"
@@ -51,6 +54,8 @@ struct persister {
     struct replayer *replayer;
     struct opt_out_teller *teller;
     struct opt_out_fill *opt_out_fill;
+    struct token_canceller *canceller;
+    struct eraser *eraser;
     bool repeats; // so often that it has been told
     void (*on_finished)(void *);
     void *argument;
@@ -62,6 +67,7 @@ static void persister_finish(struct persister *persister) {
     }
     persister->state = PERSISTER_FINISHED;
     replayer_stop(persister->replayer);
+    eraser_stop(persister->eraser);
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
@@ -72,6 +78,8 @@ static void persister_finish(struct persister *persister) {
     replayer_destroy(persister->replayer);
     opt_out_teller_destroy(persister->teller);
     opt_out_fill_destroy(persister->opt_out_fill);
+    token_canceller_destroy(persister->canceller);
+    eraser_destroy(persister->eraser);
     event_streams_destroy(persister->streams);
     persister->on_finished(persister->argument);
 }
@@ -96,7 +104,8 @@ static void persister_flush(struct persister *persister) {
 static void flush_if_drained(struct persister *persister) {
     if (persister->state == PERSISTER_DRAINING && event_streams_are_quiet(persister->streams) &&
         batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer) &&
-        opt_out_teller_is_idle(persister->teller)) {
+        opt_out_teller_is_idle(persister->teller) && token_canceller_is_idle(persister->canceller) &&
+        eraser_is_idle(persister->eraser)) {
         persister_flush(persister);
     }
 }
@@ -153,6 +162,51 @@ static void observe_latencies(struct persister *persister, const struct batch *b
     }
 }
 
+static void tell_or_acknowledge(struct persister *persister, const char *opt_outs, const struct batch_entry *entries,
+                                size_t count) {
+    if (*opt_outs != '\0') {
+        opt_out_teller_tell(persister->teller, opt_outs, entries, count);
+    } else {
+        acknowledge(entries, count);
+    }
+}
+
+// Of what was written, for when the tokens of what was erased have ended.
+struct written_with_erased {
+    struct persister *persister;
+    struct batch_entry *entries;
+    size_t count;
+    char *opt_outs;
+};
+
+static void persister_on_cancelled(void *argument, bool ended) {
+    struct written_with_erased *written = argument;
+    if (ended) {
+        tell_or_acknowledge(written->persister, written->opt_outs, written->entries, written->count);
+    }
+    free(written->entries);
+    free(written->opt_outs);
+    free(written);
+}
+
+static void cancel_erased(struct persister *persister, const struct batch *batch, size_t first, size_t count,
+                          const struct batch_written *what) {
+    struct written_with_erased *written = xmalloc(sizeof *written);
+    *written = (struct written_with_erased){persister, xmalloc((count + 1) * sizeof *written->entries), count,
+                                            xstrdup(what->opt_outs)};
+    memcpy(written->entries, &batch->entries[first], count * sizeof *written->entries);
+    token_canceller_take(persister->canceller, what->erased, persister_on_cancelled, written);
+}
+
+static bool has_erasure(const struct batch *batch, size_t first, size_t count) {
+    for (size_t i = first; i < first + count; i++) {
+        if (batch->entries[i].what == BATCH_ERASE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void persister_on_written(void *argument, const struct batch *batch, size_t first, size_t count,
                                  const struct batch_written *written) {
     struct persister *persister = argument;
@@ -161,10 +215,13 @@ static void persister_on_written(void *argument, const struct batch *batch, size
         persister->repeats = false;
     }
     log_all_persisted(batch, first, count);
-    if (*written->opt_outs != '\0') {
-        opt_out_teller_tell(persister->teller, written->opt_outs, &batch->entries[first], count);
+    if (*written->erased != '\0') {
+        cancel_erased(persister, batch, first, count, written);
     } else {
-        acknowledge(&batch->entries[first], count);
+        tell_or_acknowledge(persister, written->opt_outs, &batch->entries[first], count);
+    }
+    if (has_erasure(batch, first, count)) {
+        eraser_kick(persister->eraser);
     }
     announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
@@ -192,6 +249,7 @@ static void persister_on_control_up(void *argument) {
     heartbeat_on_up(persister->heartbeat);
     event_streams_refresh(persister->streams);
     if (persister->teller != NULL) {
+        token_canceller_on_up(persister->canceller);
         opt_out_teller_on_up(persister->teller);
         opt_out_fill_look(persister->opt_out_fill);
     }
@@ -276,6 +334,15 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     persister->replayer = replayer_create(loop, settings, persister->control);
     persister->teller = opt_out_teller_create(loop, persister->control, persister_on_told, persister);
     persister->opt_out_fill = opt_out_fill_create(loop, persister->control, persister->database, settings);
+    persister->canceller = token_canceller_create(loop, persister->control, persister_on_told, persister);
+    persister->eraser = eraser_create(loop, &(struct eraser_options){.database = persister->database,
+                                                                     .redis = persister->control,
+                                                                     .canceller = persister->canceller,
+                                                                     .counters = persister->counters,
+                                                                     .feed_max_length = settings->feed_max_length,
+                                                                     .slot = slot,
+                                                                     .on_idle = persister_on_told,
+                                                                     .argument = persister});
     return persister;
 }
 
@@ -317,6 +384,7 @@ void persister_drain(void *argument) {
         persister->state = PERSISTER_DRAINING;
         replayer_stop(persister->replayer);
         opt_out_fill_stop(persister->opt_out_fill);
+        eraser_stop(persister->eraser);
         event_streams_stop(persister->streams);
         flush_if_drained(persister);
     }

@@ -8,7 +8,8 @@
 // elsewhere go there: what keeps its key keeps the id, and of a conversation that is emptied the id answers, by
 // conversation_aliases, as the one that its latest message is in.
 //
-// Who has opted out is told by pairs of the same identities, and comes first (rekey_opt_outs.h).
+// Who has opted out is told by pairs of the same identities, and comes first (rekey_opt_outs.h), and so do
+// conversations that were erased (rekey_erasures.h).
 //
 // What has been passed is remembered by conversation; what a page has done is seen again without harm, for a message
 // that is where it belongs stays.
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "gen/persister/embedded.h"
+#include "persister/rekey_erasures.h"
 #include "persister/rekey_marks.h"
 #include "persister/rekey_opt_outs.h"
 #include "persister/rekey_programs.h"
@@ -309,6 +311,7 @@ static void rekey_do_opt_outs(struct rekey *rekey, const struct settings *settin
         rekey_fail("Redis isn't told to look again who has opted out: %s; run it again", failure);
     }
     printf("opt-outs: %" PRId64 " pairs have other identities\n", changed);
+    (void)rekey_erasures(rekey->conn, rekey->region);
 }
 
 static const char *shown_region(const struct settings *settings) {

@@ -52,7 +52,7 @@ SET jit = off;
 CREATE TEMPORARY TABLE staging (
   position            integer NOT NULL, -- of the entry in its batch
   slot                smallint NOT NULL, -- of the persister, in totals
-  kind                text NOT NULL, -- message | outcome | replayed | poison | unread | reread | receipt | optout; erased: batch.sql
+  kind                text NOT NULL, -- message | outcome | replayed | poison | unread | reread | receipt | optout | erase; erased: batch.sql
   message_id          uuid,
   generation          integer NOT NULL,
   happened_at         timestamptz NOT NULL,

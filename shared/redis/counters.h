@@ -49,7 +49,9 @@
     X(WORKER_DEAD_LETTER, worker_dead_letter, "Messages that became dead letters")                                     \
     X(CONVERSATIONS_CREATED, conversations_created, "Conversations begun")                                             \
     X(CONVERSATIONS_REUSED, conversations_reused, "Messages that joined a known conversation")                         \
-    X(CONVERSATIONS_FAILURES, conversations_failures, "Stream entries that could not be recorded and were set apart")
+    X(CONVERSATIONS_FAILURES, conversations_failures, "Stream entries that could not be recorded and were set apart")  \
+    X(CONVERSATIONS_ERASED, conversations_erased, "Conversations that were erased for good")                           \
+    X(MESSAGES_ERASED, messages_erased, "Messages that were erased with their conversation")
 
 // BREAKER_OPEN … BREAKER_TRANSITIONS once more for each provider, in the same order.
 #define COUNTER_PROVIDER_TABLE(X, PROVIDER, provider)                                                                  \
