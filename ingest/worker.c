@@ -28,6 +28,7 @@
 #include "ingest/access/rate_limit.h"
 #include "ingest/batch/batch.h"
 #include "ingest/checks.h"
+#include "ingest/erase/erase.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
@@ -87,6 +88,7 @@ static void close_everything(struct ingest_worker *worker) {
     former_destroy(worker->with.former);
     ours_destroy(worker->with.ours);
     format_waits_destroy(worker->with.format_waits);
+    erase_fence_destroy(worker->with.erase_fence);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->begin, NULL);
 }
@@ -298,6 +300,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.former = former_create(&worker->loop, &worker->with);
     worker->with.ours = ours_create(&worker->with);
     worker->with.format_waits = format_waits_create(&worker->loop);
+    worker->with.erase_fence = erase_fence_create(&worker->loop);
     worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with, checks_proceed);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {

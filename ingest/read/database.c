@@ -31,6 +31,7 @@ static const struct pg_statement statements[] = {
     [READ_CONVERSATIONS_OF_CHANNEL] = {"conversations_of_channel", ingest_read_sql_conversations_of_channel_sql},
     [READ_CONVERSATIONS_OF_PARTICIPANT] = {"conversations_of_participant",
                                            ingest_read_sql_conversations_of_participant_sql},
+    [READ_CONVERSATION] = {"conversation", ingest_read_sql_conversation_sql},
     [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_read_sql_messages_of_conversation_sql},
     [READ_MESSAGE] = {"message", ingest_read_sql_message_sql},
     [READ_MESSAGE_STATE] = {"message_state", ingest_read_sql_message_state_sql},

@@ -15,6 +15,7 @@ struct acceptor;
 struct api_keys;
 struct batches;
 struct database;
+struct erase_fence;
 struct event_hub;
 struct former;
 struct format_waits;
@@ -52,6 +53,7 @@ struct ingest_resources {
     struct format_waits *format_waits;
     struct replicas *replicas;   // NULL: none are waited for
     struct undecided *undecided; // of all threads
+    struct erase_fence *erase_fence;
     struct counters *counters;
     struct event_hub *hub;
     atomic_int *event_clients;                     // of all threads
