@@ -286,7 +286,7 @@ chaos: ## Break everything under load and account for every message: CHAOS_SECON
 
 # --- How fast it is
 
-BENCH_STAGES = accept accept-latency batch persist dispatch in-flight scheduled end-to-end latency reads memory growth tls
+BENCH_STAGES = accept accept-latency batch persist dispatch in-flight scheduled end-to-end latency reads retention memory growth tls
 .PHONY: bench run-bench $(BENCH_STAGES:%=bench-%)
 
 bench: ## Measure all stages beside their ceilings, into build/bench.json (20 minutes; bench-accept … one of them)

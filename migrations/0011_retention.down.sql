@@ -16,7 +16,7 @@ ALTER FUNCTION grant_messaging_roles_until_0010() RENAME TO grant_messaging_role
 DROP FUNCTION erase_messages(uuid[], smallint, timestamptz);
 DROP FUNCTION forget_strays();
 DROP TABLE erased_messages, stray_search;
-DROP INDEX messages_by_acceptance, message_aliases_of_message;
+DROP INDEX messages_by_acceptance, message_aliases_of_message, dead_letters_of_no_message;
 ALTER TABLE messages RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
 ALTER TABLE attachments RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);
 ALTER TABLE deliveries RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold);

@@ -27,6 +27,8 @@ DROP INDEX CONCURRENTLY IF EXISTS messages_by_acceptance;
 CREATE INDEX CONCURRENTLY messages_by_acceptance ON messages (accepted_at);
 DROP INDEX CONCURRENTLY IF EXISTS message_aliases_of_message;
 CREATE INDEX CONCURRENTLY message_aliases_of_message ON message_aliases (message_id);
+DROP INDEX CONCURRENTLY IF EXISTS dead_letters_of_no_message;
+CREATE INDEX CONCURRENTLY dead_letters_of_no_message ON dead_letters (failed_at) WHERE stage <> 'dispatch';
 SET lock_timeout = '2s';
 
 -- What is deleted all the time must be swept up all the time: its room is used again, and who looks for the oldest row

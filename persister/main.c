@@ -5,6 +5,7 @@
 
 #include "persister/persister.h"
 #include "persister/rekey.h"
+#include "persister/retention.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
@@ -18,6 +19,10 @@ static struct redis_target *persister_main_check(const struct settings *settings
         settings_refuse("persister", "%s", error);
     }
     error = persister_check(settings);
+    if (error != NULL) {
+        settings_refuse("persister", "%s", error);
+    }
+    error = retention_check(settings);
     if (error != NULL) {
         settings_refuse("persister", "%s", error);
     }

@@ -15,6 +15,7 @@
 #include "persister/opt_out_fill.h"
 #include "persister/opt_out_teller.h"
 #include "persister/replayer.h"
+#include "persister/retention.h"
 #include "persister/streams.h"
 #include "persister/token_canceller.h"
 #include "persister/told.h"
@@ -50,6 +51,7 @@ struct persister {
     struct event_streams *streams;
     struct batch_writer *writer;
     struct persister_janitor *janitor;
+    struct retention *retention; // NULL: messages are kept
     struct identities *identities;
     struct replayer *replayer;
     struct opt_out_teller *teller;
@@ -71,6 +73,9 @@ static void persister_finish(struct persister *persister) {
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
+    if (persister->retention != NULL) {
+        retention_destroy(persister->retention);
+    }
     identities_destroy(persister->identities);
     heartbeat_destroy(persister->heartbeat);
     counters_destroy(persister->counters);
@@ -330,6 +335,15 @@ struct persister *persister_create(uv_loop_t *loop, const struct settings *setti
     create_database(persister, loop, settings, slot);
     create_streams(persister, loop, settings, target);
     persister->janitor = persister_janitor_create(loop, persister->database, persister->counters);
+    if (settings->message_retention_days > 0) {
+        persister->retention = retention_create(
+            loop, &(struct retention_options){.settings = settings,
+                                              .redis = persister->control,
+                                              .counters = persister->counters,
+                                              .heartbeat = persister->heartbeat,
+                                              .queue = persister->queue,
+                                              .slot = (slot + SLOTS / 2) % SLOTS}); // not its own batches'
+    }
     persister->identities = identities_create(loop, persister->database, persister->heartbeat);
     persister->replayer = replayer_create(loop, settings, persister->control);
     persister->teller = opt_out_teller_create(loop, persister->control, persister_on_told, persister);
@@ -364,6 +378,9 @@ static char *persister_take(void *argument, const struct settings_change *change
     if (settings_change_has(change, "DATABASE_URL")) {
         pg_link_change_url(persister->database, change->next.database_url);
         replayer_change_database(persister->replayer, change->next.database_url);
+        if (persister->retention != NULL) {
+            retention_change_database(persister->retention, change->next.database_url);
+        }
     }
     return NULL;
 }
@@ -382,6 +399,9 @@ void persister_drain(void *argument) {
     struct persister *persister = argument;
     if (persister->state == PERSISTER_RUNNING) {
         persister->state = PERSISTER_DRAINING;
+        if (persister->retention != NULL) {
+            retention_stop(persister->retention);
+        }
         replayer_stop(persister->replayer);
         opt_out_fill_stop(persister->opt_out_fill);
         eraser_stop(persister->eraser);

@@ -25,6 +25,7 @@
     X(READS_REPLICA, reads_replica, "Reads that DATABASE_READ_URL's server answered")                                  \
     X(READS_REPEATED, reads_repeated, "Reads that it failed at or found nothing for, which the primary was asked")     \
     X(RECEIPTS_EXPIRED, receipts_expired, "Receipts that were deleted, for their message didn't come for a day")       \
+    X(RETENTION_DELETED, retention_deleted, "Messages that were deleted because of their age")                         \
     X(BREAKER_OPEN, breaker_open, "Times that a breaker opened")                                                       \
     X(DISPATCH_ATTEMPTS, dispatch_attempts, "Calls of a provider")                                                     \
     X(DISPATCH_SUCCESS, dispatch_success, "Calls that a provider accepted")                                            \
@@ -114,13 +115,17 @@ struct counter_receipts {
     int64_t count;
 };
 
+// A field of the hash that is no sum: persister/retention.h.
+#define COUNTERS_RETENTION_OLDEST "retention_oldest_ms"
+
 #define COUNTER_RECEIPTS_MAX 256 // kinds; more are not counted
 
 // What the hash holds.
 struct counter_values {
     int64_t counter[COUNTER_COUNT];
     int64_t histogram[HISTOGRAM_COUNT][HISTOGRAM_PART_COUNT];
-    int64_t worker_latency_max_us;                          // the longest ever
+    int64_t worker_latency_max_us; // the longest ever
+    int64_t retention_oldest_ms;   // when the oldest message that is left was accepted, ms since 1970; 0: not known
     struct counter_receipts receipts[COUNTER_RECEIPTS_MAX]; // by provider, status and code
     size_t receipt_count;
 };

@@ -69,7 +69,8 @@ struct settings {
     char *database_url;
     char *database_read_url; // "": reads are asked of the primary, too
     int64_t database_timeout_ms;
-    int64_t database_connections; // of ingest, a thread
+    int64_t database_connections;   // of ingest, a thread
+    int64_t message_retention_days; // 0: messages are kept
     // the workers (dispatcher, persister)
     int64_t worker_batch_size;
     int64_t worker_claim_timeout_secs;

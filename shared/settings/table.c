@@ -99,6 +99,8 @@ const struct setting settings_table[] = {
          "is decided by, the primary is asked; unset: it is asked for everything"),
     NUMBER("DATABASE_TIMEOUT_MS", "database_timeout_ms", database_timeout_ms, "5000", 100, 10 * MINUTE_MS,
            "milliseconds", FOR_INGEST | FOR_PERSISTER, "Time-out of connecting to Postgres and of each query or batch"),
+    NUMBER("MESSAGE_RETENTION_DAYS", "message_retention_days", message_retention_days, "0", 0, 36500, "days", FOR_PERSISTER,
+           "Messages that were accepted longer ago than this are deleted for good; 0: none; at least IDEMPOTENCY_TTL_SECS"),
     NUMBER("INGEST_DB_CONNECTIONS", "ingest_db_connections", database_connections, "2", 1, 64, "", FOR_INGEST,
            "Connections to Postgres that each of ingest's threads reads over, and as many to DATABASE_READ_URL's"),
 
@@ -119,7 +121,7 @@ const struct setting settings_table[] = {
          "addresses and CIDR blocks joined by commas", FOR_INGEST,
          "Peers whose X-Forwarded-For and X-Real-IP are believed"),
     NUMBER("IDEMPOTENCY_TTL_SECS", "idempotency_ttl_secs", idempotency_ttl_secs, "7200", 1, 30 * DAY_SECS, "seconds",
-           FOR_INGEST, "How long an Idempotency-Key is remembered"),
+           FOR_INGEST | FOR_PERSISTER, "How long an Idempotency-Key is remembered"),
     {"CONVERSATION_SNIPPET_LENGTH", "conversation_snippet_length", SETTING_NUMBER, SETTING_ACTIVE,
      MEMBER(conversation_snippet_length), "64", 1, 4096, "characters", NULL, FOR_INGEST, "Length of message snippets"},
     {"PHONE_REGION", "phone_region", SETTING_REGION, 0, MEMBER(phone_region), "", 0, 0, "",

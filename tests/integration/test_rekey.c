@@ -390,6 +390,28 @@ START_TEST(persisters_store_and_ids_answer_beside_it) {
 }
 END_TEST
 
+// Whole conversations go between the look at a page and the move of its messages.
+START_TEST(messages_that_are_deleted_meanwhile_are_passed_over) {
+    fill(600);
+    int64_t left = stack_sql(stack, "SELECT count(*) FROM messages"), first = left;
+    struct child *child = rekey_start("--rekey", "GB");
+    while (child_is_running(child)) {
+        int64_t gone = stack_sql(stack, "SELECT messages FROM erase_messages(ARRAY(SELECT id FROM messages WHERE "
+                                        "conversation_id IN (SELECT id FROM conversations ORDER BY random() LIMIT 3)), "
+                                        "7::smallint, NULL)");
+        left -= gone > 0 ? gone : 0; // else one of them was moved meanwhile
+        assert_exact();
+    }
+    ck_assert_int_eq(child_wait(child, REKEY_MS), 0);
+    child_destroy(child);
+    ck_assert_int_lt(left, first);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), left);
+    assert_exact();
+    assert_in_place("GB");
+    assert_not_due("GB");
+}
+END_TEST
+
 START_TEST(it_does_not_begin_while_an_older_program_lives) {
     fill(2);
     char *before = fingerprint();
@@ -502,6 +524,7 @@ Suite *suite_rekey(void) {
     tcase_add_test(tests, what_was_erased_is_erased_by_its_new_identities_too);
     tcase_add_test(tests, killed_at_any_instant_it_goes_on_and_ends_the_same);
     tcase_add_test(tests, persisters_store_and_ids_answer_beside_it);
+    tcase_add_test(tests, messages_that_are_deleted_meanwhile_are_passed_over);
     tcase_add_test(tests, it_does_not_begin_while_an_older_program_lives);
     tcase_add_test(tests, it_waits_until_an_older_program_that_was_killed_is_gone);
     tcase_add_test(tests, a_persister_of_another_region_is_named_and_what_it_stores_is_due_later);

@@ -3,6 +3,8 @@
 // meanwhile, each count is that of the rows that are left, at every instant.
 
 #include <check.h>
+#include <libpq-fe.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "tests/support/child.h"
 #include "tests/support/events.h"
 #include "tests/support/load.h"
+#include "tests/support/private_postgres.h"
 #include "tests/support/reply.h"
 #include "tests/support/stack.h"
 
@@ -292,6 +295,209 @@ START_TEST(strays_are_looked_for_in_all_deliveries_in_turn) {
 }
 END_TEST
 
+// ---- MESSAGE_RETENTION_DAYS
+
+static const char *const a_week[] = {"MESSAGE_RETENTION_DAYS=7", NULL};
+
+static int64_t older_than_a_week(void) {
+    return stack_sql(stack, "SELECT count(*) FROM messages m WHERE accepted_at < now() - interval '7 days' AND "
+                            "(direction = 'inbound' OR EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND "
+                            "final))");
+}
+
+// None of them gets a week old meanwhile.
+static void aged_around_a_week(int64_t rows, int conversations) {
+    aged(0, rows * 3 / 4, conversations, "29 days", "8 days");
+    aged(rows * 3 / 4, rows / 4, conversations, "6 days", "1 hour");
+}
+
+// Starts a persister that deletes, and waits for the end of its first pass, which deletes something.
+static void pass(void) {
+    int told = stack_log_count(stack, "persister-1", "retention");
+    stack_start_with(stack, "persister-1", a_week);
+    WAIT_FOR(30000, stack_log_count(stack, "persister-1", "retention") > told);
+}
+
+static double sample(const char *series) {
+    struct answer *answer =
+        stack_call(stack, "ingest-1", "GET", "/metrics", NULL, (const char *const[]){"Accept: text/plain", NULL});
+    char *line = xasprintf("\n%s ", series);
+    const char *at = strstr(answer->body, line);
+    double value = at != NULL ? strtod(at + strlen(line), NULL) : -1;
+    free(line);
+    answer_free(answer);
+    return value;
+}
+
+START_TEST(what_is_older_and_whose_course_is_over_goes_and_nothing_else) {
+    freeReplyObject(stack_redis(stack, "DEL metrics"));
+    aged_around_a_week(4000, 40);
+    int64_t all = 4000, old = older_than_a_week();
+    int64_t ids = stack_sql(stack, "SELECT count(*) FROM message_aliases JOIN messages m ON m.id = message_id WHERE "
+                                   "accepted_at < now() - interval '7 days'");
+    ck_assert_int_gt(old, 1000);
+    pass();
+    ck_assert_int_eq(older_than_a_week(), 0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), all - old);
+    ck_assert_int_gt(stack_sql(stack, "SELECT count(*) FROM messages WHERE accepted_at < now() - interval '7 days'"),
+                     10); // whose course isn't over
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM erased_messages"), old + ids);
+    assert_exact();
+    assert_no_orphans();
+    WAIT_FOR(10000, sample("messaging_retention_deleted_total") == (double)old);
+    WAIT_FOR(10000, sample("messaging_retention_oldest_age_seconds") > 20 * 86400.0);
+}
+END_TEST
+
+START_TEST(ids_of_deleted_messages_are_forgotten_30_days_after_these_were_accepted) {
+    aged(0, 640, 4, "40 days", "20 days");
+    int64_t young = stack_sql(stack, "SELECT count(*) FROM messages m WHERE accepted_at > now() - interval '30 days'");
+    pass();
+    ck_assert_int_eq(older_than_a_week(), 0);
+    ck_assert_int_le(stack_sql(stack, "SELECT count(*) FROM erased_messages"), young + 10);
+    ck_assert_int_ge(stack_sql(stack, "SELECT count(*) FROM erased_messages"),
+                     young - 10); // queued ones are there still
+    stack_stop(stack, "persister-1");
+    stack_sql(stack, "UPDATE erased_messages SET erased_at = erased_at - interval '30 days'");
+    stack_start(stack, "persister-1"); // one that deletes no messages forgets ids all the same
+    WAIT_FOR(20000, stack_sql(stack, "SELECT count(*) FROM erased_messages") == 0);
+}
+END_TEST
+
+START_TEST(dead_letters_of_no_message_go_by_their_own_time) {
+    stack_sql(stack,
+              "INSERT INTO dead_letters (stage, generation, provider, reason, attempts, failed_at, stream, entry_id, "
+              "entry) SELECT 'persist', 0, 'sms-mms', 'poison', 0, now() - n * interval '1 day', 's', n, '{}' FROM "
+              "generate_series(1, 20) AS n");
+    stack_sql(stack,
+              "INSERT INTO dead_letters (stage, generation, provider, reason, attempts, failed_at, channel, hash, "
+              "client_address, request_id, arrived_at, raw) SELECT 'webhook', 0, 'sms-mms', 'unread: x', 0, now() - "
+              "n * interval '1 day', 'sms', n, '127.0.0.1', 'x', now(), '' FROM generate_series(1, 20) AS n");
+    stack_start_with(stack, "persister-1", a_week);
+    WAIT_FOR(20000, stack_sql(stack, "SELECT count(*) FROM dead_letters") == 12);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE failed_at < now() - interval '7 days'"),
+                     0);
+}
+END_TEST
+
+static bool persister_reports(const char *name, const char *code) {
+    redisReply *reply = stack_redis(stack, "GET trouble:persister:%s", name);
+    bool does = reply != NULL && reply->type == REDIS_REPLY_STRING && strstr(reply->str, code) != NULL;
+    freeReplyObject(reply);
+    return does;
+}
+
+START_TEST(while_it_is_behind_by_more_than_a_day_it_says_so) {
+    aged(0, 10000, 60, "29 days", "10 days");
+    stack_start_with(stack, "persister-1", a_week);
+    WAIT_FOR(20000, persister_reports("persister-1", "retention_behind"));
+    WAIT_FOR(60000, older_than_a_week() == 0);
+    WAIT_FOR(20000, !persister_reports("persister-1", "retention_behind"));
+}
+END_TEST
+
+START_TEST(persisters_that_are_killed_and_share_the_work_end_the_same) {
+    int64_t all = 12000, kills = 0;
+    aged_around_a_week(all, 60);
+    int64_t old = older_than_a_week(), left = all - old;
+    struct load *load = load_start(&(struct load_options){.ports = {stack_port(stack, "ingest-1")},
+                                                          .threads = 2,
+                                                          .count = 1500,
+                                                          .senders = 20,
+                                                          .first = 2000,
+                                                          .pause_ms = 3});
+    stack_start_with(stack, "persister-2", a_week);
+    for (int64_t seen = old; seen > 0; seen = older_than_a_week()) {
+        stack_start_with(stack, "persister-1", a_week);
+        WAIT_FOR(60000, older_than_a_week() < seen || older_than_a_week() == 0);
+        stack_kill(stack, "persister-1");
+        assert_exact();
+        stack_start_with(stack, "persister-1", a_week);
+        stack_kill(stack, "persister-2");
+        stack_start_with(stack, "persister-2", a_week);
+        stack_kill(stack, "persister-1");
+        kills += 3;
+    }
+    ck_assert_int_gt(kills, 0);
+    struct load_result *result = load_finish(load);
+    wait_recorded();
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), left + result->accepted);
+    load_result_free(result);
+    assert_exact();
+    assert_no_orphans();
+    ck_assert_int_eq(stack_sql(stack, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"), 0);
+}
+END_TEST
+
+START_TEST(what_is_locked_holds_nobody_up_and_goes_later) {
+    aged(0, 1000, 10, "29 days", "8 days");
+    char *url = postgres_url(stack_port(stack, "postgres"));
+    PGconn *other = PQconnectdb(url);
+    PQclear(PQexec(other, "BEGIN"));
+    PGresult *result = PQexec(other, "SELECT FROM conversations WHERE id = 3 FOR NO KEY UPDATE");
+    ck_assert_msg(PQntuples(result) == 1, "%s", PQerrorMessage(other));
+    PQclear(result);
+    pass();
+    ck_assert_int_eq(older_than_a_week(),
+                     stack_sql(stack, "SELECT count(*) FROM messages m WHERE conversation_id = 3 AND (direction = "
+                                      "'inbound' OR id IN (SELECT message_id FROM deliveries WHERE final))"));
+    ck_assert_int_gt(older_than_a_week(), 50);
+    PQclear(PQexec(other, "COMMIT"));
+    PQfinish(other);
+    stack_stop(stack, "persister-1");
+    stack_start_with(stack, "persister-1", a_week);
+    WAIT_FOR(20000, older_than_a_week() == 0);
+    assert_exact();
+    free(url);
+}
+END_TEST
+
+START_TEST(a_cursor_that_points_at_a_deleted_message_goes_on) {
+    aged(0, 400, 2, "29 days", "1 hour");
+    struct answer *page = stack_call(stack, "ingest-1", "GET", "/api/conversations/1/messages?pageSize=10", NULL, NULL);
+    char *path =
+        xasprintf("/api/conversations/1/messages?pageSize=10&cursor=%s", answer_text(page, "meta.next_cursor"));
+    char *last = xstrdup(answer_text(page, "items.9.id"));
+    answer_free(page);
+    char *expected = stack_sql_text(
+        stack,
+        "SELECT id FROM messages WHERE conversation_id = 1 AND accepted_at > (SELECT accepted_at FROM messages "
+        "WHERE id = '%s') ORDER BY accepted_at OFFSET 5 LIMIT 1",
+        last);
+    stack_sql(
+        stack,
+        "SELECT count(erase_messages(ARRAY(SELECT id FROM messages WHERE conversation_id = 1 ORDER BY accepted_at "
+        "LIMIT 15), 0::smallint, NULL))");
+    page = stack_call(stack, "ingest-1", "GET", path, NULL, NULL);
+    ck_assert_int_eq(page->status, 200);
+    ck_assert_str_eq(answer_text(page, "items.0.id"), expected);
+    ck_assert(answer_number(page, "meta.total") == 185);
+    answer_free(page);
+    free(expected);
+    free(last);
+    free(path);
+}
+END_TEST
+
+START_TEST(a_retention_below_what_keys_are_remembered_for_is_refused_in_one_line) {
+    char *program = xasprintf("%s/persister", getenv("BUILD_DIR"));
+    static const char *const environment[] = {"MESSAGE_RETENTION_DAYS=1", "IDEMPOTENCY_TTL_SECS=86401", NULL};
+    struct child *child = child_start(&(struct child_options){.name = "refused",
+                                                              .folder = stack_folder(stack),
+                                                              .argv = (const char *const[]){program, NULL},
+                                                              .environment = environment,
+                                                              .death_signal = SIGKILL});
+    ck_assert_int_eq(child_wait(child, 10000), 2);
+    child_destroy(child);
+    char *path = xasprintf("%s/refused.log", stack_folder(stack)), *said = read_whole_file(path);
+    ck_assert_str_eq(said, "persister: MESSAGE_RETENTION_DAYS is '1': it must be 0, or no shorter than "
+                           "IDEMPOTENCY_TTL_SECS, which is 86401 s\n");
+    free(said);
+    free(path);
+    free(program);
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -311,6 +517,14 @@ Suite *suite_retention(void) {
     tcase_add_test(tests, who_opts_out_in_a_message_that_is_deleted_on_its_way_has_done_so);
     tcase_add_test(tests, what_is_left_of_messages_that_are_not_stored_goes_after_30_days);
     tcase_add_test(tests, strays_are_looked_for_in_all_deliveries_in_turn);
+    tcase_add_test(tests, what_is_older_and_whose_course_is_over_goes_and_nothing_else);
+    tcase_add_test(tests, ids_of_deleted_messages_are_forgotten_30_days_after_these_were_accepted);
+    tcase_add_test(tests, dead_letters_of_no_message_go_by_their_own_time);
+    tcase_add_test(tests, while_it_is_behind_by_more_than_a_day_it_says_so);
+    tcase_add_test(tests, persisters_that_are_killed_and_share_the_work_end_the_same);
+    tcase_add_test(tests, what_is_locked_holds_nobody_up_and_goes_later);
+    tcase_add_test(tests, a_cursor_that_points_at_a_deleted_message_goes_on);
+    tcase_add_test(tests, a_retention_below_what_keys_are_remembered_for_is_refused_in_one_line);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

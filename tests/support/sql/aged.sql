@@ -1,7 +1,9 @@
 -- For tests of what is deleted by its age: stores messages `first` to `first` + `rows` - 1 as the persister would have,
 -- each in one of so many conversations, accepted from `oldest` ago to `newest` ago. Of eight in a row four came in; four
--- went out, of which one was delivered, one has failed, one was cancelled, and one (of 64: else it was sent) is not final.
-CREATE FUNCTION aged(first bigint, rows bigint, of_conversations bigint, oldest interval, newest interval) RETURNS void
+-- went out, of which one was delivered, one has failed, one was cancelled, and one (of 64: else it was sent) is not final. Four
+-- fifths of the conversations are those of tests/support/load.h's senders, or of others that are named.
+CREATE FUNCTION aged(first bigint, rows bigint, of_conversations bigint, oldest interval, newest interval,
+  sender text DEFAULT '+1555000', first_sender integer DEFAULT 2000, recipient text DEFAULT '+16660000000') RETURNS void
 LANGUAGE plpgsql AS $aged$
 #variable_conflict use_column
 BEGIN
@@ -12,7 +14,7 @@ BEGIN
   FROM generate_series(first, first + rows - 1) AS i
   CROSS JOIN LATERAL (SELECT (i * 7919) % of_conversations AS number) c
   CROSS JOIN LATERAL (
-    SELECT 'sms' AS channel, '+1555' || lpad((2000 + c.number)::text, 7, '0') COLLATE "C" AS a, '+16660000000' COLLATE "C" AS b
+    SELECT 'sms' AS channel, sender || lpad((first_sender + c.number)::text, 4, '0') COLLATE "C" AS a, recipient COLLATE "C" AS b
     WHERE c.number % 5 < 4
     UNION ALL
     SELECT 'email', 'us@ours.example', 'user' || c.number || '@aged.example' WHERE c.number % 5 = 4
