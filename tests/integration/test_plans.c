@@ -77,7 +77,8 @@ static void fill(void) {
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
     run("INSERT INTO erased_messages SELECT gen_random_uuid(), now() - n * interval '1 s' FROM generate_series(1, "
         "5000) AS n");
-    run("INSERT INTO erased_conversations SELECT 'sms:+1<->+2' || n, 'sms', '+1', '+2' || n, now() - n * interval '1 s', "
+    run("INSERT INTO erased_conversations SELECT 'sms:+1<->+2' || n, 'sms', '+1', '+2' || n, now() - n * interval '1 "
+        "s', "
         "CASE WHEN n % 50 > 0 THEN now() END FROM generate_series(1, 5000) AS n");
     run("INSERT INTO conversation_aliases SELECT 1000000000 + n, 1 FROM generate_series(1, 5000) AS n");
     run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");

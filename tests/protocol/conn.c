@@ -43,8 +43,8 @@ struct redis_conn {
 
 // ---- What is sent
 
-// About a partition in which nothing happens, but that who has opted out is known in each of a provider, and that what is
-// erased is looked for in each.
+// About a partition in which nothing happens, but that who has opted out is known in each of a provider, and that what
+// is erased is looked for in each.
 static bool conn_is_elsewhere(const struct command *command) {
     bool of_sets = strcmp(command_word(command, 0), "HGET") == 0 || command_calls(command, LIBRARY_OPT_OUT) ||
                    command_calls(command, LIBRARY_CANCEL);

@@ -153,9 +153,9 @@ static const char *what_is_left(const struct postgres *postgres, int message) {
             return "a dead letter";
         }
     }
-    return postgres->stored[message] != 0                            ? "the message"
+    return postgres->stored[message] != 0                          ? "the message"
            : postgres->deliveries[message].status != DELIVERY_NONE ? "a delivery"
-                                                                     : NULL;
+                                                                   : NULL;
 }
 
 void erasures_audit_end(struct world *world) {
@@ -164,10 +164,12 @@ void erasures_audit_end(struct world *world) {
         const char *left = what_is_left(&world->postgres, i);
         stored += world->postgres.stored[i] != 0;
         if (left != NULL && erasures_erase(world, i)) {
-            world_breach(world, AUDIT_ERASED, "of %s, which was erased, %s is left", world->ledger.messages[i].id, left);
+            world_breach(world, AUDIT_ERASED, "of %s, which was erased, %s is left", world->ledger.messages[i].id,
+                         left);
         }
         if (left != NULL && strcmp(left, "the message") != 0 && world->postgres.erased[i]) {
-            world_breach(world, AUDIT_ERASED, "of %s, which is deleted, %s is left", world->ledger.messages[i].id, left);
+            world_breach(world, AUDIT_ERASED, "of %s, which is deleted, %s is left", world->ledger.messages[i].id,
+                         left);
         }
     }
     if (stored != world->postgres.total) {

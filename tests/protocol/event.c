@@ -34,7 +34,7 @@ void event_write_payload(const struct ledger *ledger, int message, struct buf *o
             .body = body,
             .provider_message_id = inbound ? body : NULL,
             .accepted_ms = ledger->messages[message].accepted_ms > 0 ? ledger->messages[message].accepted_ms
-                                                                      : ledger->messages[message].sent_ms,
+                                                                     : ledger->messages[message].sent_ms,
             .send_at_ms = ledger->messages[message].due_ms,
             .opt_out = ledger->messages[message].opt_out,
             .opt_out_ms = ledger->messages[message].place.said_ms,
