@@ -71,6 +71,7 @@ nothing_was_accepted() { ! accepted_since "$1" "$2" 1 || { tail -n 3 "$folder/le
 # None that the service accepted since then is on the old master.
 got_nothing_since() { # MS
   local stream
+  wait_for 20 accepted_since main "$1" "$RATE"
   awk -v since="$1" '$1 >= since && $3 == 202 { print $4 }' "$folder/ledger.main" | sort >"$folder/since"
   for stream in outbound events; do redis_on 1 XRANGE "$stream:{sms-mms:0}" - +; done |
     { grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' || true; } | sort -u | comm -12 - "$folder/since" >"$folder/astray"
