@@ -76,7 +76,8 @@ bin/stop.sh >/dev/null
 make test >/tmp/test.log 2>&1 || { grep -vE '^\{' /tmp/test.log | tail -n 300; exit 1; }
 grep '^all tests took' /tmp/test.log
 
-# Where the release has Valkey: the same in Redis's place, and the suites next to it, which call it by Redis's name.
+# Where the release has Valkey: the same in Redis's place, on data of its own, for it can't read what a Redis 8 has written;
+# and the suites next to it, which call it by Redis's name.
 apt-cache show valkey-server >/dev/null 2>&1 || exit 0
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d # start no service
@@ -84,6 +85,7 @@ chmod 755 /usr/sbin/policy-rc.d
 { apt-get purge -y -q redis-server redis-tools && apt-get install -y -q --no-install-recommends valkey-server valkey-tools; } \
   >/tmp/apt.log 2>&1 || { tail -n 10 /tmp/apt.log; exit 1; }
 dpkg-query -W -f 'with ${Package} ${Version}: ' valkey-server
+export RUN_DIR=/srv/with-valkey
 bin/start.sh >/tmp/start.log 2>&1 || { tail -n 30 /tmp/start.log; exit 1; }
 bin/test.sh >/tmp/try.log 2>&1 || { tail -n 20 /tmp/try.log; exit 1; }
 tail -n 1 /tmp/try.log
