@@ -184,7 +184,7 @@ BEGIN
   INTO seen, last, old
   FROM (
     SELECT d.message_id, d.updated_at < now() - interval '30 days' AND d.updated_at > '-infinity' AS is_old,
-      EXISTS (SELECT FROM messages m WHERE m.id = d.message_id) AS is_stored
+      (SELECT m.id FROM messages m WHERE m.id = d.message_id) IS NOT NULL AS is_stored -- EXISTS might hash all of them
     FROM deliveries d
     WHERE d.message_id > start
     ORDER BY d.message_id
