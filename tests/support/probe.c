@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/probe.h"
 
+#include <errno.h>
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include "shared/base/buf.h"
@@ -85,7 +88,17 @@ int64_t probe_vsql(struct probe *probe, const char *format, va_list arguments) {
     return number;
 }
 
+// Redis has ended or begun again since the last question.
+static bool is_cut(const redisContext *redis) {
+    char byte;
+    ssize_t got = recv(redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 static redisContext *connected(struct probe *probe) {
+    if (probe->redis != NULL && is_cut(probe->redis)) {
+        drop_redis(probe);
+    }
     if (probe->redis == NULL) {
         probe->redis = redisConnectWithTimeout("127.0.0.1", probe->redis_port, (struct timeval){.tv_sec = 2});
         if (probe->redis != NULL && probe->redis->err == 0) {
