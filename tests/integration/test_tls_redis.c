@@ -42,7 +42,7 @@ static void listen_for_tls(void) {
 static void make_variables(void) {
     const char *folder = stack_folder(stack);
     char *postgres = postgres_url(stack_port(stack, "postgres"));
-    variables[0] = xasprintf("REDIS_URL=rediss://localhost:%u", (unsigned)tls_port);
+    variables[0] = xasprintf("REDIS_URL=rediss://127.0.0.1:%u", (unsigned)tls_port);
     variables[1] = xasprintf("REDIS_CA_FILE=%s/authority.pem", folder);
     variables[2] = xasprintf("REDIS_CERT_FILE=%s/client.pem", folder);
     variables[3] = xasprintf("REDIS_KEY_FILE=%s/client.key", folder);
