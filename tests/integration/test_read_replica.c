@@ -135,7 +135,7 @@ START_TEST(a_replica_that_is_far_behind_is_left_until_it_has_caught_up) {
     free(add_message("+15551000004"));
     ck_assert_int_eq(listed(NULL), before);
     WAIT_FOR(FAR_MS, readiness_says("\"reads\":\"primary\""));
-    ck_assert_int_eq(listed(NULL), before + 1);
+    WAIT_FOR(SETTLE_MS, listed(NULL) == before + 1); // each of ingest's threads finds it out by itself
     WAIT_FOR(SETTLE_MS, readiness_says("it has been behind the primary for 1"));
     postgres_pair_join(pair);
     wait_for_replica();
@@ -291,6 +291,15 @@ START_TEST(while_the_primary_is_away_what_the_replica_has_is_read) {
 }
 END_TEST
 
+// Among the notes and not among the troubles. Each of ingest's threads hears of it by itself.
+static bool is_noted(const char *code) {
+    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/readyz", NULL, NULL);
+    const char *notes = answer->body != NULL ? strstr(answer->body, "\"notes\":") : NULL;
+    bool is = notes != NULL && strstr(answer->body, code) > notes;
+    answer_free(answer);
+    return is;
+}
+
 START_TEST(a_replica_that_is_away_costs_no_read_and_is_a_note) {
     char *id = add_message("+15551000009");
     stack_stop(stack, "ingest-1");
@@ -304,12 +313,8 @@ START_TEST(a_replica_that_is_away_costs_no_read_and_is_a_note) {
     for (int i = 0; i < 20; i++) {
         ck_assert_int_eq(status_of(id), 200);
     }
-    WAIT_FOR(SETTLE_MS, readiness_says("\"reads\":\"primary\"") && readiness_says("\"code\":\"reads_fallen_back\""));
+    WAIT_FOR(SETTLE_MS, readiness_says("\"reads\":\"primary\"") && is_noted("reads_fallen_back"));
     ck_assert(readiness_says("\"postgres\":\"up\""));
-    struct answer *answer = stack_call(stack, "ingest-1", "GET", "/readyz", NULL, NULL);
-    const char *troubles = strstr(answer->body, "\"troubles\":"), *note = strstr(answer->body, "reads_fallen_back");
-    ck_assert_msg(note > strstr(troubles, "\"notes\":"), "%s", answer->body);
-    answer_free(answer);
     free(id);
 }
 END_TEST
