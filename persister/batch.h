@@ -37,7 +37,6 @@ enum batch_what {
     BATCH_DELIVERED,
     BATCH_UNDELIVERED,
     BATCH_OPT_OUT,
-    BATCH_ERASE,
 };
 
 struct batch_entry {

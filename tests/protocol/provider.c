@@ -59,10 +59,6 @@ struct caller *caller_create(struct transport *transport, const struct provider_
     return caller;
 }
 
-void caller_renew(struct caller *caller) {
-    (void)caller;
-}
-
 void caller_destroy(struct caller *caller) {
     free(caller);
 }

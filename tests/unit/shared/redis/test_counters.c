@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "tests/support/private_redis.h"
-#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 static uv_loop_t loop;
@@ -22,7 +21,7 @@ static void setup(void) {
     redis = private_redis_start(NULL);
     uv_loop_init(&loop);
     const struct redis_link_options options = {
-        .target = target_at(private_redis_url(redis)), .name = "counters", .timeout_ms = 1000, .on_up = on_up};
+        .url = private_redis_url(redis), .name = "counters", .timeout_ms = 1000, .on_up = on_up};
     server_link = redis_link_create(&loop, &options);
     counters = counters_create(&loop, server_link);
 }
