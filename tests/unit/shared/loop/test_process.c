@@ -69,6 +69,18 @@ START_TEST(the_first_signal_drains_and_the_second_hurries) {
 }
 END_TEST
 
+START_TEST(a_signal_that_comes_while_it_starts_is_heard_once_it_listens) {
+    process_start(&settings, "test");
+    raise(SIGHUP); // each would end it by default
+    raise(SIGTERM);
+    watch();
+    RUN_UNTIL(&loop, 5000, drains == 1);
+    ck_assert_int_eq(hurries, 0);
+    process_finished(&process);
+    ck_assert_int_eq(process_end(&loop), 0);
+}
+END_TEST
+
 START_TEST(a_drain_that_takes_too_long_is_hurried) {
     settings.drain_timeout_secs = 1;
     process_start(&settings, "test");
@@ -164,6 +176,7 @@ Suite *suite_loop_process(void) {
     TCase *tcase = tcase_create("process");
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, the_first_signal_drains_and_the_second_hurries);
+    tcase_add_test(tcase, a_signal_that_comes_while_it_starts_is_heard_once_it_listens);
     tcase_add_test(tcase, a_drain_that_takes_too_long_is_hurried);
     tcase_add_test(tcase, a_process_may_finish_within_its_drain);
     tcase_add_test(tcase, a_hangup_opens_the_log_again);
