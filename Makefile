@@ -15,7 +15,7 @@ ifneq ($(SANITIZE),)
 BUILD     := build/$(subst $(comma),-,$(SANITIZE))
 endif
 
-PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libidn2 libcrypto
+PACKAGES  := libmicrohttpd hiredis libcjson libpq libuv libcurl inih libutf8proc libidn2 libssl libcrypto
 WARNINGS  := -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wimplicit-fallthrough
 CFLAGS    ?= -O2 -g
@@ -39,7 +39,7 @@ LIBS      := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpthread -lm
 CHECK     := $(shell pkg-config --libs check 2>/dev/null)
 
 PROGRAMS  := ingest dispatcher persister mock-provider
-TESTS     := unit integration protocol chaos browser
+TESTS     := unit integration protocol chaos topologies browser
 # FOLDERS,PATTERN: the files below them whose names match it.
 below      = $(sort $(shell find $(1) -name '$(2)'))
 EMBEDDED  := redis/messaging.lua $(wildcard ingest/read/sql/*.sql persister/sql/*.sql) ingest/openapi.yaml \
@@ -57,9 +57,10 @@ unit_SOURCES          := $(call below,tests/unit,*.c) $(wildcard tests/support/*
 integration_SOURCES   := $(wildcard tests/integration/*.c tests/support/*.c)
 protocol_SOURCES      := $(wildcard tests/protocol/*.c tests/support/*.c)
 protocol_PLANTS       := breaker_grant_is_good breaker_grant_size breaker_may_call breaker_take_call format_to_write lane_call_waiting \
-                         lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any receipt_entry_decode \
+                         lane_take_claimed lane_take_read process_instance opt_out_teller_tell opt_outs_are_fresh opt_outs_are_known opt_outs_has_any erasures_has_any receipt_entry_decode \
                          redis_link_connection
 chaos_SOURCES         := $(wildcard tests/chaos/*.c tests/support/*.c)
+topologies_SOURCES    := $(wildcard tests/topologies/*.c tests/support/*.c)
 browser_SOURCES       := $(wildcard tests/browser/*.c tests/support/*.c)
 bench_SOURCES         := $(wildcard tests/bench/*.c tests/bench/lib/*.c tests/support/*.c)
 bench_tool_SOURCES    := $(wildcard tests/bench/lib/*.c tests/support/*.c)
@@ -113,6 +114,10 @@ $(BUILD)/tests/protocol: $(call objects,$(protocol_SOURCES)) $(call embedded,tes
 	$(call quietly,LINK $@) $(link) $(protocol_PLANTS:%=-Wl,--wrap=%) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
 $(BUILD)/tests/chaos: $(call objects,$(chaos_SOURCES)) $(SHARED) $(SOURCES)
+	@mkdir -p $(@D)
+	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
+
+$(BUILD)/tests/topologies: $(call objects,$(topologies_SOURCES)) $(SHARED) $(SOURCES)
 	@mkdir -p $(@D)
 	$(call quietly,LINK $@) $(link) $(filter %.o %.a,$^) $(CHECK) $(LIBS)
 
@@ -216,6 +221,10 @@ test: ## Run all tests; SANITIZE=address,undefined with sanitizers
 run-tests: build tests
 	@BUILD_DIR=$(BUILD) tests/run.sh
 
+.PHONY: test-unit
+test-unit: build $(BUILD)/tests/unit ## The unit suites alone
+	@BUILD_DIR=$(BUILD) $(BUILD)/tests/unit
+
 .PHONY: test-browser screenshots
 test-browser: ## The console in a real headless Chromium
 	@bin/install-deps.sh build run redis postgres test browser
@@ -245,6 +254,11 @@ test-upgrade: build ## From the older release 50b4a1b to this one, in place and 
 	@bin/install-deps.sh run redis postgres test
 	@BUILD_DIR=$(BUILD) bash tests/upgrade/run.sh
 
+.PHONY: test-topologies
+test-topologies: build $(BUILD)/tests/topologies ## TLS, Sentinel, a Postgres pair, with real servers under load: PARTS="tls sentinel partition postgres credentials"
+	@bin/install-deps.sh run redis postgres test topologies
+	@BUILD_DIR=$(BUILD) bash tests/topologies/run.sh $(PARTS)
+
 test-repeat: build tests ## Each suite by itself, again and again, for what depends on a machine's speed: SUITES='unit:*', TIMES, BUSY=2 processes beside
 	@BUILD_DIR=$(BUILD) tests/repeat.sh
 
@@ -265,14 +279,14 @@ check-protocol: ## Random interleavings and faults on messaging.lua, dispatcher 
 	@$(BUILD)/tests/protocol $(if $(PROTOCOL_SEED),seeds,$(PROTOCOL_ONLY))
 
 .PHONY: chaos
-chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES, CHAOS_POOLER=session, CHAOS_PROVIDER=hostile
+chaos: ## Break everything under load and account for every message: CHAOS_SECONDS, CHAOS_RATE, CHAOS_SEED, CHAOS_COPIES, CHAOS_REDIS=sentinel, CHAOS_POOLER=session, CHAOS_PROVIDER=hostile
 	@bin/install-deps.sh build run redis postgres test
 	@$(MAKE) --no-print-directory build $(BUILD)/tests/chaos
 	@BUILD_DIR=$(BUILD) $(BUILD)/tests/chaos
 
 # --- How fast it is
 
-BENCH_STAGES = accept accept-latency batch persist dispatch in-flight scheduled end-to-end latency reads memory growth
+BENCH_STAGES = accept accept-latency batch persist dispatch in-flight scheduled end-to-end latency reads retention memory growth tls
 .PHONY: bench run-bench $(BENCH_STAGES:%=bench-%)
 
 bench: ## Measure all stages beside their ceilings, into build/bench.json (20 minutes; bench-accept … one of them)

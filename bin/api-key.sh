@@ -10,7 +10,7 @@ Usage: bin/api-key.sh NAME SCOPE[+SCOPE…]
 Prints a new random key on standard error, once, and on standard output the line for API_KEYS_FILE, which holds the
 key's SHA-256 only:
 
-  bin/api-key.sh acme send+read >>keys.txt && kill -HUP "$(cat .run/ingest.pid)"
+  bin/api-key.sh acme send+read >>keys.txt && bin/reload.sh ingest
 
   NAME   what the log calls the key's owner: 1 to 32 of A-Z, a-z, 0-9, '.', '_', '-'
   SCOPE  send   POST /api/messages/…

@@ -20,13 +20,14 @@ Docker) are neither started nor switched on, and services that were there before
   fuzz       clang with libFuzzer, for `make fuzz`
   debian     debootstrap, for `make test-debian`
   vendors    Node.js, npm, Python's venv, for `make test-vendors`
+  topologies openssl, ip, for `make test-topologies`
 
   --check    installs nothing; exit status 1 when something is missing
 END
 }
 
-# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a Postgres server,
-# libFuzzer, a Docker engine, Compose of either version, or Python's virtual environments
+# group, Debian package, how to see that it is there: a command, a pkg-config module, a header, a file, a program of Redis's
+# or Valkey's, a Postgres server, libFuzzer, a Docker engine, Compose of either version, or Python's virtual environments
 packages='
 build    gcc                   command gcc
 build    libc6-dev             header stdio.h
@@ -41,13 +42,13 @@ build    libcurl4-openssl-dev  module libcurl
 build    libinih-dev           module inih
 build    libutf8proc-dev       module libutf8proc
 build    libidn2-dev           module libidn2
-build    libssl-dev            module libcrypto
+build    libssl-dev            module libssl
 run      ca-certificates       file /etc/ssl/certs/ca-certificates.crt
 run      curl                  command curl
 run      jq                    command jq
-run      redis-tools           command redis-cli
+run      redis-tools           redis cli
 run      postgresql-client     command psql
-redis    redis-server          command redis-server
+redis    redis-server          redis server
 postgres postgresql            postgres -
 test     check                 module check
 test     libsubunit-dev        module libsubunit
@@ -63,6 +64,8 @@ compose  docker-compose        compose -
 compose  debootstrap           command debootstrap
 debian   debootstrap           command debootstrap
 debian   git                   command git
+topologies openssl             command openssl
+topologies iproute2            command ip
 vendors  nodejs                command node
 vendors  npm                   command npm
 vendors  python3-venv          venv -
@@ -92,6 +95,7 @@ is_there() { # KIND WHAT
   module) command -v pkg-config >/dev/null && pkg-config --exists "$2" ;;
   header) [ -e "/usr/include/$2" ] || echo "#include <$2>" | gcc -E - >/dev/null 2>&1 ;;
   file) [ -e "$2" ] ;;
+  redis) command -v "redis-$2" >/dev/null || command -v "valkey-$2" >/dev/null ;;
   libfuzzer) compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' >/dev/null ;;
   engine) PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || docker info >/dev/null 2>&1 ;;
   compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
@@ -194,7 +198,7 @@ main() {
   [ $# -gt 0 ] || die "which groups? see bin/install-deps.sh --help"
   for group in "$@"; do
     case $group in
-    build | run | redis | postgres | test | monitoring | browser | compose | debian | vendors | bench | fuzz | ci) ;;
+    build | run | redis | postgres | test | monitoring | browser | compose | debian | vendors | topologies | bench | fuzz | ci) ;;
     *) die "there is no group '$group'" ;;
     esac
   done

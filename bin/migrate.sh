@@ -100,6 +100,9 @@ first_error() {
   printf '%s\n' "${line:-${errors%%$'\n'*}}"
 }
 
+# Why there is no connection: what psql says of each server that the URL lists.
+no_connection() { sed -E 's/^psql: error: //;/^\t/d;/^$/d' <<<"$errors" | paste -s -d '|' | sed 's/|/; /g'; }
+
 found_locked() { [[ $errors == *' 55P03: '* ]]; }
 
 # Whose transaction is the oldest of those open for SECONDS: most likely it holds the lock, or is what a build waits for.
@@ -130,7 +133,7 @@ run_script() {
   done
   case $status in
   0) if [ -n "$errors" ]; then warn "$(sed -E '/^LOCATION: /d;s/^((.*: )?[A-Z]+:  )[0-9A-Z]{5}: /\1/' <<<"$errors")"; fi ;;
-  2) die "no connection: $(first_error)" ;;
+  2) die "no connection: $(no_connection)" ;;
   *) die "$(first_error)" ;;
   esac
 }
@@ -142,7 +145,9 @@ script_encoding() {
   cat <<'SQL'
 DO $$
 BEGIN
-  IF current_setting('server_encoding') <> 'UTF8' THEN
+  IF pg_is_in_recovery() THEN
+    RAISE EXCEPTION 'this Postgres is a standby, which takes no writes: name the primary, or list all servers (postgres://user@host1,host2/database)';
+  ELSIF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION 'the database % has the encoding %, not UTF8: make another one (CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0)',
       current_database(), current_setting('server_encoding');
   END IF;

@@ -10,7 +10,7 @@ Installs what is missing (Debian, Ubuntu), builds, starts a private Redis and a 
 DATABASE_URL name others, applies the migrations, starts the mock provider, the persister, the dispatcher and ingest,
 and waits until the service is ready. After an upgrade, or a change of PHONE_REGION, it makes the conversations of what
 is stored anew (persister --rekey), or says the command where that is much. Run again, it starts what has stopped and restarts what was rebuilt; what
-runs keeps the settings it was started with.
+runs keeps the settings it was started with, but for those that bin/reload.sh changes.
 
   --ephemeral   keep the data of the private servers in memory only, gone at bin/stop.sh
                 (as API_ENABLE_INMEMORY_FALLBACK=true does); REDIS_URL and DATABASE_URL don't count then
@@ -26,6 +26,8 @@ END
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/servers.sh"
 
 REKEY_AT_ONCE=200000 # messages
+
+decided=(LOG_FILE) # settings that are this script's own
 
 # take_arguments ARGUMENT…: sets `ephemeral`.
 take_arguments() {
@@ -54,6 +56,7 @@ choose_mode() {
     made_memory=yes
   fi
   prefer_memory
+  if in_memory; then decided+=(REDIS_URL DATABASE_URL); fi
 }
 
 # shellcheck disable=SC2153 # PORT is set by load_settings
@@ -93,13 +96,29 @@ start_servers() {
   choose_postgres
 }
 
+# tell_mock: where it reaches ingest, unless that is set.
+tell_mock() {
+  setting MOCK_WEBHOOK_URL mock_webhook_url ''
+  if [ -z "$MOCK_WEBHOOK_URL" ]; then
+    MOCK_WEBHOOK_URL=$(local_url "$PORT")
+    decided+=(MOCK_WEBHOOK_URL)
+  fi
+}
+
 # Whether the program that runs is no longer the one on disk.
 is_outdated() {
   [[ $(readlink -- "/proc/$(pid_of "$1")/exe") == *' (deleted)' ]]
 }
 
+# names_left: prints the settings that a program is to find for itself, in .env and the file of settings, where it sees
+# what changes there (bin/reload.sh): all but those that the caller has set, or this script alone knows.
+names_left() {
+  "$build/ingest" --print-settings=dotenv | sed -n -E 's/^(# )?([A-Z0-9_]+)=.*/\2/p' |
+    grep -vxF -e "$given_names" -e "$(printf '%s\n' "${decided[@]}")"
+}
+
 start_program() {
-  local name=$1 port=$2 pid
+  local name=$1 port=$2 pid left=() setting
   if is_running "$name" && is_outdated "$name"; then
     say "$name was rebuilt: restarting it"
     stop_program "$name"
@@ -108,8 +127,9 @@ start_program() {
     say "$name runs already (process $pid)"
     return
   fi
+  while IFS= read -r setting; do left+=(-u "$setting"); done < <(names_left)
   : >"$run_dir/$name.err"
-  LOG_FILE=$run_dir/$name.log spawn "$name" "$port" "$run_dir/$name.err" "$build/$name"
+  LOG_FILE=$run_dir/$name.log spawn "$name" "$port" "$run_dir/$name.err" env "${left[@]}" "$build/$name"
   say "starting $name (process $(cat -- "$run_dir/$name.pid"))"
 }
 
@@ -223,7 +243,7 @@ main() {
   case ${1:-} in -h | --help) usage && exit 0 ;; esac
   load_settings
   take_arguments "$@"
-  setting MOCK_WEBHOOK_URL mock_webhook_url "$(local_url "$PORT")"
+  tell_mock
   make_run_dir
   take_lock
   trap undo EXIT

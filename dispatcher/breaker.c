@@ -33,6 +33,7 @@ struct breaker {
     struct grant go;    // the last GO; GRANT_NONE: none is to be used again
     uint64_t forgotten; // how often it was forgotten: a GO that was asked for before is not to be used either
     int64_t accepted_ms;
+    bool hastened;    // the next that is asked is to cut the time for which it is open
     bool may_call;    // by what was asked at known_ms
     int64_t known_ms; // clock_boot_ms; 0: nothing is known
     // A sender that is held, of whom the breaker is to be told again; NULL: none.
@@ -49,6 +50,7 @@ struct question {
     void *argument;
     int64_t asked_ms;
     uint64_t forgotten; // breaker->forgotten then
+    bool hastened;
 };
 
 static void copy_text(char *out, size_t size, const char *text) {
@@ -181,6 +183,9 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
     struct grant grant = {0};
     int64_t wait_ms = LOST_WAIT_MS;
     bool stale = question->forgotten != breaker->forgotten;
+    if (question->hastened && result == REDIS_LINK_OK) {
+        breaker->hastened = false;
+    }
     if (result != REDIS_LINK_OK) {
         if (result != REDIS_LINK_LOST) {
             log_error("breaker_failed", "%s: %s", breaker_key(breaker->options.provider), reply->str);
@@ -204,6 +209,11 @@ static void breaker_on_answer(void *argument, enum redis_result result, const re
     free(question);
 }
 
+void breaker_hasten(struct breaker *breaker) {
+    breaker->hastened = true;
+    breaker->go = (struct grant){0}; // by one, nobody would be asked
+}
+
 int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, void *argument) {
     const struct settings *settings = breaker->env->settings;
     int64_t now = clock_boot_ms();
@@ -212,14 +222,15 @@ int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, voi
         return 0;
     }
     struct question *question = xmalloc(sizeof *question);
-    *question = (struct question){breaker, answer, argument, now, breaker->forgotten};
+    *question = (struct question){breaker, answer, argument, now, breaker->forgotten, breaker->hastened};
     int64_t probes = (int64_t)want < settings->breaker_probes ? (int64_t)want : settings->breaker_probes;
     struct fcall *fcall = fcall_new(LIBRARY_BREAKER_PROBE, 1);
     fcall_text(fcall, breaker_key(breaker->options.provider));
     fcall_int(fcall, probes);
     fcall_int(fcall, settings->provider_timeout_ms + PROBE_MARGIN);
     fcall_int(fcall, settings->breaker_probes);
-    fcall_int(fcall, settings->breaker_open_secs * 1000);
+    // No wait is believed that is longer (docs/protocol.md): none at all is left of one where it is hastened.
+    fcall_int(fcall, question->hastened ? 0 : settings->breaker_open_secs * 1000);
     fcall_int(fcall, settings->provider_max_pause_secs * 1000);
     fcall_int(fcall, settings->provider_per_second[breaker->options.provider]);
     if (fcall_send(fcall, breaker->env->link, breaker_on_answer, question) == 0) {

@@ -54,6 +54,9 @@ void breaker_destroy(struct breaker *breaker);
 // Asks for up to `want` calls. Returns 0 and answers once, maybe during this call; or -1 when the link isn't up: there
 // will be no answer. A lost reply is answered with GRANT_NONE.
 int breaker_ask(struct breaker *breaker, size_t want, breaker_answer answer, void *argument) MUST_CHECK;
+// From the next answer on which Redis gives: where the breaker is open, that is probed at once rather than when it
+// would be. (One that was opened by hand, or a pause, is not touched.)
+void breaker_hasten(struct breaker *breaker);
 // Whether a call may begin by it now and for margin_ms to come.
 bool breaker_grant_is_good(const struct breaker *breaker, const struct grant *grant, int64_t margin_ms);
 // Whether the provider may be called for longer than a grant lasts: its breaker is closed, or set so by hand, and no

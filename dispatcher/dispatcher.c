@@ -8,11 +8,11 @@
 
 #include "dispatcher/env.h"
 #include "dispatcher/lanes.h"
-#include "dispatcher/provider/authorities.h"
 #include "dispatcher/provider/descriptors.h"
 #include "dispatcher/provider/url.h"
 #include "dispatcher/settle.h"
 #include "dispatcher/upstream.h"
+#include "shared/base/authorities.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/turn.h"
@@ -21,7 +21,7 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
-#include "shared/redis/url.h"
+#include "shared/redis/reload.h"
 #include "shared/settings/mock_url.h"
 
 enum {
@@ -38,6 +38,7 @@ enum dispatcher_state {
 
 struct dispatcher {
     struct dispatch_env env;
+    struct settings *settings; // env has them, too
     enum dispatcher_state state;
     struct upstream *upstreams[PROVIDER_COUNT];
     struct settler *settler;
@@ -197,10 +198,7 @@ char *dispatcher_check(const struct settings *settings) {
         {"PROVIDER_SMS_URL", settings->provider_sms_url},
         {"PROVIDER_EMAIL_URL", settings->provider_email_url},
     };
-    const char *error = redis_url_check(settings->redis_url);
-    if (error != NULL) {
-        return xasprintf("REDIS_URL: %s", error);
-    }
+    const char *error;
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         error = provider_url_check(urls[i].url);
         if (error != NULL) {
@@ -216,9 +214,48 @@ char *dispatcher_check(const struct settings *settings) {
     return error != NULL ? xstrdup(error) : dispatcher_check_authorities(settings->provider_ca_file);
 }
 
+// ---- SIGHUP
+
+// Whether any of the settings is taken by which its provider lets us in.
+static bool renews_provider(const struct settings_change *change, enum provider provider) {
+    static const char *const names[PROVIDER_COUNT][5] = {
+        [PROVIDER_SMS_MMS] = {"PROVIDER_SMS_ACCOUNT", "PROVIDER_SMS_TOKEN", "PROVIDER_SMS_KEY_SID",
+                              "PROVIDER_SMS_KEY_SECRET"},
+        [PROVIDER_EMAIL] = {"PROVIDER_EMAIL_TOKEN"},
+    };
+    bool renews = settings_change_has(change, "PROVIDER_CA_FILE");
+    for (size_t i = 0; names[provider][i] != NULL; i++) {
+        renews = renews || settings_change_has(change, names[provider][i]);
+    }
+    return renews;
+}
+
+static char *dispatcher_take(void *argument, const struct settings_change *change) {
+    struct dispatcher *dispatcher = argument;
+    char *error = redis_reload_take(dispatcher->env.target, change);
+    if (error != NULL) {
+        return error;
+    }
+    settings_take_over(dispatcher->settings, &change->next);
+    for (int i = 0; i < PROVIDER_COUNT; i++) {
+        if (renews_provider(change, (enum provider)i)) {
+            upstream_renew(dispatcher->upstreams[i]);
+        }
+    }
+    return NULL;
+}
+
+static const struct reload_trial *const trials[] = {&redis_reload_trial, NULL};
+
+const struct reload_plan dispatcher_reload = {
+    .check = dispatcher_check,
+    .trials = trials,
+    .take = dispatcher_take,
+};
+
 static struct redis_link *open_link(struct dispatcher *dispatcher) {
     return redis_link_create(dispatcher->env.loop, &(struct redis_link_options){
-                                                       .url = dispatcher->env.settings->redis_url,
+                                                       .target = dispatcher->env.target,
                                                        .name = dispatcher->env.me,
                                                        .timeout_ms = dispatcher->env.settings->redis_timeout_ms,
                                                        .on_up = dispatcher_on_up,
@@ -240,8 +277,8 @@ static void start_timers(struct dispatcher *dispatcher) {
     uv_timer_start(&dispatcher->tick, dispatcher_on_tick, TICK_MS, TICK_MS);
 }
 
-struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                    void (*on_finished)(void *argument), void *argument) {
+struct dispatcher *dispatcher_start(uv_loop_t *loop, struct settings *settings, struct redis_target *target,
+                                    const char *instance, void (*on_finished)(void *argument), void *argument) {
     struct dispatcher *dispatcher = xcalloc(1, sizeof *dispatcher);
     struct dispatch_env *env = &dispatcher->env;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -249,7 +286,8 @@ struct dispatcher *dispatcher_start(uv_loop_t *loop, const struct settings *sett
     }
     dispatcher->on_finished = on_finished;
     dispatcher->argument = argument;
-    *env = (struct dispatch_env){.loop = loop, .settings = settings, .me = instance};
+    dispatcher->settings = settings;
+    *env = (struct dispatch_env){.loop = loop, .settings = settings, .target = target, .me = instance};
     env->link = open_link(dispatcher);
     env->counters = counters_create(loop, env->link);
     env->heartbeat = heartbeat_create(loop, env->link, "dispatcher", instance);

@@ -13,7 +13,8 @@
 struct dispatch_env {
     uv_loop_t *loop;
     const struct settings *settings;
-    struct redis_link *link; // everything but the watches goes over it, so that acks follow reads on one connection
+    struct redis_target *target; // where Redis is
+    struct redis_link *link;     // everything but the watches goes over it, so that acks follow reads on one connection
     struct counters *counters;
     struct heartbeat *heartbeat;
     const char *me; // the consumer's name: the stable instance id

@@ -105,7 +105,7 @@ static void lane_on_group(void *argument, enum redis_result result, const redisR
     lane_go_on(lane);
 }
 
-// ---- Who has opted out
+// ---- Who has opted out, and what was erased
 
 // Nothing is called, nor read, before that is known. What waits is given back, for another lane's look may be no
 // better.
@@ -119,10 +119,6 @@ static void lane_on_looked(void *argument, enum redis_result result, const redis
         lane_refuse(lane, OPT_OUTS_WAIT_MS);
     }
     lane_go_on(lane);
-}
-
-static int lane_send_look(struct lane *lane, redis_link_reply done) {
-    return opt_outs_look(lane->opt_outs, done, lane);
 }
 
 // ---- Taking
@@ -253,7 +249,9 @@ static void stop_when_idle(struct lane *lane) {
 
 static bool must_look(const struct lane *lane) {
     bool waits = lane->waiting.first != NULL;
-    return waits ? !opt_outs_are_fresh(lane->opt_outs) : !opt_outs_are_known(lane->opt_outs);
+    bool fresh = opt_outs_are_fresh(lane->opt_outs) && erasures_are_fresh(lane->erasures);
+    bool known = opt_outs_are_known(lane->opt_outs) && erasures_are_known(lane->erasures);
+    return waits ? !fresh : !known;
 }
 
 static void next_step(struct lane *lane) {
@@ -368,6 +366,7 @@ void lane_down(struct lane *lane) {
     breaker_give_up(lane->upstream->breaker, &lane->grant);
     breaker_forget_go(lane->upstream->breaker);
     opt_outs_forget(lane->opt_outs);
+    erasures_forget(lane->erasures);
     uv_timer_stop(&lane->refusal);
     lane_change_step(lane, LANE_READY);
     lane_go_on(lane);
@@ -416,6 +415,7 @@ void lane_destroy(struct lane *lane) {
     due_destroy(lane->due);
     holds_destroy(lane->holds);
     opt_outs_destroy(lane->opt_outs);
+    erasures_destroy(lane->erasures);
     lease_table_each(lane->leases, lane_break_off, NULL);
     lease_table_destroy(lane->leases);
     free(lane->grant.probes);
@@ -437,6 +437,7 @@ struct lane *lane_create(const struct dispatch_env *env, const struct lane_optio
     lane->due = due_create(env, &lane->keys, lane->upstream);
     lane->holds = holds_create(env, &lane->keys);
     lane->opt_outs = opt_outs_create(env, &lane->keys);
+    lane->erasures = erasures_create(env, &lane->keys);
     lane->watch_name = xasprintf("%s-watch-%s", env->me, lane->keys.tag);
     lane->watch = watch_create(env, &(struct watch_options){
                                         .name = lane->watch_name,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Before a message of a held sender is called, or where anybody has opted out, Redis is asked for it
+// Before a message of a held sender is called, or where anybody has opted out or been erased, Redis is asked for it
 // (redis/messaging.lua, admit): it may go, for a held sender as its one probe, or Redis has put it among the parked, or
-// its recipient has opted out, and it has failed.
+// its recipient has opted out, and it has failed, or its conversation was erased, and Redis has ended it.
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "dispatcher/fcall.h"
@@ -42,7 +43,7 @@ static void lane_admit_fail(struct lane *lane, struct lease *lease) {
     settler_take(lane->settler, lease);
 }
 
-// GO | {LATER, ms} | OPTED_OUT | LOST | an error
+// GO | {LATER, ms} | OPTED_OUT | ERASED | LOST | an error
 static void lane_admit_take_verdict(struct lane *lane, struct lease *lease, const redisReply *verdict) {
     if (verdict->type == REDIS_REPLY_ARRAY && verdict->elements == 2) {
         lease_log(LOG_DEBUG, "dispatch_held", lease, "its sender is held: it waits, uncalled");
@@ -55,6 +56,9 @@ static void lane_admit_take_verdict(struct lane *lane, struct lease *lease, cons
         lane_admit_take_go(lane, lease);
     } else if (library_word(verdict) == WORD_OPTED_OUT) {
         lane_admit_fail(lane, lease);
+    } else if (library_word(verdict) == WORD_ERASED) {
+        lease_log(LOG_INFO, "dispatch_erased", lease, "its conversation was erased: it is not called");
+        lane_drop(lease);
     } else {
         lease_log(LOG_WARN, "lease_lost", lease, "the entry passed to another before it was called");
         lane_drop(lease);
@@ -95,6 +99,24 @@ static void put_pair(struct fcall *fcall, const struct lane *lane, const struct 
     buf_free(&pair);
 }
 
+// When it was accepted: of a replay, and of what was scheduled, its token says when it was to be sent. What was
+// scheduled and takes a turn was looked at as its time came (redis/messaging.lua, begin_scheduled).
+static int64_t accepted_ms(const struct entry *entry) {
+    bool was_scheduled = entry->conversation[0] == '\0' && entry->message.send_at_ms > 0;
+    return entry->generation > 0 || was_scheduled ? entry->message.accepted_ms : entry->at_ms;
+}
+
+// By what name its conversation would be erased: what takes no turn doesn't say so in its token.
+static void lane_admit_put_conversation(struct fcall *fcall, const struct entry *entry) {
+    char name[CONVERSATION_SIZE];
+    snprintf(name, sizeof name, "%s", entry->conversation);
+    if (*name == '\0') {
+        conversation_name(&entry->message, name);
+    }
+    fcall_text(fcall, name);
+    fcall_int(fcall, accepted_ms(entry));
+}
+
 void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
     const struct settings *settings = lane->env->settings;
     struct admission *admission = xcalloc(1, sizeof *admission);
@@ -119,6 +141,7 @@ void lane_ask_admission(struct lane *lane, struct lease_queue *leases) {
         fcall_int(fcall, lease->entry.generation);
         fcall_text(fcall, lease->entry.message.sender);
         put_pair(fcall, lane, &lease->entry.message);
+        lane_admit_put_conversation(fcall, &lease->entry);
         lease_queue_put(&admission->leases, lease);
     }
     if (fcall_send(fcall, lane->env->link, lane_admit_on_reply, admission) != 0) {

@@ -94,14 +94,16 @@ static void expire(struct lease *lease) {
     settler_take(lease->lane->settler, lease);
 }
 
-// An old admission may be another's by now: the sender would have two probes. And its recipient may have opted out.
+// An old admission may be another's by now: the sender would have two probes. And its recipient may have opted out, or
+// its conversation been erased.
 static bool is_admitted(const struct lease *lease, int64_t most_ms) {
     return lease->admitted_ms > 0 && clock_boot_ms() - lease->admitted_ms <= most_ms;
 }
 
 static bool must_ask(const struct lease *lease) {
     const struct lane *lane = lease->lane;
-    return (opt_outs_has_any(lane->opt_outs) && !is_admitted(lease, OPT_OUTS_FRESH_MS)) ||
+    bool any = opt_outs_has_any(lane->opt_outs) || erasures_has_any(lane->erasures);
+    return (any && !is_admitted(lease, OPT_OUTS_FRESH_MS)) ||
            (holds_has(lane->holds, lease->entry.message.sender) && !is_admitted(lease, ADMISSION_MS));
 }
 

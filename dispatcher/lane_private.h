@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "dispatcher/due.h"
+#include "dispatcher/erasures.h"
 #include "dispatcher/holds.h"
 #include "dispatcher/lease.h"
 #include "dispatcher/opt_outs.h"
@@ -45,6 +46,7 @@ struct lane {
     struct due *due;
     struct holds *holds;
     struct opt_outs *opt_outs;
+    struct erasures *erasures;
     uv_timer_t refusal; // while REFUSED
 
     enum lane_step step;
@@ -71,6 +73,8 @@ struct lane {
 int lane_send_group(struct lane *lane, redis_link_reply done) MUST_CHECK;
 int lane_send_locate(struct lane *lane, redis_link_reply done) MUST_CHECK;
 // These two hold room for what they may bring, until lane_release_reserved.
+// What may be called of what comes behind it: opt_outs.h, erasures.h. done: with the last of the answers; may be NULL.
+int lane_send_look(struct lane *lane, redis_link_reply done) MUST_CHECK;
 int lane_send_read(struct lane *lane, redis_link_reply done) MUST_CHECK;
 int lane_send_claim(struct lane *lane, redis_link_reply done) MUST_CHECK;
 void lane_release_reserved(struct lane *lane);

@@ -187,6 +187,12 @@ int lane_send_locate(struct lane *lane, redis_link_reply done) {
     return redis_link_call(lane->env->link, done, lane, 3, argv, NULL);
 }
 
+// ---- What may be called of it
+
+int lane_send_look(struct lane *lane, redis_link_reply done) {
+    return opt_outs_look(lane->opt_outs, NULL, NULL) != 0 ? -1 : erasures_look(lane->erasures, done, lane);
+}
+
 // ---- Reading
 
 size_t lane_take_read(struct lane *lane, const redisReply *reply) {
@@ -214,7 +220,7 @@ static int lane_take_sent(struct lane *lane, int status) {
 
 // The look goes first, so that by its answer it is known what may be called of what comes behind it.
 int lane_send_read(struct lane *lane, redis_link_reply done) {
-    if (opt_outs_look(lane->opt_outs, NULL, NULL) != 0) {
+    if (lane_send_look(lane, NULL) != 0) {
         return -1;
     }
     const char *count = DECIMAL(lane_take_reserve(lane));
@@ -247,7 +253,7 @@ static void add_known(void *argument, struct lease *lease) {
 // lasts: idle time runs on while Redis is away, and jumps with its clock.
 int lane_send_claim(struct lane *lane, redis_link_reply done) {
     int64_t lease_ms = lane->env->settings->worker_claim_timeout_secs * 1000;
-    if (opt_outs_look(lane->opt_outs, NULL, NULL) != 0) {
+    if (lane_send_look(lane, NULL) != 0) {
         return -1;
     }
     struct fcall *fcall = fcall_new(LIBRARY_CLAIM, 1);

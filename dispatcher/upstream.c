@@ -44,6 +44,11 @@ struct upstream *upstream_create(const struct dispatch_env *env, enum provider p
     return upstream;
 }
 
+void upstream_renew(struct upstream *upstream) {
+    caller_renew(upstream->caller);
+    breaker_hasten(upstream->breaker);
+}
+
 void upstream_add_waiter(struct upstream *upstream, void (*wake)(void *argument), void *argument) {
     upstream->waiters = xrealloc(upstream->waiters, (upstream->waiter_count + 1) * sizeof *upstream->waiters);
     upstream->waiters[upstream->waiter_count++] = (struct upstream_waiter){wake, argument};

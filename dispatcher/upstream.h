@@ -38,6 +38,9 @@ struct upstream {
 };
 
 struct upstream *upstream_create(const struct dispatch_env *env, enum provider provider, size_t cap);
+// The settings have other credentials: calls that begin from here on go by them, and where the breaker is open, the
+// next who asks may probe at once, for the former ones may have been why.
+void upstream_renew(struct upstream *upstream);
 // For as long as the upstream is there.
 void upstream_add_waiter(struct upstream *upstream, void (*wake)(void *argument), void *argument);
 // How many entries may be read.

@@ -58,7 +58,7 @@ struct watch *watch_create(const struct dispatch_env *env, const struct watch_op
     struct watch *watch = xcalloc(1, sizeof *watch);
     watch->options = *options;
     watch->link = redis_link_create(env->loop, &(struct redis_link_options){
-                                                   .url = env->settings->redis_url,
+                                                   .target = env->target,
                                                    .name = options->name,
                                                    .timeout_ms = env->settings->redis_timeout_ms,
                                                    .on_up = watch_on_up,

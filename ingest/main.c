@@ -10,9 +10,12 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "ingest/accept/undecided.h"
 #include "ingest/access/api_keys.h"
+#include "ingest/access/doors.h"
 #include "ingest/access/origin_rules.h"
 #include "ingest/request/client_address.h"
+#include "ingest/settings_check.h"
 #include "ingest/watch/flow_check.h"
 #include "ingest/watch/readiness.h"
 #include "ingest/worker.h"
@@ -22,11 +25,10 @@
 #include "shared/http/peers.h"
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
-#include "shared/postgres/url.h"
-#include "shared/provider/event_key.h"
-#include "shared/provider/provider.h"
-#include "shared/provider/public_url.h"
-#include "shared/redis/url.h"
+#include "shared/postgres/reload.h"
+#include "shared/redis/reload.h"
+#include "shared/redis/target.h"
+#include "shared/settings/live.h"
 #include "shared/settings/settings.h"
 
 #define PROGRAM "ingest"
@@ -34,12 +36,15 @@
 // The main thread: signals, and the workers' life.
 struct ingest {
     struct settings settings;
+    struct redis_target *target;
     struct client_address_rules *trusted_proxies;
     struct origin_rules *origins;
-    struct api_keys *keys; // NULL: none are configured
+    struct api_keys *keys;
+    struct settings_live *live;
     struct readiness *readiness;
     struct http_peers *peers;
     struct http_budget *budget;
+    struct undecided *undecided;
     atomic_int event_clients; // that GET /api/events serves now
     uv_loop_t loop;
     struct process process;
@@ -49,80 +54,32 @@ struct ingest {
     unsigned count;
 };
 
-static void read_keys(struct ingest *ingest) {
-    const struct settings *settings = &ingest->settings;
-    char *error = NULL;
-    if (settings->api_keys[0] != '\0' || settings->api_keys_file[0] != '\0') {
-        ingest->keys = api_keys_create(settings->api_keys, settings->api_keys_file, &error);
+static struct redis_target *find_redis(const struct settings *settings) {
+    char *error;
+    struct redis_target *target = redis_target_create(settings, &error);
+    if (target == NULL) {
+        settings_refuse(PROGRAM, "%s", error);
     }
+    return target;
+}
+
+// What was checked can be made.
+static void take_settings(struct ingest *ingest) {
+    const struct settings *settings = &ingest->settings;
+    const char *setting, *reason;
+    ingest->target = find_redis(settings);
+    char *error = settings_check(settings);
     if (error != NULL) { // it names the setting
         settings_refuse(PROGRAM, "%s", error);
     }
-}
-
-static void check_settings(struct ingest *ingest) {
-    const char *reason = redis_url_check(ingest->settings.redis_url);
-    if (reason != NULL) {
-        settings_refuse(PROGRAM, "REDIS_URL: %s", reason);
+    ingest->trusted_proxies = client_address_rules_parse(settings->trusted_proxies);
+    ingest->origins = origin_rules_create(settings, &setting, &reason);
+    struct api_key_set *set = api_key_set_read(settings->api_keys, settings->api_keys_file, &error);
+    if (set == NULL) {
+        settings_refuse(PROGRAM, "%s", error);
     }
-    char *error = pg_url_check(ingest->settings.database_url);
-    if (error != NULL) {
-        settings_refuse(PROGRAM, "DATABASE_URL: %s", error);
-    }
-    ingest->trusted_proxies = client_address_rules_parse(ingest->settings.trusted_proxies);
-    if (ingest->trusted_proxies == NULL) {
-        settings_refuse(PROGRAM, "TRUSTED_PROXIES: must be addresses and CIDR blocks joined by commas");
-    }
-    if (ingest->settings.drain_notice_ms >= ingest->settings.drain_timeout_secs * 1000) {
-        settings_refuse(PROGRAM, "DRAIN_NOTICE_MS: must be shorter than DRAIN_TIMEOUT_SECS");
-    }
-    if (ingest->settings.max_client_bytes < 8 * ingest->settings.max_body_bytes) { // one address's quarter, twice
-        settings_refuse(PROGRAM, "MAX_CLIENT_BYTES: must be at least 8 times API_MAX_BODY_BYTES");
-    }
-    reason = public_url_check(ingest->settings.webhook_public_url);
-    if (reason != NULL) {
-        settings_refuse(PROGRAM, "WEBHOOK_PUBLIC_URL: %s", reason);
-    }
-    reason = event_key_refusal(ingest->settings.webhook_email_public_key);
-    if (reason != NULL) {
-        settings_refuse(PROGRAM, "WEBHOOK_EMAIL_PUBLIC_KEY: %s", reason);
-    }
-    const char *setting;
-    ingest->origins = origin_rules_create(&ingest->settings, &setting, &reason);
-    if (ingest->origins == NULL) {
-        settings_refuse(PROGRAM, "%s: %s", setting, reason);
-    }
-    read_keys(ingest);
-}
-
-static bool is_loopback(const char *address) {
-    struct client_address_rules *loopback = client_address_rules_parse("127.0.0.0/8,::1");
-    bool inside = client_address_is_in(loopback, address);
-    client_address_rules_free(loopback);
-    return inside;
-}
-
-// Doors that stand open are said once, at start: of a port that other machines reach, as an error.
-static void tell_of_doors(const struct ingest *ingest) {
-    const struct settings *settings = &ingest->settings;
-    const char *const webhooks[PROVIDER_COUNT] = {"WEBHOOK_SMS_SECRET is not set",
-                                                  "neither WEBHOOK_EMAIL_SECRET nor WEBHOOK_EMAIL_PUBLIC_KEY is set"};
-    if (ingest->keys == NULL) {
-        bool near = is_loopback(settings->bind_address);
-        log_event(
-            near ? LOG_WARN : LOG_ERROR, "keys_off",
-            "%s %s port %d may send, read and replay, and set the mock: neither API_KEYS nor API_KEYS_FILE is set",
-            near ? "any process that reaches" : "ANY MACHINE that reaches", settings->bind_address,
-            (int)settings->port);
-        return;
-    }
-    log_info("keys_on", "%zu keys are good for /api", api_keys_count(ingest->keys));
-    for (unsigned i = 0; i < PROVIDER_COUNT; i++) {
-        if (!provider_is_signed(settings, (enum provider)i)) {
-            log_warn("webhooks_open", "webhooks of %s are believed without a signature: %s",
-                     provider_name((enum provider)i), webhooks[i]);
-        }
-    }
+    ingest->keys = api_keys_create(set);
+    ingest->live = settings_live_create(settings, FOR_INGEST);
 }
 
 static _Noreturn void refuse_port(const struct settings *settings) {
@@ -160,13 +117,16 @@ static void create_workers(struct ingest *ingest) {
     uint16_t port = (uint16_t)settings->port;
     const struct ingest_shared shared = {
         .settings = settings,
+        .target = ingest->target,
         .trusted_proxies = ingest->trusted_proxies,
         .origins = ingest->origins,
         .keys = ingest->keys,
+        .now = ingest->live,
         .readiness = ingest->readiness,
         .event_clients = &ingest->event_clients,
         .peers = ingest->peers,
         .budget = ingest->budget,
+        .undecided = ingest->undecided,
         .connections = (most_connections(ingest) + ingest->count - 1) / ingest->count,
         .ended = &ingest->worker_ended,
     };
@@ -221,19 +181,41 @@ static void ingest_main_on_hurry(void *argument) {
     stop_workers(ingest, true);
 }
 
-static void ingest_main_on_reload(void *argument) {
+// ---- SIGHUP
+
+static char *ingest_main_take(void *argument, const struct settings_change *change) {
     struct ingest *ingest = argument;
-    if (ingest->keys == NULL) {
-        return;
-    }
-    char *error = api_keys_reload(ingest->keys);
+    const struct settings *now = settings_live_take(ingest->live), *next = &change->next;
+    char *error = doors_refusal(now, next);
+    settings_live_give_back(ingest->live, now);
+    struct api_key_set *keys = error == NULL ? api_key_set_read(next->api_keys, next->api_keys_file, &error) : NULL;
     if (error == NULL) {
-        log_info("keys_read", "%zu keys are good for /api", api_keys_count(ingest->keys));
+        error = redis_reload_take(ingest->target, change);
+    }
+    if (error == NULL) {
+        api_keys_take(ingest->keys, keys);
     } else {
-        log_error("keys_refused", "%s; the keys stay what they were", error);
-        free(error);
+        api_key_set_free(keys);
+    }
+    return error;
+}
+
+static void ingest_main_on_taken(void *argument) {
+    struct ingest *ingest = argument;
+    for (unsigned i = 0; i < ingest->count; i++) {
+        ingest_worker_reload(ingest->workers[i]);
     }
 }
+
+static const struct reload_trial *const trials[] = {&redis_reload_trial, &pg_reload_trial, &pg_reload_reads_trial,
+                                                    NULL};
+
+static const struct reload_plan plan = {
+    .check = settings_check,
+    .trials = trials,
+    .take = ingest_main_take,
+    .taken = ingest_main_on_taken,
+};
 
 static void ingest_main_on_worker_ended(uv_async_t *handle) {
     struct ingest *ingest = handle->data;
@@ -255,14 +237,17 @@ static void begin_watch(struct ingest *ingest) {
     ingest->process.loop = &ingest->loop;
     ingest->process.on_drain = ingest_main_on_drain;
     ingest->process.on_hurry = ingest_main_on_hurry;
-    ingest->process.on_reload = ingest_main_on_reload;
+    ingest->process.plan = &plan;
+    ingest->process.live = ingest->live;
     ingest->process.argument = ingest;
     process_watch(&ingest->process, &ingest->settings);
 }
 
 // `ingest --check-flow`, which bin/status.sh asks.
 static int check_flow(struct settings *settings) {
-    int status = flow_check(settings);
+    struct redis_target *target = find_redis(settings);
+    int status = flow_check(settings, target);
+    redis_target_destroy(target);
     settings_free(settings);
     return status;
 }
@@ -277,9 +262,9 @@ int main(int argc, char **argv) {
     if (checks) {
         return check_flow(&ingest.settings);
     }
-    check_settings(&ingest);
+    take_settings(&ingest);
     process_start(&ingest.settings, PROGRAM);
-    tell_of_doors(&ingest);
+    doors_tell(&ingest.settings, api_keys_count(ingest.keys));
 
     uv_loop_init(&ingest.loop);
     uv_async_init(&ingest.loop, &ingest.worker_ended, ingest_main_on_worker_ended);
@@ -291,6 +276,7 @@ int main(int argc, char **argv) {
     ingest.readiness = readiness_create(ingest.count);
     ingest.peers = http_peers_create((unsigned)ingest.settings.max_connections_per_ip);
     ingest.budget = http_budget_create((size_t)ingest.settings.max_client_bytes);
+    ingest.undecided = undecided_create(ingest.settings.idempotency_ttl_secs * 1000);
     create_workers(&ingest);
     begin_watch(&ingest);
     start_workers(&ingest);
@@ -302,9 +288,12 @@ int main(int argc, char **argv) {
     readiness_free(ingest.readiness);
     http_peers_destroy(ingest.peers);
     http_budget_destroy(ingest.budget);
+    undecided_free(ingest.undecided);
     client_address_rules_free(ingest.trusted_proxies);
     origin_rules_free(ingest.origins);
     api_keys_free(ingest.keys);
+    settings_live_free(ingest.live);
+    redis_target_destroy(ingest.target);
     settings_free(&ingest.settings);
     return status;
 }

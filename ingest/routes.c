@@ -12,6 +12,7 @@
 #include "ingest/dead_letters/dead_letters.h"
 #include "ingest/dead_letters/replay_many.h"
 #include "ingest/dead_letters/replay_one.h"
+#include "ingest/erase/erase.h"
 #include "ingest/mock/control.h"
 #include "ingest/opt_outs/opt_outs_change.h"
 #include "ingest/opt_outs/opt_outs_list.h"
@@ -39,6 +40,7 @@ static const struct route routes[] = {
     {"GET",  "/api/messages/{id}",               messages_show,          SCOPE_READ,  ROUTE_JSON},
     {"DELETE", "/api/messages/{id}",             cancel_message,         SCOPE_SEND,  ROUTE_INCOMING},
     {"GET",  "/api/conversations",               conversations_list,     SCOPE_READ,  ROUTE_JSON},
+    {"DELETE", "/api/conversations/{id}",        erase_conversation,     SCOPE_ADMIN, ROUTE_INCOMING},
     {"GET",  "/api/conversations/{id}/messages", messages_list,          SCOPE_READ,  ROUTE_JSON},
     {"GET",  "/api/dead-letters",                dead_letters_list,      SCOPE_ADMIN, ROUTE_JSON},
     {"POST", "/api/dead-letters/replay",         replay_many,            SCOPE_ADMIN, ROUTE_BODY | ROUTE_INCOMING},

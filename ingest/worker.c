@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // One thread: a loop, an HTTP server on a listening socket of its own, a connection to Redis, a few to Postgres,
-// counters. Nothing is shared with other threads but `asked` and `has_ended`, which are atomic.
+// counters. Nothing is shared with other threads but `asked`, `reloads` and `has_ended`, which are atomic.
 //
 // What connects at the start waits until all threads have Redis and Postgres, or for one time-out at most: a restart
 // behind a proxy is then no reason for a 503.
@@ -28,6 +28,7 @@
 #include "ingest/access/rate_limit.h"
 #include "ingest/batch/batch.h"
 #include "ingest/checks.h"
+#include "ingest/erase/erase.h"
 #include "ingest/read/database.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
@@ -40,6 +41,7 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/link.h"
+#include "shared/settings/live.h"
 
 enum { LOOK_MS = 10 }; // how often it is looked whether serving can begin
 
@@ -58,7 +60,8 @@ struct ingest_worker {
     uint64_t begins_by;          // on the loop's clock
     struct heartbeat *heartbeat; // the first thread's; NULL elsewhere
     enum phase phase;
-    atomic_int asked; // enum stop
+    atomic_int asked;    // enum stop
+    atomic_bool reloads; // the live settings have changed
     atomic_bool has_ended;
 };
 
@@ -85,6 +88,7 @@ static void close_everything(struct ingest_worker *worker) {
     former_destroy(worker->with.former);
     ours_destroy(worker->with.ours);
     format_waits_destroy(worker->with.format_waits);
+    erase_fence_destroy(worker->with.erase_fence);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->begin, NULL);
 }
@@ -111,10 +115,19 @@ static void worker_flush(struct ingest_worker *worker) {
     }
 }
 
+static void worker_take_settings(struct ingest_worker *worker) {
+    const struct settings *settings = settings_live_take(worker->with.now);
+    database_change(worker->with.database, settings);
+    settings_live_give_back(worker->with.now, settings);
+}
+
 // Every step towards the end is taken here.
 static void worker_on_wake(uv_async_t *handle) {
     struct ingest_worker *worker = handle->data;
     int asked = atomic_load(&worker->asked);
+    if (atomic_exchange(&worker->reloads, false) && worker->phase != PHASE_CLOSING) {
+        worker_take_settings(worker);
+    }
     if (asked == STOP_HURRY || worker->phase == PHASE_CLOSING) {
         close_everything(worker);
         return;
@@ -170,6 +183,11 @@ static void worker_on_postgres(void *argument, bool up) {
     readiness_postgres_changed(worker->with.readiness, up);
 }
 
+static void worker_on_replica(void *argument, bool in_use) {
+    struct ingest_worker *worker = argument;
+    readiness_replica_changed(worker->with.readiness, in_use);
+}
+
 // What Redis says when it takes no writes of anybody. Memory that is short is a reason of its own: sends are refused
 // before Redis refuses them.
 static bool takes_no_writes(const char *error) {
@@ -182,6 +200,16 @@ static bool takes_no_writes(const char *error) {
     return false;
 }
 
+// That DATABASE_READ_URL's server isn't read from: a note, for the primary answers.
+static void worker_tell_reads(struct ingest_worker *worker) {
+    const char *why = database_replica_trouble(worker->with.database);
+    char *text = why != NULL && *why != '\0'
+                     ? xasprintf("reads are asked of the primary, not of DATABASE_READ_URL's server: %s", why)
+                     : NULL;
+    heartbeat_trouble(worker->heartbeat, "reads_fallen_back", text);
+    free(text);
+}
+
 static void worker_on_beat(void *argument, const char *refusal) {
     struct ingest_worker *worker = argument;
     readiness_redis_refuses(worker->with.readiness, takes_no_writes(refusal) ? refusal : NULL);
@@ -189,6 +217,7 @@ static void worker_on_beat(void *argument, const char *refusal) {
                       readiness_has_replicas(worker->with.readiness)
                           ? NULL
                           : "too few replicas follow Redis (REDIS_WAIT_REPLICAS): it refuses sends");
+    worker_tell_reads(worker);
 }
 
 // ---- Life
@@ -207,7 +236,7 @@ static void connect_redis(struct ingest_worker *worker) {
     char name[32];
     snprintf(name, sizeof name, "ingest-%u", worker->number);
     struct redis_link_options options = {
-        .url = worker->with.settings->redis_url,
+        .target = worker->with.target,
         .name = name,
         .timeout_ms = worker->with.settings->redis_timeout_ms,
         .on_up = worker_on_redis_up,
@@ -246,12 +275,15 @@ static struct http_server *worker_serve(struct ingest_worker *worker, const stru
 struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, unsigned number, int listen_socket) {
     struct ingest_worker *worker = xcalloc(1, sizeof *worker);
     worker->with.settings = shared->settings;
+    worker->with.target = shared->target;
     worker->with.trusted_proxies = shared->trusted_proxies;
     worker->with.origins = shared->origins;
     worker->with.keys = shared->keys;
+    worker->with.now = shared->now;
     worker->with.readiness = shared->readiness;
     worker->with.event_clients = shared->event_clients;
     worker->with.budget = shared->budget;
+    worker->with.undecided = shared->undecided;
     worker->ended = shared->ended;
     worker->number = number;
     uv_loop_init(&worker->loop);
@@ -268,6 +300,7 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     worker->with.former = former_create(&worker->loop, &worker->with);
     worker->with.ours = ours_create(&worker->with);
     worker->with.format_waits = format_waits_create(&worker->loop);
+    worker->with.erase_fence = erase_fence_create(&worker->loop);
     worker->with.limiter = rate_limiter_create(&worker->loop, &worker->with, checks_proceed);
     connect_redis(worker);
     if (shared->settings->redis_wait_replicas > 0) {
@@ -281,7 +314,8 @@ struct ingest_worker *ingest_worker_create(const struct ingest_shared *shared, u
     }
     worker->with.lookout = lookout_create(&worker->loop, worker->with.redis);
     worker->with.hub = event_hub_create(&worker->loop, &worker->with);
-    worker->with.database = database_create(&worker->loop, shared->settings, number, worker_on_postgres, worker);
+    const struct database_events events = {worker_on_postgres, worker_on_replica, worker};
+    worker->with.database = database_create(&worker->loop, shared->settings, number, &events);
     return worker;
 }
 
@@ -297,6 +331,13 @@ static void worker_run(void *argument) {
 
 int ingest_worker_start(struct ingest_worker *worker) {
     return uv_thread_create(&worker->thread, worker_run, worker);
+}
+
+void ingest_worker_reload(struct ingest_worker *worker) {
+    atomic_store(&worker->reloads, true);
+    if (!ingest_worker_has_ended(worker)) {
+        uv_async_send(&worker->wake);
+    }
 }
 
 void ingest_worker_stop(struct ingest_worker *worker, bool hurry) {

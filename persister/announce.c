@@ -10,7 +10,7 @@ enum { MOST_IN_ONE = 100 }; // messages of one entry of the feed, which bounds i
 
 static bool is_about_a_message(const struct batch_entry *entry) {
     return entry->what != BATCH_POISON && entry->what != BATCH_UNREAD && entry->what != BATCH_REREAD &&
-           entry->what != BATCH_OPT_OUT;
+           entry->what != BATCH_OPT_OUT && entry->what != BATCH_ERASE;
 }
 
 static void announce_write_message(struct buf *out, const struct batch_entry *entry) {

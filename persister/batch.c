@@ -106,11 +106,13 @@ static void put_poison(struct buf *out, const struct staging_row *row, const str
 
 const char *batch_what_name(enum batch_what what) {
     static const char *const names[] = {
-        [BATCH_POISON] = "poison",       [BATCH_ACCEPTED] = "accepted",       [BATCH_RECEIVED] = "received",
-        [BATCH_SENT] = "sent",           [BATCH_FAILED] = "failed",           [BATCH_RETRYING] = "retrying",
-        [BATCH_REPLAYED] = "replayed",   [BATCH_UNREAD] = "unread",           [BATCH_REREAD] = "reread",
-        [BATCH_DELIVERED] = "delivered", [BATCH_UNDELIVERED] = "undelivered", [BATCH_OPT_OUT] = "optout",
-        [BATCH_CANCELLED] = "cancelled",
+        [BATCH_POISON] = "poison",           [BATCH_ACCEPTED] = "accepted",
+        [BATCH_RECEIVED] = "received",       [BATCH_SENT] = "sent",
+        [BATCH_FAILED] = "failed",           [BATCH_RETRYING] = "retrying",
+        [BATCH_REPLAYED] = "replayed",       [BATCH_UNREAD] = "unread",
+        [BATCH_REREAD] = "reread",           [BATCH_DELIVERED] = "delivered",
+        [BATCH_UNDELIVERED] = "undelivered", [BATCH_OPT_OUT] = "optout",
+        [BATCH_CANCELLED] = "cancelled",     [BATCH_ERASE] = "erase",
     };
     return names[what];
 }
@@ -135,6 +137,8 @@ static enum batch_what what_happened(const struct event *event) {
         return event->receipt.status == RECEIPT_DELIVERED ? BATCH_DELIVERED : BATCH_UNDELIVERED;
     case EVENT_OPT_OUT:
         return BATCH_OPT_OUT;
+    case EVENT_ERASE:
+        return BATCH_ERASE;
     }
     return BATCH_REPLAYED;
 }
@@ -186,6 +190,16 @@ static void complete_pair(struct opt_out *opt_out, const struct phone_region *re
     opt_out->their_address = theirs;
 }
 
+// Of a conversation as the other persisters, and this one from now on, identify it.
+static void complete_erasure(struct erasure *erasure, const struct phone_region *region) {
+    char *one = identity_complete(erasure->channel, erasure->one, region);
+    char *other = identity_complete(erasure->channel, erasure->other, region);
+    free(erasure->one);
+    free(erasure->other);
+    erasure->one = one;
+    erasure->other = other;
+}
+
 bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *stream, uint64_t connection, const char *id,
                      const struct buf *packed) {
     struct batch_entry head = {.stream = stream, .connection = connection};
@@ -199,6 +213,8 @@ bool batch_queue_add(struct batch_queue *queue, const struct batch_stream *strea
         message_identify(&event.message, queue->region);
     } else if (reason == NULL && event.kind == EVENT_OPT_OUT) {
         complete_pair(&event.opt_out, queue->region);
+    } else if (reason == NULL && event.kind == EVENT_ERASE) {
+        complete_erasure(&event.erasure, queue->region);
     }
     batch_append(queue, &head, &event, reason, packed);
     event_free(&event);

@@ -37,6 +37,7 @@ enum batch_what {
     BATCH_DELIVERED,
     BATCH_UNDELIVERED,
     BATCH_OPT_OUT,
+    BATCH_ERASE,
 };
 
 struct batch_entry {

@@ -318,7 +318,7 @@ struct event_consumer *event_consumer_create(uv_loop_t *loop, const struct event
     consumer->tick.data = consumer;
     uv_timer_init(loop, &consumer->tick);
     uv_timer_start(&consumer->tick, event_consumer_on_tick, TICK_MS, TICK_MS);
-    consumer->link = redis_link_create(loop, &(struct redis_link_options){.url = options->redis_url,
+    consumer->link = redis_link_create(loop, &(struct redis_link_options){.target = options->target,
                                                                           .name = consumer->keys.events,
                                                                           .timeout_ms = options->redis_timeout_ms,
                                                                           .on_up = event_consumer_on_up,

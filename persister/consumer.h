@@ -13,9 +13,10 @@
 // Reads one `events` stream into the queue and acknowledges what was recorded, over a connection of its own.
 
 struct event_consumer;
+struct redis_target;
 
 struct event_consumer_options {
-    const char *redis_url;
+    struct redis_target *target; // where Redis is; outlives the consumer
     int64_t redis_timeout_ms;
     const char *tag;           // "sms-mms:0"
     const char *consumer;      // the instance id

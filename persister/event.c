@@ -90,6 +90,7 @@ static const struct {
     {"replayed", {"gen", "at", "state"}},
     {"receipt", {"gen", "at"}},
     {"optout", {"gen", "at"}},
+    {"erase", {"gen", "at"}},
 };
 
 static void take_field(struct fields *fields, const struct text *name, const struct text *value) {
@@ -161,7 +162,7 @@ static const char *take_head(const struct fields *fields, struct event *out) {
     out->at_ms = head.at_ms;
     out->state = event_state_of(fields->state);
     bool has_payload = out->kind == EVENT_MESSAGE || out->kind == EVENT_OUTCOME || out->kind == EVENT_RECEIPT ||
-                       out->kind == EVENT_OPT_OUT;
+                       out->kind == EVENT_OPT_OUT || out->kind == EVENT_ERASE;
     return fields->p != NULL || !has_payload ? NULL : "p is missing";
 }
 
@@ -311,6 +312,8 @@ static const char *event_take_body(const struct fields *fields, struct event *ou
         return receipt_entry_decode(fields->p, fields->p_length, &out->receipt);
     case EVENT_OPT_OUT:
         return opt_out_decode(fields->p, fields->p_length, &out->opt_out);
+    case EVENT_ERASE:
+        return erasure_decode(fields->p, fields->p_length, &out->erasure);
     }
     return "kind is unknown";
 }
@@ -323,7 +326,8 @@ static bool event_take_kind(struct fields *fields, enum event_kind *out) {
     } kinds[] = {{"accepted", EVENT_MESSAGE, MESSAGE_OUTBOUND}, {"received", EVENT_MESSAGE, MESSAGE_INBOUND},
                  {"outcome", EVENT_OUTCOME, MESSAGE_OUTBOUND},  {"replayed", EVENT_REPLAYED, MESSAGE_OUTBOUND},
                  {"unread", EVENT_UNREAD, MESSAGE_INBOUND},     {"reread", EVENT_REREAD, MESSAGE_INBOUND},
-                 {"receipt", EVENT_RECEIPT, MESSAGE_OUTBOUND},  {"optout", EVENT_OPT_OUT, MESSAGE_INBOUND}};
+                 {"receipt", EVENT_RECEIPT, MESSAGE_OUTBOUND},  {"optout", EVENT_OPT_OUT, MESSAGE_INBOUND},
+                 {"erase", EVENT_ERASE, MESSAGE_INBOUND}};
     for (size_t i = 0; fields->k != NULL && i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(fields->k, kinds[i].name) == 0) {
             *out = kinds[i].kind;
@@ -351,7 +355,7 @@ enum event_result event_decode(const char *packed, size_t length, struct event *
     if (!event_take_kind(&fields, &out->kind)) {
         *reason = was_set_apart(&fields)
                       ? fields.why
-                      : "k is not accepted, received, outcome, replayed, unread, reread, receipt or optout";
+                      : "k is not accepted, received, outcome, replayed, unread, reread, receipt, optout or erase";
         return EVENT_POISON;
     }
     *reason = out->kind == EVENT_UNREAD ? NULL : take_head(&fields, out);
@@ -370,5 +374,6 @@ void event_free(struct event *event) {
     cJSON_Delete(event->payload);
     receipt_entry_free(&event->receipt);
     opt_out_free(&event->opt_out);
+    erasure_free(&event->erasure);
     *event = (struct event){0};
 }

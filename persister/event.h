@@ -9,6 +9,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/uuid.h"
+#include "shared/message/erasure.h"
 #include "shared/message/message.h"
 #include "shared/message/opt_out.h"
 #include "shared/message/receipt_entry.h"
@@ -29,7 +30,8 @@ enum event_kind {
     EVENT_UNREAD,
     EVENT_REREAD,
     EVENT_RECEIPT,
-    EVENT_OPT_OUT
+    EVENT_OPT_OUT,
+    EVENT_ERASE
 };
 
 // A webhook that can't become a message. Its texts lie in the packed fields.
@@ -49,10 +51,10 @@ enum event_state { EVENT_STATE_QUEUED, EVENT_STATE_HELD, EVENT_STATE_SCHEDULED }
 
 struct event {
     enum event_kind kind;
-    char id[UUID_TEXT_SIZE]; // of the message, or of the opt-out; EVENT_UNREAD: ""
+    char id[UUID_TEXT_SIZE]; // of the message, the opt-out or the erasure; EVENT_UNREAD: ""
     int64_t generation;      // 0 … 2^31-1
-    int64_t at_ms;           // when it happened, of EVENT_RECEIPT when it came in, ms since 1970
-    enum event_state state;  // EVENT_MESSAGE, EVENT_REPLAYED
+    int64_t at_ms; // when it happened, of EVENT_RECEIPT when it came in, of EVENT_ERASE up to when, ms since 1970
+    enum event_state state; // EVENT_MESSAGE, EVENT_REPLAYED
     // EVENT_MESSAGE
     struct message message;
     // EVENT_OUTCOME
@@ -66,6 +68,7 @@ struct event {
     const char *letter; // EVENT_REREAD: the hash of the dead letter that the message was; in the packed fields
     struct receipt_entry receipt; // EVENT_RECEIPT
     struct opt_out opt_out;       // EVENT_OPT_OUT
+    struct erasure erasure;       // EVENT_ERASE
 };
 
 enum event_result {

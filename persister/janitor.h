@@ -8,7 +8,8 @@
 #include "shared/redis/counters.h"
 
 // Soon after the start, then once an hour: dead letters older than 30 days go, and receipts whose message hasn't come
-// for a day, a thousand at a time.
+// for a day, a thousand at a time. Every few seconds it looks at a thousand rows: at ids of deleted messages, which are
+// forgotten after 30 days, or at deliveries, whether one is of no message (migration 0011, forget_strays()).
 
 struct persister_janitor;
 

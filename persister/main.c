@@ -5,28 +5,35 @@
 
 #include "persister/persister.h"
 #include "persister/rekey.h"
+#include "persister/retention.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
-#include "shared/postgres/url.h"
-#include "shared/redis/url.h"
+#include "shared/redis/target.h"
 #include "shared/settings/settings.h"
 
-static void persister_main_check(const struct settings *settings) {
-    const char *reason = redis_url_check(settings->redis_url);
-    if (reason != NULL) {
-        settings_refuse("persister", "REDIS_URL: %s", reason);
+static struct redis_target *persister_main_check(const struct settings *settings) {
+    char *error;
+    struct redis_target *target = redis_target_create(settings, &error);
+    if (target == NULL) {
+        settings_refuse("persister", "%s", error);
     }
-    char *error = pg_url_check(settings->database_url);
+    error = persister_check(settings);
     if (error != NULL) {
-        settings_refuse("persister", "DATABASE_URL: %s", error);
+        settings_refuse("persister", "%s", error);
     }
+    error = retention_check(settings);
+    if (error != NULL) {
+        settings_refuse("persister", "%s", error);
+    }
+    return target;
 }
 
 // `persister --rekey` and `persister --rekey=ask`.
-static int persister_main_rekey(struct settings *settings, bool asks) {
+static int persister_main_rekey(struct settings *settings, struct redis_target *target, bool asks) {
     (void)!log_open(&(struct log_options){.program = "persister", .level = LOG_ERROR}); // what it does it prints
-    int status = asks ? rekey_ask(settings) : rekey_run(settings);
+    int status = asks ? rekey_ask(settings) : rekey_run(settings, target);
+    redis_target_destroy(target);
     settings_free(settings);
     return status;
 }
@@ -41,9 +48,9 @@ int main(int argc, char **argv) {
         "persister --rekey makes the conversations of stored messages anew, after an upgrade and after a change of\n"
         "PHONE_REGION, beside running programs; killed, it goes on the next time. --rekey=ask says whether it is due\n"
         "(exit status 3).");
-    persister_main_check(&settings);
+    struct redis_target *target = persister_main_check(&settings);
     if (rekeys) {
-        return persister_main_rekey(&settings, asks);
+        return persister_main_rekey(&settings, target, asks);
     }
     process_start(&settings, "persister");
 
@@ -51,8 +58,12 @@ int main(int argc, char **argv) {
     if (uv_loop_init(&loop) != 0) {
         mem_exhausted();
     }
-    struct process process = {.loop = &loop, .on_drain = persister_drain, .on_hurry = persister_hurry};
-    struct persister *persister = persister_create(&loop, &settings, process_finished, &process);
+    struct process process = {.loop = &loop,
+                              .on_drain = persister_drain,
+                              .on_hurry = persister_hurry,
+                              .plan = &persister_reload,
+                              .live = settings_live_create(&settings, FOR_PERSISTER)};
+    struct persister *persister = persister_create(&loop, &settings, target, process_finished, &process);
     process.argument = persister;
     process_watch(&process, &settings);
     log_info("started", "storing batches of up to %lld entries", (long long)settings.worker_batch_size);
@@ -61,6 +72,8 @@ int main(int argc, char **argv) {
 
     persister_free(persister);
     int status = process_end(&loop);
+    settings_live_free(process.live);
+    redis_target_destroy(target);
     settings_free(&settings);
     return status;
 }

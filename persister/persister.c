@@ -3,27 +3,34 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "persister/acknowledge.h"
 #include "persister/announce.h"
 #include "persister/batch.h"
 #include "persister/consumer.h"
+#include "persister/eraser.h"
 #include "persister/identities.h"
 #include "persister/janitor.h"
 #include "persister/opt_out_fill.h"
 #include "persister/opt_out_teller.h"
 #include "persister/replayer.h"
+#include "persister/retention.h"
 #include "persister/streams.h"
+#include "persister/token_canceller.h"
 #include "persister/told.h"
 #include "persister/writer.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/process.h"
 #include "shared/postgres/link.h"
+#include "shared/postgres/reload.h"
+#include "shared/postgres/url.h"
 #include "shared/redis/counters.h"
 #include "shared/redis/heartbeat.h"
 #include "shared/redis/keys.h"
 #include "shared/redis/link.h"
+#include "shared/redis/reload.h"
 
 #define SLOTS 16                             // rows of `totals`
 #define LONGEST_MS (30LL * 24 * 3600 * 1000) // that an event is believed to have waited
@@ -34,6 +41,7 @@ enum persister_state { PERSISTER_RUNNING, PERSISTER_DRAINING, PERSISTER_FLUSHING
 
 struct persister {
     enum persister_state state;
+    struct redis_target *target;
     struct redis_link *control; // for all that doesn't belong to one stream
     struct counters *counters;
     struct heartbeat *heartbeat;
@@ -43,10 +51,13 @@ struct persister {
     struct event_streams *streams;
     struct batch_writer *writer;
     struct persister_janitor *janitor;
+    struct retention *retention; // NULL: messages are kept
     struct identities *identities;
     struct replayer *replayer;
     struct opt_out_teller *teller;
     struct opt_out_fill *opt_out_fill;
+    struct token_canceller *canceller;
+    struct eraser *eraser;
     bool repeats; // so often that it has been told
     void (*on_finished)(void *);
     void *argument;
@@ -58,9 +69,13 @@ static void persister_finish(struct persister *persister) {
     }
     persister->state = PERSISTER_FINISHED;
     replayer_stop(persister->replayer);
+    eraser_stop(persister->eraser);
     pg_link_destroy(persister->database);
     batch_writer_destroy(persister->writer);
     persister_janitor_destroy(persister->janitor);
+    if (persister->retention != NULL) {
+        retention_destroy(persister->retention);
+    }
     identities_destroy(persister->identities);
     heartbeat_destroy(persister->heartbeat);
     counters_destroy(persister->counters);
@@ -68,6 +83,8 @@ static void persister_finish(struct persister *persister) {
     replayer_destroy(persister->replayer);
     opt_out_teller_destroy(persister->teller);
     opt_out_fill_destroy(persister->opt_out_fill);
+    token_canceller_destroy(persister->canceller);
+    eraser_destroy(persister->eraser);
     event_streams_destroy(persister->streams);
     persister->on_finished(persister->argument);
 }
@@ -92,7 +109,8 @@ static void persister_flush(struct persister *persister) {
 static void flush_if_drained(struct persister *persister) {
     if (persister->state == PERSISTER_DRAINING && event_streams_are_quiet(persister->streams) &&
         batch_queue_is_empty(persister->queue) && batch_writer_is_idle(persister->writer) &&
-        opt_out_teller_is_idle(persister->teller)) {
+        opt_out_teller_is_idle(persister->teller) && token_canceller_is_idle(persister->canceller) &&
+        eraser_is_idle(persister->eraser)) {
         persister_flush(persister);
     }
 }
@@ -149,6 +167,51 @@ static void observe_latencies(struct persister *persister, const struct batch *b
     }
 }
 
+static void tell_or_acknowledge(struct persister *persister, const char *opt_outs, const struct batch_entry *entries,
+                                size_t count) {
+    if (*opt_outs != '\0') {
+        opt_out_teller_tell(persister->teller, opt_outs, entries, count);
+    } else {
+        acknowledge(entries, count);
+    }
+}
+
+// Of what was written, for when the tokens of what was erased have ended.
+struct written_with_erased {
+    struct persister *persister;
+    struct batch_entry *entries;
+    size_t count;
+    char *opt_outs;
+};
+
+static void persister_on_cancelled(void *argument, bool ended) {
+    struct written_with_erased *written = argument;
+    if (ended) {
+        tell_or_acknowledge(written->persister, written->opt_outs, written->entries, written->count);
+    }
+    free(written->entries);
+    free(written->opt_outs);
+    free(written);
+}
+
+static void cancel_erased(struct persister *persister, const struct batch *batch, size_t first, size_t count,
+                          const struct batch_written *what) {
+    struct written_with_erased *written = xmalloc(sizeof *written);
+    *written = (struct written_with_erased){persister, xmalloc((count + 1) * sizeof *written->entries), count,
+                                            xstrdup(what->opt_outs)};
+    memcpy(written->entries, &batch->entries[first], count * sizeof *written->entries);
+    token_canceller_take(persister->canceller, what->erased, persister_on_cancelled, written);
+}
+
+static bool has_erasure(const struct batch *batch, size_t first, size_t count) {
+    for (size_t i = first; i < first + count; i++) {
+        if (batch->entries[i].what == BATCH_ERASE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void persister_on_written(void *argument, const struct batch *batch, size_t first, size_t count,
                                  const struct batch_written *written) {
     struct persister *persister = argument;
@@ -157,10 +220,13 @@ static void persister_on_written(void *argument, const struct batch *batch, size
         persister->repeats = false;
     }
     log_all_persisted(batch, first, count);
-    if (*written->opt_outs != '\0') {
-        opt_out_teller_tell(persister->teller, written->opt_outs, &batch->entries[first], count);
+    if (*written->erased != '\0') {
+        cancel_erased(persister, batch, first, count, written);
     } else {
-        acknowledge(&batch->entries[first], count);
+        tell_or_acknowledge(persister, written->opt_outs, &batch->entries[first], count);
+    }
+    if (has_erasure(batch, first, count)) {
+        eraser_kick(persister->eraser);
     }
     announce_written(persister->control, persister->feed_max_length, batch, first, count);
     counters_add(persister->counters, COUNTER_WORKER_PROCESSED, count);
@@ -188,6 +254,7 @@ static void persister_on_control_up(void *argument) {
     heartbeat_on_up(persister->heartbeat);
     event_streams_refresh(persister->streams);
     if (persister->teller != NULL) {
+        token_canceller_on_up(persister->canceller);
         opt_out_teller_on_up(persister->teller);
         opt_out_fill_look(persister->opt_out_fill);
     }
@@ -233,15 +300,16 @@ static void create_database(struct persister *persister, uv_loop_t *loop, const 
                                                                                  .argument = persister});
 }
 
-static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings) {
-    persister->control = redis_link_create(loop, &(struct redis_link_options){.url = settings->redis_url,
+static void create_streams(struct persister *persister, uv_loop_t *loop, const struct settings *settings,
+                           struct redis_target *target) {
+    persister->control = redis_link_create(loop, &(struct redis_link_options){.target = target,
                                                                               .name = process_instance(),
                                                                               .timeout_ms = settings->redis_timeout_ms,
                                                                               .on_up = persister_on_control_up,
                                                                               .argument = persister});
     persister->counters = counters_create(loop, persister->control);
     persister->heartbeat = heartbeat_create(loop, persister->control, "persister", process_instance());
-    struct event_consumer_options consumer = {.redis_url = settings->redis_url,
+    struct event_consumer_options consumer = {.target = target,
                                               .redis_timeout_ms = settings->redis_timeout_ms,
                                               .consumer = process_instance(),
                                               .max_entries = (size_t)settings->worker_batch_size,
@@ -254,31 +322,89 @@ static void create_streams(struct persister *persister, uv_loop_t *loop, const s
                                               (unsigned)settings->stream_partitions);
 }
 
-struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, void (*on_finished)(void *),
-                                   void *argument) {
+struct persister *persister_create(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+                                   void (*on_finished)(void *), void *argument) {
     struct persister *persister = xcalloc(1, sizeof *persister);
     unsigned slot = partition_of(process_instance(), SLOTS);
     persister->on_finished = on_finished;
     persister->argument = argument;
+    persister->target = target;
     persister->feed_max_length = settings->feed_max_length;
     persister->queue =
         batch_queue_create((size_t)settings->worker_batch_size, MAX_BATCH_BYTES, slot, settings->phone_region);
     create_database(persister, loop, settings, slot);
-    create_streams(persister, loop, settings);
+    create_streams(persister, loop, settings, target);
     persister->janitor = persister_janitor_create(loop, persister->database, persister->counters);
+    if (settings->message_retention_days > 0) {
+        persister->retention = retention_create(
+            loop, &(struct retention_options){.settings = settings,
+                                              .redis = persister->control,
+                                              .counters = persister->counters,
+                                              .heartbeat = persister->heartbeat,
+                                              .queue = persister->queue,
+                                              .slot = (slot + SLOTS / 2) % SLOTS}); // not its own batches'
+    }
     persister->identities = identities_create(loop, persister->database, persister->heartbeat);
     persister->replayer = replayer_create(loop, settings, persister->control);
     persister->teller = opt_out_teller_create(loop, persister->control, persister_on_told, persister);
     persister->opt_out_fill = opt_out_fill_create(loop, persister->control, persister->database, settings);
+    persister->canceller = token_canceller_create(loop, persister->control, persister_on_told, persister);
+    persister->eraser = eraser_create(loop, &(struct eraser_options){.database = persister->database,
+                                                                     .redis = persister->control,
+                                                                     .canceller = persister->canceller,
+                                                                     .counters = persister->counters,
+                                                                     .feed_max_length = settings->feed_max_length,
+                                                                     .slot = slot,
+                                                                     .on_idle = persister_on_told,
+                                                                     .argument = persister});
     return persister;
 }
+
+// ---- SIGHUP
+
+char *persister_check(const struct settings *settings) {
+    char *reason = pg_url_check(settings->database_url);
+    char *error = reason != NULL ? xasprintf("DATABASE_URL: %s", reason) : NULL;
+    free(reason);
+    return error;
+}
+
+static char *persister_take(void *argument, const struct settings_change *change) {
+    struct persister *persister = argument;
+    char *error = redis_reload_take(persister->target, change);
+    if (error != NULL) {
+        return error;
+    }
+    if (settings_change_has(change, "DATABASE_URL")) {
+        pg_link_change_url(persister->database, change->next.database_url);
+        replayer_change_database(persister->replayer, change->next.database_url);
+        if (persister->retention != NULL) {
+            retention_change_database(persister->retention, change->next.database_url);
+        }
+    }
+    return NULL;
+}
+
+static const struct reload_trial *const trials[] = {&redis_reload_trial, &pg_reload_trial, NULL};
+
+const struct reload_plan persister_reload = {
+    .check = persister_check,
+    .trials = trials,
+    .take = persister_take,
+};
+
+// ---- Its end
 
 void persister_drain(void *argument) {
     struct persister *persister = argument;
     if (persister->state == PERSISTER_RUNNING) {
         persister->state = PERSISTER_DRAINING;
+        if (persister->retention != NULL) {
+            retention_stop(persister->retention);
+        }
         replayer_stop(persister->replayer);
         opt_out_fill_stop(persister->opt_out_fill);
+        eraser_stop(persister->eraser);
         event_streams_stop(persister->streams);
         flush_if_drained(persister);
     }

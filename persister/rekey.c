@@ -8,7 +8,8 @@
 // elsewhere go there: what keeps its key keeps the id, and of a conversation that is emptied the id answers, by
 // conversation_aliases, as the one that its latest message is in.
 //
-// Who has opted out is told by pairs of the same identities, and comes first (rekey_opt_outs.h).
+// Who has opted out is told by pairs of the same identities, and comes first (rekey_opt_outs.h), and so do
+// conversations that were erased (rekey_erasures.h).
 //
 // What has been passed is remembered by conversation; what a page has done is seen again without harm, for a message
 // that is where it belongs stays.
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #include "gen/persister/embedded.h"
+#include "persister/rekey_erasures.h"
 #include "persister/rekey_marks.h"
 #include "persister/rekey_opt_outs.h"
 #include "persister/rekey_programs.h"
@@ -302,13 +304,14 @@ static void rekey_go_through(struct rekey *rekey) {
 
 // Who has opted out comes first, for until then Redis may lack them, and each run does it once more: after one that was
 // killed nobody knows whether Redis was told.
-static void rekey_do_opt_outs(struct rekey *rekey, const struct settings *settings) {
+static void rekey_do_opt_outs(struct rekey *rekey, const struct settings *settings, struct redis_target *target) {
     int64_t changed = rekey_opt_outs(rekey->conn, rekey->region);
-    char *failure = rekey_forget_marks(settings);
+    char *failure = rekey_forget_marks(settings, target);
     if (failure != NULL) {
         rekey_fail("Redis isn't told to look again who has opted out: %s; run it again", failure);
     }
     printf("opt-outs: %" PRId64 " pairs have other identities\n", changed);
+    (void)rekey_erasures(rekey->conn, rekey->region);
 }
 
 static const char *shown_region(const struct settings *settings) {
@@ -371,7 +374,7 @@ static bool rekey_is_due(struct rekey *rekey) {
     return due;
 }
 
-int rekey_run(const struct settings *settings) {
+int rekey_run(const struct settings *settings, struct redis_target *target) {
     struct rekey rekey = {.conn = rekey_session_open(settings), .region = settings->phone_region};
     take_turn(&rekey);
     if (!rekey_is_due(&rekey)) {
@@ -379,14 +382,14 @@ int rekey_run(const struct settings *settings) {
         PQfinish(rekey.conn);
         return EXIT_SUCCESS;
     }
-    char *older = rekey_find_older_programs(settings);
+    char *older = rekey_find_older_programs(settings, target);
     if (older != NULL) {
         rekey_fail("%s", older);
     }
     refuse_beside_others(&rekey, false); // then none is due that wasn't
     if (rekey_begin(&rekey)) {
         refuse_beside_others(&rekey, true); // who has come meanwhile
-        rekey_do_opt_outs(&rekey, settings);
+        rekey_do_opt_outs(&rekey, settings, target);
         rekey_go_through(&rekey);
         rekey_end(&rekey);
         rekey_tell(&rekey, true);

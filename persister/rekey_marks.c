@@ -146,7 +146,7 @@ static char *marks_end(struct marks *marks) {
     return why;
 }
 
-char *rekey_forget_marks(const struct settings *settings) {
+char *rekey_forget_marks(const struct settings *settings, struct redis_target *target) {
     struct marks marks = {0};
     if (uv_loop_init(&marks.loop) != 0) {
         mem_exhausted();
@@ -154,7 +154,7 @@ char *rekey_forget_marks(const struct settings *settings) {
     marks.patience.data = &marks;
     uv_timer_init(&marks.loop, &marks.patience);
     uv_timer_start(&marks.patience, marks_on_patience_over, MARKS_PATIENCE_MS, 0);
-    marks.redis = redis_link_create(&marks.loop, &(struct redis_link_options){.url = settings->redis_url,
+    marks.redis = redis_link_create(&marks.loop, &(struct redis_link_options){.target = target,
                                                                               .name = "rekey",
                                                                               .timeout_ms = settings->redis_timeout_ms,
                                                                               .on_up = marks_on_up,

@@ -99,7 +99,7 @@ static char *programs_verdict(struct programs_look *look) {
 }
 
 // Asks once. lives: whether the verdict is that some do.
-static char *programs_ask(const struct settings *settings, bool *lives) {
+static char *programs_ask(const struct settings *settings, struct redis_target *target, bool *lives) {
     struct programs_look look = {0};
     if (uv_loop_init(&look.loop) != 0) {
         mem_exhausted();
@@ -107,7 +107,7 @@ static char *programs_ask(const struct settings *settings, bool *lives) {
     look.patience.data = &look;
     uv_timer_init(&look.loop, &look.patience);
     uv_timer_start(&look.patience, programs_on_patience_over, (uint64_t)settings->redis_timeout_ms + 1000, 0);
-    look.redis = redis_link_create(&look.loop, &(struct redis_link_options){.url = settings->redis_url,
+    look.redis = redis_link_create(&look.loop, &(struct redis_link_options){.target = target,
                                                                             .name = "rekey",
                                                                             .timeout_ms = settings->redis_timeout_ms,
                                                                             .on_up = programs_on_up,
@@ -121,12 +121,12 @@ static char *programs_ask(const struct settings *settings, bool *lives) {
 }
 
 // One that was killed is in the list until it has been silent for long enough; who is in it later than that lives.
-char *rekey_find_older_programs(const struct settings *settings) {
+char *rekey_find_older_programs(const struct settings *settings, struct redis_target *target) {
     int64_t until_ms = clock_boot_ms() + HEARTBEAT_ALIVE_MS + REDIS_WAY_MS;
     for (;;) {
         bool was_last = clock_boot_ms() > until_ms;
         bool lives;
-        char *verdict = programs_ask(settings, &lives);
+        char *verdict = programs_ask(settings, target, &lives);
         if (!lives || was_last) {
             return verdict;
         }

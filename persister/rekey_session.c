@@ -71,6 +71,7 @@ static void rekey_session_set_up(PGconn *conn, const char *script) {
 
 PGconn *rekey_session_open(const struct settings *settings) {
     (void)!setenv("PGCONNECT_TIMEOUT", CONNECT_SECS, 0); // what the URL says goes before
+    (void)!setenv("PGTARGETSESSIONATTRS", "read-write", 0);
     PGconn *conn = PQconnectdb(settings->database_url);
     if (PQstatus(conn) != CONNECTION_OK) {
         rekey_fail("no connection to Postgres: %.*s", line_length(PQerrorMessage(conn)), PQerrorMessage(conn));

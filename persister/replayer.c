@@ -341,6 +341,10 @@ struct replayer *replayer_create(uv_loop_t *loop, const struct settings *setting
     return replayer;
 }
 
+void replayer_change_database(struct replayer *replayer, const char *url) {
+    pg_link_change_url(replayer->database, url);
+}
+
 void replayer_stop(struct replayer *replayer) {
     if (replayer->state == REPLAYER_RUNNING) {
         replayer_keep(replayer);

@@ -13,6 +13,7 @@
 // The columns come in the order of sql/staging.sql: what all kinds share, then the group of each kind, at last the
 // mark. A kind fills its own group and leaves the others NULL.
 #define MESSAGE_COLUMNS 17
+#define KEY_COLUMNS 4 // of those the first: of which conversation
 #define OUTCOME_COLUMNS 10
 #define WAITING_COLUMNS 2
 #define POISON_COLUMNS 4
@@ -95,16 +96,26 @@ static void put_attachments(struct buf *out, const struct message *message) {
     buf_free(&json);
 }
 
-static void put_conversation(struct buf *out, const struct message *message) {
-    enum channel channel = message_channel(message->type);
-    bool ordered = strcmp(message->sender, message->recipient) <= 0;
-    char *key = conversation_key(channel, message->sender, message->recipient);
+// Returns whether `one` is its participant a.
+static bool staging_put_key(struct buf *out, enum channel channel, const char *one, const char *other) {
+    bool ordered = strcmp(one, other) <= 0;
+    char *key = conversation_key(channel, one, other);
     staging_put_text(out, channel_name(channel));
     staging_put_text(out, key);
-    staging_put_text(out, ordered ? message->sender : message->recipient);
-    staging_put_text(out, ordered ? message->recipient : message->sender);
-    staging_put_text(out, ordered ? "a" : "b");
+    staging_put_text(out, ordered ? one : other);
+    staging_put_text(out, ordered ? other : one);
     free(key);
+    return ordered;
+}
+
+static void put_conversation(struct buf *out, const struct message *message) {
+    bool ordered = staging_put_key(out, message_channel(message->type), message->sender, message->recipient);
+    staging_put_text(out, ordered ? "a" : "b");
+}
+
+static void put_erasure(struct buf *out, const struct erasure *erasure) {
+    staging_put_key(out, erasure->channel, erasure->one, erasure->other);
+    put_nulls(out, MESSAGE_COLUMNS - KEY_COLUMNS);
 }
 
 // The id that another release's ingest gave, or gives, this message; false where there is none.
@@ -270,7 +281,7 @@ static const char *kind_name(enum event_kind kind) {
     static const char *const names[] = {
         [EVENT_MESSAGE] = "message", [EVENT_OUTCOME] = "outcome", [EVENT_REPLAYED] = "replayed",
         [EVENT_UNREAD] = "unread",   [EVENT_REREAD] = "reread",   [EVENT_RECEIPT] = "receipt",
-        [EVENT_OPT_OUT] = "optout"};
+        [EVENT_OPT_OUT] = "optout",  [EVENT_ERASE] = "erase"};
     return names[kind];
 }
 
@@ -305,6 +316,8 @@ void staging_event(struct buf *out, const struct staging_row *row, const struct 
     put_event(out, event);
     if (event->kind == EVENT_MESSAGE) {
         put_message(out, row, event);
+    } else if (event->kind == EVENT_ERASE) {
+        put_erasure(out, &event->erasure);
     } else {
         put_nulls(out, MESSAGE_COLUMNS);
     }

@@ -312,6 +312,7 @@ static void batch_writer_on_committed(void *argument, enum pg_outcome outcome, c
                                     count_refused(writer),
                                     batch_writer_text(result, "receipts_told"),
                                     batch_writer_text(result, "opt_outs_told"),
+                                    batch_writer_text(result, "erased_told"),
                                     clock_monotonic_us() - writer->began_us};
     log_batch(writer, &written);
     log_differing(result);
@@ -391,8 +392,8 @@ void batch_writer_kick(struct batch_writer *writer) {
 
 char *batch_writer_setup(const struct phone_region *region) {
     char *identities = identities_setup(region);
-    char *setup = xasprintf("%s%s%s%s", persister_sql_staging_sql, identities, persister_sql_batch_sql,
-                            persister_sql_session_sql);
+    char *setup = xasprintf("%s%s%s%s%s", persister_sql_staging_sql, identities, persister_sql_batch_sql,
+                            persister_sql_erase_sql, persister_sql_session_sql);
     free(identities);
     return setup;
 }

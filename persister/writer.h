@@ -28,7 +28,8 @@ struct batch_written {
     int64_t refused;      // entries set apart as poison
     const char *receipts; // those that were new, a line each (told.h); valid during on_written
     const char *opt_outs; // what stands of pairs that have opted out or in, JSON; "": none has; valid during on_written
-    int64_t took_us;      // from the begin of the staging to the end of the commit
+    const char *erased; // sends that are not stored, for they were erased (token_canceller.h); valid during on_written
+    int64_t took_us;    // from the begin of the staging to the end of the commit
 };
 
 struct batch_writer_options {

@@ -3,9 +3,10 @@
 --   redis-cli --eval redis/idempotency_ids.lua , 0 1000 1730469600000
 -- A send's id tells when it was accepted (UUIDv7). A webhook's tells nothing (UUIDv8), so it is always among them: it has
 -- the same id for ever, and only the first one of an id is recorded. What is longer stands for a job and how much it
--- matched, or for a webhook that says STOP or START, and when, in two numbers.
+-- matched, or for a webhook that says STOP or START, and when, in two numbers. The key of a list (idem:list:) stands for
+-- no message.
 -- ARGV the cursor (at first 0), about how many, ms since 1970 → {the next cursor | '', 'id key' …}
-local reply = redis.call('SCAN', ARGV[1], 'MATCH', 'idem:*', 'COUNT', ARGV[2], 'TYPE', 'string')
+local reply = redis.call('SCAN', ARGV[1], 'MATCH', 'idem:{*', 'COUNT', ARGV[2], 'TYPE', 'string')
 local page, since = { reply[1] ~= '0' and reply[1] or '' }, tonumber(ARGV[3])
 for _, key in ipairs(reply[2]) do
   local token = redis.call('GET', key)

@@ -22,6 +22,7 @@
 --             replayed gen at state                    state: queued | scheduled; it has no p
 --             receipt gen at                           what its provider says became of a message; gen is 0
 --             optout gen at                            a pair of addresses has opted out, or in; the id is its own, gen 0
+--             erase gen at                             what was accepted until then of a conversation is erased; likewise
 -- Rare ones of `events` have a field each, all of them text:
 --             v k hash at channel field why type from request raw
 --                                                      k = unread: a webhook that can't become a message; raw is base64
@@ -54,6 +55,7 @@ local ORDER_WAIT_MS = 60000 -- where no dispatcher has said yet what it is
 local LOST_HOLDER = 10 -- times that wait, where who has the turn wasn't called yet
 local LONGEST_TICK_MS = 1000 -- of the open clock: what lies between two looks is believed for so long
 local CONVERSATIONS_A_LOOK = 5
+local ERASED_KEPT_MS = 39 * DAY_MS -- longer than any message waits: for its time 35 days, and from then on 72 h
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -114,7 +116,7 @@ local function record_outcome(events, id, gen, at, call, count, verdict, due, la
   redis.call('XADD', events, '*', unpack(fields))
 end
 
--- receipt | optout.
+-- receipt | optout | erase.
 local function record_word(events, kind, id, at, payload)
   if writes == '1' then
     redis.call('XADD', events, '*', 'v', '1', 'k', kind, 'id', id, 'gen', '0', 'at', at, 'p', payload)
@@ -354,7 +356,7 @@ end
 
 -- What is to be sent later: `scheduled` (hash: token → "<v> <place> <m> <p>", its `at` is when), `scheduled-due` (sorted set:
 -- "<place> <token>" → when, ms since 1970), `scheduled-bytes` (what they take). place is that of its event among all, so
--- that what becomes due in the same instant goes in the order in which it was accepted.
+-- that what becomes due in the same instant goes in the order in which it was accepted, and when that was.
 local SCHEDULED_EXTRA = 350 -- bytes that one takes beside what is written: measured
 
 local function scheduled_of(outbound)
@@ -373,8 +375,10 @@ local function due_member(token, packed)
   return place and place .. ' ' .. token or token
 end
 
-local function schedule(scheduled, message, entry)
-  local token, packed = message.id .. ':' .. message.gen, keep_token(message, place_of(entry))
+-- accepted: when, ms since 1970.
+local function schedule(scheduled, message, entry, accepted)
+  local token, place = message.id .. ':' .. message.gen, place_of(entry) .. string.format('%014d', accepted)
+  local packed = keep_token(message, place)
   redis.call('HSET', scheduled.hash, token, packed)
   redis.call('ZADD', scheduled.due, message.at, due_member(token, packed))
   redis.call('INCRBY', scheduled.bytes, #packed + SCHEDULED_EXTRA)
@@ -389,12 +393,54 @@ local function unschedule(scheduled, token, packed, member)
   redis.call('ZREM', scheduled.due, member or due_member(token, packed))
 end
 
+-- When what is scheduled was accepted, ms since 1970; releases before this one have the time of its entry alone.
+local function scheduled_accepted(message)
+  local place = message.number
+  return tonumber(#place > 24 and string.sub(place, -14) or string.sub(place, 1, 14))
+end
+
 -- As a token; nil and why where it can't be read.
 local function read_scheduled(token, packed)
   if not packed then return nil, 'its scheduled payload was missing' end
   local message = read_kept(token, packed)
   if not message then return nil, 'its scheduled payload can not be read' end
   return message
+end
+
+-- ---- Erasures
+
+-- `erased` (sorted set: conversation → when it was erased, ms since 1970): what was accepted until then is called no more,
+-- wherever it lies. A persister ends the tokens that wait; this is for those that are in `outbound`, or on their way there.
+-- It is also kept where a conversation's name is not that of a turn: of what takes none, the dispatcher knows it.
+-- accepted: when, ms since 1970. ctx.erases: whether there is any such conversation, looked at once a call.
+local function is_erased(ctx, conversation, accepted)
+  if ctx.erases == nil then -- a user whose permissions are of an older release sees none
+    ctx.erases = redis.pcall('EXISTS', beside(ctx.outbound, 'erased')) == 1
+  end
+  if not ctx.erases or not is_ordered(conversation) then return false end
+  local at = tonumber(redis.call('ZSCORE', beside(ctx.outbound, 'erased'), conversation))
+  return at ~= nil and accepted <= at
+end
+
+-- The end of a token whose conversation was. call: the last one that was made. Format 1 has no word for it.
+local function record_erased(events, now, message, call)
+  local verdict = 'cancelled'
+  if writes == '1' then verdict, call = 'failed', call + 1 end
+  record_outcome(events, message.id, message.gen, int(now), int(call), '0', verdict, nil, false, cjson.encode({
+    provider = string.match(events, '{([^:]*)'), outcome = 'erased', http_status = 0, latency_us = 0, started_ms = now }))
+end
+
+-- erase: what was accepted of a conversation until then is called no more.
+-- KEYS events, erased
+-- ARGV 1 when, ms since 1970   2 id and 3 payload of the event that records it; the conversation's names, of both
+--      directions → OK
+local function erase(keys, args)
+  local events, erased, at, now = keys[1], keys[2], args[1], now_ms()
+  redis.call('ZREMRANGEBYSCORE', erased, '-inf', int(now - ERASED_KEPT_MS))
+  for i = 4, #args do redis.call('ZADD', erased, 'GT', at, args[i]) end
+  redis.call('PEXPIRE', erased, int(ERASED_KEPT_MS))
+  record_word(events, 'erase', args[2], at, args[3])
+  return 'OK'
 end
 
 -- ---- Limits
@@ -667,7 +713,7 @@ end
 -- A send that is written down in `events`, as that entry, gets its token.
 local function make_token(ctx, state, id, conversation, due, payload, entry)
   if state == 'scheduled' then
-    return schedule(ctx.scheduled, first_token(id, due, conversation, payload), entry)
+    return schedule(ctx.scheduled, first_token(id, due, conversation, payload), entry, ctx.now)
   end
   ctx.waiting = ctx.waiting + 1
   if state == 'held' then
@@ -701,6 +747,7 @@ local function accept_one(ctx, window, address, idempotency, kind, id, token, pa
     end
   end
   local is_send = kind == 'accepted'
+  if is_send and is_erased(ctx, conversation, ctx.now) then return { 'LATE', left, reset } end -- within the same millisecond
   if is_send and ctx.opted_out[opt] then return { 'OPTED_OUT', left, reset } end
   local state = is_send and state_of(ctx, conversation, tonumber(due)) or '-'
   if state == 'scheduled' and writes == '1' then return { 'FULL', left, reset, 'format' } end
@@ -1011,7 +1058,9 @@ local function settle_one(ctx, entry_id, count, id, gen, number, verdict, delay,
     message = read_token(message)
     message.call = int(message.call + 1)
     message.wait = int(delay)
-    if tonumber(message.at) > ctx.now then message.at = int(ctx.now) end -- set by a clock that was wrong
+    if tonumber(message.at) > ctx.now and not is_erased(ctx, message.conversation, ctx.now) then
+      message.at = int(ctx.now) -- set by a clock that was wrong
+    end
     if free ~= '1' then message.spent = int(message.spent + 1) end
     message.held = nil
     redis.call('HSET', ctx.parked, token, cjson.encode(message))
@@ -1058,8 +1107,22 @@ local function settle(keys, args)
   return verdicts
 end
 
+-- One of a conversation that was erased ends uncalled.
+local function end_erased(ctx, entry_id, count, id, gen)
+  local message, holder = find_entry(ctx.outbound, ctx.group, entry_id, id, gen)
+  if not message or (holder and not owned_by(holder, ctx.me, count)) then return 'LOST' end
+  message = read_token(message)
+  record_erased(ctx.turns.events, ctx.now, message, message.call - 1)
+  redis.pcall('ZREM', beside(ctx.outbound, 'refused'), id .. ':' .. gen)
+  redis.pcall('XACK', ctx.outbound, ctx.group, entry_id)
+  redis.call('XDEL', ctx.outbound, entry_id)
+  end_turn(ctx.turns, message.conversation, id .. ':' .. gen)
+  return 'ERASED'
+end
+
 -- One entry of admit. ctx: what the call knows.
-local function admit_one(ctx, entry_id, count, id, gen, sender, pair)
+local function admit_one(ctx, entry_id, count, id, gen, sender, pair, conversation, accepted)
+  if is_erased(ctx, conversation, tonumber(accepted)) then return end_erased(ctx, entry_id, count, id, gen) end
   if ctx.opted_out[pair] then return 'OPTED_OUT' end
   local token = id .. ':' .. gen
   local hold = read_hold(ctx.held, sender, ctx.now, ctx.hold_ms, ctx.lease_ms)
@@ -1086,26 +1149,28 @@ local function admit_one(ctx, entry_id, count, id, gen, sender, pair)
   return { 'LATER', wait }
 end
 
--- admit: entries whose senders may be held, or whose recipients may have opted out, before they are called. One that may not go is put among the parked until the
+-- admit: entries whose senders may be held, or whose recipients may have opted out, or whose conversation may have been
+-- erased, before they are called. One that may not go is put among the parked until the
 -- hold is over: nothing has happened to it, so nothing is spent and nothing recorded. Once it is over, one of them is the
 -- probe; only what that comes to lets the others go. Fenced as settle.
 -- KEYS outbound, parked, parked-due, held-senders
 -- ARGV 1 me   2 hold ms   3 a probe's lease ms   4 the run id of this Redis, '/' and PHONE_REGION ('': whoever has opted out may be called);
---      for each: entry, delivery count, id, gen, sender, pair
--- → for each: GO | {LATER, ms} | OPTED_OUT (its pair has: nothing written) | LOST (nothing written) | an error
+--      for each: entry, delivery count, id, gen, sender, pair, conversation, when it was accepted, ms since 1970
+-- → for each: GO | {LATER, ms} | OPTED_OUT (its pair has: nothing written) | ERASED (its conversation was since: it has ended)
+--   | LOST (nothing written) | an error
 --   | UNFILLED: who has opted out isn't known, nothing of all was written
 local function admit(keys, args)
   local ctx = { outbound = keys[1], parked = keys[2], due = keys[3], held = keys[4], group = 'dispatchers',
     me = args[1], hold_ms = tonumber(args[2]), lease_ms = tonumber(args[3]), now = now_ms(), opted_out = {} }
-  ctx.turns = turns_of(ctx.outbound, nil, ctx.now)
+  ctx.turns = turns_of(ctx.outbound, beside(ctx.outbound, 'events'), ctx.now)
   local wanted, opt_outs, verdicts = args[4], opt_outs_of(ctx.outbound), {}
   if wanted ~= '' then
     local mark = opt_out_mark(opt_outs)
     if not knows_opt_outs(mark, wanted) then return 'UNFILLED' end
-    if has_opt_outs(mark) then ctx.opted_out = who_opted_out(opt_outs, args, 5, 6, 5) end
+    if has_opt_outs(mark) then ctx.opted_out = who_opted_out(opt_outs, args, 5, 8, 5) end
   end
-  for first = 5, #args, 6 do
-    verdicts[#verdicts + 1] = for_one(admit_one, ctx, unpack(args, first, first + 5))
+  for first = 5, #args, 8 do
+    verdicts[#verdicts + 1] = for_one(admit_one, ctx, unpack(args, first, first + 7))
   end
   return verdicts
 end
@@ -1204,7 +1269,9 @@ local function begin_scheduled(ctx, member)
   local token = string.match(member, '^%S+ (.*)$') or member
   local packed = redis.call('HGET', ctx.scheduled.hash, token)
   local message, why = read_scheduled(token, packed)
-  if message then
+  if message and is_erased(ctx, message.conversation, scheduled_accepted(message)) then
+    record_erased(ctx.events, ctx.now, message, 0)
+  elseif message then
     enter(ctx.turns, message)
   else
     give_up(ctx.events, ctx.now, token, packed, why)
@@ -1584,7 +1651,7 @@ local function replay(keys, args)
   local message = { v = writes, id = id, gen = gen, call = '1', spent = '0', at = later and args[9] or at, p = payload }
   local entry = record_replay(events, id, gen, at, later and 'scheduled' or 'queued')
   if later then
-    schedule(scheduled_of(outbound), message, entry)
+    schedule(scheduled_of(outbound), message, entry, at)
   else
     send(outbound, message)
   end
@@ -2039,6 +2106,7 @@ register('settle', settle, { 'allow-oom' })
 register('admit', admit, { 'allow-oom' })
 register('unpark', unpark, { 'allow-oom' })
 register('cancel', cancel, { 'allow-oom' })
+register('erase', erase, { 'allow-oom' })
 register('quarantine', quarantine, { 'allow-oom' })
 register('claim', claim, { 'allow-oom' })
 register('renew', renew, { 'allow-oom' })

@@ -58,6 +58,10 @@ parse_value() {
   esac
 }
 
+# The names that this script's caller has set.
+# shellcheck disable=SC2034 # for what sources this
+given_names=$(compgen -e)
+
 # load_dotenv FILE: exports the names of .env that the environment doesn't have.
 load_dotenv() {
   local file=$1 line name number=0
@@ -119,6 +123,9 @@ load_settings() {
   setting RUN_DIR run_dir .run
   setting API_KEY no_such_key ''
   setting REDIS_URL redis_url ''
+  setting REDIS_CA_FILE redis_ca_file ''
+  setting REDIS_CERT_FILE redis_cert_file ''
+  setting REDIS_KEY_FILE redis_key_file ''
   setting DATABASE_URL database_url ''
   unset_if_empty REDIS_URL
   unset_if_empty DATABASE_URL
@@ -167,7 +174,7 @@ url_decode() {
 split_password() {
   local quoted="^(.*[[:blank:]])?password='(([^'\\\\]|\\\\.)*)'(.*)\$" url=$1
   password=
-  if [[ $url =~ ^([a-z]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
+  if [[ $url =~ ^([a-z+]+://[^:@/]*):([^/]*)@(.*)$ || $url =~ ^([a-z+]+://[^:@/?]*):([^?]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[3]}
     url_decode "${BASH_REMATCH[2]}"
     password=$REPLY
@@ -185,31 +192,123 @@ split_password() {
   REPLY=$url
 }
 
-# psql_to URL ARGUMENT…
+# lists_servers URL: whether it names several servers of Postgres, or of Redis.
+lists_servers() { [[ $1 =~ ^[a-z+]+://([^/?]*@)?[^/?@]*, || $1 =~ (^|[?\&[:blank:]])host(addr)?=\'?[^\&[:blank:]]*, ]]; }
+
+# redis_program NAME: prints the name of Redis's program (`cli`, `server`), or Valkey's where that isn't there.
+redis_program() {
+  if ! command -v "redis-$1" >/dev/null && command -v "valkey-$1" >/dev/null; then
+    printf 'valkey-%s\n' "$1"
+  else
+    printf 'redis-%s\n' "$1"
+  fi
+}
+
+# psql_to URL ARGUMENT… Of several servers it takes the one that takes writes, as the programs do, and doesn't wait for
+# one that is dead for as long as the kernel would.
 psql_to() {
   local password
   split_password "$1"
+  if lists_servers "$REPLY"; then
+    local -x PGTARGETSESSIONATTRS=${PGTARGETSESSIONATTRS:-read-write} PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-5}
+  fi
   PGPASSWORD=${password:-${PGPASSWORD:-}} psql -d "$REPLY" "${@:2}"
 }
 
-# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db].
-redis_to() {
-  local password address user='' database='' options=()
+# add_tls_options HOST: adds to `options` what redis-cli needs for TLS to it. Other than the programs, redis-cli doesn't
+# look for the host's name in the certificate, and trusts REDIS_CA_FILE's authorities alone where there are any.
+add_tls_options() {
+  options+=(--tls)
+  [[ $1 =~ ^[0-9.]+$|: ]] || options+=(--sni "$1")
+  if [ -n "${REDIS_CA_FILE:-}" ]; then options+=(--cacert "$REDIS_CA_FILE"); fi
+  if [ -n "${REDIS_CERT_FILE:-}" ]; then options+=(--cert "$REDIS_CERT_FILE" --key "${REDIS_KEY_FILE:-}"); fi
+}
+
+# split_host HOST[:PORT] DEFAULT: sets `host` and `port`; 1 where it is none.
+split_host() {
+  [[ $1 =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
+  host=${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}
+  port=${BASH_REMATCH[4]:-$2}
+}
+
+# cli ARGUMENT…: redis-cli at `host` and `port`, by TLS where `tls` isn't empty, as `user` with `password`, in `database`; run
+# by `runner`.
+cli() {
+  local options=(-h "$host" -p "$port")
+  if [ -n "$tls" ]; then add_tls_options "$host"; fi
+  if [ -n "$user" ]; then options+=(--user "$user"); fi
+  if [ -n "$database" ]; then options+=(-n "$database"); fi
+  if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
+  "${runner[@]}" "$(redis_program cli)" --no-auth-warning "${options[@]}" "$@"
+}
+
+# ask_sentinel HOST[:PORT] NAME: prints `EPOCH HOST PORT` of the master that it knows by that name, if it knows one. It is
+# told a password only where it asks for one. The epoch first: an address is never older than an epoch asked for before it.
+ask_sentinel() {
+  local host port epoch address credentials=("$user" "$password") user='' password='' database='' runner=(timeout 2)
+  split_host "$1" 26379 || return 0
+  epoch=$(cli SENTINEL MASTER "$2" 2>/dev/null) || true
+  if [[ $epoch == NOAUTH* || $epoch == NOPERM* ]]; then
+    user=${credentials[0]} password=${credentials[1]}
+    epoch=$(cli SENTINEL MASTER "$2" 2>/dev/null) || true
+  fi
+  address=$(cli SENTINEL GET-MASTER-ADDR-BY-NAME "$2" 2>/dev/null) || true
+  epoch=$(sed -n '/^config-epoch$/{n;p;}' <<<"$epoch")
+  if [[ $epoch =~ ^[0-9]+$ && $address =~ ^([^[:space:]]+)$'\n'([0-9]+)$ ]]; then
+    printf '%s %s %s\n' "$epoch" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+  fi
+}
+
+# What Sentinels have said, by URL: it is asked once for all that a script does.
+declare -A masters=()
+
+# find_master URL HOSTS NAME: sets `host` and `port` to the master's. All Sentinels are asked side by side, and the greatest
+# epoch counts, as for the programs.
+find_master() {
+  local hosts one said
+  if [ -z "${masters[$1]:-}" ]; then
+    IFS=, read -ra hosts <<<"$2"
+    said=$(for one in "${hosts[@]}"; do ask_sentinel "$one" "$3" & done && wait)
+    masters[$1]=$(sort -n <<<"$said" | tail -n 1)
+  fi
+  read -r _ host port <<<"${masters[$1]}"
+  if [ -z "$port" ]; then
+    warn "no Sentinel of $2 names a master '$3'"
+    return 1
+  fi
+}
+
+# locate_redis URL: sets `host`, `port`, `tls`, `user`, `password` and `database` to where the Redis is that it names.
+locate_redis() {
+  local address path=''
+  tls='' user='' database=''
+  if [[ $1 == rediss* ]]; then tls=yes; fi
   split_password "$1"
-  address=${REPLY#redis://}
+  address=${REPLY#*://}
   if [[ $address == *@* ]]; then
     url_decode "${address%@*}"
     user=$REPLY
     address=${address##*@}
   fi
-  if [[ $address == */* ]]; then database=${address#*/}; fi
+  if [[ $address == */* ]]; then path=${address#*/}; fi
   address=${address%%/*}
-  [[ $address =~ ^(\[([^]]*)\]|[^:]*)(:([0-9]+))?$ ]] || return 1
-  options=(-h "${BASH_REMATCH[2]:-${BASH_REMATCH[1]}}" -p "${BASH_REMATCH[4]:-6379}")
-  if [ -n "$user" ]; then options+=(--user "$user"); fi
-  if [ -n "$database" ]; then options+=(-n "$database"); fi
-  if [ -n "$password" ]; then local -x REDISCLI_AUTH=$password; fi
-  redis-cli --no-auth-warning "${options[@]}" "${@:2}"
+  if [[ $1 != *+sentinel://* ]]; then
+    database=$path
+    split_host "$address" 6379
+    return
+  fi
+  if [[ $path == */* ]]; then database=${path#*/}; fi
+  url_decode "${path%%/*}"
+  find_master "$1" "$address" "$REPLY"
+}
+
+# redis_to URL ARGUMENT…: redis-cli for redis://[[user]:password@]host[:port][/db], and for
+# redis+sentinel://[[user]:password@]host[:port],…/master[/db] at the master that the Sentinels name; with TLS to all of them
+# for rediss:// and rediss+sentinel://.
+redis_to() {
+  local host='' port='' tls user password database runner=()
+  locate_redis "$1" || return 1
+  cli "${@:2}"
 }
 
 # key_header: for `curl -K <(key_header)`: the header with the setting API_KEY, where it is set.

@@ -7,7 +7,7 @@ in_memory() { [ -L "$run_dir/memory" ]; }
 
 # prefer_memory: while the data is in memory, the servers are ours, whatever the URLs say.
 prefer_memory() {
-  if in_memory; then unset REDIS_URL DATABASE_URL; fi
+  if in_memory; then unset REDIS_URL REDIS_CA_FILE REDIS_CERT_FILE REDIS_KEY_FILE DATABASE_URL; fi
 }
 
 # make_memory: a folder in memory (or, where that is small, in /tmp) for both servers, linked as RUN_DIR/memory.

@@ -30,5 +30,8 @@ SELECT m.id, m.provider, d.generation,
           END AS sends_a
  ) n
  WHERE NOT d.final
+   AND NOT EXISTS ( -- to be erased
+     SELECT FROM erased_conversations x WHERE x.key = c.key AND m.accepted_at < x.erased_at + interval '1 millisecond'
+   )
    AND NOT EXISTS (SELECT FROM receipts r WHERE r.message_id = m.id AND r.status = 'delivered')
  ORDER BY m.id;

@@ -5,13 +5,11 @@
 #include <string.h>
 #include <uv.h>
 
-#include "dispatcher/mock/receipts.h"
 #include "dispatcher/mock/server.h"
 #include "shared/base/log.h"
 #include "shared/http/server.h"
 #include "shared/loop/process.h"
-#include "shared/provider/public_url.h"
-#include "shared/redis/url.h"
+#include "shared/redis/target.h"
 #include "shared/settings/settings.h"
 
 // The mock provider stands for Twilio and SendGrid, in their wire formats.
@@ -36,15 +34,12 @@ int main(int argc, char **argv) {
     struct settings settings;
     settings_from_command_line(&settings, argc, argv, FOR_MOCK, "mock-provider",
                                "Stands for Twilio and SendGrid, and misbehaves as it is told.");
-    const char *error = redis_url_check(settings.redis_url);
-    if (error != NULL) {
-        settings_refuse("mock-provider", "REDIS_URL: %s", error);
+    char *wrong;
+    struct redis_target *target = redis_target_create(&settings, &wrong);
+    if (target == NULL) {
+        settings_refuse("mock-provider", "%s", wrong);
     }
-    error = public_url_check(settings.webhook_public_url);
-    if (error != NULL) {
-        settings_refuse("mock-provider", "WEBHOOK_PUBLIC_URL, or the MOCK_WEBHOOK_URL that stands for it: %s", error);
-    }
-    char *wrong = mock_receipts_check(&settings);
+    wrong = mock_server_check(&settings);
     if (wrong != NULL) {
         settings_refuse("mock-provider", "%s", wrong);
     }
@@ -52,9 +47,13 @@ int main(int argc, char **argv) {
     raise_descriptors(&settings);
     int listening = listen_or_exit(&settings);
 
-    struct process process = {.loop = uv_default_loop(), .on_drain = mock_server_drain, .on_hurry = mock_server_hurry};
+    struct process process = {.loop = uv_default_loop(),
+                              .on_drain = mock_server_drain,
+                              .on_hurry = mock_server_hurry,
+                              .plan = &mock_server_reload,
+                              .live = settings_live_create(&settings, FOR_MOCK)};
     process.argument =
-        mock_server_start(process.loop, &settings, process_instance(), listening, process_finished, &process);
+        mock_server_start(process.loop, &settings, target, process_instance(), listening, process_finished, &process);
     if (process.argument == NULL) {
         settings_refuse("mock-provider", "MOCK_LEDGER_FILE, MOCK_RECEIPT_FILE or the HTTP server can't be opened: %s",
                         strerror(errno));
@@ -64,6 +63,8 @@ int main(int argc, char **argv) {
     uv_run(process.loop, UV_RUN_DEFAULT);
 
     int status = process_end(process.loop);
+    settings_live_free(process.live);
+    redis_target_destroy(target);
     settings_free(&settings);
     return status;
 }

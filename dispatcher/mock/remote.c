@@ -136,9 +136,9 @@ static void mock_remote_on_up(void *argument) {
     }
 }
 
-struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                       struct mock_behaviour *config, void (*on_change)(void *argument, bool restart),
-                                       void *argument) {
+struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *settings, struct redis_target *target,
+                                       const char *instance, struct mock_behaviour *config,
+                                       void (*on_change)(void *argument, bool restart), void *argument) {
     struct mock_remote *remote = xcalloc(1, sizeof *remote);
     struct uuid owner = uuid_v7();
     uuid_format(&owner, remote->owner);
@@ -149,7 +149,7 @@ struct mock_remote *mock_remote_create(uv_loop_t *loop, const struct settings *s
     uv_timer_init(loop, &remote->timer);
     uv_timer_start(&remote->timer, mock_remote_on_timer, POLL_MS, POLL_MS);
     remote->link = redis_link_create(loop, &(struct redis_link_options){
-                                               .url = settings->redis_url,
+                                               .target = target,
                                                .name = instance,
                                                .timeout_ms = settings->redis_timeout_ms,
                                                .on_up = mock_remote_on_up,

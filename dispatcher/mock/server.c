@@ -26,6 +26,8 @@
 #include "shared/base/uuid.h"
 #include "shared/http/server.h"
 #include "shared/loop/turn.h"
+#include "shared/provider/public_url.h"
+#include "shared/redis/reload.h"
 
 enum {
     MOST_KEYS = 1000000,
@@ -36,7 +38,8 @@ enum {
 #define CALLS_PATH "/mock/calls/"
 
 struct mock_provider {
-    const struct settings *settings;
+    struct settings *settings;
+    struct redis_target *target;
     struct mock_behaviour config;
     struct mock_sequence sequences[PROVIDER_COUNT];
     struct mock_memory *memory;
@@ -432,10 +435,37 @@ static bool open_all(uv_loop_t *loop, struct mock_provider *mock, int listen_soc
     return mock->server != NULL;
 }
 
-struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *settings, const char *instance,
-                                        int listen_socket, void (*on_finished)(void *argument), void *argument) {
+char *mock_server_check(const struct settings *settings) {
+    const char *error = public_url_check(settings->webhook_public_url);
+    if (error != NULL) {
+        return xasprintf("WEBHOOK_PUBLIC_URL, or the MOCK_WEBHOOK_URL that stands for it: %s", error);
+    }
+    return mock_receipts_check(settings);
+}
+
+static char *mock_server_take(void *argument, const struct settings_change *change) {
+    struct mock_provider *mock = argument;
+    char *error = redis_reload_take(mock->target, change);
+    if (error == NULL) {
+        settings_take_over(mock->settings, &change->next);
+    }
+    return error;
+}
+
+static const struct reload_trial *const trials[] = {&redis_reload_trial, NULL};
+
+const struct reload_plan mock_server_reload = {
+    .check = mock_server_check,
+    .trials = trials,
+    .take = mock_server_take,
+};
+
+struct mock_provider *mock_server_start(uv_loop_t *loop, struct settings *settings, struct redis_target *target,
+                                        const char *instance, int listen_socket, void (*on_finished)(void *argument),
+                                        void *argument) {
     struct mock_provider *mock = xcalloc(1, sizeof *mock);
     mock->settings = settings;
+    mock->target = target;
     mock->on_finished = on_finished;
     mock->argument = argument;
     memcpy(mock->config.providers, settings->mock, sizeof mock->config.providers);
@@ -447,6 +477,6 @@ struct mock_provider *mock_server_start(uv_loop_t *loop, const struct settings *
     mock->memory = mock_memory_create(MOST_KEYS);
     mock->holds = mock_holds_create(loop);
     turn_init(loop, &mock->finish, mock);
-    mock->remote = mock_remote_create(loop, settings, instance, &mock->config, mock_server_on_config, mock);
+    mock->remote = mock_remote_create(loop, settings, target, instance, &mock->config, mock_server_on_config, mock);
     return mock;
 }

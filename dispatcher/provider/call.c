@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/authorities.h"
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 
@@ -20,6 +21,8 @@ struct caller {
     const struct settings *settings;
     char *url;
     char *authorization;
+    char *authorities; // what PROVIDER_CA_FILE holds; NULL: none is set, or it can't be read any more
+    unsigned renewals;
     struct call *unused;
 };
 
@@ -29,6 +32,7 @@ struct call {
     struct call *next; // in caller->unused
     const struct call_events *events;
     void *argument;
+    unsigned renewals;          // the caller's, when this was set up
     struct curl_slist *headers; // kept from call to call
     size_t key_length;          // of the idempotency key in them
     struct buf body;
@@ -110,17 +114,29 @@ static void provider_call_on_done(struct transfer *transfer, CURLcode result) {
     events->done(argument, unsent ? NULL : &outcome);
 }
 
+// The system's folder of authorities is looked into as well. The file isn't named to curl, which would read it again at
+// whatever time.
+static void trust(CURL *easy, const struct caller *caller) {
+    const char *path = caller->settings->provider_ca_file;
+    struct curl_blob text = {.data = caller->authorities, .flags = CURL_BLOB_COPY};
+    if (caller->authorities != NULL) {
+        text.len = strlen(caller->authorities);
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &text);
+    } else if (*path != '\0') {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, path); // curl says what is wrong with it
+    }
+}
+
 // What is the same for every call of this provider.
 static void set_up(struct call *call) {
     const struct settings *settings = call->caller->settings;
     CURL *easy = call->transfer.easy;
+    call->renewals = call->caller->renewals;
     curl_easy_setopt(easy, CURLOPT_URL, call->caller->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); // not even one that the environment names
-    if (*settings->provider_ca_file != '\0') { // the system's folder of them is looked into as well
-        curl_easy_setopt(easy, CURLOPT_CAINFO, settings->provider_ca_file);
-    }
+    trust(easy, call->caller);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)settings->provider_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)settings->provider_connect_timeout_ms);
@@ -132,11 +148,22 @@ static void set_up(struct call *call) {
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
 }
 
+static void provider_call_free(struct call *call) {
+    curl_easy_cleanup(call->transfer.easy);
+    curl_slist_free_all(call->headers);
+    buf_free(&call->body);
+    buf_free(&call->answer);
+    free(call);
+}
+
 static struct call *provider_call_take_call(struct caller *caller) {
-    struct call *call = caller->unused;
-    if (call != NULL) {
+    struct call *call;
+    while ((call = caller->unused) != NULL) {
         caller->unused = call->next;
-        return call;
+        if (call->renewals == caller->renewals) {
+            return call;
+        }
+        provider_call_free(call); // it was under way at the renewal
     }
     call = xcalloc(1, sizeof *call);
     call->caller = caller;
@@ -236,14 +263,28 @@ void call_cancel(struct call *call) {
     put_away(call);
 }
 
+static void provider_call_read_settings(struct caller *caller) {
+    const char *path = caller->settings->provider_ca_file;
+    free(caller->url);
+    free(caller->authorization);
+    free(caller->authorities);
+    caller->url = caller->adapter->url(caller->settings);
+    caller->authorization = caller->adapter->authorization(caller->settings);
+    caller->authorities = *path != '\0' ? authorities_read(path) : NULL;
+}
+
+void caller_renew(struct caller *caller) {
+    caller->renewals++;
+    provider_call_read_settings(caller);
+}
+
 struct caller *caller_create(struct transport *transport, const struct provider_adapter *adapter,
                              const struct settings *settings) {
     struct caller *caller = xcalloc(1, sizeof *caller);
     caller->transport = transport;
     caller->adapter = adapter;
     caller->settings = settings;
-    caller->url = adapter->url(settings);
-    caller->authorization = adapter->authorization(settings);
+    provider_call_read_settings(caller);
     return caller;
 }
 
@@ -251,13 +292,10 @@ void caller_destroy(struct caller *caller) {
     while (caller->unused != NULL) {
         struct call *call = caller->unused;
         caller->unused = call->next;
-        curl_easy_cleanup(call->transfer.easy);
-        curl_slist_free_all(call->headers);
-        buf_free(&call->body);
-        buf_free(&call->answer);
-        free(call);
+        provider_call_free(call);
     }
     free(caller->url);
     free(caller->authorization);
+    free(caller->authorities);
     free(caller);
 }

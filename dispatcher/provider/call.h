@@ -22,9 +22,11 @@ struct call_events {
     void (*done)(void *argument, struct outcome *outcome);
 };
 
-// transport and settings must outlive it.
+// transport and settings must outlive it. What PROVIDER_CA_FILE names is read here, and held.
 struct caller *caller_create(struct transport *transport, const struct provider_adapter *adapter,
                              const struct settings *settings);
+// The settings, or what that file holds, have changed: calls that begin from here on go by them.
+void caller_renew(struct caller *caller);
 // Begins a call; send is used during this call only, events and argument until it is done.
 struct call *call_start(struct caller *caller, const struct provider_send *send, const struct call_events *events,
                         void *argument);

@@ -6,10 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/accept/idempotency.h"
 #include "shared/message/message.h"
 
 struct ingest_request;
 struct opt_out;
+
+// The hash of an Idempotency-Key with its scope, and the payload's.
+struct undecided_key {
+    uint8_t bytes[2 * IDEMPOTENCY_HASH_SIZE];
+};
 
 // What accept/ keeps of a request that writes to Redis: its state, or the first member of its state. The handler makes
 // it (request_state) before it calls anything of accept/.
@@ -24,6 +30,8 @@ struct acceptance {
     int64_t waits_ms;        // since when it waits in format_wait.c, clock_boot_ms; 0: it doesn't
     struct opt_out *opt_out; // what an inbound message says of its pair, owned; NULL: nothing
     bool repeated;           // it was accepted before
+    bool has_name;           // a send with an Idempotency-Key has the name that follows (undecided.c)
+    struct undecided_key undecided;
     // What answers a message that was accepted: of those that come by acceptor_message.
     void (*accepted)(struct ingest_request *request, bool replayed);
     // What the answer will be once the replicas have it, and whether it says that it is a repeat.

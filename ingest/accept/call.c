@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ingest/accept/scheduled.h"
+#include "ingest/accept/undecided.h"
 #include "ingest/access/rate_limit.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
@@ -92,6 +93,9 @@ static void accept_call_on_reply(void *argument, enum redis_result result, const
     bool each = result == REDIS_LINK_OK && has_one_for_each(reply, round);
     for (size_t i = 0; i < round->count; i++) {
         struct ingest_request *request = round->requests[i];
+        if (result == REDIS_LINK_LOST) {
+            undecided_note(request);
+        }
         if (!request_reply_came(request)) {
             // Nobody waits for the answer.
         } else if (each) {

@@ -12,6 +12,7 @@
 #include "ingest/accept/payload.h"
 #include "ingest/accept/refusal.h"
 #include "ingest/accept/scheduled.h"
+#include "ingest/accept/undecided.h"
 #include "ingest/accept/unread.h"
 #include "ingest/access/rate_limit.h"
 #include "ingest/request/log.h"
@@ -75,6 +76,10 @@ static void intake_identify(struct ingest_request *request, const char *key, str
     if (key != NULL) {
         idempotency_key_of_client(identity->keys->tag, request->match.route->pattern, message->sender, key,
                                   identity->key);
+        if (message->direction == MESSAGE_OUTBOUND) {
+            undecided_name(request, identity->key, identity->token, &identity->id);
+            uuid_format(&identity->id, request->message_id);
+        }
     } else if (identity->remembered) {
         idempotency_key_of_provider(identity->keys->tag, message_provider(message->type), message->provider_message_id,
                                     &pair, identity->key);

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "ingest/accept/acceptance.h"
+#include "ingest/accept/undecided.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -93,6 +94,7 @@ static void vouch(struct queue *queue) {
 }
 
 static void deny(struct ingest_request *request) {
+    undecided_note(request);
     if (request_reply_came(request)) {
         response_unavailable(request, "too few replicas have the message", RETRY_SECS, true);
     }
@@ -284,7 +286,7 @@ struct replicas *replicas_create(uv_loop_t *loop, struct ingest_resources *with,
     start_handles(replicas, loop);
     snprintf(name, sizeof name, "ingest-replicas-%u", number);
     replicas->link = redis_link_create(loop, &(struct redis_link_options){
-                                                 .url = with->settings->redis_url,
+                                                 .target = with->target,
                                                  .name = name,
                                                  .timeout_ms = with->settings->redis_timeout_ms,
                                                  .on_up = replicas_on_up,

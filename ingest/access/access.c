@@ -14,6 +14,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
 #include "shared/provider/provider.h"
+#include "shared/settings/live.h"
 
 #define MOST_KEY_BYTES 512
 
@@ -97,8 +98,10 @@ static const struct provider_way_in *way_to_verify(const struct ingest_request *
 static enum access check_signature(struct ingest_request *request) {
     struct webhook_post post;
     webhook_post_of(request, &post);
+    const struct settings *settings = settings_live_take(request->with->now);
     enum signature verdict =
-        way_to_verify(request)->verify(request->with->settings, &post.post, clock_unix_ms() / 1000, request->signature);
+        way_to_verify(request)->verify(settings, &post.post, clock_unix_ms() / 1000, request->signature);
+    settings_live_give_back(request->with->now, settings);
     webhook_post_free(&post);
     return verdict_of(verdict);
 }
@@ -115,9 +118,11 @@ static void count_guess(struct ingest_request *request) {
 void access_read_headers(struct ingest_request *request) {
     const struct route *route = request->match.route;
     if (webhook_is_route(route)) {
-        bool is_signed = way_to_verify(request)->is_signed(request->with->settings);
+        const struct settings *settings = settings_live_take(request->with->now);
+        bool is_signed = way_to_verify(request)->is_signed(settings);
+        settings_live_give_back(request->with->now, settings);
         request->access = is_signed ? ACCESS_BY_SIGNATURE : ACCESS_GRANTED;
-    } else if (request->with->keys != NULL && route->scope != SCOPE_NONE) {
+    } else if (api_keys_are_asked_for(request->with->keys) && route->scope != SCOPE_NONE) {
         struct api_key_owner owner = {.name = ""};
         request->access = check_key(request, route->scope, &owner);
         strcpy(request->key_name, owner.name);
@@ -147,7 +152,7 @@ void access_read_body(struct ingest_request *request) {
 bool access_holds(const struct ingest_request *request) {
     const struct route *route = request->match.route;
     struct api_key_owner owner;
-    return request->with->keys == NULL || route->scope == SCOPE_NONE ||
+    return !api_keys_are_asked_for(request->with->keys) || route->scope == SCOPE_NONE ||
            check_key(request, route->scope, &owner) == ACCESS_GRANTED;
 }
 

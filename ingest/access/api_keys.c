@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +23,15 @@ struct key {
     uint8_t digest[SHA256_DIGEST_LENGTH];
 };
 
-struct key_set {
+struct api_key_set {
     struct key *keys;
     size_t count;
 };
 
 struct api_keys {
-    char *list, *path;
     pthread_rwlock_t lock; // held for reading while a key is looked for, for writing while the sets change places
-    struct key_set set;
+    struct api_key_set *set;
+    atomic_bool asked_for; // the set isn't empty
 };
 
 static const struct {
@@ -107,7 +108,7 @@ static const char *read_entry(const char *entry, struct key *out) {
     return wrong != NULL ? wrong : read_digest(second + 1, out);
 }
 
-static const char *add_entry(struct key_set *set, const char *entry) {
+static const char *add_entry(struct api_key_set *set, const char *entry) {
     struct key key;
     const char *wrong = strlen(entry) > MOST_BYTES ? "it is too long" : read_entry(entry, &key);
     if (wrong != NULL) {
@@ -139,7 +140,7 @@ static char *api_keys_trim(char *text) {
     return text;
 }
 
-static char *read_list(struct key_set *set, const char *list) {
+static char *read_list(struct api_key_set *set, const char *list) {
     char *copy = xstrdup(list), *rest = copy, *entry, *error = NULL;
     for (unsigned number = 1; error == NULL && (entry = strsep(&rest, ",")) != NULL; number++) {
         const char *wrong = add_entry(set, api_keys_trim(entry));
@@ -151,7 +152,7 @@ static char *read_list(struct key_set *set, const char *list) {
     return error;
 }
 
-static char *read_lines(struct key_set *set, FILE *in, const char *path) {
+static char *read_lines(struct api_key_set *set, FILE *in, const char *path) {
     char *line = NULL, *error = NULL;
     size_t room = 0;
     for (unsigned number = 1; error == NULL && getline(&line, &room, in) >= 0; number++) {
@@ -168,7 +169,7 @@ static char *read_lines(struct key_set *set, FILE *in, const char *path) {
     return error;
 }
 
-static char *read_file(struct key_set *set, const char *path) {
+static char *read_file(struct api_key_set *set, const char *path) {
     FILE *in = fopen(path, "re");
     if (in == NULL) {
         return xasprintf("API_KEYS_FILE: %s: %s", path, strerror(errno));
@@ -178,49 +179,64 @@ static char *read_file(struct key_set *set, const char *path) {
     return error;
 }
 
-static char *api_keys_read_all(struct key_set *set, const char *list, const char *path) {
+static char *api_keys_read_all(struct api_key_set *set, const char *list, const char *path) {
     char *error = *list != '\0' ? read_list(set, list) : NULL;
     if (error == NULL && *path != '\0') {
         error = read_file(set, path);
     }
-    if (error == NULL && set->count == 0) { // else nobody could get in, or, worse, everybody
+    if (error == NULL && *path != '\0' && set->count == 0) { // else nobody could get in, or, worse, everybody
         error = xasprintf("API_KEYS_FILE: %s holds no key; allowed: lines of " FORM, path);
     }
     return error;
 }
 
-// ---- The keys
-
-struct api_keys *api_keys_create(const char *list, const char *path, char **error) {
-    struct api_keys *keys = xcalloc(1, sizeof *keys);
-    keys->list = xstrdup(list);
-    keys->path = xstrdup(path);
-    pthread_rwlock_init(&keys->lock, NULL);
-    *error = api_keys_read_all(&keys->set, list, path);
+struct api_key_set *api_key_set_read(const char *list, const char *path, char **error) {
+    struct api_key_set *set = xcalloc(1, sizeof *set);
+    *error = api_keys_read_all(set, list, path);
     if (*error != NULL) {
-        api_keys_free(keys);
+        api_key_set_free(set);
         return NULL;
     }
+    return set;
+}
+
+size_t api_key_set_count(const struct api_key_set *set) {
+    return set->count;
+}
+
+void api_key_set_free(struct api_key_set *set) {
+    if (set != NULL) {
+        free(set->keys);
+        free(set);
+    }
+}
+
+// ---- The keys
+
+struct api_keys *api_keys_create(struct api_key_set *set) {
+    struct api_keys *keys = xcalloc(1, sizeof *keys);
+    pthread_rwlock_init(&keys->lock, NULL);
+    keys->set = set;
+    atomic_init(&keys->asked_for, set->count > 0);
     return keys;
 }
 
-char *api_keys_reload(struct api_keys *keys) {
-    struct key_set fresh = {0};
-    char *error = api_keys_read_all(&fresh, keys->list, keys->path);
-    if (error == NULL) {
-        pthread_rwlock_wrlock(&keys->lock);
-        struct key_set old = keys->set;
-        keys->set = fresh;
-        fresh = old;
-        pthread_rwlock_unlock(&keys->lock);
-    }
-    free(fresh.keys);
-    return error;
+void api_keys_take(struct api_keys *keys, struct api_key_set *set) {
+    pthread_rwlock_wrlock(&keys->lock);
+    struct api_key_set *former = keys->set;
+    keys->set = set;
+    atomic_store(&keys->asked_for, set->count > 0);
+    pthread_rwlock_unlock(&keys->lock);
+    api_key_set_free(former);
+}
+
+bool api_keys_are_asked_for(struct api_keys *keys) {
+    return atomic_load_explicit(&keys->asked_for, memory_order_relaxed);
 }
 
 size_t api_keys_count(struct api_keys *keys) {
     pthread_rwlock_rdlock(&keys->lock);
-    size_t count = keys->set.count;
+    size_t count = keys->set->count;
     pthread_rwlock_unlock(&keys->lock);
     return count;
 }
@@ -230,9 +246,9 @@ bool api_keys_find(struct api_keys *keys, const char *key, size_t length, struct
     bool found = false;
     crypto_sha256(key, length, digest);
     pthread_rwlock_rdlock(&keys->lock);
-    for (size_t i = 0; i < keys->set.count; i++) { // all of them, whichever it is
-        if (CRYPTO_memcmp(keys->set.keys[i].digest, digest, sizeof digest) == 0) {
-            *out = keys->set.keys[i].owner;
+    for (size_t i = 0; i < keys->set->count; i++) { // all of them, whichever it is
+        if (CRYPTO_memcmp(keys->set->keys[i].digest, digest, sizeof digest) == 0) {
+            *out = keys->set->keys[i].owner;
             found = true;
         }
     }
@@ -245,8 +261,6 @@ void api_keys_free(struct api_keys *keys) {
         return;
     }
     pthread_rwlock_destroy(&keys->lock);
-    free(keys->set.keys);
-    free(keys->list);
-    free(keys->path);
+    api_key_set_free(keys->set);
     free(keys);
 }

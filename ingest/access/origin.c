@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ingest/access/api_keys.h"
 #include "ingest/access/origin_rules.h"
 #include "ingest/request/client_address.h"
 #include "ingest/request/request.h"
@@ -89,7 +90,8 @@ static bool is_of_api(const struct ingest_request *request) {
 
 void origin_read_headers(struct ingest_request *request) {
     const struct ingest_resources *with = request->with;
-    if (with->keys == NULL && is_of_api(request) && !origin_rules_know(with->origins, http_host(request->http))) {
+    if (!api_keys_are_asked_for(with->keys) && is_of_api(request) &&
+        !origin_rules_know(with->origins, http_host(request->http))) {
         request->origin = ORIGIN_FOREIGN_HOST;
     } else if (writes(request) && is_foreign_page(request)) {
         request->origin = ORIGIN_FOREIGN_PAGE;

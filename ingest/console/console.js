@@ -694,6 +694,7 @@ function drawOptOut(them, us) {
   reconcile(byId('opt-out'), isOut ? [[label, () => h('span', { class: 'opted-out', title: label }, 'opted out', h('span', { class: 'skip' }, ` ${label}`))]] : []);
   byId('opt-out-note').textContent = isOut ? `${them} has opted out of messages from ${us}, ${label}.` : '';
   byId('opt-out-change').hidden = optOut === null;
+  byId('erase').hidden = optOut === null;
   byId('opt-out-change').textContent = isOut ? 'Lift opt-out' : 'Opt out';
 }
 
@@ -713,6 +714,30 @@ async function changeOptOut() {
   } catch (error) {
     say(error);
   }
+}
+
+// ---- Inbox: erasing
+
+// For who may: the keys that see who has opted out.
+async function eraseConversation() {
+  const { id } = thread;
+  if (!await confirmed('Erase this conversation for good? Its messages go, here and wherever they wait to be sent; nobody can bring them back.', 'Erase it', 'Keep it')) return;
+  try {
+    await api('DELETE', `/api/conversations/${encodeURIComponent(id)}`);
+  } catch (error) {
+    say(error);
+    return;
+  }
+  notice('The conversation is being erased.');
+  if (thread.id === id) location.hash = '#/inbox';
+}
+
+function takeErased(id) {
+  if (thread.id === id) {
+    notice('This conversation was erased.');
+    location.hash = '#/inbox';
+  }
+  refresh();
 }
 
 // ---- Inbox: composing
@@ -864,6 +889,7 @@ function drawThread(conversation) {
       h('div', {}, h('h2', { id: 'thread-title', tabIndex: -1 }, ''), h('span', { class: 'sub', id: 'thread-sub' })),
       h('p', { id: 'opt-out', role: 'status' }),
       h('button', { type: 'button', class: 'quiet', id: 'opt-out-change', hidden: true, onclick: changeOptOut }),
+      h('button', { type: 'button', class: 'quiet', id: 'erase', hidden: true, onclick: eraseConversation }, 'Erase'),
       h('button', { type: 'button', class: 'quiet', id: 'earlier', hidden: true, onclick: () => { thread.first = Math.max(1, thread.first - 1); thread.stuck = false; readThread(); } }, 'Earlier messages')),
     messages,
     composeFor(conversation));
@@ -1212,6 +1238,7 @@ on('messages', ({ messages }) => {
   if (messages.some((one) => one.id === awaited)) openAwaited();
   if (!byId('view-dead-letters').hidden && messages.some((one) => one.what === 'failed')) readLetters();
 });
+on('conversation_erased', ({ id }) => takeErased(id));
 on('reset', refresh);
 on('live', refresh);
 on('pipeline', takePipeline);

@@ -109,7 +109,7 @@ static void run_filtered(struct ingest_request *request, const struct dead_lette
         values[count++] = filter->class;
         statement = filter->provider != NULL ? READ_DEAD_LETTERS_OF_PROVIDER_AND_CLASS : READ_DEAD_LETTERS_OF_CLASS;
     }
-    database_run(request, statement, count, values, dead_letters_on_page);
+    database_read(request, statement, count, values, dead_letters_on_page);
 }
 
 static void dead_letters_run(struct ingest_request *request) {
@@ -147,5 +147,5 @@ void dead_letters_show(struct ingest_request *request) {
         return;
     }
     const char *values[] = {request->match.parameter};
-    database_run(request, READ_DEAD_LETTER, 1, values, dead_letters_on_letter);
+    database_read(request, READ_DEAD_LETTER, 1, values, dead_letters_on_letter);
 }

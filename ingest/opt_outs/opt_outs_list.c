@@ -89,7 +89,7 @@ void opt_outs_list(struct ingest_request *request) {
         struct list_position at;
         list_position_newest_first(&list->paging, &at);
         const char *values[] = {at.time, at.id, at.limit, at.offset, filter.channel, filter.ours, filter.theirs};
-        database_run(request, READ_OPT_OUTS, 7, values, opt_outs_on_rows);
+        database_read(request, READ_OPT_OUTS, 7, values, opt_outs_on_rows);
     }
     free(filter.ours);
     free(filter.theirs);

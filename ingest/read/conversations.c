@@ -123,11 +123,11 @@ static void conversations_run(struct ingest_request *request, const struct list 
     list_position_newest_first(&list->paging, &at);
     const char *values[] = {at.time, at.id, at.limit, at.offset, channel_name(filter->channel), filter->participant};
     if (filter->participant != NULL) {
-        database_run(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, conversations_on_rows);
+        database_read(request, READ_CONVERSATIONS_OF_PARTICIPANT, 6, values, conversations_on_rows);
     } else if (filter->by_channel) {
-        database_run(request, READ_CONVERSATIONS_OF_CHANNEL, 5, values, conversations_on_rows);
+        database_read(request, READ_CONVERSATIONS_OF_CHANNEL, 5, values, conversations_on_rows);
     } else {
-        database_run(request, READ_CONVERSATIONS, 4, values, conversations_on_rows);
+        database_read(request, READ_CONVERSATIONS, 4, values, conversations_on_rows);
     }
 }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+//
+// Where reads are asked. The fallback from the read server to the primary is here, and nowhere else: a reader says what
+// it wants (database_read), not of whom.
 #include "ingest/read/database.h"
 
 #include <stdio.h>
@@ -6,20 +9,29 @@
 #include <string.h>
 
 #include "gen/ingest/embedded.h"
+#include "ingest/read/freshness.h"
+#include "ingest/read/pool.h"
+#include "ingest/read/read_server.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
-#include "shared/postgres/link.h"
+#include "shared/redis/counters.h"
 
 #define RETRY_AFTER_SECS 1
+
+enum {
+    MOST_VALUES = 8, // of a statement
+    NAME_SIZE = 32,
+};
 
 static const struct pg_statement statements[] = {
     [READ_CONVERSATIONS] = {"conversations", ingest_read_sql_conversations_sql},
     [READ_CONVERSATIONS_OF_CHANNEL] = {"conversations_of_channel", ingest_read_sql_conversations_of_channel_sql},
     [READ_CONVERSATIONS_OF_PARTICIPANT] = {"conversations_of_participant",
                                            ingest_read_sql_conversations_of_participant_sql},
+    [READ_CONVERSATION] = {"conversation", ingest_read_sql_conversation_sql},
     [READ_MESSAGES_OF_CONVERSATION] = {"messages_of_conversation", ingest_read_sql_messages_of_conversation_sql},
     [READ_MESSAGE] = {"message", ingest_read_sql_message_sql},
     [READ_MESSAGE_STATE] = {"message_state", ingest_read_sql_message_state_sql},
@@ -31,78 +43,120 @@ static const struct pg_statement statements[] = {
     [READ_DEAD_LETTER] = {"dead_letter", ingest_read_sql_dead_letter_sql},
     [READ_DEAD_LETTERS_OPEN] = {"dead_letters_open", ingest_read_sql_dead_letters_open_sql},
     [READ_OPT_OUTS] = {"opt_outs", ingest_read_sql_opt_outs_sql},
+    [READ_POSITION] = {"position", ingest_read_sql_position_sql},
     [READ_STATEMENT_COUNT] = {NULL, NULL},
 };
 
 struct database {
-    void (*on_change)(void *argument, bool up);
-    void *argument;
-    size_t up; // links that can be used
-    size_t count;
-    struct pg_link *links[];
+    uv_loop_t *loop;
+    unsigned thread; // its number
+    struct database_events events;
+    struct read_pool *primary;
+    struct read_server *replica; // NULL: DATABASE_READ_URL isn't set
+    bool has_ended;
 };
 
-static void database_on_up(void *argument) {
+static void database_on_primary(void *argument, bool up) {
     struct database *database = argument;
-    if (database->up++ == 0) {
-        database->on_change(database->argument, true);
+    database->events.on_change(database->events.argument, up);
+}
+
+static void database_on_connection(void *argument) {
+    struct database *database = argument;
+    if (database->replica != NULL) {
+        read_server_primary_changed(database->replica);
     }
 }
 
-static void database_on_down(void *argument) {
+static void database_on_replica(void *argument, bool in_use) {
     struct database *database = argument;
-    if (--database->up == 0) {
-        database->on_change(database->argument, false);
+    if (database->events.on_replica != NULL) {
+        database->events.on_replica(database->events.argument, in_use);
     }
+}
+
+static struct read_pool_options pool_options(const struct settings *settings) {
+    return (struct read_pool_options){.url = settings->database_url,
+                                      .connections = (size_t)settings->database_connections,
+                                      .timeout_ms = settings->database_timeout_ms,
+                                      .statements = statements};
+}
+
+static struct read_pool *create_primary(uv_loop_t *loop, const struct settings *settings, unsigned thread,
+                                        struct database *database) {
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "ingest-%u", thread);
+    struct read_pool_options options = pool_options(settings);
+    options.name = name;
+    options.on_change = database_on_primary;
+    options.on_connection = database_on_connection;
+    options.argument = database;
+    return read_pool_create(loop, &options);
+}
+
+// What it doesn't answer in half of the time, the primary has the whole for.
+static void database_begin_replica(struct database *database, const struct settings *settings) {
+    char name[NAME_SIZE];
+    if (settings->database_read_url[0] == '\0') {
+        return;
+    }
+    snprintf(name, sizeof name, "ingest-%u-read", database->thread);
+    struct read_server_options options = {.pool = pool_options(settings),
+                                          .primary = database->primary,
+                                          .position = statements[READ_POSITION].name,
+                                          .on_change = database_on_replica,
+                                          .argument = database};
+    options.pool.url = settings->database_read_url;
+    options.pool.name = name;
+    options.pool.timeout_ms = settings->database_timeout_ms / 2;
+    options.pool.session_attrs = "prefer-standby";
+    database->replica = read_server_create(database->loop, &options);
 }
 
 struct database *database_create(uv_loop_t *loop, const struct settings *settings, unsigned thread,
-                                 void (*on_change)(void *argument, bool up), void *argument) {
-    size_t count = (size_t)settings->database_connections;
-    struct database *database = xcalloc(1, sizeof *database + count * sizeof(struct pg_link *));
-    database->count = count;
-    database->on_change = on_change;
-    database->argument = argument;
-    for (size_t i = 0; i < count; i++) {
-        char name[48];
-        snprintf(name, sizeof name, "ingest-%u-%zu", thread, i);
-        struct pg_link_options options = {
-            .url = settings->database_url,
-            .name = name,
-            .timeout_ms = settings->database_timeout_ms,
-            .pipeline = true,
-            .setup = ingest_read_sql_session_sql,
-            .statements = statements,
-            .on_up = database_on_up,
-            .on_down = database_on_down,
-            .argument = database,
-        };
-        database->links[i] = pg_link_create(loop, &options);
-    }
+                                 const struct database_events *events) {
+    struct database *database = xcalloc(1, sizeof *database);
+    database->events = *events;
+    database->primary = create_primary(loop, settings, thread, database);
+    database->loop = loop;
+    database->thread = thread;
+    database_begin_replica(database, settings);
     return database;
 }
 
-void database_destroy(struct database *database) {
-    for (size_t i = 0; i < database->count; i++) {
-        pg_link_destroy(database->links[i]);
+void database_change(struct database *database, const struct settings *settings) {
+    const char *reads = settings->database_read_url;
+    read_pool_change_url(database->primary, settings->database_url);
+    if (database->replica == NULL) {
+        database_begin_replica(database, settings);
+    } else if (reads[0] != '\0') {
+        read_server_change_url(database->replica, reads);
+    } else {
+        struct read_server *gone = database->replica;
+        database->replica = NULL;
+        read_server_destroy(gone);
     }
+}
+
+void database_destroy(struct database *database) {
+    database->has_ended = true;
+    if (database->replica != NULL) {
+        read_server_destroy(database->replica);
+    }
+    read_pool_destroy(database->primary);
     free(database);
 }
 
-const char *database_trouble(const struct database *database) {
-    return database->up > 0 ? NULL : pg_link_last_error(database->links[0]);
+bool database_has_replica(const struct database *database) {
+    return database->replica != NULL;
 }
 
-// The one with the shortest queue; NULL when none is up.
-static struct pg_link *database_choose(const struct database *database) {
-    struct pg_link *best = NULL;
-    for (size_t i = 0; i < database->count; i++) {
-        struct pg_link *link = database->links[i];
-        if (pg_link_is_up(link) && (best == NULL || pg_link_pending(link) < pg_link_pending(best))) {
-            best = link;
-        }
-    }
-    return best;
+const char *database_trouble(const struct database *database) {
+    return read_pool_is_up(database->primary) ? NULL : read_pool_error(database->primary);
+}
+
+const char *database_replica_trouble(const struct database *database) {
+    return database->replica != NULL ? read_server_why_not(database->replica) : NULL;
 }
 
 static void database_answer_away(struct ingest_request *request) {
@@ -133,21 +187,40 @@ static void answer_failure(struct ingest_request *request, const PGresult *resul
     }
 }
 
+// A query that the read server has, with what it takes to ask the primary for the same.
 struct query {
     struct ingest_request *request;
     void (*on_rows)(struct ingest_request *request, const PGresult *rows);
+    enum database_statement statement;
+    int count;                 // of values; 0 where the primary has it
+    char *values[MOST_VALUES]; // owned
 };
 
+static struct query *query_new(struct ingest_request *request,
+                               void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
+    struct query *query = xcalloc(1, sizeof *query);
+    query->request = request;
+    query->on_rows = on_rows;
+    return query;
+}
+
+static void query_free(struct query *query) {
+    for (int i = 0; i < query->count; i++) {
+        free(query->values[i]);
+    }
+    free(query);
+}
+
 static void database_on_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
-    struct query query = *(struct query *)argument;
-    struct ingest_request *request = query.request;
-    free(argument);
+    struct query *query = argument;
+    struct ingest_request *request = query->request;
     if (!request_reply_came(request)) {
+        query_free(query);
         return;
     }
     switch (outcome) {
     case PG_LINK_OK:
-        query.on_rows(request, result);
+        query->on_rows(request, result);
         break;
     case PG_LINK_ERROR:
         answer_failure(request, result);
@@ -156,20 +229,73 @@ static void database_on_result(void *argument, enum pg_outcome outcome, const PG
         database_answer_away(request);
         break;
     }
+    query_free(query);
 }
 
 void database_run(struct ingest_request *request, enum database_statement statement, int count,
                   const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
-    struct pg_link *link = database_choose(request->with->database);
-    struct query *query = xmalloc(sizeof *query);
-    *query = (struct query){request, on_rows};
-    if (link == NULL ||
-        pg_link_execute(link, statements[statement].name, count, values, database_on_result, query) != 0) {
-        free(query);
+    struct database *database = request->with->database;
+    struct query *query = query_new(request, on_rows);
+    if (database->has_ended || read_pool_execute(database->primary, statements[statement].name, count, values,
+                                                 database_on_result, query) != 0) {
+        query_free(query);
         database_answer_away(request);
         return;
     }
     request_expect_reply(request);
+}
+
+// ---- What a replica may answer
+
+// Nothing, or a row that stands for none: maybe it isn't there yet.
+static bool is_found(const PGresult *rows) {
+    return PQntuples(rows) > 0 && !PQgetisnull(rows, 0, 0);
+}
+
+// Whatever it was: the replica was away or too slow, had to cancel the query so that it could go on following, is not
+// as far with its migrations, or knows of nothing yet. The primary says which is true.
+static void database_on_replica_result(void *argument, enum pg_outcome outcome, const PGresult *result) {
+    struct query *query = argument;
+    struct ingest_request *request = query->request;
+    if (!request_reply_came(request)) {
+        query_free(query);
+        return;
+    }
+    if (outcome == PG_LINK_OK && is_found(result)) {
+        counters_add(request->with->counters, COUNTER_READS_REPLICA, 1);
+        query->on_rows(request, result);
+    } else {
+        counters_add(request->with->counters, COUNTER_READS_REPEATED, 1);
+        database_run(request, query->statement, query->count, (const char *const *)query->values, query->on_rows);
+    }
+    query_free(query);
+}
+
+static bool database_ask_replica(struct ingest_request *request, enum database_statement statement, int count,
+                                 const char *const *values,
+                                 void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
+    struct query *query = query_new(request, on_rows);
+    query->statement = statement;
+    query->count = count;
+    for (int i = 0; i < count; i++) {
+        query->values[i] = values[i] != NULL ? xstrdup(values[i]) : NULL;
+    }
+    if (read_server_execute(request->with->database->replica, statements[statement].name, count, values,
+                            database_on_replica_result, query) != 0) {
+        query_free(query);
+        return false;
+    }
+    request_expect_reply(request);
+    return true;
+}
+
+void database_read(struct ingest_request *request, enum database_statement statement, int count,
+                   const char *const *values, void (*on_rows)(struct ingest_request *request, const PGresult *rows)) {
+    const struct database *database = request->with->database;
+    bool may_be_old = database->replica != NULL && !database->has_ended && !freshness_is_asked_for(request->http);
+    if (!may_be_old || !database_ask_replica(request, statement, count, values, on_rows)) {
+        database_run(request, statement, count, values, on_rows);
+    }
 }
 
 const char *database_text(const PGresult *rows, int row, int column) {

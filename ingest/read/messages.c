@@ -138,7 +138,7 @@ static void run_thread(struct ingest_request *request) {
                             DECIMAL(paging_offset(paging)),
                             DECIMAL(list->most_bytes),
                             after.former_id};
-    database_run(request, READ_MESSAGES_OF_CONVERSATION, 8, values, messages_on_thread);
+    database_read(request, READ_MESSAGES_OF_CONVERSATION, 8, values, messages_on_thread);
 }
 
 void messages_list(struct ingest_request *request) {
@@ -175,5 +175,5 @@ void messages_show(struct ingest_request *request) {
     }
     uuid_format(&id, request->message_id);
     const char *values[] = {request->message_id};
-    database_run(request, READ_MESSAGE, 1, values, messages_on_message);
+    database_read(request, READ_MESSAGE, 1, values, messages_on_message);
 }

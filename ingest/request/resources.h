@@ -15,6 +15,7 @@ struct acceptor;
 struct api_keys;
 struct batches;
 struct database;
+struct erase_fence;
 struct event_hub;
 struct former;
 struct format_waits;
@@ -27,14 +28,19 @@ struct origin_rules;
 struct ours;
 struct readiness;
 struct replicas;
+struct settings_live;
+struct undecided;
 
 // What a request may use: one thread's own connections and memory, owned by worker.c. Shared between threads are only
-// the three const members, keys and budget, which have a lock, and readiness and event_clients, which are atomic.
+// the three const members, target, keys, now, undecided and budget, which have a lock, and readiness and event_clients,
+// which are atomic.
 struct ingest_resources {
     const struct settings *settings;
+    struct redis_target *target; // where Redis is; of all threads
     const struct client_address_rules *trusted_proxies;
     const struct origin_rules *origins;
-    struct api_keys *keys; // of all threads; NULL: /api asks for none
+    struct api_keys *keys;     // of all threads
+    struct settings_live *now; // of all threads: what SIGHUP changes is taken from here
     struct readiness *readiness;
     struct redis_link *redis;
     struct limiter *limiter;
@@ -45,7 +51,9 @@ struct ingest_resources {
     struct former *former;
     struct ours *ours;
     struct format_waits *format_waits;
-    struct replicas *replicas; // NULL: none are waited for
+    struct replicas *replicas;   // NULL: none are waited for
+    struct undecided *undecided; // of all threads
+    struct erase_fence *erase_fence;
     struct counters *counters;
     struct event_hub *hub;
     atomic_int *event_clients;                     // of all threads

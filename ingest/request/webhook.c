@@ -6,7 +6,7 @@
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "shared/provider/provider.h"
-#include "shared/settings/settings.h"
+#include "shared/settings/live.h"
 
 bool webhook_is_route(const struct route *route) {
     return (route->flags & (ROUTE_WEBHOOK_SMS | ROUTE_WEBHOOK_EMAIL)) != 0;
@@ -63,7 +63,9 @@ void webhook_take_body(struct ingest_request *request) {
         struct provider_body body = {.sums = NULL};
         struct webhook_post post;
         webhook_post_of(request, &post);
-        way->take_body(settings, &post.post, &body);
+        const struct settings *now = settings_live_take(request->with->now);
+        way->take_body(now, &post.post, &body);
+        settings_live_give_back(request->with->now, now);
         webhook_post_free(&post);
         http_set_filter(request->http, &body.filter);
         request->sums = body.sums;

@@ -531,7 +531,7 @@ struct event_hub *event_hub_create(uv_loop_t *loop, struct ingest_resources *wit
     hub->with = with;
     uv_timer_init(loop, &hub->tick);
     hub->tick.data = hub;
-    hub->link = redis_link_create(loop, &(struct redis_link_options){.url = with->settings->redis_url,
+    hub->link = redis_link_create(loop, &(struct redis_link_options){.target = with->target,
                                                                      .name = "events",
                                                                      .timeout_ms = with->settings->redis_timeout_ms,
                                                                      .on_up = events_on_up,

@@ -56,7 +56,9 @@ static const struct {
     [FLOW_SENDERS_HELD] = {"senders_held", true, true},
     [FLOW_PACED] = {"paced", true, true},
     [FLOW_SCHEDULED_FILLING] = {"scheduled_filling", true, true},
+    [FLOW_READS_FALLEN_BACK] = {"reads_fallen_back", false, true},
     [FLOW_REKEY_DUE] = {"rekey_due", false, true},
+    [FLOW_RETENTION_BEHIND] = {"retention_behind", false, true},
     [FLOW_OTHER] = {"other", false, false},
 };
 

@@ -45,7 +45,9 @@ enum flow_code {
     FLOW_SENDERS_HELD,      // the provider refuses some senders, whose messages wait
     FLOW_PACED,             // messages wait long because their provider's rate is reached
     FLOW_SCHEDULED_FILLING, // as much is scheduled that soon no more will fit
+    FLOW_READS_FALLEN_BACK, // an ingest reads from the primary, for DATABASE_READ_URL's server is away or far behind
     FLOW_REKEY_DUE,         // conversations were made by other rules or another PHONE_REGION: persister --rekey
+    FLOW_RETENTION_BEHIND,  // what is deleted has been older than MESSAGE_RETENTION_DAYS for more than a day
     FLOW_OTHER,             // what a newer release reports
     FLOW_CODE_COUNT
 };

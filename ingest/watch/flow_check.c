@@ -69,13 +69,14 @@ static void flow_check_begin(struct check *check, const struct settings *setting
     check->with.settings = settings;
     check->with.readiness = readiness_create(1);
     check->with.redis = redis_link_create(&check->loop, &(struct redis_link_options){
-                                                            .url = settings->redis_url,
+                                                            .target = check->with.target,
                                                             .name = "check-flow",
                                                             .timeout_ms = settings->redis_timeout_ms,
                                                             .on_up = flow_check_on_redis_up,
                                                             .argument = check,
                                                         });
-    check->with.database = database_create(&check->loop, settings, 0, flow_check_on_postgres, check);
+    check->with.database = database_create(
+        &check->loop, settings, 0, &(struct database_events){.on_change = flow_check_on_postgres, .argument = check});
     uv_timer_start(&check->look, flow_check_on_look, LOOK_MS, LOOK_MS);
 }
 
@@ -103,10 +104,10 @@ static void flow_check_end(struct check *check) {
     free(check->why);
 }
 
-int flow_check(const struct settings *settings) {
+int flow_check(const struct settings *settings, struct redis_target *target) {
     struct settings own = *settings; // one connection is enough
     own.database_connections = 1;
-    struct check check = {0};
+    struct check check = {.with.target = target};
     (void)!log_open(&(struct log_options){.program = "ingest", .level = LOG_ERROR}); // what it finds it prints
     flow_check_begin(&check, &own);
     uv_run(&check.loop, UV_RUN_DEFAULT);

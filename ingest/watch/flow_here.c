@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/watch/flow_here.h"
 
+#include <stdio.h>
+
 #include "ingest/accept/scheduled.h"
 #include "ingest/read/database.h"
 #include "ingest/request/resources.h"
 #include "ingest/watch/readiness.h"
+
+#define TEXT_SIZE 300
+
+// What is said of the primary; the read server's answers go on meanwhile.
+static const char *while_replica_answers(const struct ingest_resources *with, const char *trouble,
+                                         char out[TEXT_SIZE]) {
+    if (trouble == NULL || !readiness_reads_from_replica(with->readiness)) {
+        return trouble;
+    }
+    snprintf(out, TEXT_SIZE, "%s; DATABASE_READ_URL's server answers what it knows", trouble);
+    return out;
+}
 
 static const char *postgres_trouble(const struct ingest_resources *with) {
     if (readiness_has_postgres(with->readiness)) {
@@ -26,12 +40,12 @@ static int64_t max_scheduled_bytes(const struct settings *settings, const struct
 
 void flow_judge_here(struct ingest_resources *with, const struct pipeline *pipeline, const char *why,
                      struct flow *out) {
-    char refused[READINESS_TEXT_SIZE];
+    char refused[READINESS_TEXT_SIZE], text[TEXT_SIZE];
     struct flow_view view = {
         .pipeline = pipeline,
         .unreadable = why,
         .redis_refuses = readiness_is_refused(with->readiness, refused) ? refused : NULL,
-        .postgres_away = postgres_trouble(with),
+        .postgres_away = while_replica_answers(with, postgres_trouble(with), text),
         .replicas_missing = readiness_has_replicas(with->readiness) ? 0 : with->settings->redis_wait_replicas,
         .max_age_ms = with->settings->status_max_age_secs * 1000,
         .max_backlog = with->settings->stream_max_backlog,

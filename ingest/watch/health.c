@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ingest/watch/health.h"
 
+#include "ingest/read/database.h"
 #include "ingest/request/request.h"
 #include "ingest/request/resources.h"
 #include "ingest/request/response.h"
@@ -39,6 +40,9 @@ static void answer_flow(struct ingest_request *request, const struct pipeline *p
     json_write_member(json, "status", readiness_name(with, redis, flow.count == flow.notes));
     json_write_member(json, "redis", redis ? "up" : "down");
     json_write_member(json, "postgres", readiness_has_postgres(with->readiness) ? "up" : "down");
+    if (database_has_replica(with->database)) {
+        json_write_member(json, "reads", readiness_reads_from_replica(with->readiness) ? "replica" : "primary");
+    }
     if (with->settings->redis_wait_replicas > 0) {
         json_write_member(json, "replicas", readiness_has_replicas(with->readiness) ? "follow" : "missing");
     }

@@ -283,6 +283,12 @@ static void write_breaker_waits(const struct pipeline *pipeline, struct buf *out
 static void metrics_text_write_rest(const struct pipeline *pipeline, struct buf *out) {
     write_head(out, "worker_latency_max_seconds", "", "gauge", "The longest that an event waited to be recorded, ever");
     buf_printf(out, PREFIX "worker_latency_max_seconds %.6f\n", (double)pipeline->counters.worker_latency_max_us / 1e6);
+    int64_t oldest_ms = pipeline->counters.retention_oldest_ms;
+    write_head(
+        out, "retention_oldest_age_seconds", "", "gauge",
+        "Age of the oldest message that is stored, by the latest look of the persister that deletes them; 0: none");
+    buf_printf(out, PREFIX "retention_oldest_age_seconds %.15g\n",
+               oldest_ms > 0 && oldest_ms < pipeline->now_ms ? seconds(pipeline->now_ms - oldest_ms) : 0);
     write_head(out, "processes_alive", "", "gauge", "Processes that were heard of within the last 5 seconds");
     for (int program = 0; program < PROGRAM_COUNT; program++) {
         buf_printf(out, PREFIX "processes_alive{program=\"%s\"} %" PRId64 "\n",

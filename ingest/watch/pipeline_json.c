@@ -130,6 +130,7 @@ void pipeline_write_json(const struct pipeline *pipeline, const struct flow *flo
                                                                                : HISTOGRAM_SENT_TO_DELIVERED_SMS_MMS]));
     }
     pipeline_json_write_receipts(values, out);
+    json_write_member_int(out, "retention_oldest_unix_ms", values->retention_oldest_ms);
     json_write_member_int(out, "client_bytes_held", (int64_t)client_bytes);
     json_write_member_int(out, "scheduled_max", flow->max_scheduled);
     json_write_member_int(out, "scheduled_max_bytes", flow->max_scheduled_bytes);

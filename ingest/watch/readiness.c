@@ -11,6 +11,7 @@ struct readiness {
     int threads;
     atomic_int redis, postgres;  // threads that have it
     atomic_int without_replicas; // threads
+    atomic_int read_replica;     // threads that read from DATABASE_READ_URL's server
     atomic_bool ended;
     uv_mutex_t lock;                   // of what follows
     char refused[READINESS_TEXT_SIZE]; // "": Redis writes
@@ -34,6 +35,10 @@ void readiness_redis_changed(struct readiness *readiness, bool up) {
 
 void readiness_postgres_changed(struct readiness *readiness, bool up) {
     atomic_fetch_add(&readiness->postgres, up ? 1 : -1);
+}
+
+void readiness_replica_changed(struct readiness *readiness, bool in_use) {
+    atomic_fetch_add(&readiness->read_replica, in_use ? 1 : -1);
 }
 
 void readiness_replicas_changed(struct readiness *readiness, bool follow) {
@@ -63,6 +68,10 @@ bool readiness_has_redis(const struct readiness *readiness) {
 
 bool readiness_has_postgres(const struct readiness *readiness) {
     return atomic_load(&readiness->postgres) == readiness->threads;
+}
+
+bool readiness_reads_from_replica(const struct readiness *readiness) {
+    return atomic_load(&readiness->read_replica) == readiness->threads;
 }
 
 bool readiness_has_replicas(const struct readiness *readiness) {

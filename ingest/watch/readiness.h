@@ -20,6 +20,8 @@ void readiness_free(struct readiness *readiness);
 // A thread's connection came or went; to be told of each change once.
 void readiness_redis_changed(struct readiness *readiness, bool up);
 void readiness_postgres_changed(struct readiness *readiness, bool up);
+// A thread reads from DATABASE_READ_URL's server, or not any more. Until the first word it doesn't.
+void readiness_replica_changed(struct readiness *readiness, bool in_use);
 // The replicas that REDIS_WAIT_REPLICAS wants follow, or not, as a thread sees it. Until the first word they do.
 void readiness_replicas_changed(struct readiness *readiness, bool follow);
 
@@ -32,6 +34,7 @@ void readiness_end(struct readiness *readiness);
 // Whether every thread has it.
 bool readiness_has_redis(const struct readiness *readiness);
 bool readiness_has_postgres(const struct readiness *readiness);
+bool readiness_reads_from_replica(const struct readiness *readiness);
 bool readiness_has_replicas(const struct readiness *readiness);
 bool readiness_has_ended(const struct readiness *readiness);
 // The error with which Redis refused to write last; false where it has written since.

@@ -6,7 +6,7 @@
 -- them again took three quarters of the time of a small batch. Each statement sees what others have committed before it.
 --
 -- Every step is order-free: any redelivery, and any interleaving with the other persisters, gives the same rows.
--- Locks are always taken in the same order, so that persisters wait for one another but don't deadlock: families of ids,
+-- Locks are always taken in the same order, so that persisters wait for one another but don't deadlock: that on erasures, families of ids,
 -- conversations by key (known ones, then new ones), messages by id, their aliases by id, deliveries, attempts, dead
 -- letters, replays and receipts by message, pairs that opted out, participants, totals. Whatever is recorded of an outbound message, its row of
 -- deliveries is locked before: so what a step reads of it is all that others have recorded.
@@ -16,17 +16,20 @@
 -- dead letters, webhooks that came again with other content; and of the first of these, a line each, the message's id and
 -- the id of the request that brought it again; and of each receipt that was new a line: its provider, its status, for how
 -- long the message had been sent by then in microseconds ('-': unknown) and its code ('-': none); and what stands by now of each pair that
--- has opted out or in (persister/opt_out_teller.c).
+-- has opted out or in (persister/opt_out_teller.c); and of each send that is not stored, for it was erased, a line: its
+-- provider and its id (persister/token_canceller.c).
 CREATE FUNCTION pg_temp.store_batch(INOUT session_token text, INOUT entries bigint, INOUT marks numeric,
   OUT stored bigint, OUT created bigint, OUT dead_letters bigint,
-  OUT differing bigint, OUT differing_ids text, OUT receipts_told text, OUT opt_outs_told jsonb)
+  OUT differing bigint, OUT differing_ids text, OUT receipts_told text, OUT opt_outs_told jsonb, OUT erased_told text)
 LANGUAGE plpgsql AS $store_batch$
 #variable_conflict use_column
 DECLARE
   meant text := concat_ws('/', session_token, entries, marks);
+  some_erased     boolean;
   staged_receipts bigint;
   new_replays     bigint;
   staged_opt_outs bigint;
+  of_erased       uuid[]; -- messages of conversations that were erased since
 BEGIN
 
 -- 0. A pooler may have taken the rows to one session and this call to another, whose staging table is empty, or holds
@@ -43,6 +46,28 @@ END IF;
 DELETE FROM fresh;
 DELETE FROM aliases;
 
+-- Conversations that were erased (migration 0012): what was accepted until then and comes only now is deleted on its way
+-- here. Others may record something of such a message at this moment, an outcome or a receipt: so who deletes has the lock
+-- for itself, and who doesn't shares it, and looks again once it has it.
+of_erased := pg_temp.staged_of_erased();
+IF of_erased IS NULL THEN
+  PERFORM pg_advisory_xact_lock_shared(hashtext('messaging erasure'));
+  IF pg_temp.staged_of_erased() IS NOT NULL THEN
+    RAISE EXCEPTION 'a conversation of this batch was erased meanwhile' USING ERRCODE = 'MS001';
+  END IF;
+ELSE
+  PERFORM pg_advisory_xact_lock(hashtext('messaging erasure'));
+  PERFORM erase_messages(of_erased, (SELECT slot FROM staging LIMIT 1), now());
+END IF;
+
+INSERT INTO erased_conversations AS e (key, channel, participant_a, participant_b, erased_at)
+SELECT DISTINCT ON (s.key) s.key, s.channel, s.participant_a, s.participant_b, s.happened_at
+FROM staging s
+WHERE s.kind = 'erase'
+ORDER BY s.key, s.happened_at DESC
+ON CONFLICT (key) DO UPDATE SET erased_at = excluded.erased_at, finished_at = NULL
+WHERE excluded.erased_at > e.erased_at;
+
 -- 1. The messages that aren't stored yet. Should the same id come twice with different contents, the first one stands.
 -- A webhook with several recipients has an id of one family: the last byte is of the conversation that the message
 -- belongs to, and so another one once another recipient is ours. Those conversations have no lock in common, so that the
@@ -56,6 +81,33 @@ FROM staging s
 WHERE s.kind = 'message'
   AND NOT EXISTS (SELECT FROM messages m WHERE m.id = s.message_id)
 ORDER BY s.message_id, s.position;
+
+-- What was deleted for good (migration 0011) stays so, and nothing that comes of it is recorded; under another id of its
+-- family it is the same. This is looked at after `fresh`: what that finds deleted is in erased_messages by now. Who opts out
+-- in a message that was deleted on its way here has done so all the same.
+some_erased := (SELECT erased_at FROM erased_messages ORDER BY erased_at DESC LIMIT 1) IS NOT NULL;
+IF some_erased THEN
+  SELECT string_agg(s.provider || ' ' || s.message_id, E'\n')
+  INTO erased_told
+  FROM staging s
+  WHERE s.kind = 'message' AND s.direction = 'outbound'
+    AND (SELECT erased_at FROM erased_messages WHERE id = s.message_id) IS NOT NULL;
+
+  UPDATE staging s
+  SET kind = CASE WHEN s.opt_out IS NOT NULL AND s.accepted_at < e.at THEN 'optout' ELSE 'erased' END,
+    direction = NULL, receipt = NULL
+  FROM (
+    SELECT position, coalesce(
+      (SELECT erased_at FROM erased_messages WHERE id = message_id),
+      (SELECT max(erased_at) FROM erased_messages WHERE id BETWEEN family AND (left(family::text, 34) || 'ff')::uuid)) AS at
+    FROM staging
+    WHERE message_id IS NOT NULL
+  ) e
+  WHERE e.position = s.position AND e.at IS NOT NULL AND s.kind <> 'reread'; -- which closes a dead letter of its own
+  IF FOUND THEN
+    DELETE FROM fresh f USING staging s WHERE s.position = f.position AND s.kind <> 'message';
+  END IF;
+END IF;
 
 -- What is stored under another id of its family, or stands before it in the batch, is no new message but an alias.
 IF EXISTS (SELECT FROM fresh WHERE family IS NOT NULL) THEN
@@ -202,6 +254,15 @@ WHERE (excluded.status = 'sent', excluded.generation, excluded.final, excluded.s
     excluded.updated_at, coalesce(excluded.provider_message_id, '') COLLATE "C", excluded.status COLLATE "C")
   > (d.status = 'sent', d.generation, d.final, d.status = 'cancelled', d.call,
     d.updated_at, coalesce(d.provider_message_id, '') COLLATE "C", d.status COLLATE "C");
+
+-- Who deletes a message has its row of deliveries locked. Where this waited for that, it has made the row anew.
+IF (some_erased OR (SELECT erased_at FROM erased_messages ORDER BY erased_at DESC LIMIT 1) IS NOT NULL) AND EXISTS (
+  SELECT FROM staging
+  WHERE (kind IN ('outcome', 'replayed') OR direction = 'outbound' OR receipt IS NOT NULL)
+    AND (SELECT erased_at FROM erased_messages WHERE id = message_id) IS NOT NULL
+) THEN
+  RAISE EXCEPTION 'a message of this batch was deleted meanwhile' USING ERRCODE = 'MS001';
+END IF;
 
 -- 5. The calls of the providers. Two rows of one key are the same row delivered twice, but for a group recreated, which
 -- counts deliveries from 1 again: then the success stands, which step 6 relies on.
@@ -423,5 +484,27 @@ SET conversations = t.conversations + excluded.conversations, messages = t.messa
 
 SELECT count(*) FILTER (WHERE t.created) FROM touched t INTO created;
 
+-- 10. What is acknowledged by this commit, a synchronous standby must have. A commit that has written to temporary tables
+-- alone waits for nobody, and that is all that a repeat writes which finds everything stored, maybe on the primary alone:
+-- by a persister whose session was ended while its commit waited. So each writes a record to the log.
+PERFORM pg_logical_emit_message(true, 'messaging', ''::text);
+
 END
 $store_batch$;
+
+-- The staged messages whose conversation was erased since they were accepted, by this batch, too; NULL: there are none.
+CREATE FUNCTION pg_temp.staged_of_erased(OUT ids uuid[]) LANGUAGE plpgsql AS $staged_of_erased$
+BEGIN
+  IF (SELECT e.key FROM erased_conversations e ORDER BY e.key LIMIT 1) IS NOT NULL
+    OR EXISTS (SELECT FROM pg_temp.staging s WHERE s.kind = 'erase') THEN
+    SELECT array_agg(DISTINCT s.message_id)
+    INTO ids
+    FROM pg_temp.staging s
+    LEFT JOIN (
+      SELECT key, max(happened_at) AS erased_at FROM pg_temp.staging WHERE kind = 'erase' GROUP BY key
+    ) n ON n.key = s.key
+    WHERE s.kind = 'message' AND s.accepted_at < interval '1 millisecond'
+      + greatest((SELECT e.erased_at FROM erased_conversations e WHERE e.key = s.key), n.erased_at);
+  END IF;
+END
+$staged_of_erased$;

@@ -4,7 +4,8 @@
 -- participants, totals. So a rekey and persisters wait for one another but don't deadlock.
 --
 -- Nobody else moves a message or gives a conversation another key, for one rekey runs at a time. What persisters store
--- beside it has its place by today's rules already: they find a conversation by its key, under its lock.
+-- beside it has its place by today's rules already: they find a conversation by its key, under its lock. Messages that
+-- are deleted meanwhile (erase_messages() of migration 0011) are passed over.
 
 SET client_min_messages = warning;
 SET DateStyle = 'ISO';
@@ -179,7 +180,13 @@ BEGIN
   CROSS JOIN LATERAL (
     SELECT * FROM conversations c WHERE c.key = wanted.key FOR UPDATE
   ) c;
-  SELECT * INTO STRICT own FROM conversations c WHERE c.id = source;
+  SELECT * INTO own FROM conversations c WHERE c.id = source;
+  moved := 0;
+  made := 0;
+  gone := 0;
+  IF NOT FOUND THEN
+    RETURN; -- its last message was deleted meanwhile, and with it the conversation
+  END IF;
 
   INSERT INTO moves (id, key, participant_a, participant_b, sent_by, occurred_at, accepted_at)
   SELECT m.id, n.key, n.participant_a, n.participant_b, n.sent_by, m.occurred_at, m.accepted_at
@@ -214,7 +221,6 @@ BEGIN
   JOIN targets t ON t.key = n.key AND NOT t.made
   WHERE c.id = t.conversation_id;
 
-  gone := 0;
   IF EXISTS (SELECT FROM messages m WHERE m.conversation_id = source) THEN
     UPDATE conversations c
     SET message_count = c.message_count - moved,

@@ -4,9 +4,10 @@
 DO $$
 BEGIN
   IF pg_is_in_recovery() THEN
-    RAISE EXCEPTION 'this server is a standby, which takes no writes' USING ERRCODE = '25006';
+    RAISE EXCEPTION 'this Postgres is a standby, which takes no writes: name the primary, or list all servers (postgres://user@host1,host2/database)'
+      USING ERRCODE = '25006';
   ELSIF current_setting('transaction_read_only')::boolean THEN
-    RAISE EXCEPTION 'this server is read-only (default_transaction_read_only)' USING ERRCODE = '25006';
+    RAISE EXCEPTION 'this Postgres is read-only (default_transaction_read_only)' USING ERRCODE = '25006';
   ELSIF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION 'the database has the encoding %, not UTF8: make one with ENCODING ''UTF8'' TEMPLATE template0',
       current_setting('server_encoding') USING ERRCODE = '0A000';
@@ -51,7 +52,7 @@ SET jit = off;
 CREATE TEMPORARY TABLE staging (
   position            integer NOT NULL, -- of the entry in its batch
   slot                smallint NOT NULL, -- of the persister, in totals
-  kind                text NOT NULL, -- message | outcome | replayed | poison | unread | reread | receipt | optout
+  kind                text NOT NULL, -- message | outcome | replayed | poison | unread | reread | receipt | optout | erase; erased: batch.sql
   message_id          uuid,
   generation          integer NOT NULL,
   happened_at         timestamptz NOT NULL,

@@ -115,6 +115,9 @@ static void process_on_limit(uv_timer_t *timer) {
 
 static void process_drain(struct process *process, const char *signal_name) {
     process->asked = 1;
+    if (process->reload != NULL) {
+        reload_stop(process->reload);
+    }
     log_info("drain", "%s: taking no new work, finishing what is in flight", signal_name);
     uv_timer_start(&process->limit, process_on_limit, (uint64_t)process->drain_timeout_ms, 0);
     process->on_drain(process->argument);
@@ -134,14 +137,16 @@ static void process_on_hangup(uv_signal_t *handle, int number) {
     struct process *process = handle->data;
     (void)number;
     log_reopen();
-    if (process->on_reload != NULL) {
-        process->on_reload(process->argument);
+    if (process->reload != NULL) {
+        reload_ask(process->reload);
     }
 }
 
 void process_watch(struct process *process, const struct settings *settings) {
     process->asked = 0;
     process->drain_timeout_ms = settings->drain_timeout_secs * 1000;
+    process->reload =
+        process->plan != NULL ? reload_create(process->loop, process->live, process->plan, process->argument) : NULL;
     process->terminate.data = process->interrupt.data = process->hangup.data = process->limit.data = process;
     uv_signal_init(process->loop, &process->terminate);
     uv_signal_init(process->loop, &process->interrupt);
@@ -155,6 +160,11 @@ void process_watch(struct process *process, const struct settings *settings) {
 
 void process_finished(void *argument) {
     struct process *process = argument;
+    if (process->reload != NULL) {
+        reload_stop(process->reload);
+        reload_free(process->reload);
+        process->reload = NULL;
+    }
     uv_handle_t *handles[] = {(uv_handle_t *)&process->terminate, (uv_handle_t *)&process->interrupt,
                               (uv_handle_t *)&process->hangup, (uv_handle_t *)&process->limit};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {

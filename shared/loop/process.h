@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "shared/loop/reload.h"
 #include "shared/settings/settings.h"
 
 // What the four programs' main() have in common: the log, the signals as loop events, the drain.
@@ -16,12 +17,15 @@ struct process {
     // A second signal, or the drain took longer than DRAIN_TIMEOUT_SECS: let go of everything now, then
     // process_finished.
     void (*on_hurry)(void *argument);
-    // SIGHUP, after the log was opened again. May be NULL.
-    void (*on_reload)(void *argument);
-    void *argument;
+    // What SIGHUP does after the log was opened again, with the settings that it changes; kept by the caller. NULL:
+    // nothing more.
+    const struct reload_plan *plan;
+    struct settings_live *live;
+    void *argument; // of all of these
     // its own
     uv_signal_t terminate, interrupt, hangup;
     uv_timer_t limit;
+    struct reload *reload; // NULL: there is no plan
     int64_t drain_timeout_ms;
     int asked; // how often it was asked to stop
 };
@@ -30,7 +34,8 @@ struct process {
 // instance. Ends the process with one line when the log file can't be written. Signals wait for process_watch from here
 // on.
 void process_start(const struct settings *settings, const char *program);
-// Begins to listen for signals on loop (SIGHUP reopens the log). The caller has set loop, on_drain, on_hurry, argument.
+// Begins to listen for signals on loop (SIGHUP reopens the log). The caller has set loop, on_drain, on_hurry, argument,
+// and plan and live where there are any.
 void process_watch(struct process *process, const struct settings *settings);
 // Lets go of the signal handles, so that the loop can end. argument is the process: it stands as a callback, too.
 void process_finished(void *argument);

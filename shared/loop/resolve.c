@@ -91,3 +91,9 @@ void resolve_cancel(struct resolve *resolve) {
         uv_cancel((uv_req_t *)&resolve->request); // in vain once it runs; on_addresses then finds no one to tell
     }
 }
+
+bool resolve_is_numeric(const char *host) {
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    return uv_ip4_addr(host, 0, &v4) == 0 || uv_ip6_addr(host, 0, &v6) == 0;
+}

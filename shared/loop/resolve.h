@@ -2,6 +2,7 @@
 #ifndef SHARED_LOOP_RESOLVE_H
 #define SHARED_LOOP_RESOLVE_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 // Looks a host name up in libuv's thread pool, because hiredis's and libpq's own connects look names up before they
@@ -18,5 +19,7 @@ struct resolve; // one look-up under way
 struct resolve *resolve_start(uv_loop_t *loop, const char *host, unsigned attempt, resolve_done done, void *argument);
 // done won't be called; the memory frees itself.
 void resolve_cancel(struct resolve *resolve);
+// Whether it is an address already: then no look-up, which may have to wait for others, is needed.
+bool resolve_is_numeric(const char *host);
 
 #endif

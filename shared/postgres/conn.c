@@ -96,6 +96,9 @@ void pg_conn_fail(struct pg_conn *conn, const char *why) {
     if (was_up && deadline_now_ms() - conn->up_since_ms >= STEADY_MS) {
         conn->failures = 0;
     }
+    if (conn->state == PG_CONN_SETUP || conn->jobs.is_late) {
+        pg_connect_pass_over(&conn->connect);
+    }
     pg_conn_let_go(conn, PG_CONN_WAITING);
     if (was_up && conn->state == PG_CONN_WAITING && conn->options.on_down != NULL) {
         conn->options.on_down(conn->options.owner);
@@ -123,10 +126,13 @@ struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *op
     conn->options = *options;
     conn->connect = (struct pg_connect){.address = options->address,
                                         .name = options->name,
+                                        .session_attrs = options->session_attrs,
                                         .timeout_ms = options->timeout_ms,
                                         .on_connected = pg_conn_on_connected,
                                         .on_failed = pg_conn_on_failed,
-                                        .owner = conn};
+                                        .owner = conn,
+                                        .first = options->server,
+                                        .is_only = options->is_only_server};
     conn->jobs = (struct pg_jobs){.timeout_ms = options->timeout_ms, .on_broken = pg_conn_on_failed, .owner = conn};
     pg_connect_init(loop, &conn->connect);
     pg_jobs_init(loop, &conn->jobs);
@@ -139,6 +145,18 @@ struct pg_conn *pg_conn_create(uv_loop_t *loop, const struct pg_conn_options *op
     return conn;
 }
 
+void pg_conn_readdress(struct pg_conn *conn, const PQconninfoOption *address) {
+    conn->options.address = conn->connect.address = address;
+    if (conn->state == PG_CONN_UP || conn->state == PG_CONN_DESTROYED) {
+        return;
+    }
+    pg_conn_let_go(conn, PG_CONN_WAITING);
+    if (conn->state == PG_CONN_WAITING) {
+        conn->failures = 0;
+        uv_timer_start(&conn->retry, pg_conn_on_retry, 0, 0);
+    }
+}
+
 void pg_conn_ready(struct pg_conn *conn) {
     pg_conn_change_state(conn, PG_CONN_UP);
     conn->up_since_ms = deadline_now_ms();
@@ -146,6 +164,10 @@ void pg_conn_ready(struct pg_conn *conn) {
 
 bool pg_conn_is_up(const struct pg_conn *conn) {
     return conn->state == PG_CONN_UP;
+}
+
+size_t pg_conn_server(const struct pg_conn *conn) {
+    return conn->connect.last;
 }
 
 struct pg_jobs *pg_conn_jobs(struct pg_conn *conn) {

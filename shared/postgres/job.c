@@ -386,9 +386,12 @@ static int64_t pg_job_due_ms(const void *owner) {
 }
 
 static void pg_job_on_late(void *owner) {
-    const struct pg_jobs *jobs = owner;
-    jobs->on_broken(jobs->owner, jobs->is_set_up ? "no answer in time"
-                                                 : "connected, but no answer in time: is a pooler's pool full?");
+    struct pg_jobs *jobs = owner;
+    jobs->is_late = true;
+    jobs->on_broken(jobs->owner,
+                    jobs->is_set_up
+                        ? "no answer in time"
+                        : "connected, but no answer in time: is a pooler's pool full, or a synchronous standby away?");
 }
 
 void pg_jobs_init(uv_loop_t *loop, struct pg_jobs *jobs) {
@@ -414,7 +417,7 @@ void pg_jobs_stop(struct pg_jobs *jobs) {
     jobs->conn = NULL;
     jobs->first = NULL;
     jobs->last = &jobs->first;
-    jobs->running = jobs->copying = false;
+    jobs->running = jobs->copying = jobs->is_late = false;
     pg_job_lose(jobs, lost);
 }
 

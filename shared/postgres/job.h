@@ -24,7 +24,7 @@ struct pg_jobs {
     void (*on_broken)(void *owner, const char *why);
     void *owner;
     bool is_set_up; // by the owner, between start and stop: a session that is spoilt from here on breaks the connection
-    // Its own; pending and conn may be read.
+    // Its own; pending, conn and is_late may be read.
     PGconn *conn;   // from start to stop
     size_t pending; // taken and not yet answered, but for the internal ones
     uv_loop_t *loop;
@@ -35,6 +35,7 @@ struct pg_jobs {
     struct pg_job **last;
     bool running;            // batch: the first job has been sent
     bool copying;            // batch: the first job's data are being fed
+    bool is_late;            // no answer came in time; until the stop
     int64_t oldest_since_ms; // since when the first job is the first
     uint64_t nonce;          // of the connection, in its statements' names: another session has none of such a name
 };

@@ -12,6 +12,7 @@
 #include "shared/postgres/conn.h"
 #include "shared/postgres/session.h"
 #include "shared/postgres/setup.h"
+#include "shared/postgres/url.h"
 
 struct pg_link {
     struct pg_link_options options; // url is not kept: see `address`
@@ -109,6 +110,7 @@ static void pg_link_on_ready(void *owner) {
 static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
     link->conn = pg_conn_create(loop, &(struct pg_conn_options){.address = link->address,
                                                                 .name = link->name,
+                                                                .session_attrs = link->options.session_attrs,
                                                                 .timeout_ms = link->options.timeout_ms,
                                                                 .on_connected = pg_link_on_connected,
                                                                 .on_failed = pg_link_on_failed,
@@ -118,6 +120,7 @@ static void pg_link_begin_parts(struct pg_link *link, uv_loop_t *loop) {
     link->session = (struct pg_session){.loop = loop,
                                         .address = link->address,
                                         .name = link->name,
+                                        .session_attrs = link->options.session_attrs,
                                         .conn = link->conn,
                                         .on_passed = pg_link_on_passed,
                                         .owner = link};
@@ -143,6 +146,22 @@ struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *op
         pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
     }
     return link;
+}
+
+void pg_link_change_url(struct pg_link *link, const char *url) {
+    PQconninfoOption *former = link->address, *next = PQconninfoParse(url, NULL);
+    if (next == NULL) {
+        pg_link_complain(link, LOG_ERROR, "the Postgres URL is not valid");
+        return;
+    }
+    pg_session_check_cancel(&link->session); // its second connection has the former address
+    link->address = next;
+    link->session.address = next;
+    pg_conn_readdress(link->conn, next);
+    if (former != NULL && !pg_url_same_place(former, next)) {
+        pg_conn_fail(link->conn, "the settings name another database");
+    }
+    PQconninfoFree(former);
 }
 
 void pg_link_destroy(struct pg_link *link) {

@@ -11,7 +11,8 @@
 #include "shared/postgres/outcome.h"
 
 // One connection to Postgres on a libuv loop that comes back by itself with capped full-jitter backoff; libpq in
-// non-blocking mode, the name resolved by resolve.h and handed on as hostaddr. Two ways to use it:
+// non-blocking mode, the name resolved by resolve.h and handed on as hostaddr. Where the URL lists several servers, one
+// attempt asks them one after another, each within its share of the time. Two ways to use it:
 //   pipeline  (ingest's reads) prepared statements, many in flight, each a unit of its own;
 //   batch     (the persister's writes) one job after the other: a script, or a COPY.
 // Both lean on what a session keeps, so each connection must be a session of its own. Where the backend that answers
@@ -26,6 +27,8 @@ struct pg_link_options {
     const char *url;    // postgres://… or a libpq keyword string
     const char *name;   // application_name and the log's "link" field
     int64_t timeout_ms; // connect, and each job from when it reaches the head of the queue
+    // target_session_attrs where the URL lists several servers and says none; a constant; NULL: read-write.
+    const char *session_attrs;
     bool pipeline;
     const struct pg_statement *statements; // prepared at each connect (pipeline); ends with a NULL name
     const char *setup; // a script run at each connect before the link is up, e.g. the staging table; or NULL
@@ -41,6 +44,9 @@ struct pg_link_options {
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options);
 // Drops the connection (pending jobs get LOST during this call) and frees itself once its handles have closed.
 void pg_link_destroy(struct pg_link *link);
+// Another URL (checked by pg_url_check) from the next connect on. Where nothing but the credentials differ, a session
+// that stands goes on, for Postgres asks for them once; else it is dropped, and one is made there.
+void pg_link_change_url(struct pg_link *link, const char *url);
 // Ends a connection that can't be trusted; a new one is made after a backoff. For a job's callback: its own answer
 // stands, the jobs behind it get LOST.
 void pg_link_drop(struct pg_link *link, const char *why);

@@ -172,7 +172,10 @@ static void look_closer(struct pg_session *session, long long backend) {
     struct pg_session_check *check = xcalloc(1, sizeof *check);
     const struct pg_conn_options options = {.address = session->address,
                                             .name = session->name,
+                                            .session_attrs = session->session_attrs,
                                             .timeout_ms = HOLD_MS,
+                                            .server = pg_conn_server(session->conn),
+                                            .is_only_server = true,
                                             .on_connected = pg_session_on_other_connected,
                                             .owner = check};
     check->session = session;

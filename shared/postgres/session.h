@@ -16,7 +16,8 @@ struct pg_session {
     uv_loop_t *loop;
     const PQconninfoOption *address; // for a second connection; kept while a check runs
     const char *name;
-    struct pg_conn *conn; // the first one; when it fails, the owner cancels the check
+    const char *session_attrs; // as the first one has it
+    struct pg_conn *conn;      // the first one; when it fails, the owner cancels the check
     void (*on_passed)(void *owner);
     void *owner;
     // Its own.

@@ -3,13 +3,29 @@
 
 #include <string.h>
 
-const char *pg_url_part(const PQconninfoOption *parts, const char *keyword) {
-    for (const PQconninfoOption *option = parts; option->keyword != NULL; option++) {
-        if (strcmp(option->keyword, keyword) == 0) {
-            return option->val != NULL && *option->val ? option->val : NULL;
+#include "shared/postgres/hosts.h"
+#include "shared/postgres/url_part.h"
+
+// What may change while a session goes on: how the next one is let in.
+static bool is_credential(const char *keyword) {
+    static const char *const keywords[] = {"password", "passfile", "sslpassword", "sslcert", "sslkey", "sslrootcert"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
+        if (strcmp(keyword, keywords[i]) == 0) {
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+bool pg_url_same_place(const PQconninfoOption *one, const PQconninfoOption *other) {
+    for (const PQconninfoOption *option = one; option->keyword != NULL; option++) {
+        const char *here = pg_url_part(one, option->keyword), *there = pg_url_part(other, option->keyword);
+        bool same = here == NULL || there == NULL ? here == there : strcmp(here, there) == 0;
+        if (!same && !is_credential(option->keyword)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 // A password with a '/' or '?' that isn't written as %2F or %3F ends the host too early: libpq takes a piece of it for
@@ -22,7 +38,10 @@ static const char *pg_url_check_parts(const PQconninfoOption *parts) {
     if (database != NULL && strchr(database, '@') != NULL) {
         return "there is an @ after the host (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)";
     }
-    return NULL;
+    struct pg_hosts hosts;
+    const char *wrong = pg_hosts_of(parts, &hosts);
+    pg_hosts_free(&hosts);
+    return wrong;
 }
 
 char *pg_url_check(const char *url) {

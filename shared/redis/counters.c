@@ -308,5 +308,6 @@ void counters_read(const redisReply *hash, struct counter_values *out) {
         field_name(field, name);
         counters_put(out, field, strtoll(redis_reply_field(hash, name, "0"), NULL, 10));
     }
+    out->retention_oldest_ms = strtoll(redis_reply_field(hash, COUNTERS_RETENTION_OLDEST, "0"), NULL, 10);
     counters_read_all_receipts(hash, out);
 }

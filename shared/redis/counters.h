@@ -22,7 +22,10 @@
     X(WEBHOOKS_NOT_KEPT, webhooks_not_kept, "Those that were only logged, for as many were kept as may be")            \
     X(WEBHOOKS_UNSIGNED, webhooks_unsigned, "Webhooks refused because their signature is missing, wrong or stale")     \
     X(REDELIVERY_DIFFERS, redelivery_differs, "Webhooks that came again with other content")                           \
+    X(READS_REPLICA, reads_replica, "Reads that DATABASE_READ_URL's server answered")                                  \
+    X(READS_REPEATED, reads_repeated, "Reads that it failed at or found nothing for, which the primary was asked")     \
     X(RECEIPTS_EXPIRED, receipts_expired, "Receipts that were deleted, for their message didn't come for a day")       \
+    X(RETENTION_DELETED, retention_deleted, "Messages that were deleted because of their age")                         \
     X(BREAKER_OPEN, breaker_open, "Times that a breaker opened")                                                       \
     X(DISPATCH_ATTEMPTS, dispatch_attempts, "Calls of a provider")                                                     \
     X(DISPATCH_SUCCESS, dispatch_success, "Calls that a provider accepted")                                            \
@@ -47,7 +50,9 @@
     X(WORKER_DEAD_LETTER, worker_dead_letter, "Messages that became dead letters")                                     \
     X(CONVERSATIONS_CREATED, conversations_created, "Conversations begun")                                             \
     X(CONVERSATIONS_REUSED, conversations_reused, "Messages that joined a known conversation")                         \
-    X(CONVERSATIONS_FAILURES, conversations_failures, "Stream entries that could not be recorded and were set apart")
+    X(CONVERSATIONS_FAILURES, conversations_failures, "Stream entries that could not be recorded and were set apart")  \
+    X(CONVERSATIONS_ERASED, conversations_erased, "Conversations that were erased for good")                           \
+    X(MESSAGES_ERASED, messages_erased, "Messages that were erased with their conversation")
 
 // BREAKER_OPEN … BREAKER_TRANSITIONS once more for each provider, in the same order.
 #define COUNTER_PROVIDER_TABLE(X, PROVIDER, provider)                                                                  \
@@ -110,13 +115,17 @@ struct counter_receipts {
     int64_t count;
 };
 
+// A field of the hash that is no sum: persister/retention.h.
+#define COUNTERS_RETENTION_OLDEST "retention_oldest_ms"
+
 #define COUNTER_RECEIPTS_MAX 256 // kinds; more are not counted
 
 // What the hash holds.
 struct counter_values {
     int64_t counter[COUNTER_COUNT];
     int64_t histogram[HISTOGRAM_COUNT][HISTOGRAM_PART_COUNT];
-    int64_t worker_latency_max_us;                          // the longest ever
+    int64_t worker_latency_max_us; // the longest ever
+    int64_t retention_oldest_ms;   // when the oldest message that is left was accepted, ms since 1970; 0: not known
     struct counter_receipts receipts[COUNTER_RECEIPTS_MAX]; // by provider, status and code
     size_t receipt_count;
 };

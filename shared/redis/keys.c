@@ -19,6 +19,7 @@ void partition_keys(const char *tag, struct partition_keys *out) {
     snprintf(out->senders_at, KEY_SIZE, "senders-at:{" TAG_FORMAT "}", tag);
     snprintf(out->held_senders, KEY_SIZE, "held-senders:{" TAG_FORMAT "}", tag);
     snprintf(out->opt_outs, KEY_SIZE, "optouts:{" TAG_FORMAT "}", tag);
+    snprintf(out->erased, KEY_SIZE, "erased:{" TAG_FORMAT "}", tag);
     snprintf(out->turn, KEY_SIZE, "turn:{" TAG_FORMAT "}", tag);
     snprintf(out->held, KEY_SIZE, "held:{" TAG_FORMAT "}", tag);
     snprintf(out->held_order, KEY_SIZE, "held-order:{" TAG_FORMAT "}", tag);

@@ -38,6 +38,7 @@ struct partition_keys {
     char senders_at[KEY_SIZE];   // zset: when the last one of each was
     char held_senders[KEY_SIZE]; // hash: those whose messages wait
     char opt_outs[KEY_SIZE];     // hash: pairs that have opted out, and whether all are known (opt_out_pair)
+    char erased[KEY_SIZE];       // zset: conversations, by when they were erased, ms since 1970
     // Of messages that wait for their turn, or for their time (redis/messaging.lua, "Turns" and "Scheduled"):
     char turn[KEY_SIZE];            // hash: conversation → the token that has its turn, and the other way round
     char held[KEY_SIZE];            // hash: who waits for a turn

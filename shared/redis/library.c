@@ -19,6 +19,7 @@ static const char *const functions[LIBRARY_FUNCTION_COUNT] = {
     [LIBRARY_ADMIT] = "admit",
     [LIBRARY_UNPARK] = "unpark",
     [LIBRARY_CANCEL] = "cancel",
+    [LIBRARY_ERASE] = "erase",
     [LIBRARY_QUARANTINE] = "quarantine",
     [LIBRARY_CLAIM] = "claim",
     [LIBRARY_RENEW] = "renew",

@@ -17,17 +17,19 @@
 // Promise: every call that was taken (redis_link_call returned 0) gets its callback exactly once, at teardown too.
 
 struct redis_link;
+struct redis_target;
 
 struct redis_link_options {
-    const char *url;    // redis://[[user]:password@]host[:port][/db]; checked by redis_url_check at start
-    const char *name;   // CLIENT SETNAME and the log's "link" field, e.g. "ingest-0"
+    struct redis_target *target; // where Redis is; outlives the link
+    const char *name;            // CLIENT SETNAME and the log's "link" field, e.g. "ingest-0"
     int64_t timeout_ms; // connect and reply; a link on which nothing came for so long while calls wait is dropped
+    bool quiet;         // its ups and downs are not logged
     void (*on_up)(void *argument);   // the link can be used; called after each (re)connect
     void (*on_down)(void *argument); // it can't any more; all pending calls have had their LOST. May be NULL
     void *argument;
 };
 
-// Starts connecting; never fails. options' strings are copied.
+// Starts connecting; never fails. name is copied.
 struct redis_link *redis_link_create(uv_loop_t *loop, const struct redis_link_options *options);
 // Drops the connection (pending calls get LOST during this call) and frees itself once its handles have closed.
 void redis_link_destroy(struct redis_link *link);

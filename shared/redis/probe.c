@@ -4,6 +4,8 @@
 // clock may be set. It finds a dead connection, too: without calls there would be nothing to be late.
 #include "shared/redis/probe.h"
 
+#include <stdlib.h>
+
 #include "shared/base/clock.h"
 
 enum { PROBE_MS = 1000 };
@@ -18,10 +20,11 @@ static void redis_probe_on_memory(void *argument, enum redis_result result, cons
         return;
     }
     redis_server_take_memory(probe->server, reply);
-    const char *trouble = redis_server_judge_role(reply); // a master may have become a replica meanwhile
+    char *trouble = redis_server_judge_role(reply, probe->announced); // a master may have become a replica meanwhile
     if (trouble != NULL) {
         probe->on_trouble(probe->owner, trouble);
     }
+    free(trouble);
 }
 
 static void redis_probe_on_time(void *argument, enum redis_result result, const redisReply *reply) {
@@ -47,6 +50,10 @@ void redis_probe_time(struct redis_probe *probe) {
 static void redis_probe_on_timer(uv_timer_t *timer) {
     struct redis_probe *probe = timer->data;
     const char *memory[] = {"INFO", "memory", "replication"};
+    probe->on_look(probe->owner);
+    if (probe->conn == NULL) {
+        return;
+    }
     if (!probe->info_waits) { // behind a blocking read it may wait for longer than a second
         probe->info_waits = true;
         redis_conn_send(probe->conn, 0, redis_probe_on_memory, probe, 3, memory, NULL);

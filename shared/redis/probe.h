@@ -13,8 +13,10 @@
 struct redis_probe {
     // The owner's, set before redis_probe_init and kept until the connection has been dropped.
     struct redis_server *server; // takes the replies
+    bool announced;              // Sentinels have named it
     // The server takes no writes any more. A reply is being handed on: the connection is to be dropped soon, not now.
     void (*on_trouble)(void *owner, const char *why);
+    void (*on_look)(void *owner); // a second has passed: what else is to be looked at. May drop the connection
     void *owner;
     // Its own.
     uv_timer_t timer;

@@ -60,12 +60,42 @@ static bool says(const redisReply *info, const char *line) {
     return info->type == REDIS_REPLY_STRING && strstr(info->str, line) != NULL;
 }
 
-const char *redis_server_judge_role(const redisReply *info) {
-    if (says(info, "redis_mode:sentinel")) {
-        return "this is a Sentinel and no Redis: REDIS_URL must name the master itself";
+// What stands behind "name" up to the line's or the value's end, or `otherwise`; owned by the caller.
+static char *info_value(const redisReply *info, const char *name, const char *otherwise) {
+    const char *text = redis_info_text(info, name, NULL);
+    return text != NULL ? xstrndup(text, strcspn(text, "\r\n")) : xstrdup(otherwise);
+}
+
+// "name=mymaster,status=ok,…": what a Sentinel says of the first of its masters.
+static char *judge_sentinel(const redisReply *info) {
+    char *first = info_value(info, "master0", "");
+    bool named = strncmp(first, "name=", 5) == 0;
+    const char *name = named ? first + 5 : "name";
+    char *why =
+        xasprintf("this is a Sentinel and no Redis: REDIS_URL must be redis+sentinel://host:port,host:port/%.*s, "
+                  "with all the Sentinels",
+                  (int)strcspn(name, ","), name);
+    free(first);
+    return why;
+}
+
+static char *judge_replica(const redisReply *info, bool announced) {
+    char *host = info_value(info, "master_host", "?"), *port = info_value(info, "master_port", "?");
+    char *why = announced
+                    ? xasprintf("the Redis that the Sentinels name is a replica, of %s port %s: it is no master yet, "
+                                "or no longer one",
+                                host, port)
+                    : xasprintf("this Redis is a replica, of %s port %s, and takes no writes of ours: REDIS_URL must "
+                                "name its master, or its Sentinels (redis+sentinel://host:port,host:port/name)",
+                                host, port);
+    free(host);
+    free(port);
+    return why;
+}
+
+char *redis_server_judge_role(const redisReply *info, bool announced) {
+    if (says(info, "_mode:sentinel")) { // redis_mode, or Valkey's server_mode
+        return judge_sentinel(info);
     }
-    if (says(info, "\nrole:slave")) {
-        return "this Redis is a replica, which takes no writes of ours: REDIS_URL must name its master";
-    }
-    return NULL;
+    return says(info, "\nrole:slave") ? judge_replica(info, announced) : NULL;
 }

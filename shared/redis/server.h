@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "shared/base/mem.h"
+
 // What a link knows of the Redis that it is connected to, from the replies of TIME and INFO. A reply of another type
 // than these have changes nothing.
 
@@ -29,7 +31,9 @@ void redis_server_take_memory(struct redis_server *server, const redisReply *inf
 // Takes INFO server.
 void redis_server_take_run_id(struct redis_server *server, const redisReply *info);
 
-// Why a Redis whose INFO replication says so takes no writes, a static sentence; NULL: it does, as far as INFO has it.
-const char *redis_server_judge_role(const redisReply *info);
+// Why a Redis whose INFO replication (and INFO sentinel, for the name of a master) says so takes no writes, and what to
+// do about it: a sentence owned by the caller. NULL: it does take them, as far as INFO has it. announced: Sentinels
+// have named it.
+char *redis_server_judge_role(const redisReply *info, bool announced) MUST_CHECK;
 
 #endif

@@ -54,10 +54,11 @@ static void redis_setup_on_role(void *argument, enum redis_result result, const 
     if (result == REDIS_LINK_LOST || refused_without_password(setup, reply)) {
         return;
     }
-    const char *trouble = redis_server_judge_role(reply);
+    char *trouble = redis_server_judge_role(reply, setup->address->master != NULL);
     if (trouble != NULL) {
         setup->on_failed(setup->owner, trouble);
     }
+    free(trouble);
 }
 
 // Elsewhere than in a cluster Redis answers with an error.
@@ -69,9 +70,11 @@ static void redis_setup_on_cluster(void *argument, enum redis_result result, con
     long long masters = redis_info_number(reply, "cluster_size", 1);
     long long slots = redis_info_number(reply, "cluster_slots_assigned", ALL_SLOTS);
     if (masters > 1 || slots < ALL_SLOTS) {
-        char *why = xasprintf("this Redis is one of a cluster's %lld masters, by which %lld of %d slots are served: "
-                              "one that serves all is needed",
-                              masters, slots, ALL_SLOTS);
+        char *why =
+            xasprintf("this Redis is one of a cluster's %lld masters, by which %lld of %d slots are served, and "
+                      "clusters aren't supported yet: REDIS_URL must name one that serves all (redis://), or "
+                      "its Sentinels (redis+sentinel://)",
+                      masters, slots, ALL_SLOTS);
         setup->on_failed(setup->owner, why);
         free(why);
     }
@@ -138,7 +141,10 @@ static void redis_setup_on_library(void *argument, enum redis_result result, con
         setup->library_forbidden = true;
         return;
     }
-    if (strstr(reply->str, "unknown command") != NULL) {
+    if (redis_setup_is_error(reply, "NOREPLICAS")) {
+        redis_setup_fail_with(setup, "Redis takes no writes while fewer replicas follow than its min-replicas-to-write",
+                              reply);
+    } else if (strstr(reply->str, "unknown command") != NULL) {
         redis_setup_fail_with(setup, "Redis 7.0 or newer is needed, for Redis Functions", reply);
     } else {
         redis_setup_fail_with(setup, "the function library could not be loaded", reply);
@@ -205,14 +211,34 @@ static void redis_setup_on_last(void *argument, enum redis_result result, const 
     setup->on_ready(setup->owner);
 }
 
-static void send_auth(struct redis_setup *setup) {
+static void send_auth(struct redis_setup *setup, redis_link_reply done) {
     const char *by_password[] = {"AUTH", setup->address->password};
     const char *by_user[] = {"AUTH", setup->address->user, setup->address->password};
     if (setup->address->user != NULL) {
-        redis_setup_send(setup, redis_setup_on_auth, 3, by_user);
+        redis_setup_send(setup, done, 3, by_user);
     } else if (setup->address->password != NULL) {
-        redis_setup_send(setup, redis_setup_on_auth, 2, by_password);
+        redis_setup_send(setup, done, 2, by_password);
     }
+}
+
+// Of the reply the code alone, as fail_with_code has it.
+static void redis_setup_on_new_auth(void *argument, enum redis_result result, const redisReply *reply) {
+    struct redis_setup *setup = argument;
+    if (result != REDIS_LINK_ERROR && result != REDIS_LINK_NO_LIBRARY) {
+        return;
+    }
+    struct log_line *line = log_begin(LOG_WARN, "redis_auth_refused");
+    log_str(line, "link", setup->name);
+    log_strn(line, "error", reply->str, strcspn(reply->str, " "));
+    log_str(
+        line, "message",
+        "Redis refuses the user or password that REDIS_URL has now: this connection goes on as it was let in, and the "
+        "next one will be refused; correct it there or in Redis");
+    log_end(line);
+}
+
+void redis_setup_authenticate(struct redis_setup *setup) {
+    send_auth(setup, redis_setup_on_new_auth);
 }
 
 static void send_select(struct redis_setup *setup) {
@@ -236,7 +262,8 @@ static void send_name(struct redis_setup *setup) {
 }
 
 void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn) {
-    const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication"}, *cluster[] = {"CLUSTER", "INFO"};
+    const char *time[] = {"TIME"}, *role[] = {"INFO", "server", "replication", "sentinel"},
+               *cluster[] = {"CLUSTER", "INFO"};
     const char *config[] = {"CONFIG", "GET", "maxmemory-policy", "appendonly", "appendfsync"};
     const char *info[] = {"INFO", "server", "memory", "cluster"};
     const char *count[] = {"FCALL", library_function(LIBRARY_ADD_COUNTS), "0"}; // which counts nothing
@@ -244,8 +271,8 @@ void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn) {
     setup->server->takes_all_slots = false; // until it says so
     setup->library_forbidden = false;
     setup->server->run_id[0] = '\0';
-    send_auth(setup);
-    redis_setup_send(setup, redis_setup_on_role, 3, role);
+    send_auth(setup, redis_setup_on_auth);
+    redis_setup_send(setup, redis_setup_on_role, 4, role);
     send_select(setup);
     send_name(setup);
     redis_setup_send(setup, redis_setup_on_cluster, 2, cluster);

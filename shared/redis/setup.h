@@ -11,7 +11,7 @@
 // What is said on a connection before it can be used; and FUNCTION LOAD, which may be needed again later.
 
 struct redis_setup {
-    // The owner's, all set before the first start and kept until the connection has been dropped.
+    // The owner's, all set before the first start (address before each) and kept until the connection has been dropped.
     const struct redis_url *address;
     const char *name;                                // for CLIENT SETNAME
     struct redis_server *server;                     // takes what Redis says of itself
@@ -28,6 +28,9 @@ struct redis_setup {
 void redis_setup_start(struct redis_setup *setup, struct redis_conn *conn);
 // The connection is about to be dropped.
 void redis_setup_stop(struct redis_setup *setup);
+// The address has other credentials now: says them, on a connection that is up. Where they are refused that is logged,
+// and the connection goes on as who it was.
+void redis_setup_authenticate(struct redis_setup *setup);
 // Queues FUNCTION LOAD of the library, unless one is under way. Where it can't be loaded, on_failed follows.
 void redis_setup_load_library(struct redis_setup *setup);
 

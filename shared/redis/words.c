@@ -13,6 +13,7 @@ enum library_word library_word(const redisReply *reply) {
         [WORD_FULL] = "FULL",       [WORD_ALREADY] = "ALREADY",   [WORD_ADDRESS] = "ADDRESS",
         [WORD_LIMITED] = "LIMITED", [WORD_SEEN] = "SEEN",         [WORD_OVER] = "OVER",
         [WORD_TAKEN] = "TAKEN",     [WORD_UNFILLED] = "UNFILLED", [WORD_OPTED_OUT] = "OPTED_OUT",
+        [WORD_ERASED] = "ERASED",
     };
     if (reply->type == REDIS_REPLY_ARRAY) {
         return reply->elements > 0 && reply->element[0]->type != REDIS_REPLY_ARRAY ? library_word(reply->element[0])

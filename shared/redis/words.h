@@ -19,6 +19,7 @@ enum library_word {
     WORD_NO,        // breaker_probe: none
     WORD_UNFILLED,  // admit: who has opted out isn't known
     WORD_OPTED_OUT, // admit, accept, replay: its pair has
+    WORD_ERASED,    // admit: its conversation was, and it has ended
     WORD_JOB,       // replay_take: here is one
     // accept, keep, replay, reread, replay_ask
     WORD_REPLAY,  // the same request under its Idempotency-Key, or of the provider's id; keep: it is kept already

@@ -26,6 +26,9 @@ static void print_help_entry(FILE *out, const struct setting *setting) {
     if (*shown_default(setting) != '\0') {
         fprintf(out, "; default %s", shown_default(setting));
     }
+    if (setting->flags & SETTING_RELOADED) {
+        fputs("; read again on SIGHUP", out);
+    }
     fputc('\n', out);
 }
 
@@ -51,7 +54,8 @@ void settings_print_markdown(FILE *out) {
         const struct setting *setting = &settings_table[i];
         const char *fallback = shown_default(setting);
         const char *quote = *fallback != '\0' ? "`" : "";
-        fprintf(out, "| `%s` | %s%s%s | ", setting->name, quote, fallback, quote);
+        const char *mark = setting->flags & SETTING_RELOADED ? " ↻" : "";
+        fprintf(out, "| `%s`%s | %s%s%s | ", setting->name, mark, quote, fallback, quote);
         print_allowed(out, setting);
         fprintf(out, " | %s |\n", setting->help);
     }
@@ -65,6 +69,7 @@ void settings_print_dotenv(FILE *out) {
         const struct setting *setting = &settings_table[i];
         fprintf(out, "\n# %s (", setting->help);
         print_allowed(out, setting);
+        fputs(setting->flags & SETTING_RELOADED ? "; read again on SIGHUP" : "", out);
         fprintf(out, ")\n%s%s=%s\n", setting->flags & SETTING_ACTIVE ? "" : "# ", setting->name,
                 shown_default(setting));
     }

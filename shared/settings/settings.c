@@ -41,7 +41,7 @@ void settings_from_command_line(struct settings *out, int argc, char **argv, int
     if (argc > 1) {
         handle_argument(argv[1], program, name, summary);
     }
-    char *error = settings_load(out, getenv, ".env", NULL);
+    char *error = settings_load(out, getenv, SETTINGS_DOTENV, NULL);
     if (error != NULL) {
         settings_refuse(name, "%s", error);
     }

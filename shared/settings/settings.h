@@ -10,6 +10,8 @@
 #include "shared/message/message.h"
 #include "shared/message/mock_fields.h"
 
+#define SETTINGS_DOTENV ".env" // in the current folder
+
 enum { WEBHOOK_SECRETS = 2 }; // of a provider at a time: the current one, and the one before while it is changed
 
 // Everything that can be set, filled from the one table in table.c: environment over .env over the file named by
@@ -51,6 +53,8 @@ struct settings {
     int64_t events_heartbeat_secs;
     // Redis
     char *redis_url;
+    char *redis_ca_file;                    // "": the system's authorities alone
+    char *redis_cert_file, *redis_key_file; // "": none
     int64_t redis_timeout_ms;
     int64_t redis_wait_replicas;
     int64_t redis_memory_pct; // ingest refuses above this share of maxmemory
@@ -63,8 +67,10 @@ struct settings {
     int64_t feed_max_length;
     // Postgres
     char *database_url;
+    char *database_read_url; // "": reads are asked of the primary, too
     int64_t database_timeout_ms;
-    int64_t database_connections; // of ingest, a thread
+    int64_t database_connections;   // of ingest, a thread
+    int64_t message_retention_days; // 0: messages are kept
     // the workers (dispatcher, persister)
     int64_t worker_batch_size;
     int64_t worker_claim_timeout_secs;

@@ -19,11 +19,13 @@ enum setting_type {
 };
 
 enum {
-    SETTING_SECRET = 1,        // its value is printed nowhere
-    SETTING_ACTIVE = 2,        // .env.example sets it, rather than showing it commented out
-    SETTING_COMPUTED = 4,      // the default depends on another setting; the table's is what it comes to by default
-    SETTING_BOTH_MOCKS = 8,    // offset is in the first of struct settings' mocks; sets the same in all
-    SETTING_WITHOUT_VALUE = 16 // may be left unset, which leaves the member as it is
+    SETTING_SECRET = 1,         // its value is printed nowhere
+    SETTING_ACTIVE = 2,         // .env.example sets it, rather than showing it commented out
+    SETTING_COMPUTED = 4,       // the default depends on another setting; the table's is what it comes to by default
+    SETTING_BOTH_MOCKS = 8,     // offset is in the first of struct settings' mocks; sets the same in all
+    SETTING_WITHOUT_VALUE = 16, // may be left unset, which leaves the member as it is
+    SETTING_RELOADED = 32,      // a text that SIGHUP changes; every other setting waits for the next start
+    SETTING_FILE = 64           // a path, and what its file holds counts as its value
 };
 
 struct setting {

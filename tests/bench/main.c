@@ -2,6 +2,7 @@
 // Measures the stages of the service beside their ceilings: all of them, or those named; from the project's root.
 // --list prints their names. The figures are printed and go to BUILD_DIR/bench.json.
 //   BUILD_DIR=…    where the programs are (build)
+//   BENCH_RETENTION_ROWS=…  messages that are deleted beside a load (200,000)
 //   BENCH_ROWS=…   messages of the greatest database that is read (10,000,000)
 //   RUN_DIR=…      under which that is kept (.run)
 //   KEEP=1         keeps the folder with logs and data, and says where
@@ -33,7 +34,8 @@ static const struct stage stages[] = {
     {"dispatch", stage_dispatch},   {"in-flight", stage_in_flight},
     {"scheduled", stage_scheduled}, {"end-to-end", stage_end_to_end},
     {"latency", stage_latency},     {"reads", stage_reads},
-    {"memory", stage_memory},       {"growth", stage_growth},
+    {"retention", stage_retention}, {"memory", stage_memory},
+    {"growth", stage_growth},       {"tls", stage_tls},
 };
 
 #define STAGE_COUNT ((int)(sizeof stages / sizeof *stages))

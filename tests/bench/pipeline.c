@@ -14,11 +14,15 @@ static const char *const parts[PIPELINE_PARTS] = {"ingest-1",      "dispatcher-1
 
 static const enum pipeline_part programs[] = {PIPELINE_MOCK, PIPELINE_DISPATCHER, PIPELINE_PERSISTER, PIPELINE_INGEST};
 
-void pipeline_start(struct site *site) {
+void pipeline_start_with(struct site *site, const char *const *environment) {
     site_start_postgres(site);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-        stack_start(site->stack, parts[programs[i]]);
+        stack_start_with(site->stack, parts[programs[i]], environment);
     }
+}
+
+void pipeline_start(struct site *site) {
+    pipeline_start_with(site, NULL);
 }
 
 void pipeline_stop(struct site *site) {

@@ -24,6 +24,8 @@ struct pipeline_run {
 };
 
 void pipeline_start(struct site *site);
+// The same with this environment over the site's.
+void pipeline_start_with(struct site *site, const char *const *environment);
 void pipeline_stop(struct site *site);
 // Sends `count` as programs/generator.c does, and waits until nothing is left to do. Fails unless each is stored once
 // and `sent`. Release with pipeline_run_free.

@@ -39,6 +39,11 @@ struct target {
         "growth", program ", 16x / 1x", "times as much", NONE, 1.2, NONE                                               \
     }
 
+#define TLS(part)                                                                                                      \
+    {"tls", part ", plain", "CPU us/message", NONE, NONE, NONE}, {                                                     \
+        "tls", part ", TLS", "CPU us/message", NONE, NONE, NONE                                                        \
+    }
+
 #define BATCH(way)                                                                                                     \
     {"batch", way ", 10,000 sends", "s", NONE, NONE, NONE},                                                            \
         {"batch", way ", ingest", "CPU us/message", NONE, NONE, NONE}, {                                               \
@@ -69,6 +74,11 @@ static const struct target targets[] = {
     READ("thread, first page"),
     READ("thread, last page by cursor"),
     READ("message by id"),
+    {"retention", "messages deleted", "messages/s", NONE, NONE, NONE},
+    {"retention", "reads, p50 beside it", "ms", NONE, NONE, NONE},
+    {"retention", "reads, p99 beside it", "ms", NONE, NONE, NONE},
+    {"retention", "batches, p50 beside it", "ms", NONE, NONE, NONE},
+    {"retention", "batches, p99 beside it", "ms", NONE, NONE, NONE},
     {"memory", "ingest, idle", "MB", NONE, 20, 10},
     {"memory", "dispatcher, idle", "MB", NONE, 20, 10},
     {"memory", "persister, idle", "MB", NONE, 20, 10},
@@ -78,6 +88,10 @@ static const struct target targets[] = {
     COST("ingest"),
     COST("dispatcher"),
     COST("persister"),
+    TLS("ingest"),
+    TLS("dispatcher"),
+    TLS("persister"),
+    TLS("Redis"),
 };
 
 struct figure {

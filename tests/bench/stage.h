@@ -17,7 +17,9 @@ void stage_in_flight(struct site *site);
 void stage_end_to_end(struct site *site);
 void stage_scheduled(struct site *site);
 void stage_latency(struct site *site);
+void stage_tls(struct site *site);
 void stage_reads(struct site *site);
+void stage_retention(struct site *site);
 void stage_memory(struct site *site);
 void stage_growth(struct site *site);
 

@@ -15,6 +15,8 @@ int64_t aftermath_memory(struct world *world);
 // Waits until all is settled; a breach when that takes too long. nudge, which may be NULL, is called once a second
 // meanwhile. Returns how long it took, ms.
 int64_t aftermath_settle(struct world *world, void (*nudge)(void *argument), void *argument, struct report *report);
+// Where there were fail-overs: bin/reconcile.sh sends again what they forgot, as an operator has it do.
+void aftermath_reconcile(struct world *world, struct report *report);
 // Nobody has a turn any more, and nothing that waited has left its place or time.
 void aftermath_turns(struct world *world, struct report *report);
 // Looks at what may be left, and waits until what Idempotency-Keys left has gone. Limiter keys live for two minutes,

@@ -43,6 +43,12 @@ void audit_recovery(struct run *run);
 // Whether an injection held the call that the mock had at that moment (ms since 1970): it was on while the call was on
 // its way, or its answer, or its settlement.
 bool audit_was_held(const struct run *run, int64_t at_ms);
+// Whether a fail-over may have forgotten what Redis knew at that moment.
+bool audit_was_forgotten(const struct run *run, int64_t at_ms);
+// Whether it may have forgotten a send under a key that was stored then and whose fate its client wasn't told, with the
+// key, so that a repeat was another message: the ingest that was asked remembers it, until it is killed. Another one
+// doesn't know.
+bool audit_was_forgotten_by_all(const struct run *run, int64_t at_ms);
 
 // All that is known of a message, for a breach: a report_trail, whose argument is the run.
 void audit_trail(void *run, const char *id);

@@ -9,7 +9,7 @@
 
 struct tally {
     struct run *run;
-    uint64_t rows, of_ambiguous, accepted, certain, cancelled, perhaps, called_later;
+    uint64_t rows, of_ambiguous, forgotten, accepted, certain, cancelled, perhaps, called_later;
     int64_t *late; // ms, of those that were to be sent later while nothing was injected
     size_t late_count;
 };
@@ -19,6 +19,11 @@ static bool is_as_sent(const PGresult *row, const struct burst_message *message)
     bursts_addresses(message->conversation, ours, theirs);
     return strcmp(rows_text(row, 2), ours) == 0 && strcmp(rows_text(row, 3), theirs) == 0 &&
            rows_int(row, 4) == message->due_ms;
+}
+
+// Its fate was unknown, and a fail-over forgot it and its key; the repeat is another row (audit_rows.c).
+static bool is_forgotten(struct tally *tally, const struct burst_message *message, const PGresult *row) {
+    return message->accepted && message->ambiguous && audit_was_forgotten_by_all(tally->run, rows_int(row, 6));
 }
 
 static void look_at_row(void *argument, const PGresult *row) {
@@ -31,7 +36,10 @@ static void look_at_row(void *argument, const PGresult *row) {
     bool is_known = uuid_parse(id, &uuid) == 0 && bursts_number(rows_text(row, 1), &number) &&
                     number < bursts_count(load) && is_as_sent(row, bursts_at(load, number));
     const struct burst_message *message = is_known ? bursts_at(load, number) : NULL;
-    if (message == NULL || (message->accepted ? memcmp(&message->id, &uuid, sizeof uuid) != 0 : !message->ambiguous)) {
+    bool is_its = message != NULL && message->accepted && memcmp(&message->id, &uuid, sizeof uuid) == 0;
+    if (message != NULL && !is_its && is_forgotten(tally, message, row)) {
+        tally->forgotten++;
+    } else if (message == NULL || (!is_its && (message->accepted || !message->ambiguous))) {
         report_breach(tally->run->report, "a burst's row of no 202", id, "'%s'", rows_text(row, 1));
         return;
     }
@@ -57,6 +65,9 @@ void audit_burst_rows(struct run *run) {
     }
     report_figure("messages of bursts stored", "%" PRIu64 ", of which %" PRIu64 " were left ambiguous", tally.rows,
                   tally.of_ambiguous);
+    if (run->options.sentinel) {
+        report_figure("of unknown fate, forgotten by a fail-over", "%" PRIu64, tally.forgotten);
+    }
 }
 
 // One whose call was held may turn out sent after its cancel.

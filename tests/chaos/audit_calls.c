@@ -5,13 +5,18 @@
 #include <string.h>
 
 #include "tests/chaos/audit.h"
+#include "tests/chaos/load.h"
 #include "tests/chaos/rows.h"
 
-enum { HELD_MS = WORLD_CALL_MS + AUDIT_SLACK_MS }; // as long as a call may be on its way, there or back
+enum {
+    HELD_MS = WORLD_CALL_MS + AUDIT_SLACK_MS, // as long as a call may be on its way, there or back
+    REPEATED_MS = IDEMPOTENCY_SECS * 1000,    // within which a send is repeated under its key
+};
 
 struct tally {
     struct run *run;
     uint64_t undelivered, repeated, repeats, unexplained, foreign, after_end;
+    uint64_t forgotten; // calls of what a fail-over forgot, settled or under way, repeated under the same key
     uint64_t refused, refused_sent, refused_failed; // messages of the sender whom a hostile provider refuses
 };
 
@@ -57,12 +62,35 @@ bool audit_was_held(const struct run *run, int64_t at_ms) {
     return false;
 }
 
+bool audit_was_forgotten(const struct run *run, int64_t at_ms) {
+    for (size_t i = 0; i < schedule_count(run->schedule); i++) {
+        const struct injection *injection = schedule_at(run->schedule, i);
+        if (injection_forgets(injection) && injection->began_ms <= at_ms + HELD_MS &&
+            injection->ended_ms >= at_ms - HELD_MS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool audit_was_forgotten_by_all(const struct run *run, int64_t at_ms) {
+    bool forgotten = run->options.copies > 1;
+    for (size_t i = 0; i < schedule_count(run->schedule) && !forgotten; i++) {
+        const struct injection *injection = schedule_at(run->schedule, i);
+        forgotten = injection->kind == INJECT_KILL && strncmp(injection->target, "ingest", strlen("ingest")) == 0 &&
+                    injection->began_ms >= at_ms - HELD_MS && injection->began_ms <= at_ms + REPEATED_MS;
+    }
+    return forgotten && audit_was_forgotten(run, at_ms);
+}
+
 // A message was called more often than is recorded: as many of its calls must have been held by an injection.
 static void judge_repeats(struct tally *tally, const struct fact *fact, const char *id) {
-    unsigned excess = fact->calls - fact->attempts, explained = 0;
+    unsigned excess = fact->calls - fact->attempts, explained = 0, forgotten = 0;
     for (uint32_t at = fact->first_call; at != 0; at = facts_call(tally->run->facts, at)->next) {
         explained += audit_was_held(tally->run, facts_call(tally->run->facts, at)->at_ms);
+        forgotten += audit_was_forgotten(tally->run, facts_call(tally->run->facts, at)->at_ms);
     }
+    tally->forgotten += forgotten < excess ? forgotten : excess;
     tally->repeated++;
     tally->repeats += excess;
     if (explained < excess) {
@@ -80,7 +108,7 @@ static void judge_end(struct tally *tally, const struct fact *fact, const char *
             continue;
         }
         tally->after_end++;
-        if (!audit_was_held(tally->run, call->at_ms)) {
+        if (!audit_was_held(tally->run, call->at_ms) && !audit_was_forgotten(tally->run, fact->settled_ms)) {
             report_breach(tally->run->report, "a call after the end", id, "%" PRId64 " ms after it",
                           call->at_ms - fact->settled_ms);
         }
@@ -126,6 +154,9 @@ void audit_calls(struct run *run) {
     report_figure("of nothing accepted", "%" PRIu64, tally.foreign);
     report_figure("repeats beyond what is recorded", "%" PRIu64 " of %" PRIu64 " messages", tally.repeats,
                   tally.repeated);
+    if (run->options.sentinel) {
+        report_figure("of them forgotten by a fail-over", "%" PRIu64, tally.forgotten);
+    }
     report_figure("calls after the end", "%" PRIu64, tally.after_end);
     report_figure("unexplained repeats", "%" PRIu64, tally.unexplained);
 }

@@ -13,6 +13,7 @@ struct tally {
     uint8_t *strangers; // by the message's number: rows under another id than its 202's
     uint32_t count;
     uint64_t total, of_ambiguous;
+    uint64_t forgotten; // of a send whose fate was unknown, and whose key a fail-over forgot
     uint64_t lost, doubled, changed, strange;
 };
 
@@ -23,10 +24,20 @@ static bool is_explained(const struct ledger_entry *entry, unsigned strangers) {
     return strangers <= (one_id ? entry->ambiguous > 0 && !entry->accepted : entry->ambiguous);
 }
 
-static void judge_stranger(struct tally *tally, const char *id, uint32_t number, const struct ledger_entry *entry) {
+// A fail-over forgets what the replica didn't have, though a persister may have recorded it: who was told that nobody
+// knows repeats it under its key. What a 202 was said to was with the replica.
+static bool is_forgotten(const struct tally *tally, const struct ledger_entry *entry, unsigned strangers,
+                         int64_t persisted_ms) {
+    return entry->has_key && strangers <= entry->ambiguous && audit_was_forgotten_by_all(tally->run, persisted_ms);
+}
+
+static void judge_stranger(struct tally *tally, const char *id, uint32_t number, const struct ledger_entry *entry,
+                           int64_t persisted_ms) {
     unsigned strangers = ++tally->strangers[number];
     if (is_explained(entry, strangers)) {
         tally->of_ambiguous++;
+    } else if (is_forgotten(tally, entry, strangers, persisted_ms)) {
+        tally->forgotten++;
     } else if (entry->accepted || strangers > 1) {
         tally->doubled++;
         report_breach(tally->run->report, "a doubled row", id, "of message %" PRIu32, number);
@@ -73,7 +84,7 @@ static void look_at_row(void *argument, const PGresult *row) {
     fact->persisted_ms = rows_int(row, 9);
     judge_content(tally, id, row, entry);
     if (!entry->accepted || memcmp(&entry->id, &uuid, sizeof uuid) != 0) {
-        judge_stranger(tally, id, number, entry);
+        judge_stranger(tally, id, number, entry, fact->persisted_ms);
     }
 }
 
@@ -120,6 +131,9 @@ void audit_rows(struct run *run) {
                   tally.of_ambiguous);
     report_figure("lost", "%" PRIu64, tally.lost);
     report_figure("doubled", "%" PRIu64, tally.doubled);
+    if (run->options.sentinel) {
+        report_figure("of unknown fate, forgotten by a fail-over", "%" PRIu64, tally.forgotten);
+    }
     report_figure("of other content", "%" PRIu64, tally.changed);
     report_figure("never accepted", "%" PRIu64, tally.strange);
     uint64_t accepted = ledger_totals(run->ledger).accepted;

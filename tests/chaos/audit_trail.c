@@ -76,7 +76,7 @@ static void print_entries(const struct run *run, const char *id) {
         "HGETALL scheduled:{sms-mms:0}",
         "HGETALL scheduled:{email:0}",
     };
-    struct probe *probe = probe_create(stack_port(run->world->stack, "redis"), "");
+    struct probe *probe = probe_create(world_redis_port(run->world), "");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         const char *argv[] = {"EVAL",
                               "local c = {}; for w in string.gmatch(ARGV[1], '%S+') do c[#c+1] = w end; "

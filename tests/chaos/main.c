@@ -2,7 +2,7 @@
 // Breaks everything under load, and accounts for every message; from the project's root: make chaos.
 //   CHAOS_PLANT=1 shows that the audit finds what it looks for (plant.h)
 //   CHAOS_SECONDS=60  CHAOS_RATE=320  CHAOS_SEED=…  CHAOS_COPIES=1   (options.h)
-//   CHAOS_POOLER=session  CHAOS_PROVIDER=hostile
+//   CHAOS_REDIS=sentinel  CHAOS_POOLER=session  CHAOS_PROVIDER=hostile
 //   BUILD_DIR=…   where the programs are (build)
 //   KEEP=1        keeps the folder with logs and data; a breach does so too
 
@@ -48,7 +48,7 @@ static void tear_down(void) {
 static void break_everything(struct sampler_result *samples) {
     const uint16_t ports[2] = {world_ingest_port(run.world, 1),
                                run.options.copies > 1 ? world_ingest_port(run.world, 2) : 0};
-    uint16_t redis = stack_port(run.world->stack, "redis"), postgres = stack_port(run.world->stack, "postgres");
+    uint16_t redis = world_redis_port(run.world), postgres = stack_port(run.world->stack, "postgres");
     struct sampler *sampler = sampler_begin(&run.options, redis, postgres, run.report);
     struct refusal *refusal = run.options.hostile ? refusal_begin(redis) : NULL;
     run.poison = poison_begin(&run.options, redis);
@@ -121,6 +121,7 @@ START_TEST(whatever_breaks_each_accepted_message_is_stored_once_and_delivered) {
     int64_t memory = aftermath_memory(run.world);
     break_everything(&samples);
     int64_t settled_ms = aftermath_settle(run.world, run.options.hostile ? post_another : NULL, NULL, run.report);
+    aftermath_reconcile(run.world, run.report);
     if (run.options.plant) {
         plant_faults(&run);
     }

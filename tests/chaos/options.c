@@ -47,6 +47,7 @@ struct options options_read(void) {
         .rate = (int)number("CHAOS_RATE", hostile ? HOSTILE_RATE : USUAL_RATE, 1, 100000),
         .seed = (uint64_t)number("CHAOS_SEED", clock_unix_ms() % 1000000, 0, INT64_MAX),
         .copies = (int)number("CHAOS_COPIES", 1, 1, 2),
+        .sentinel = is_chosen("CHAOS_REDIS", "sentinel"),
         .pooler = is_chosen("CHAOS_POOLER", "session"),
         .hostile = hostile,
         .plant = (int)number("CHAOS_PLANT", 0, 0, 1),

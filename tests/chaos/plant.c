@@ -227,7 +227,7 @@ static void plant_sample(struct run *run) {
     for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         freeReplyObject(stack_redis(stack, made[i]));
     }
-    sampler_look_once(&run->options, stack_port(stack, "redis"), stack_port(stack, "postgres"), run->report);
+    sampler_look_once(&run->options, world_redis_port(run->world), stack_port(stack, "postgres"), run->report);
     for (size_t i = 0; i < sizeof unmade / sizeof *unmade; i++) {
         freeReplyObject(stack_redis(stack, unmade[i]));
     }

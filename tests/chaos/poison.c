@@ -20,7 +20,7 @@
 
 #define MARK "poison-%" PRIu32 "-"
 
-enum { MOST = 1 << 20, GAP_MS = 600, PAUSE_MS = 20, ENOUGH_MS = 30000 };
+enum { MOST = 1 << 20, GAP_MS = 600, PAUSE_MS = 20, ENOUGH_MS = 30000, WAIT_MS = 1000 };
 
 struct poison {
     struct options options;
@@ -78,6 +78,14 @@ static redisReply *add(struct poison *poison, int kind, const char *id, char *ma
     }
 }
 
+// With Sentinels only what the replica has is certain to stay.
+static bool is_replicated(struct poison *poison) {
+    redisReply *reply = poison->options.sentinel ? command(poison, "WAIT 1 %d", WAIT_MS) : NULL;
+    bool is = !poison->options.sentinel || (reply != NULL && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0);
+    freeReplyObject(reply);
+    return is;
+}
+
 static void add_one(struct poison *poison, struct dice *dice) {
     enum { KINDS = 6, SEND = 4 };
     if (poison->count == poison->room) {
@@ -92,7 +100,7 @@ static void add_one(struct poison *poison, struct dice *dice) {
     *entry = (struct poison_entry){.is_send = kind == SEND};
     uuid_format(&id, entry->id);
     redisReply *reply = add(poison, kind, entry->id, mark);
-    entry->certain = reply != NULL && reply->type == REDIS_REPLY_STRING;
+    entry->certain = reply != NULL && reply->type == REDIS_REPLY_STRING && is_replicated(poison);
     freeReplyObject(reply);
     poison->quarantined += entry->certain && !entry->is_send;
     poison->count++;

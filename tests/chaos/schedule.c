@@ -49,7 +49,7 @@ static bool may_begin(const struct schedule *schedule, const struct injection *i
             return false;
         }
     }
-    return schedule->active_count < MOST_ACTIVE;
+    return schedule->active_count < MOST_ACTIVE && injection_may_begin(injection, schedule->world);
 }
 
 static void say(const struct injection *injection, const char *what) {
@@ -129,6 +129,9 @@ static void look_after_all(struct schedule *schedule) {
         look_after(schedule, schedule->world->programs[i]);
     }
     look_after(schedule, "redis");
+    if (schedule->world->redundancy != NULL) {
+        look_after(schedule, "redis-2");
+    }
     look_after(schedule, "postgres");
     if (schedule->world->has_pooler) {
         look_after(schedule, "pooler");
@@ -145,6 +148,7 @@ struct schedule *schedule_run(const struct options *options, struct world *world
     int64_t end_ms = clock_unix_ms() + options->seconds * INT64_C(1000);
     schedule->next_ms = clock_unix_ms() + FIRST_MS;
     while (clock_unix_ms() < end_ms) {
+        world_follow(world);
         end_those_due(schedule);
         look_after_all(schedule);
         if (schedule->next_ms > 0 && clock_unix_ms() >= schedule->next_ms) {
@@ -153,9 +157,11 @@ struct schedule *schedule_run(const struct options *options, struct world *world
         poll(NULL, 0, TICK_MS);
     }
     while (schedule->active_count > 0) {
+        world_follow(world);
         end_those_due(schedule);
         poll(NULL, 0, TICK_MS);
     }
+    world_make_whole(world);
     return schedule;
 }
 

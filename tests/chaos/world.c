@@ -13,6 +13,7 @@
 
 #define DISK_OPTIONS "size=384m"
 #define READY_MS 20000
+#define WHOLE_MS 60000
 #define TEXT_OF(number) TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
@@ -52,6 +53,9 @@ static const char *const usual[] = {
 static const char *const hostile[] = {"API_PROVIDER_RATELIMIT_PCT=1", "API_PROVIDER_RETRY_AFTER_SECS=86400",
                                       "API_PROVIDER_MAX_PAUSE_SECS=2", "API_SENDER_HOLD_SECS=1"};
 
+// The addresses that Sentinels tell are no proxies'.
+static const char *const redundant[] = {"REDIS_WAIT_REPLICAS=1"};
+
 enum { SESSIONS = 6, SPARE_SESSIONS = 2 }; // of Postgres: those of one ingest and one persister; for what hangs
 
 void world_prepare(void) {
@@ -80,7 +84,9 @@ static size_t put(struct world_environment *out, size_t count, const char *const
 static void make_environment(struct world *world, const struct options *options, const char *program,
                              struct world_environment *out) {
     size_t own = 0, count = 0;
-    out->own[own++] = xasprintf("REDIS_URL=redis://127.0.0.1:%u", add_pair(world, program, "redis"));
+    out->own[own++] = world->redundancy != NULL
+                          ? xasprintf("REDIS_URL=%s", redundancy_url(world->redundancy))
+                          : xasprintf("REDIS_URL=redis://127.0.0.1:%u", add_pair(world, program, "redis"));
     if (strncmp(program, "ingest", 6) == 0 || strncmp(program, "persister", 9) == 0) {
         char *url = postgres_url(add_pair(world, program, world->has_pooler ? "pooler" : "postgres"));
         out->own[own++] = xasprintf("DATABASE_URL=%s", url);
@@ -96,6 +102,9 @@ static void make_environment(struct world *world, const struct options *options,
     out->own[own++] = xasprintf("WEBHOOK_PUBLIC_URL=%s", world->public_url);
     count = put(out, count, (const char *const *)out->own, own);
     count = put(out, count, usual, sizeof usual / sizeof *usual);
+    if (world->redundancy != NULL) {
+        count = put(out, count, redundant, sizeof redundant / sizeof *redundant);
+    }
     if (options->hostile) {
         put(out, count, hostile, sizeof hostile / sizeof *hostile);
     }
@@ -125,7 +134,8 @@ void world_start(struct world *world, const char *name) {
         start_pooler(world);
         return;
     }
-    const char *const *environment = NULL;
+    bool is_redis = strncmp(name, "redis", strlen("redis")) == 0;
+    const char *const *environment = is_redis && world->redundancy != NULL ? redundancy_arguments() : NULL;
     for (size_t i = 0; i < world->program_count; i++) {
         if (strcmp(world->programs[i], name) == 0) {
             environment = world->environments[i].all;
@@ -164,7 +174,11 @@ struct world *world_create(const struct options *options) {
     world->has_pooler = options->pooler;
     world->mock_ledger = xasprintf("%s/mock-ledger.log", stack_folder(world->stack));
     world->receipt_file = xasprintf("%s/mock-receipts.log", stack_folder(world->stack));
-    mount_small_disk(world);
+    if (options->sentinel) {
+        world->redundancy = redundancy_create(world->stack, world->proxy);
+    } else {
+        mount_small_disk(world);
+    }
     world->public_url = xasprintf("http://127.0.0.1:%u", add_pair(world, "mock-provider", "ingest-1"));
     for (int copy = 1; copy <= options->copies; copy++) {
         add_program(world, "ingest", copy);
@@ -177,8 +191,25 @@ struct world *world_create(const struct options *options) {
         make_environment(world, options, world->programs[i], &world->environments[i]);
     }
     proxy_start(world->proxy);
+    world_make_whole(world);
     start_all(world, options);
     return world;
+}
+
+uint16_t world_redis_port(struct world *world) {
+    return world->redundancy != NULL ? redundancy_port(world->redundancy) : stack_port(world->stack, "redis");
+}
+
+void world_follow(struct world *world) {
+    if (world->redundancy != NULL) {
+        redundancy_follow(world->redundancy);
+    }
+}
+
+void world_make_whole(struct world *world) {
+    if (world->redundancy != NULL) {
+        WAIT_FOR(WHOLE_MS, redundancy_is_whole(world->redundancy));
+    }
 }
 
 void world_stop_programs(struct world *world) {
@@ -191,6 +222,7 @@ void world_destroy(struct world *world, bool keep) {
     if (keep) {
         setenv("KEEP", "1", 1);
     }
+    redundancy_destroy(world->redundancy);
     proxy_destroy(world->proxy);
     stack_kill(world->stack, "redis");
     if (world->has_small_disk) {

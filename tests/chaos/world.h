@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "tests/chaos/options.h"
+#include "tests/chaos/redundancy.h"
 #include "tests/support/proxy.h"
 #include "tests/support/stack.h"
 
@@ -35,6 +36,7 @@ struct world {
     char *disk;                             // Redis's folder
     bool has_small_disk;                    // it is a file system of its own, which may be filled
     bool has_pooler;                        // between our programs and Postgres
+    struct redundancy *redundancy;          // with Sentinels; else NULL
 };
 
 // Before any thread is started: a mount namespace of our own, where that may be had, so that the small disk vanishes
@@ -44,6 +46,12 @@ void world_prepare(void);
 struct world *world_create(const struct options *options);
 // Starts one after its end; a server is waited for.
 void world_start(struct world *world, const char *name);
+// Where the test finds Redis; with Sentinels whoever is the master.
+uint16_t world_redis_port(struct world *world);
+// Follows the master, where there are Sentinels. To be called again and again.
+void world_follow(struct world *world);
+// Where there are Sentinels: waits until there are a master and a replica again, which has all.
+void world_make_whole(struct world *world);
 uint16_t world_ingest_port(struct world *world, int copy);
 // Ends all programs by SIGTERM; fails the test unless each exits with 0.
 void world_stop_programs(struct world *world);

@@ -101,12 +101,12 @@ answered_only() {
 # --- The ledger against the database (`sql` is the test's psql): `kept` is what clients were promised.
 
 promised() { awk '$3 == 202 { print $4 "\t" $2 }' "$folder"/ledger.* | sort -u; }
-ledger_count() { # SQL
+ledger_rows() { # SQL
   { printf 'CREATE TEMPORARY TABLE kept (id uuid, body text);\nCOPY kept FROM STDIN;\n' && promised && printf '\\.\n%s\n' "$1"; } | sql -f -
 }
 is_zero() { # SQL
   local n
-  n=$(ledger_count "$1")
+  n=$(ledger_rows "$1")
   [ "$n" = 0 ] || { echo "$n" && return 1; }
 }
 loses_nothing() { is_zero 'SELECT count(*) FROM kept LEFT JOIN messages m USING (id) WHERE m.body IS DISTINCT FROM kept.body'; }

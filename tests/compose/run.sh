@@ -235,5 +235,8 @@ it 'the data is what it was' has_the_same_data
 say "messages, conversations, finished deliveries: $(<"$folder/data")"
 it 'a message is delivered and stored' send_sms 'after down and up'
 it 'down --volumes leaves nothing' removes_everything
+
+# shellcheck source=tests/compose/high-availability.bash
+. tests/compose/high-availability.bash
 say "in all: $SECONDS s; load $(cut -d ' ' -f 1 /proc/loadavg)"
 finish

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # README on a bare Debian: tests/debian/run.sh RELEASE… (bookworm trixie). Each release is debootstrapped from where this
 # machine's apt finds Debian, a clean clone of HEAD is laid into it, and there README's commands are run as it says, by a
-# machine that has nothing of what they need: bin/start.sh, bin/test.sh, bin/stop.sh, make test. Takes root.
+# machine that has nothing of what they need: bin/start.sh, bin/test.sh, bin/stop.sh, make test. Where the release has
+# Valkey, that takes Redis's place once. Takes root.
 #
 # All of it happens in a mount and a process namespace of its own: with it end its mounts and whatever was left running.
 # The base is kept for a month in DEBIAN_CACHE (/var/cache/messaging-service).
@@ -74,6 +75,28 @@ tail -n 1 /tmp/try.log
 bin/stop.sh >/dev/null
 make test >/tmp/test.log 2>&1 || { grep -vE '^\{' /tmp/test.log | tail -n 300; exit 1; }
 grep '^all tests took' /tmp/test.log
+
+# Where the release has Valkey: the same in Redis's place, on data of its own, for it can't read what a Redis 8 has written;
+# and the suites next to it, which call it by Redis's name.
+apt-cache show valkey-server >/dev/null 2>&1 || exit 0
+export DEBIAN_FRONTEND=noninteractive
+printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d # start no service
+chmod 755 /usr/sbin/policy-rc.d
+{ apt-get purge -y -q redis-server redis-tools && apt-get install -y -q --no-install-recommends valkey-server valkey-tools; } \
+  >/tmp/apt.log 2>&1 || { tail -n 10 /tmp/apt.log; exit 1; }
+dpkg-query -W -f 'with ${Package} ${Version}: ' valkey-server
+export RUN_DIR=/srv/with-valkey
+bin/start.sh >/tmp/start.log 2>&1 || { tail -n 30 /tmp/start.log; exit 1; }
+bin/test.sh >/tmp/try.log 2>&1 || { tail -n 20 /tmp/try.log; exit 1; }
+tail -n 1 /tmp/try.log
+bin/stop.sh >/dev/null
+mkdir /tmp/as-redis
+for name in server cli; do ln -s "/usr/bin/valkey-$name" "/tmp/as-redis/redis-$name"; done
+export PATH=/tmp/as-redis:$PATH
+for suite in library receipts_library token waiting scheduled roles restart; do
+  build/tests/integration "$suite" >/tmp/test.log 2>&1 || { grep -vE '^\{' /tmp/test.log | tail -n 100; exit 1; }
+done
+PROTOCOL_SEEDS=100 build/tests/protocol seeds >/tmp/test.log 2>&1 || { tail -n 100 /tmp/test.log; exit 1; }
 END
 )
 

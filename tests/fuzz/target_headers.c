@@ -122,7 +122,10 @@ static void look_at_time(const char *value) {
 static void look_at_url(const char *value) {
     struct redis_url url;
     if (redis_url_parse(value, &url) == NULL) {
-        FUZZ_ASSERT(url.host != NULL && url.port > 0);
+        FUZZ_ASSERT(url.count > 0 && (url.count == 1 || url.master != NULL));
+        for (size_t i = 0; i < url.count; i++) {
+            FUZZ_ASSERT(url.hosts[i].host != NULL && url.hosts[i].port > 0);
+        }
         redis_url_free(&url);
     }
 }

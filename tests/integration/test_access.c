@@ -331,11 +331,11 @@ START_TEST(the_file_is_read_again_on_sighup) {
     static const char *const changed[][2] = {{"newcomer", "read"}, {"sender", "send"}};
     ck_assert_int_eq(status_as("newcomer", "GET", "/api/conversations", NULL), 401);
     write_keys(changed, 2, "");
-    reload("keys_read");
+    reload("reloaded");
     ck_assert_int_eq(status_as("newcomer", "GET", "/api/conversations", NULL), 200);
     ck_assert_int_eq(status_as("reader", "GET", "/api/conversations", NULL), 401);
     write_usual_keys();
-    reload("keys_read");
+    reload("reloaded");
     ck_assert_int_eq(status_as("reader", "GET", "/api/conversations", NULL), 200);
 }
 END_TEST
@@ -362,7 +362,7 @@ START_TEST(a_key_that_is_taken_away_ends_the_stream_that_it_began) {
     int reader = watch_as("reader"), all = watch_as("all");
     struct buf reader_got = {0}, all_got = {0};
     write_keys(changed, 2, "");
-    reload("keys_read");
+    reload("reloaded");
     WAIT_FOR(5000, socket_hear(reader, &reader_got) && ends_with(&reader_got, "0\r\n\r\n"));
     ck_assert(socket_hear(all, &all_got) && !ends_with(&all_got, "0\r\n\r\n"));
     ck_assert_int_ge(stack_log_about(stack, "ingest-1", "event_client_dropped", "its key was taken away"), 1);
@@ -371,21 +371,21 @@ START_TEST(a_key_that_is_taken_away_ends_the_stream_that_it_began) {
     close(reader);
     close(all);
     write_usual_keys();
-    reload("keys_read");
+    reload("reloaded");
 }
 END_TEST
 
 START_TEST(a_bad_file_on_sighup_is_an_error_and_changes_nothing) {
     static const char *const changed[][2] = {{"newcomer", "read"}};
-    stack_allow_error(stack, "keys_refused");
+    stack_allow_error(stack, "reload_refused");
     write_keys(changed, 1, "acme:everything:0000\n");
-    reload("keys_refused");
-    ck_assert_int_eq(stack_log_about(stack, "ingest-1", "keys_refused", "line 2: a scope must be send, read or admin"),
-                     1);
+    reload("reload_refused");
+    ck_assert_int_eq(
+        stack_log_about(stack, "ingest-1", "reload_refused", "line 2: a scope must be send, read or admin"), 1);
     ck_assert_int_eq(status_as("newcomer", "GET", "/api/conversations", NULL), 401);
     ck_assert_int_eq(status_as("reader", "GET", "/api/conversations", NULL), 200);
     write_usual_keys();
-    reload("keys_read");
+    reload("reloaded");
 }
 END_TEST
 

@@ -90,7 +90,7 @@ START_TEST(every_counter_of_the_brief_stands_in_the_json_by_its_name) {
         "conversations_reused", "conversations_failures", "invalid_routing",       "webhooks_kept",
         "webhooks_not_kept",    "webhooks_unsigned",      "redelivery_differs",    "sms_mms_dispatch_attempts",
         "email_breaker_open",   "order_released",         "scheduled_begun",       "cancelled",
-        "email_cancelled",
+        "email_cancelled",      "conversations_erased",   "messages_erased",
     };
     struct answer *answer = get("application/json");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

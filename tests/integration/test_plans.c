@@ -75,6 +75,11 @@ static void fill(void) {
         "OVER () AS n FROM messages"
         " WHERE direction = 'outbound') AS outbound");
     run("INSERT INTO attachments SELECT id, 0, 'https://example.com/' || id FROM messages WHERE direction = 'inbound'");
+    run("INSERT INTO erased_messages SELECT gen_random_uuid(), now() - n * interval '1 s' FROM generate_series(1, "
+        "5000) AS n");
+    run("INSERT INTO erased_conversations SELECT 'sms:+1<->+2' || n, 'sms', '+1', '+2' || n, now() - n * interval '1 "
+        "s', "
+        "CASE WHEN n % 50 > 0 THEN now() END FROM generate_series(1, 5000) AS n");
     run("INSERT INTO conversation_aliases SELECT 1000000000 + n, 1 FROM generate_series(1, 5000) AS n");
     run("INSERT INTO replays SELECT id, 1, now() FROM messages WHERE direction = 'outbound'");
     run("INSERT INTO receipts (message_id, provider_message_id, status, provider, arrived_at, early) SELECT "
@@ -104,8 +109,8 @@ static bool is_among(const char *name, const char *const *names) {
 
 // Tables of a fixed number of rows, and those of one batch.
 static bool is_bounded(const char *table) {
-    static const char *const bounded[] = {"totals", "providers", "session", "staging",
-                                          "fresh",  "aliases",   "touched", NULL};
+    static const char *const bounded[] = {"totals",  "providers", "session", "staging",      "fresh",
+                                          "aliases", "touched",   "place",   "stray_search", NULL};
     return is_among(table, bounded);
 }
 
@@ -384,6 +389,37 @@ START_TEST(the_janitor_finds_what_is_old_by_an_index) {
 }
 END_TEST
 
+// The last one, for it deletes.
+START_TEST(a_page_of_what_is_deleted_reads_that_page) {
+    run("SELECT set_config('messaging.retention_days', '7', false)");
+    run_file("persister/sql/retention_session.sql");
+    run("CREATE TEMPORARY TABLE place AS SELECT timestamptz '-infinity' AS at, "
+        "'00000000-0000-0000-0000-000000000000'::uuid AS id");
+    tell_plans();
+    for (int i = 0; i < EXECUTIONS; i++) {
+        look_at("retention_session.sql", PAGE_ROWS);
+        run("WITH page AS (SELECT e.* FROM place, pg_temp.expire_messages(at, place.id, 51, 3::smallint) AS e) "
+            "UPDATE place SET at = page.at, id = page.id FROM page");
+        look_away();
+    }
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), MESSAGES + 666 - EXECUTIONS * PAGE_ROWS);
+    run("UPDATE dead_letters SET stage = 'persist' WHERE id % 100 = 1");
+    look_at("expire_letters.sql", 1000);
+    run_file("persister/sql/expire_letters.sql");
+    look_away();
+    run("UPDATE erased_messages SET erased_at = erased_at - interval '30 days'");
+    look_at("expire_erased.sql", 1000);
+    run_file("persister/sql/expire_erased.sql");
+    look_away();
+    look_at("expire_strays.sql", 1000);
+    run_file("persister/sql/expire_strays.sql");
+    look_away();
+    look_at("retention_end.sql", 1);
+    run_file("persister/sql/retention_end.sql");
+    look_away();
+}
+END_TEST
+
 Suite *suite_plans(void);
 
 Suite *suite_plans(void) {
@@ -394,6 +430,7 @@ Suite *suite_plans(void) {
     tcase_add_test(tcase, no_statement_of_ingest_reads_more_than_its_page_or_is_planned_twice);
     tcase_add_test(tcase, no_step_of_a_batch_reads_more_than_the_batch);
     tcase_add_test(tcase, the_janitor_finds_what_is_old_by_an_index);
+    tcase_add_test(tcase, a_page_of_what_is_deleted_reads_that_page);
     tcase_set_timeout(tcase, 0);
     suite_add_tcase(suite, tcase);
     return suite;

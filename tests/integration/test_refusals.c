@@ -68,7 +68,7 @@ static void assert_sent(const char *id, const char *sender) {
 
 static bool admits(unsigned entry, const char *id, const char *sender, const char *verdict) {
     redisReply *reply = stack_redis(
-        stack, "FCALL %s 4 outbound:{x} parked:{x} parked-due:{x} held-senders:{x} me %d %d %s 1-%u 1 %s 0 %s pair",
+        stack, "FCALL %s 4 outbound:{x} parked:{x} parked-due:{x} held-senders:{x} me %d %d %s 1-%u 1 %s 0 %s pair - 0",
         library_function(LIBRARY_ADMIT), HOLD_MS, LEASE_MS, "", entry, id, sender);
     const redisReply *one = reply->element[0];
     bool same = strcmp(one->type == REDIS_REPLY_ARRAY ? reply_text(one, 0) : reply_text(reply, 0), verdict) == 0;

@@ -163,6 +163,45 @@ START_TEST(what_became_of_a_message_is_on_the_replica_before_it_is_answered) {
 }
 END_TEST
 
+// The replica stands still from before the call on. Whether Redis has it: where that is known to be missing, not.
+static bool is_left_undecided(const char *key) {
+    WAIT_FOR(10000, says(false, "follow"));
+    private_redis_freeze(replica);
+    struct answer *answer = send_sms(key);
+    bool undecided = answer->status == 503 && answer_at(answer, "details.ambiguous") != NULL;
+    answer_free(answer);
+    private_redis_thaw(replica);
+    return undecided;
+}
+
+static void forget_keys(void) {
+    redisReply *keys = stack_redis(stack, "KEYS idem:{*");
+    ck_assert_uint_gt(keys->elements, 0);
+    for (size_t i = 0; i < keys->elements; i++) {
+        freeReplyObject(stack_redis(stack, "DEL %s", keys->element[i]->str));
+    }
+    freeReplyObject(keys);
+}
+
+// As after a fail-over to a replica that lacked the message, when a persister had it already.
+START_TEST(a_repeat_of_what_redis_has_forgotten_is_the_same_message) {
+    WAIT_FOR(20000, is_left_undecided("forgotten"));
+    WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM messages WHERE body = 'forgotten'") == 1);
+    char *id = stack_sql_text(stack, "SELECT id FROM messages WHERE body = 'forgotten'");
+    WAIT_FOR(10000, says(false, "follow"));
+    for (int i = 0; i < 2; i++) {
+        forget_keys();
+        struct answer *answer = send_sms("forgotten");
+        ck_assert_int_eq(answer->status, 202);
+        ck_assert_str_eq(answer_text(answer, "id"), id);
+        answer_free(answer);
+    }
+    WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") == 0);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE body = 'forgotten'"), 1);
+    free(id);
+}
+END_TEST
+
 START_TEST(a_burst_shares_its_waits) {
     WAIT_FOR(10000, says(false, "follow"));
     freeReplyObject(stack_redis(stack, "CONFIG RESETSTAT"));
@@ -266,6 +305,7 @@ Suite *suite_replicas(void) {
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_test(tests, what_is_accepted_is_on_the_replica);
     tcase_add_test(tests, what_became_of_a_message_is_on_the_replica_before_it_is_answered);
+    tcase_add_test(tests, a_repeat_of_what_redis_has_forgotten_is_the_same_message);
     tcase_add_test(tests, a_burst_shares_its_waits);
     tcase_add_loop_test(tests, every_answer_is_in_time_while_the_replica_is_away, 0, 2);
     tcase_add_test(tests, it_is_known_without_a_send_that_the_replica_is_away);

@@ -267,6 +267,26 @@ START_TEST(what_waits_is_cancelled) {
 }
 END_TEST
 
+// One of its messages waits, so that its token must be ended, and the next one's turn with it.
+START_TEST(a_conversation_is_erased) {
+    stack_stop(stack, "dispatcher-1");
+    char *first = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1202", "+1806", "is erased"));
+    char *second = send_accepted(stack, "ingest-1", PATH_SMS, payload_sms("+1202", "+1806", "is erased, too"));
+    WAIT_FOR(10000, has_status(first, "queued") && has_status(second, "held"));
+    char *path =
+        stack_sql_text(stack, "SELECT '/api/conversations/' || conversation_id FROM messages WHERE id = '%s'", first);
+    expect("DELETE", path, NULL, 202);
+    WAIT_FOR(10000,
+             stack_sql(stack, "SELECT count(*) FROM erased_messages WHERE id IN ('%s', '%s')", first, second) == 2);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id IN ('%s', '%s')", first, second), 0);
+    start_as("dispatcher-1", "dispatcher", "nobody");
+    WAIT_FOR(20000, stack_is_drained(stack));
+    free(path);
+    free(second);
+    free(first);
+}
+END_TEST
+
 START_TEST(webhooks_that_are_no_messages_work) {
     WAIT_FOR(20000, stack_status(stack, "ingest-1", "POST", PATH_SMS_WEBHOOK, "{}") == 400);
     WAIT_FOR(10000, stack_sql(stack, "SELECT count(*) FROM dead_letters WHERE stage = 'webhook'") == 1);
@@ -676,6 +696,7 @@ Suite *suite_roles(void) {
     tcase_add_test(tests, receipts_are_recorded_and_those_without_a_message_deleted);
     tcase_add_test(tests, failures_and_replays_work);
     tcase_add_test(tests, what_waits_is_cancelled);
+    tcase_add_test(tests, a_conversation_is_erased);
     tcase_add_test(tests, webhooks_that_are_no_messages_work);
     tcase_add_test(tests, receipts_work);
     tcase_add_test(tests, a_rekey_works);

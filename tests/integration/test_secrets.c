@@ -268,7 +268,7 @@ static const struct {
     {"ingest", "DATABASE_URL=TELLING", "DATABASE_URL"},
     {"ingest", "REDIS_URL=redis://u:TELLING/more@127.0.0.1", "REDIS_URL"},
     {"dispatcher", "REDIS_URL=redis://:TELLING%zz@127.0.0.1", "REDIS_URL"},
-    {"persister", "REDIS_URL=rediss://:TELLING@127.0.0.1", "REDIS_URL"},
+    {"persister", "REDIS_URL=rediss://:TELLING@127.0.0.1:x", "REDIS_URL"},
     {"mock-provider", "REDIS_URL=redis://:TELLING@127.0.0.1:0", "REDIS_URL"},
     {"dispatcher", "PROVIDER_SMS_URL=https://u:TELLING@127.0.0.1", "PROVIDER_SMS_URL"},
     {"dispatcher", "PROVIDER_EMAIL_URL=https://127.0.0.1/?key=TELLING", "PROVIDER_EMAIL_URL"},

@@ -89,7 +89,7 @@ START_TEST(a_server_that_turns_read_only_is_let_go_and_taken_again) {
     struct load *load = begin_load(ENDLESS);
     WAIT_FOR(10000, stored() > 50);
     set_server("ALTER SYSTEM SET default_transaction_read_only = on");
-    WAIT_FOR(10000, is_troubled("this server is read-only"));
+    WAIT_FOR(10000, is_troubled("this Postgres is read-only"));
     WAIT_FOR(10000, stack_redis_int(stack, "XLEN events:{sms-mms:0}") > 50);
     set_server("ALTER SYSTEM RESET default_transaction_read_only");
     ck_assert_int_ge(stack_log_about(stack, "persister-1", "postgres_down", "in a read-only transaction"), 1);

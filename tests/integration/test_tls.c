@@ -181,6 +181,40 @@ START_TEST(a_file_without_a_certificate_is_refused_at_the_start) {
 }
 END_TEST
 
+static void copy_certificate(const char *from, const char *to) {
+    const char *argv[] = {"cp", from, to, NULL};
+    child_run(&(struct child_options){.name = "cp", .folder = stack_folder(stack), .argv = argv}, 5000);
+}
+
+static void reload_to(const char *event) {
+    int before = stack_log_count(stack, "dispatcher-1", event);
+    stack_signal(stack, "dispatcher-1", SIGHUP);
+    WAIT_FOR(10000, stack_log_count(stack, "dispatcher-1", event) == before + 1);
+}
+
+START_TEST(an_authority_that_takes_anothers_place_in_the_file_counts_after_a_sighup) {
+    enum { SENDS = 4 };
+    char *url = xasprintf("PROVIDER_SMS_URL=https://127.0.0.1:%u", ports[FRONT_GOOD]);
+    char *file = xasprintf("PROVIDER_CA_FILE=%s/changing.pem", stack_folder(stack));
+    stack_allow_error(stack, "reload_refused");
+    copy_certificate("self.pem", "changing.pem");
+    stack_start_with(
+        stack, "dispatcher-1",
+        (const char *const[]){url, file, "API_BREAKER_ERROR_THRESHOLD=2", "API_BREAKER_OPEN_SECS=3600", NULL});
+    for (unsigned i = 0; i < SENDS; i++) { // the first call of each counts
+        free(send_sms_from(stack, next_sender + i));
+    }
+    WAIT_FOR(10000, breaker_is(stack, "sms-mms", "open"));
+    copy_certificate("nginx.conf", "changing.pem");
+    reload_to("reload_refused");
+    copy_certificate("authority.pem", "changing.pem");
+    reload_to("reloaded");
+    WAIT_FOR(10000, status_count(stack, next_sender, "sent") == SENDS);
+    free(file);
+    free(url);
+}
+END_TEST
+
 START_TEST(the_programs_end_with_status_0_and_logged_nothing_unexpected) {
     stack_finish(stack);
 }
@@ -198,6 +232,7 @@ Suite *suite_tls(void) {
     tcase_add_test(tests, a_certificate_of_another_host_is_refused_with_that_reason);
     tcase_add_test(tests, an_expired_certificate_is_refused_with_that_reason);
     tcase_add_test(tests, a_file_without_a_certificate_is_refused_at_the_start);
+    tcase_add_test(tests, an_authority_that_takes_anothers_place_in_the_file_counts_after_a_sighup);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
     return suite;

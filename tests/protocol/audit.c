@@ -31,7 +31,10 @@ static void begin_token(struct world *world, const struct event *event) {
 
 static void note_accepted(struct world *world, const struct event *event) {
     words_note(world, event);
-    const struct ledger_message *message = &world->ledger.messages[event->message];
+    struct ledger_message *message = &world->ledger.messages[event->message];
+    if (message->accepted_ms == 0 || event->at_ms < message->accepted_ms) {
+        message->accepted_ms = event->at_ms;
+    }
     if (event->content != message->content) {
         world_breach(world, AUDIT_STORED, "%s was accepted with another content", message->id);
     }
@@ -125,6 +128,9 @@ static bool note_event(struct world *world, const redisReply *entry) {
     if (event.kind == EVENT_OUTCOME && event.opted_out && !words_may_forbid(world, event.message % SENDERS)) {
         world_breach(world, AUDIT_OPT_OUT, "%s has failed, for its recipient has opted out, which nobody said",
                      world->ledger.messages[event.message].id);
+    }
+    if (event.kind == EVENT_OUTCOME && event.erased) {
+        erasures_check_ended(world, event.message);
     }
     if (event.kind == EVENT_OUTCOME && event.refused) {
         note_refusal(world, &event);
@@ -506,6 +512,7 @@ static void check_repeat(struct world *world, const struct provider_call *made) 
 
 void audit_decided(struct world *world, const struct provider_call *made) {
     words_check_call(world, made->message);
+    erasures_check_call(world, made->message);
     check_grant(world, made);
     check_rate(world, made);
     check_probes(world, made);

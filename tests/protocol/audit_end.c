@@ -8,7 +8,7 @@
 static void check_stored(struct world *world, int index) {
     const struct ledger_message *message = &world->ledger.messages[index];
     int stored = world->postgres.stored[index];
-    if (stored == 0 && message->promised && !message->may_be_gone) {
+    if (stored == 0 && message->promised && !message->may_be_gone && !erasures_may_erase(world, index)) {
         world_breach(world, AUDIT_STORED, "%s got a 202 and is not stored", message->id);
     } else if (stored != 0 && !message->promised && !message->possible) {
         world_breach(world, AUDIT_STORED, "%s was refused and is stored", message->id);
@@ -40,9 +40,12 @@ static bool was_sent(const struct postgres *postgres, int index) {
 static void check_cancelled(struct world *world, int index) {
     const struct ledger_message *message = &world->ledger.messages[index];
     const struct delivery *row = &world->postgres.deliveries[index];
+    if (world->postgres.stored[index] == 0) {
+        return;
+    }
     if (message->cancelled && row->status != DELIVERY_CANCELLED && row->status != DELIVERY_SENT) {
         world_breach(world, AUDIT_CANCEL, "%s was cancelled, its status says otherwise", message->id);
-    } else if (row->status == DELIVERY_CANCELLED && !message->asked_to_cancel) {
+    } else if (row->status == DELIVERY_CANCELLED && !message->asked_to_cancel && !erasures_may_erase(world, index)) {
         world_breach(world, AUDIT_CANCEL, "%s is cancelled, and nobody asked for it", message->id);
     }
 }
@@ -81,7 +84,8 @@ static bool has_attempt(const struct postgres *postgres, const struct event *eve
 static void check_attempts(struct world *world) {
     const struct ledger *ledger = &world->ledger;
     for (int i = 0; i < ledger->outcome_count && !world->failed_over; i++) {
-        if (!has_attempt(&world->postgres, &ledger->outcomes[i])) {
+        if (!has_attempt(&world->postgres, &ledger->outcomes[i]) &&
+            !erasures_may_erase(world, ledger->outcomes[i].message)) {
             world_breach(world, AUDIT_ATTEMPT, "call %d of %s was not recorded", ledger->outcomes[i].call,
                          ledger->messages[ledger->outcomes[i].message].id);
         }
@@ -104,6 +108,7 @@ void audit_end(struct world *world) {
     unread_audit_end(world);
     receipts_audit_end(world);
     words_audit_end(world);
+    erasures_audit_end(world);
     if (world->misnamed_met != world->misnamed && !world->failed_over) {
         world_breach(world, AUDIT_STORED, "%d names that are no token's were due, %d were kept as dead letters",
                      world->misnamed, world->misnamed_met);

@@ -43,9 +43,11 @@ struct redis_conn {
 
 // ---- What is sent
 
-// About a partition in which nothing happens, but that who has opted out is known in each of a provider.
+// About a partition in which nothing happens, but that who has opted out is known in each of a provider, and that what
+// is erased is looked for in each.
 static bool conn_is_elsewhere(const struct command *command) {
-    bool of_sets = strcmp(command_word(command, 0), "HGET") == 0 || command_calls(command, LIBRARY_OPT_OUT);
+    bool of_sets = strcmp(command_word(command, 0), "HGET") == 0 || command_calls(command, LIBRARY_OPT_OUT) ||
+                   command_calls(command, LIBRARY_CANCEL);
     for (int i = 1; i < 5; i++) {
         const char *word = command_word(command, i);
         if (strstr(word, "{email") != NULL || (strstr(word, "{sms-mms:1") != NULL && !of_sets)) {
@@ -58,7 +60,7 @@ static bool conn_is_elsewhere(const struct command *command) {
 static enum conn_kind conn_kind_of(const struct pending *pending) {
     static const char *const known[] = {"AUTH",     "SELECT", "CLIENT", "CLUSTER", "CONFIG",
                                         "FUNCTION", "INFO",   "PING",   "TIME",    "XADD"}; // XADD: to the feed
-    static const char *const reads[] = {"HGET", "HKEYS", "SMEMBERS", "XINFO", "XLEN"};
+    static const char *const reads[] = {"EXISTS", "HGET", "HKEYS", "SMEMBERS", "XINFO", "XLEN"};
     const char *word = command_word(&pending->command, 0);
     if (conn_is_elsewhere(&pending->command)) {
         return CONN_MUTE;
@@ -283,14 +285,19 @@ void conn_deliver_all(struct process *process) {
 
 // ---- Its life
 
-struct redis_conn *redis_conn_open(uv_loop_t *loop, const char *address, uint16_t port, int64_t timeout_ms,
+struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_options *options,
                                    const struct redis_conn_events *events, void *owner, const char **error) {
-    (void)address, (void)port, (void)timeout_ms, (void)error;
+    (void)options, (void)error;
     struct process *process = loop->data;
     struct redis_conn *conn = xcalloc(1, sizeof *conn);
     *conn = (struct redis_conn){.process = process, .events = events, .owner = owner, .next = process->conns};
     process->conns = conn;
     return conn;
+}
+
+const char *redis_conn_tls(const struct redis_conn *conn) {
+    (void)conn;
+    return NULL;
 }
 
 void redis_conn_drop(struct redis_conn *conn) {

@@ -23,6 +23,7 @@ enum {
     COLUMN_GENERATION,
     COLUMN_TIME,
     COLUMN_OF_PROVIDER = 7,
+    COLUMN_PARTICIPANT = 10,
     COLUMN_BODY = 18,
     COLUMN_VERDICT = 25,
     COLUMN_CALL,
@@ -41,7 +42,7 @@ enum {
 
 enum { MOST_JOBS = 8, PAIR_COLUMNS = 5 };
 
-enum job_kind { JOB_COPY, JOB_COMMIT, JOB_PAIRS, JOB_CLOSE };
+enum job_kind { JOB_COPY, JOB_COMMIT, JOB_PAIRS, JOB_CLOSE, JOB_PAGE, JOB_ERASE };
 
 // What it was asked for, answered in that order.
 struct job {
@@ -51,7 +52,9 @@ struct job {
     pg_link_done done; // may be NULL
     void *argument;
     bool ended, lost;
-    PGresult *answer; // of JOB_PAIRS
+    PGresult *answer; // of JOB_PAIRS, JOB_PAGE, JOB_ERASE
+    int sender;       // of JOB_ERASE, and its messages
+    bool ids[MOST_MESSAGES];
 };
 
 struct pg_link {
@@ -61,11 +64,12 @@ struct pg_link {
     struct job jobs[MOST_JOBS];
     int job_count;
     struct event staged[MOST_STAGED];
-    int count;            // staged
-    int64_t marks;        // of those
-    char told[TOLD_SIZE]; // what is handed back of pairs, of the last commit
-    bool repeats;         // a commit was lost, and none has been answered since: its batch comes again
-    bool owes;            // a planted fault: it was answered as committed and isn't
+    int count;              // staged
+    int64_t marks;          // of those
+    char told[TOLD_SIZE];   // what is handed back of pairs, of the last commit
+    char erased[TOLD_SIZE]; // the same of sends that were erased
+    bool repeats;           // a commit was lost, and none has been answered since: its batch comes again
+    bool owes;              // a planted fault: it was answered as committed and isn't
 };
 
 struct pg_link *pg_link_create(uv_loop_t *loop, const struct pg_link_options *options) {
@@ -103,6 +107,10 @@ static void database_lose_all(struct pg_link *link) {
     }
 }
 
+void pg_link_change_url(struct pg_link *link, const char *url) {
+    (void)link, (void)url;
+}
+
 void pg_link_drop(struct pg_link *link, const char *why) {
     (void)why;
     link->up = false;
@@ -131,7 +139,20 @@ static int database_take(struct pg_link *link, struct job job) {
 int pg_link_copy(struct pg_link *link, const char *sql, const char *data, size_t length, pg_link_done done,
                  void *argument) {
     (void)sql;
-    return database_take(link, (struct job){JOB_COPY, data, length, done, argument, false, false, NULL});
+    return database_take(
+        link, (struct job){.kind = JOB_COPY, .lines = data, .length = length, .done = done, .argument = argument});
+}
+
+// Which messages of whom.
+static void database_read_erase(const struct world *world, const char *sql, struct job *out) {
+    const char *at = strstr(sql, "erase_page('");
+    if (at == NULL) {
+        return;
+    }
+    out->sender = at[strlen("erase_page('")] - 'a';
+    for (int i = 0; i < world->ledger.message_count; i++) {
+        out->ids[i] = strstr(at, world->ledger.messages[i].id) != NULL;
+    }
 }
 
 // By what rules conversations are made is not played.
@@ -139,10 +160,16 @@ int pg_link_script(struct pg_link *link, const char *sql, pg_link_done done, voi
     static const struct {
         const char *part;
         enum job_kind kind;
-    } kinds[] = {{"store_batch(", JOB_COMMIT}, {"FETCH", JOB_PAIRS}, {"CLOSE opt_outs", JOB_CLOSE}};
+    } kinds[] = {{"store_batch(", JOB_COMMIT},
+                 {"FETCH", JOB_PAIRS},
+                 {"CLOSE opt_outs", JOB_CLOSE},
+                 {"erasure_page(", JOB_PAGE},
+                 {"erase_page('", JOB_ERASE}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strstr(sql, kinds[i].part) != NULL) {
-            return database_take(link, (struct job){kinds[i].kind, NULL, 0, done, argument, false, false, NULL});
+            struct job job = {.kind = kinds[i].kind, .done = done, .argument = argument};
+            database_read_erase(link->process->world, sql, &job);
+            return database_take(link, job);
         }
     }
     return -1;
@@ -192,7 +219,12 @@ static int64_t database_read_row(const struct world *world, char *row, struct ev
                                              : ledger_find(&world->ledger, columns[COLUMN_ID]);
     out->letter = unread_find(world, columns[count - LETTER_FROM_END]);
     out->generation = atoi(columns[COLUMN_GENERATION]);
-    if (out->kind == EVENT_MESSAGE) {
+    if (out->kind == EVENT_MESSAGE || out->kind == EVENT_ERASE) {
+        out->at_ms = database_read_time(columns[COLUMN_TIME], 0);
+    }
+    if (out->kind == EVENT_ERASE) {
+        out->message = *columns[COLUMN_PARTICIPANT] - 'a';
+    } else if (out->kind == EVENT_MESSAGE) {
         out->content = atoi(columns[COLUMN_BODY]);
         database_read_word(columns[count - PAIR_FROM_END], out);
     } else if (out->kind == EVENT_REPLAYED) {
@@ -253,22 +285,19 @@ static void database_tell(struct pg_link *link) {
     }
 }
 
-static void database_commit(struct pg_link *link, struct job *job) {
-    struct world *world = link->process->world;
-    job->lost = world_may(world, FAULT_POSTGRES) && random_chance(&world->random, LOST_COMMIT_PERCENT);
-    bool done = !job->lost || random_chance(&world->random, 50);
-    if (job->lost) {
-        world_inject(world, FAULT_POSTGRES);
+// Sends that are not stored, for they were erased.
+static void database_tell_erased(struct pg_link *link) {
+    const struct world *world = link->process->world;
+    size_t used = 0;
+    *link->erased = '\0';
+    for (int i = 0; i < link->count; i++) {
+        const struct event *event = &link->staged[i];
+        if (event->kind == EVENT_MESSAGE && world->postgres.erased[event->message] &&
+            !world->ledger.messages[event->message].webhook) {
+            used += (size_t)snprintf(link->erased + used, sizeof link->erased - used, "%ssms-mms %s",
+                                     used == 0 ? "" : "\n", world->ledger.messages[event->message].id);
+        }
     }
-    link->owes = done && world_has(world, SWITCH_ACK_FIRST);
-    if (done && !link->owes) {
-        postgres_commit(&world->postgres, &world->ledger, link->staged, link->count);
-    }
-    database_tell(link);
-    world_say(world, "%s commits %d%s", link->process->name, link->count,
-              !job->lost ? ""
-              : done     ? ", and doesn't learn that it did"
-                         : " in vain");
 }
 
 // Rows of a query, as many as there are.
@@ -286,6 +315,71 @@ static PGresult *database_rows(const char *const *names, int columns, char *cons
         abort();
     }
     return result;
+}
+
+// The first messages of the first sender that is to be erased.
+static PGresult *database_find_page(const struct world *world) {
+    enum { PAGE = 3 };
+    static const char *const names[] = {"erasure", "conversation", "messages", "tokens"};
+    const struct postgres *postgres = &world->postgres;
+    int sender = 0, count = 0;
+    char erasure[] = "'a'", conversation[] = "1", messages[PAGE * ID_SIZE + 16] = "",
+         tokens[PAGE * (ID_SIZE + 16)] = "";
+    while (sender < SENDERS && (!postgres->erasures[sender].exists || postgres->erasures[sender].finished)) {
+        sender++;
+    }
+    if (sender == SENDERS) {
+        return database_rows(names, 4, (char *[]){NULL, NULL, NULL, NULL}, 0);
+    }
+    erasure[1] = (char)('a' + sender);
+    for (int i = sender; i < world->ledger.message_count && count < PAGE; i += SENDERS) {
+        if (postgres_is_to_erase(postgres, i)) {
+            const char *id = world->ledger.messages[i].id;
+            size_t used = strlen(messages), told = strlen(tokens);
+            snprintf(messages + used, sizeof messages - used, "%s%s", count == 0 ? "" : ",", id);
+            snprintf(tokens + told, sizeof tokens - told, "%ssms-mms %s", count++ == 0 ? "" : "\n", id);
+        }
+    }
+    return database_rows(names, 4, (char *[]){erasure, conversation, messages, tokens}, 1);
+}
+
+// It is done, or not, and its answer may be lost either way.
+static void database_erase(struct pg_link *link, struct job *job) {
+    static const char *const names[] = {"messages", "conversations", "finished"};
+    struct world *world = link->process->world;
+    char none[] = "0", finished[] = "f";
+    job->lost = world_may(world, FAULT_POSTGRES) && random_chance(&world->random, LOST_COMMIT_PERCENT);
+    bool done = !job->lost || random_chance(&world->random, 50);
+    for (int i = 0; i < world->ledger.message_count && done; i++) {
+        if (job->ids[i]) {
+            postgres_erase(&world->postgres, i);
+        }
+    }
+    if (done && postgres_finish_erasure(&world->postgres, job->sender)) {
+        finished[0] = 't';
+    }
+    job->answer = database_rows(names, 3, (char *[]){none, none, finished}, 1);
+    world_say(world, "%s erases a page of %s%s", link->process->name, sender_of(job->sender),
+              job->lost ? ", perhaps" : "");
+}
+
+static void database_commit(struct pg_link *link, struct job *job) {
+    struct world *world = link->process->world;
+    job->lost = world_may(world, FAULT_POSTGRES) && random_chance(&world->random, LOST_COMMIT_PERCENT);
+    bool done = !job->lost || random_chance(&world->random, 50);
+    if (job->lost) {
+        world_inject(world, FAULT_POSTGRES);
+    }
+    link->owes = done && world_has(world, SWITCH_ACK_FIRST);
+    if (done && !link->owes) {
+        postgres_commit(&world->postgres, &world->ledger, link->staged, link->count);
+    }
+    database_tell(link);
+    database_tell_erased(link);
+    world_say(world, "%s commits %d%s", link->process->name, link->count,
+              !job->lost ? ""
+              : done     ? ", and doesn't learn that it did"
+                         : " in vain");
 }
 
 // All pairs, as of now.
@@ -332,6 +426,12 @@ void database_work(struct process *process) {
     case JOB_PAIRS:
         job->answer = database_find_pairs(process->world);
         break;
+    case JOB_PAGE:
+        job->answer = database_find_page(process->world);
+        break;
+    case JOB_ERASE:
+        database_erase(link, job);
+        break;
     case JOB_CLOSE:
         break;
     }
@@ -340,11 +440,12 @@ void database_work(struct process *process) {
 // ---- Answers
 
 static PGresult *database_answer_commit(const struct pg_link *link) {
-    static const char *const names[] = {"session_token", "entries", "marks", "opt_outs_told"};
+    static const char *const names[] = {"session_token", "entries", "marks", "opt_outs_told", "erased_told"};
     char token[] = TOKEN, entries[16], marks[24];
     snprintf(entries, sizeof entries, "%d", link->count);
     snprintf(marks, sizeof marks, "%" PRId64, link->marks);
-    return database_rows(names, 4, (char *[]){token, entries, marks, (char *)(uintptr_t)link->told}, 1);
+    return database_rows(
+        names, 5, (char *[]){token, entries, marks, (char *)(uintptr_t)link->told, (char *)(uintptr_t)link->erased}, 1);
 }
 
 static PGresult *database_answer(const struct pg_link *link, const struct job *job) {

@@ -33,6 +33,9 @@ void event_write_payload(const struct ledger *ledger, int message, struct buf *o
             .recipient = sender,
             .body = body,
             .provider_message_id = inbound ? body : NULL,
+            .accepted_ms = ledger->messages[message].accepted_ms > 0 ? ledger->messages[message].accepted_ms
+                                                                     : ledger->messages[message].sent_ms,
+            .send_at_ms = ledger->messages[message].due_ms,
             .opt_out = ledger->messages[message].opt_out,
             .opt_out_ms = ledger->messages[message].place.said_ms,
             .opt_out_came_ms = ledger->messages[message].place.came_ms,
@@ -44,8 +47,9 @@ void event_write_payload(const struct ledger *ledger, int message, struct buf *o
 enum event_kind event_kind_of(const char *name) {
     static const char *const names[] = {
         [EVENT_OUTCOME] = "outcome", [EVENT_REPLAYED] = "replayed", [EVENT_POISON] = "poison",
-        [EVENT_UNREAD] = "unread",   [EVENT_REREAD] = "reread",     [EVENT_RECEIPT] = "receipt"};
-    for (enum event_kind kind = EVENT_OUTCOME; kind <= EVENT_RECEIPT; kind++) {
+        [EVENT_UNREAD] = "unread",   [EVENT_REREAD] = "reread",     [EVENT_RECEIPT] = "receipt",
+        [EVENT_ERASE] = "erase"};
+    for (enum event_kind kind = EVENT_OUTCOME; kind <= EVENT_ERASE; kind++) {
         if (strcmp(name, names[kind]) == 0) {
             return kind;
         }
@@ -82,6 +86,9 @@ bool event_read(const struct world *world, const redisReply *fields, struct even
         out->message = unread_find(world, reply_field(fields, "hash"));
         return out->message >= 0;
     }
+    if (out->kind == EVENT_ERASE) {
+        return true;
+    }
     out->letter = unread_find(world, reply_field(fields, "letter"));
     out->message = ledger_find(ledger, reply_field(fields, "id"));
     out->at_ms = strtoll(reply_field(fields, "at"), NULL, 10);
@@ -101,6 +108,7 @@ bool event_read(const struct world *world, const redisReply *fields, struct even
         out->delivery = atoi(reply_field(fields, "n"));
         out->refused = strstr(reply_field(fields, "p"), "\"outcome\":\"refused\"") != NULL;
         out->late = *reply_field(fields, "late") != '\0';
+        out->erased = strstr(reply_field(fields, "p"), "\"outcome\":\"erased\"") != NULL;
         out->opted_out = strstr(reply_field(fields, "p"), "\"outcome\":\"opted_out\"") != NULL;
         out->taken = strstr(reply_field(fields, "p"), "\"outcome\":\"delivered\"") != NULL;
     }

@@ -19,7 +19,8 @@ enum event_kind {
     EVENT_POISON,
     EVENT_UNREAD,
     EVENT_REREAD,
-    EVENT_RECEIPT
+    EVENT_RECEIPT,
+    EVENT_ERASE
 };
 
 // When a word on a pair was said, and when it came: of two of one time the one counts that came later.
@@ -30,7 +31,7 @@ struct word_place {
 // An entry of `events`.
 struct event {
     enum event_kind kind;
-    int message, generation;    // EVENT_UNREAD: the number of a body (unread.h)
+    int message, generation;    // EVENT_UNREAD: the number of a body (unread.h); EVENT_ERASE: of the sender
     int content;                // EVENT_MESSAGE
     enum opt_out_state opt_out; // what it says of its pair
     struct word_place place;
@@ -41,9 +42,10 @@ struct event {
     bool scheduled; // EVENT_MESSAGE, EVENT_REPLAYED: it waits for its time
     bool unordered; // of a format that knows no turns
     bool opted_out; // uncalled, for its pair has
+    bool erased;    // uncalled, for its conversation was
     bool taken;     // what came of a receipt, which took it from among the parked
     int letter;     // EVENT_REREAD: the number of the body that the message was
-    int64_t at_ms;  // when Redis took it
+    int64_t at_ms;  // when Redis took it; EVENT_ERASE: until when
     int receipt;    // EVENT_RECEIPT: its number
     enum receipt_status said;
     int64_t occurred_ms; // by the provider, or RECEIPT_NO_TIME

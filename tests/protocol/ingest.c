@@ -152,6 +152,8 @@ static void take_reply(struct world *world, struct sending *sending, int index, 
             return;
         }
         promise_or_write(world, first, false, reply_text(reply, 3));
+    } else if (strcmp(verdict, "LATE") == 0 && erasures_are_at(world, index)) {
+        return; // it was erased within this millisecond
     } else if (strcmp(verdict, "FULL") != 0 && !wire_lacks_library(reply)) {
         world_breach(world, AUDIT_ACCEPT, "%s was answered %s", message->id, verdict);
     }
@@ -201,7 +203,11 @@ static void send(struct world *world, struct sending *sending) {
 // ---- What comes in. Each returns an index into the ledger, or -1.
 
 static int note(struct world *world, bool webhook, int key, int content) {
-    return ledger_add(&world->ledger, world_host_ms(world), webhook, key, content);
+    int index = ledger_add(&world->ledger, world_host_ms(world), webhook, key, content);
+    if (index >= 0) {
+        world->ledger.messages[index].sent_ms = world->wall_ms;
+    }
+    return index;
 }
 
 static int64_t draw_due(struct world *world) {

@@ -30,6 +30,8 @@ struct ledger_message {
     struct word_place place;    // when, as ingest has it at its last delivery
     int key;                    // its Idempotency-Key, or -1
     int content;                // what its payload says
+    int64_t sent_ms;            // of Redis's clock, when ingest made it
+    int64_t accepted_ms;        // of Redis's clock, when its first entry was written; 0: none was
     bool promised;              // its sender got a 202
     int promised_at;            // at which step
     bool possible;              // its sender was left in the dark: it may have been accepted

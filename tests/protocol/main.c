@@ -79,8 +79,8 @@ static void print_figures(const struct world *world, long seeds, long steps, lon
     for (int i = 0; i < FAULT_COUNT; i++) {
         printf("%s%ld %s", i == 0 ? "" : ", ", world->injected[i], fault_name((enum fault)i));
     }
-    printf("\nheld: %ld, let go by the clock: %ld, scheduled: %ld, cancelled: %ld\n", world->figures.held,
-           world->figures.let_go, world->figures.scheduled, world->figures.cancelled);
+    printf("\nheld: %ld, let go by the clock: %ld, scheduled: %ld, cancelled: %ld, erased: %ld\n", world->figures.held,
+           world->figures.let_go, world->figures.scheduled, world->figures.cancelled, world->figures.erased);
     printf("violations: %ld\n", violations);
 }
 

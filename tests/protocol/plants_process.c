@@ -32,6 +32,8 @@ bool __real_opt_outs_are_known(const struct opt_outs *opt_outs);
 bool __wrap_opt_outs_are_known(const struct opt_outs *opt_outs);
 bool __real_opt_outs_are_fresh(const struct opt_outs *opt_outs);
 bool __wrap_opt_outs_are_fresh(const struct opt_outs *opt_outs);
+bool __real_erasures_has_any(const struct erasures *erasures);
+bool __wrap_erasures_has_any(const struct erasures *erasures);
 bool __real_opt_outs_has_any(const struct opt_outs *opt_outs);
 bool __wrap_opt_outs_has_any(const struct opt_outs *opt_outs);
 void __real_opt_out_teller_tell(struct opt_out_teller *teller, const char *told, const struct batch_entry *entries,
@@ -78,6 +80,10 @@ bool __wrap_opt_outs_are_fresh(const struct opt_outs *opt_outs) {
 
 bool __wrap_opt_outs_has_any(const struct opt_outs *opt_outs) {
     return !world_has(clock_world(), SWITCH_ASK_NOBODY) && __real_opt_outs_has_any(opt_outs);
+}
+
+bool __wrap_erasures_has_any(const struct erasures *erasures) {
+    return !world_has(clock_world(), SWITCH_ERASED_NOBODY) && __real_erasures_has_any(erasures);
 }
 
 void __wrap_opt_out_teller_tell(struct opt_out_teller *teller, const char *told, const struct batch_entry *entries,

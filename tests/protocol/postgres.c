@@ -13,6 +13,7 @@ enum {
 static void store(struct postgres *postgres, const struct event *event) {
     if (postgres->stored[event->message] == 0) {
         postgres->stored[event->message] = 1 + event->content;
+        postgres->accepted_ms[event->message] = event->at_ms;
         postgres->total++;
     }
 }
@@ -247,11 +248,72 @@ static void take_words(struct postgres *postgres, const struct event *events, in
     }
 }
 
+// ---- What is erased
+
+void postgres_erase(struct postgres *postgres, int message) {
+    int attempts = 0, receipts = 0;
+    postgres->total -= postgres->stored[message] != 0;
+    postgres->stored[message] = 0;
+    postgres->deliveries[message] = (struct delivery){0};
+    postgres->replayed_ms[message] = 0;
+    postgres->erased[message] = true;
+    memset(postgres->dead[message], 0, sizeof postgres->dead[message]);
+    for (int i = 0; i < postgres->attempt_count; i++) {
+        if (postgres->attempts[i].message != message) {
+            postgres->attempts[attempts++] = postgres->attempts[i];
+        }
+    }
+    for (int i = 0; i < postgres->receipt_count; i++) {
+        if (postgres->receipts[i].message != message) {
+            postgres->receipts[receipts++] = postgres->receipts[i];
+        }
+    }
+    postgres->attempt_count = attempts;
+    postgres->receipt_count = receipts;
+}
+
+bool postgres_is_to_erase(const struct postgres *postgres, int message) {
+    return postgres->stored[message] != 0 &&
+           postgres->accepted_ms[message] <= postgres->erasures[message % SENDERS].at_ms;
+}
+
+bool postgres_finish_erasure(struct postgres *postgres, int sender) {
+    bool some = false;
+    for (int i = 0; i < MOST_MESSAGES; i++) {
+        some = some || (i % SENDERS == sender && postgres_is_to_erase(postgres, i));
+    }
+    postgres->erasures[sender].finished = !some;
+    return !some;
+}
+
+// Step 0: what is to be erased from now on, and what of that comes only now.
+static void take_erasures(struct postgres *postgres, const struct event *events, int count) {
+    for (int i = 0; i < count; i++) {
+        struct erasure_row *row = events[i].kind == EVENT_ERASE ? &postgres->erasures[events[i].message] : NULL;
+        if (row != NULL && events[i].at_ms > row->at_ms) {
+            *row = (struct erasure_row){.exists = true, .at_ms = events[i].at_ms};
+        }
+    }
+    for (int i = 0; i < count && !postgres->stores_erased; i++) {
+        const struct event *event = &events[i];
+        if (event->kind == EVENT_MESSAGE && event->at_ms <= postgres->erasures[event->message % SENDERS].at_ms) {
+            postgres_erase(postgres, event->message);
+        }
+    }
+}
+
+static bool comes_of_erased(const struct postgres *postgres, const struct event *event) {
+    bool of_message = event->kind != EVENT_POISON && event->kind != EVENT_UNREAD && event->kind != EVENT_REREAD;
+    return of_message && postgres->erased[event->message] &&
+           (event->kind == EVENT_MESSAGE || !postgres->forgets_erased);
+}
+
 void postgres_commit(struct postgres *postgres, const struct ledger *ledger, const struct event *events, int count) {
+    take_erasures(postgres, events, count);
     take_words(postgres, events, count);
     for (int i = 0; i < count; i++) {
         const struct event *event = &events[i];
-        if (event->kind == EVENT_POISON) {
+        if (event->kind == EVENT_POISON || event->kind == EVENT_ERASE || comes_of_erased(postgres, event)) {
             continue;
         }
         if (event->kind == EVENT_UNREAD) {

@@ -58,6 +58,12 @@ struct opt_out_row {
     struct word_place place;
 };
 
+// Of erased_conversations, all of a sender's as one.
+struct erasure_row {
+    bool exists, finished;
+    int64_t at_ms;
+};
+
 struct postgres {
     int stored[MOST_MESSAGES]; // 0: not, else 1 + content
     int total;                 // as the counters have it
@@ -70,9 +76,12 @@ struct postgres {
     int words[MOST_MESSAGES];          // how often an entry that is one was in a batch
     struct receipt_row receipts[MOST_RECEIPTS];
     int receipt_count;
+    struct erasure_row erasures[SENDERS];
+    bool erased[MOST_MESSAGES]; // of erased_messages
+    int64_t accepted_ms[MOST_MESSAGES];
     int64_t replayed_ms[MOST_MESSAGES]; // when the latest replay began; 0: none did
     bool last_writer_wins;              // planted faults
-    bool first_receipt_wins, last_receipt_wins, letters_stay_open;
+    bool first_receipt_wins, last_receipt_wins, letters_stay_open, stores_erased, forgets_erased;
 };
 
 // Of two words on a pair: positive where the first one is the later, or, of two of one place, the one that opts out.
@@ -80,6 +89,12 @@ int word_compare(const struct word_place *one, enum opt_out_state state, const s
                  enum opt_out_state other_state);
 // The transaction of a batch.
 void postgres_commit(struct postgres *postgres, const struct ledger *ledger, const struct event *events, int count);
+// Deletes messages for good.
+void postgres_erase(struct postgres *postgres, int message);
+// Whether it is stored and to be erased with its conversation.
+bool postgres_is_to_erase(const struct postgres *postgres, int message);
+// The page of a sender's is deleted: whether that was all.
+bool postgres_finish_erasure(struct postgres *postgres, int sender);
 // Whether a receipt says that it has arrived.
 bool postgres_is_delivered(const struct postgres *postgres, int message);
 // When what a receipt says happened: by the provider, or by when it came.

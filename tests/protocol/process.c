@@ -8,6 +8,7 @@
 #include "persister/persister.h"
 #include "shared/base/mem.h"
 #include "tests/protocol/wire.h"
+#include "tests/support/target.h"
 
 static char nowhere[] = "redis://127.0.0.1:1", no_provider[] = "http://127.0.0.1:1", nothing[] = "";
 
@@ -49,7 +50,7 @@ static const struct settings settings = {
     .provider_ca_file = nothing,
 };
 
-static const struct settings *settings_of(const struct process *process) {
+static struct settings *settings_of(const struct process *process) {
     static struct settings own;
     own = settings;
     own.provider_per_second[PROVIDER_SMS_MMS] = process->world->paced ? RATE : 0;
@@ -83,7 +84,8 @@ static void process_on_finished(void *argument) {
 }
 
 static void *dispatcher_begin(struct process *process) {
-    return dispatcher_start(&process->loop, settings_of(process), process->name, process_on_finished, process);
+    return dispatcher_start(&process->loop, settings_of(process), target_at(nowhere), process->name,
+                            process_on_finished, process);
 }
 
 static void dispatcher_end(void *running) {
@@ -97,7 +99,7 @@ static void dispatcher_has_closed(void *running) {
 const struct program process_dispatcher = {dispatcher_begin, dispatcher_end, dispatcher_has_closed, true};
 
 static void *persister_begin(struct process *process) {
-    return persister_create(&process->loop, settings_of(process), process_on_finished, process);
+    return persister_create(&process->loop, settings_of(process), target_at(nowhere), process_on_finished, process);
 }
 
 static void persister_has_closed(void *running) {

@@ -81,6 +81,10 @@ struct replayer *replayer_create(uv_loop_t *loop, const struct settings *setting
     return NULL;
 }
 
+void replayer_change_database(struct replayer *replayer, const char *url) {
+    (void)replayer, (void)url;
+}
+
 void replayer_stop(struct replayer *replayer) {
     (void)replayer;
 }

@@ -31,9 +31,10 @@ static void dispatch(struct world *world) {
     process_turn(some_of(world, world->dispatchers));
 }
 
-// Only some runs have words: who has opted out is called no more, and what comes of calls is what most is about.
+// Only some runs have words, and some others erasures: who has opted out, or was erased, is called no more, and what
+// comes of calls is what most is about.
 static void say_word(struct world *world) {
-    (world->worded ? words_say : dispatch)(world);
+    (world->worded ? words_say : world->erases ? erasures_ask : dispatch)(world);
 }
 
 static void repeat_word(struct world *world) {
@@ -106,14 +107,14 @@ static const struct {
     void (*take)(struct world *world);
     int weight; // how often among the others
 } kinds[] = {
-    {dispatch, 100},     {end_calls, 24},        {persist, 40},         {commit, 20},         {ingest_send, 12},
-    {ingest_repeat, 4},  {ingest_webhook, 4},    {ingest_redeliver, 3}, {operator_replay, 8}, {unread_deliver, 5},
-    {unread_replay, 3},  {receipts_deliver, 10}, {receipts_repeat, 4},  {say_word, 6},        {repeat_word, 5},
-    {write_word, 16},    {evict_words, 2},       {look_for_lost, 8},    {pass_little, 14},    {pass_some, 8},
-    {pass_much, 3},      {fault_kill, 3},        {fault_stop, 6},       {fault_continue, 5},  {fault_destroy, 2},
-    {fault_delcons, 2},  {fault_flush, 1},       {fault_jump, 2},       {fault_expire, 2},    {fault_snapshot, 4},
-    {fault_failover, 2}, {fault_deliver, 4},     {fault_health, 3},     {fault_refusals, 4},  {fault_spoil, 4},
-    {pass_days, 1},      {operator_cancel, 10},  {fault_lose_key, 3},   {change_order, 1},    {change_format, 1},
+    {dispatch, 100},     {end_calls, 24},        {persist, 40},         {commit, 20},          {ingest_send, 12},
+    {ingest_repeat, 4},  {ingest_webhook, 4},    {ingest_redeliver, 3}, {operator_replay, 14}, {unread_deliver, 5},
+    {unread_replay, 3},  {receipts_deliver, 10}, {receipts_repeat, 4},  {say_word, 6},         {repeat_word, 5},
+    {write_word, 16},    {evict_words, 2},       {look_for_lost, 8},    {pass_little, 14},     {pass_some, 8},
+    {pass_much, 3},      {fault_kill, 3},        {fault_stop, 6},       {fault_continue, 5},   {fault_destroy, 2},
+    {fault_delcons, 2},  {fault_flush, 1},       {fault_jump, 2},       {fault_expire, 2},     {fault_snapshot, 4},
+    {fault_failover, 2}, {fault_deliver, 4},     {fault_health, 3},     {fault_refusals, 4},   {fault_spoil, 4},
+    {pass_days, 1},      {operator_cancel, 10},  {fault_lose_key, 3},   {change_order, 1},     {change_format, 1},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -150,6 +151,7 @@ struct run run_of(uint64_t seed) {
     struct random of_the_rate = {.state = seed * 0x9e3779b97f4a7c15u + 1};
     run.paced = random_chance(&of_the_rate, 30);
     run.worded = random_chance(&of_the_rate, 30);
+    run.erases = !run.worded && random_chance(&of_the_rate, 40);
     struct random of_turns = {.state = seed * 0xd1342543de82ef95u + 1};
     run.orders = random_chance(&of_turns, 60);
     run.two_each = random_chance(&of_turns, 50);
@@ -185,6 +187,7 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
                             .alone = run->alone,
                             .paced = run->paced,
                             .worded = run->worded,
+                            .erases = run->erases,
                             .most_scheduled = run->cap == TIGHT_CAP ? 1 : ROOMY_CAP,
                             .format = run->format,
                             .orders = run->orders,
@@ -206,6 +209,8 @@ static void begin(struct world *world, const struct run *run, struct buf *trace)
     world->postgres.first_receipt_wins = world_has(world, SWITCH_FIRST_RECEIPT);
     world->postgres.last_receipt_wins = world_has(world, SWITCH_NO_RECEIPT_TIME);
     world->postgres.letters_stay_open = world_has(world, SWITCH_OPEN_LETTER);
+    world->postgres.stores_erased = world_has(world, SWITCH_STORE_ERASED);
+    world->postgres.forgets_erased = world_has(world, SWITCH_NO_TOMBSTONE);
     for (int i = 0; i < ACTORS; i++) {
         world->dispatchers[i] = process_create(world, &process_dispatcher, dispatchers[i]);
         world->persisters[i] = process_create(world, &process_persister, persisters[i]);
@@ -231,7 +236,7 @@ static bool is_settled(const struct world *world) {
     const struct turns_seen *turns = &seen->turns;
     bool idle = seen->outbound + seen->parked + seen->due + seen->events == 0 &&
                 turns->held + turns->order + turns->due + turns->scheduled + turns->scheduled_due == 0 &&
-                (!world->worded || (seen->knows_opt_outs && seen->other_knows_opt_outs));
+                (!world->worded || (seen->knows_opt_outs && seen->other_knows_opt_outs)) && erasures_are_done(world);
     for (int i = 0; i < ACTORS; i++) {
         idle = idle && process_is_idle(world->dispatchers[i]) && process_is_idle(world->persisters[i]);
     }

@@ -19,6 +19,7 @@ struct run {
     int cap;
     bool paced;  // the provider has a rate
     bool worded; // recipients opt out
+    bool erases; // conversations are erased
     bool alone;  // one process of each kind survives
     int format;  // that is written at first
     bool orders; // DISPATCH_ORDER=conversation, at first

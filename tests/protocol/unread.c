@@ -249,7 +249,8 @@ static void check_reread(struct world *world, int body) {
     const struct unread_body *unread = &world->unread[body];
     bool stored = unread->message >= 0 && world->postgres.stored[unread->message] != 0;
     bool replayed = world->postgres.unread[body].replayed;
-    if (replayed != stored && !world->failed_over) {
+    bool erased = unread->message >= 0 && erasures_may_erase(world, unread->message);
+    if (replayed != stored && !world->failed_over && !erased) {
         world_breach(world, AUDIT_UNREAD, "webhook %d %s", body,
                      replayed ? "is replayed and no message" : "is a message and its dead letter is open");
     } else if (unread->reread && !replayed && !unread->reread_may_be_gone) {

@@ -14,7 +14,7 @@ enum {
     CLAIM_MOST = 8,
     FENCED_ENTRY = 6, // of renew and give_back
     ADMIT_FIRST = 11,
-    ADMIT_WORDS = 6,
+    ADMIT_WORDS = 8,
     SETTLE_FIRST = 15,
     SETTLE_WORDS = 11,
     RECORD_EPOCH = 4,

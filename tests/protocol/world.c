@@ -101,6 +101,7 @@ const char *audit_name(enum audit audit) {
         [AUDIT_UNREAD] = "each unreadable webhook is kept once, within the bound, and is one message at most",
         [AUDIT_RECEIPT] = "each receipt is recorded, the right one stands, and what was delivered is called no more",
         [AUDIT_OPT_OUT] = "who has opted out is called no more, and is known to all",
+        [AUDIT_ERASED] = "what was erased is gone, and nothing else",
         [AUDIT_STATUS] = "every status final and right, with its dead letter",
         [AUDIT_ATTEMPT] = "every outcome recorded",
         [AUDIT_LEFT] = "nothing left in streams, pending, parked",

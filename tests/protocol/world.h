@@ -8,6 +8,7 @@
 
 #include "shared/base/buf.h"
 #include "tests/protocol/command.h"
+#include "tests/protocol/erasures.h"
 #include "tests/protocol/ledger.h"
 #include "tests/protocol/postgres.h"
 #include "tests/protocol/random.h"
@@ -37,6 +38,7 @@
 #define KEY_OPT_OUTS "optouts:{sms-mms:0}"
 #define KEY_OTHER_OPT_OUTS "optouts:{sms-mms:1}" // of a partition in which nothing else happens
 #define KEY_OTHER_EVENTS "events:{sms-mms:1}"
+#define KEY_ERASED "erased:{sms-mms:0}"
 #define KEY_BREAKER "breaker:{sms-mms}"
 #define KEY_CLOCK "clock:{sms-mms:0}"
 #define GROUP_D "dispatchers"
@@ -125,6 +127,7 @@ enum audit {
     AUDIT_UNREAD,      // webhooks that are no messages: kept once, within the bound, a row each, one message each
     AUDIT_RECEIPT,     // receipts: each recorded once, the right one stands, what was delivered is called no more
     AUDIT_OPT_OUT,     // who has opted out is called no more, in any partition, and is known at last to all
+    AUDIT_ERASED,      // what was erased is called no more and nothing of it is left; what is newer stays
     AUDIT_STATUS,      // every status final and right, with its dead letter
     AUDIT_ATTEMPT,     // an outcome that was never recorded
     AUDIT_LEFT,        // something left in streams, pending or parked
@@ -158,6 +161,9 @@ enum fault_switch {
     SWITCH_UNTOLD,           // the persister tells Redis nothing of a pair after its commit
     SWITCH_NO_DRAIN,         // reconcile looks for tokens once and doesn't wait for events
     SWITCH_MAY_CALL,         // the dispatcher says that it may call, whatever it knows
+    SWITCH_ERASED_NOBODY,    // the dispatcher takes nobody for erased
+    SWITCH_STORE_ERASED,     // Postgres stores what was accepted before it was erased, and comes later
+    SWITCH_NO_TOMBSTONE,     // Postgres records what comes of an erased message
     SWITCH_NO_HELD,          // nor at who waits for a turn, or for its time
 };
 
@@ -254,7 +260,7 @@ struct reconciler {
 
 // What was there to be audited, of all runs.
 struct figures {
-    long held, let_go, scheduled, cancelled;
+    long held, let_go, scheduled, cancelled, erased;
 };
 
 struct world {
@@ -278,6 +284,7 @@ struct world {
     bool alone;                              // one of each survives the faults
     bool paced;                              // the provider has a rate
     bool worded;                             // recipients opt out
+    bool erases;                             // conversations are erased
     int64_t paused_from_ms, paused_until_ms; // for as long as the provider asked, from when Redis was told
     bool healthy;                            // the provider
     bool refuses_all;                        // it doesn't know our account
@@ -294,6 +301,7 @@ struct world {
     int unread_count;
     struct receipts_book receipts;
     struct opt_words words;
+    struct erasures_book erasures;
     bool sets_evicted; // one of who has opted out was
     bool turns_astray; // some of what turns are kept in was lost
     int recorded;      // tokens that began

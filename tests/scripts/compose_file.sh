@@ -7,9 +7,11 @@
 unset MAKEFLAGS MAKELEVEL
 
 # What means nothing in a container, or what is a matter of the host's only: logs go to Docker, the private servers and
-# their data are services and volumes, the health checks ask /healthz.
+# their data are services and volumes, the health checks ask /healthz. Compose's Redis is its own and speaks no TLS: who has
+# another names it, and mounts its files, in an override file.
 not_in_containers=(HEALTH_PATH LOG_FILE LOG_MAX_BYTES INSTANCE_ID API_CONFIG_FILE RUN_DIR API_ENABLE_INMEMORY_FALLBACK
-  MOCK_LEDGER_FILE MOCK_RECEIPT_FILE STATUS_MAX_AGE_SECS API_KEY)
+  MOCK_LEDGER_FILE MOCK_RECEIPT_FILE STATUS_MAX_AGE_SECS API_KEY
+  REDIS_CA_FILE REDIS_CERT_FILE REDIS_KEY_FILE)
 
 settings_of_table() { sed -n -E 's/^(# )?([A-Z_]+)=.*/\2/p' .env.example; }
 mentioned() { grep -Eq "^ +$1:|\\\$\{$1:-" docker-compose.yml; }

@@ -72,6 +72,19 @@ forgets_waiting() { psql -X -q -v ON_ERROR_STOP=1 "$url" -c "DELETE FROM deliver
 as_foreign() { DATABASE_URL=$url target "$@"; }
 refuses_to_reset() { fails_saying CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" -gt 0 ]; }
 resets_when_confirmed() { CONFIRM=yes as_foreign db-reset && [ "$(count conversations)" = 0 ]; }
+listed=postgres://messaging_user:messaging_password@127.0.0.1:1,127.0.0.1:$LOCAL_POSTGRES_PORT/messaging_service
+migrates_the_second() { prints 'nothing to apply' env DATABASE_URL="$listed" bin/migrate.sh up; }
+finds_the_second() { prints "server 127.0.0.1:$LOCAL_POSTGRES_PORT" env DATABASE_URL="$listed" bin/db.sh which; }
+# One that can't be written to is none of the listed: libpq says so for each.
+wants_writes() {
+  local as=postgres://messaging_user:messaging_password status=0
+  psql -X -q "$url" -c "ALTER ROLE messaging_user SET default_transaction_read_only = on"
+  fails_saying 'session is read-only' env DATABASE_URL="$listed" bin/migrate.sh status || status=1
+  prints 42 env DATABASE_URL="$listed?target_session_attrs=any" bin/db.sh shell -X -At -c 'SELECT 6 * 7' || status=1
+  psql -X -q "$as@127.0.0.1:$LOCAL_POSTGRES_PORT/messaging_service" -c 'SET default_transaction_read_only = off' \
+    -c 'ALTER ROLE messaging_user RESET default_transaction_read_only'
+  return "$status"
+}
 leaves_foreign_alone() { as_foreign db-down && is_running postgres; }
 
 it 'starts the private Postgres and says so' prints "starting Postgres on port $LOCAL_POSTGRES_PORT" target db-up
@@ -89,6 +102,9 @@ it 'applies it once more: what was cancelled is so again' cancels_again
 it 'removes them' forgets_waiting
 it 'counts the messages of each conversation exactly' counts_are_exact
 it 'names the DATABASE_URL it acts on, without its password' prints '//messaging_user:***@' as_foreign migrate-status
+it 'migrates the second of two servers where the first is down' migrates_the_second
+it 'shows the second likewise' finds_the_second
+it 'takes of several the one that takes writes, unless the URL says otherwise' wants_writes
 it 'refuses to reset a database that is not private' refuses_to_reset
 it 'resets it with CONFIRM=yes' resets_when_confirmed
 it 'seeds again' seeds

@@ -44,6 +44,12 @@ it 'takes a quoted one' psql_gets "it's a \\" "host=a  user=b" "host=a password=
 it 'gives redis-cli its parts' redis_gets secret '-h host -p 6380 --user me -n 2' redis://me:secret@host:6380/2
 it 'takes the default user and port' redis_gets s/ecret '-h host -p 6379' redis://:s%2Fecret@host
 it 'takes an IPv6 address' redis_gets '' '-h ::1 -p 6379' 'redis://[::1]:6379'
+it 'asks for TLS, and names the host to it' redis_gets secret '-h host -p 6380 --tls --sni host --user me -n 2' \
+  rediss://me:secret@host:6380/2
+with_files() { REDIS_CA_FILE=ca.pem REDIS_CERT_FILE=me.pem REDIS_KEY_FILE=me.key "$@"; }
+it 'gives redis-cli the certificates, and names no address' with_files redis_gets '' \
+  '-h 127.0.0.1 -p 6379 --tls --cacert ca.pem --cert me.pem --key me.key' rediss://127.0.0.1
+it 'gives it none without TLS' with_files redis_gets '' '-h 127.0.0.1 -p 6379' redis://127.0.0.1
 it 'keeps it out of what is shown' is "$p://me:***@h/d password=*** x" "$(redact "$p://me:s/e@c@h/d password='a b' x")"
 
 key_is_out_of_the_arguments() {
@@ -72,6 +78,43 @@ it 'a health check gives its password' is_healthy ':s%2Fe%20c' dispatcher
 it 'a health check gives its user, too' is_healthy 'default:s%2Fe%20c' dispatcher
 it 'a health check with a wrong password fails' is_sick ':wrong' dispatcher
 it 'a health check of what is not connected fails' is_sick ':s%2Fe%20c' persister
+kill "$client" "$server"
+
+# The same over TLS, which asks for our certificate.
+make_certificates() {
+  (
+    cd -- "$folder"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=one \
+      -addext "subjectAltName=$1" -keyout "$2.key" -out "$2.pem" 2>/dev/null
+  )
+}
+make_certificates IP:127.0.0.1,DNS:localhost own
+make_certificates DNS:other.example other
+claim_port LOCAL_REDIS_PORT
+redis-server --port 0 --tls-port "$LOCAL_REDIS_PORT" --bind 127.0.0.1 --save '' --dir "$folder" --requirepass secret \
+  --tls-cert-file own.pem --tls-key-file own.key --tls-ca-cert-file own.pem >/dev/null &
+server=$!
+wait_for 10 port_listens "$LOCAL_REDIS_PORT"
+printf '%s\n' 'CLIENT SETNAME box-dispatcher-0' 'BLPOP nothing 60' |
+  REDISCLI_AUTH=secret "$redis_cli" -p "$LOCAL_REDIS_PORT" --tls --cacert "$folder/own.pem" --cert "$folder/own.pem" \
+    --key "$folder/own.key" >/dev/null 2>&1 &
+client=$!
+healthy_over_tls() { # HOST CA CERTIFICATE PROGRAM
+  HOSTNAME=box REDIS_URL=rediss://:secret@$1:$LOCAL_REDIS_PORT REDIS_CA_FILE=$folder/$2.pem REDIS_CERT_FILE=$folder/$3.pem \
+    REDIS_KEY_FILE=$folder/$3.key timeout 5 bin/healthcheck.sh redis "$4" 2>/dev/null
+}
+answers_over_tls() {
+  PATH=$(dirname -- "$redis_cli"):$PATH REDIS_CA_FILE=$folder/own.pem REDIS_CERT_FILE=$folder/own.pem \
+    REDIS_KEY_FILE=$folder/own.key prints PONG redis_to "rediss://:secret@$1:$LOCAL_REDIS_PORT" ping
+}
+sick_over_tls() { ! healthy_over_tls "$@"; }
+it 'a health check speaks TLS' wait_for 10 healthy_over_tls 127.0.0.1 own own dispatcher
+it 'a health check speaks TLS by name' healthy_over_tls localhost own own dispatcher
+it 'a health check over TLS fails of what is not connected' sick_over_tls 127.0.0.1 own own persister
+it 'a health check trusts no other authority' sick_over_tls 127.0.0.1 other own dispatcher
+it 'a health check with a certificate that Redis refuses fails' sick_over_tls 127.0.0.1 own other dispatcher
+it 'redis-cli speaks TLS by an address' answers_over_tls 127.0.0.1
+it 'redis-cli speaks TLS by a name' answers_over_tls localhost
 kill "$client" "$server"
 
 # What is made is taken: the line's hash is that of the key.

@@ -96,7 +96,7 @@ done
 it 'hides a password in a URL' is 'postgres://me:***@host/db' "$(redact 'postgres://me:p@ss@host/db')"
 it 'leaves a URL without one' is 'redis://127.0.0.1:6379' "$(redact 'redis://127.0.0.1:6379')"
 for program in ingest dispatcher persister mock-provider; do
-  it "$program refuses a REDIS_URL that asks for TLS" refuses "$program" REDIS_URL rediss://127.0.0.1
+  it "$program refuses a REDIS_URL of a cluster" refuses "$program" REDIS_URL redis+cluster://127.0.0.1
   it "$program refuses a LOG_LEVEL that is none" refuses "$program" LOG_LEVEL loud
 done
 it 'ingest refuses a DATABASE_URL that is none' refuses ingest DATABASE_URL nonsense

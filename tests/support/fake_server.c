@@ -133,6 +133,16 @@ unsigned fake_server_reads(const struct fake_server *server) {
     return server->reads;
 }
 
+void fake_server_say(struct fake_server *server, const char *text) {
+    char *copy = xstrdup(text);
+    for (size_t i = 0; i < MOST_CLIENTS; i++) {
+        if (server->clients[i]) {
+            say(server->clients[i], copy, strlen(copy));
+        }
+    }
+    free(copy);
+}
+
 void fake_server_hang_up(struct fake_server *server) {
     for (size_t i = 0; i < MOST_CLIENTS; i++) {
         if (server->clients[i]) {

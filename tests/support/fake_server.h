@@ -25,6 +25,7 @@ struct fake_server *fake_server_start(uv_loop_t *loop, const struct fake_behavio
 uint16_t fake_server_port(const struct fake_server *server);
 unsigned fake_server_connections(const struct fake_server *server); // ever accepted
 unsigned fake_server_reads(const struct fake_server *server);       // pieces of input
+void fake_server_say(struct fake_server *server, const char *text); // to everyone
 void fake_server_hang_up(struct fake_server *server);               // on everyone
 void fake_server_destroy(struct fake_server *server);
 

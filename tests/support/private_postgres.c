@@ -203,3 +203,20 @@ void postgres_copy_template(const char *folder) {
     free(from);
     free(root);
 }
+
+void postgres_base_backup(const char *folder, const char *source) {
+    char *programs = postgres_programs();
+    char *program = xasprintf("%s/pg_basebackup", programs);
+    char *data = xasprintf("%s/postgres", folder);
+    const char *argv[] = {program,     "-D", data, "-d", source, "-R", "-X", "stream", "--checkpoint=fast",
+                          "--no-sync", NULL};
+    ck_assert_msg(mkdir(data, 0700) == 0, "%s: %s", data, strerror(errno));
+    chown_to_postgres(data);
+    child_run(
+        &(struct child_options){
+            .name = "base-backup", .folder = folder, .argv = argv, .user = POSTGRES_USER, .death_signal = SIGKILL},
+        START_MS);
+    free(data);
+    free(program);
+    free(programs);
+}

@@ -17,6 +17,9 @@ char *postgres_programs(void);
 void postgres_make_template(void);
 // Copies the template to <folder>/postgres.
 void postgres_copy_template(const char *folder);
+// Takes a copy of the server that a libpq keyword string names to <folder>/postgres, which will follow it as its
+// standby.
+void postgres_base_backup(const char *folder, const char *source);
 // Starts it on that port and waits until it takes queries. settings ("name=value", NULL-terminated, may be NULL) are
 // laid over the ones said above.
 struct child *postgres_start(const char *folder, uint16_t port, const char *const *settings);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/probe.h"
 
+#include <errno.h>
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include "shared/base/buf.h"
@@ -18,7 +22,8 @@ struct probe {
 struct probe *probe_create(uint16_t redis_port, const char *postgres_url) {
     struct probe *probe = xcalloc(1, sizeof *probe);
     probe->redis_port = redis_port;
-    probe->postgres_url = xasprintf("%s?connect_timeout=2&application_name=test", postgres_url);
+    probe->postgres_url = xasprintf("%s?connect_timeout=2&application_name=test%s", postgres_url,
+                                    strchr(postgres_url, ',') != NULL ? "&target_session_attrs=read-write" : "");
     return probe;
 }
 
@@ -40,6 +45,11 @@ static void drop_postgres(struct probe *probe) {
         PQfinish(probe->postgres);
         probe->postgres = NULL;
     }
+}
+
+void probe_use_redis(struct probe *probe, uint16_t port) {
+    drop_redis(probe);
+    probe->redis_port = port;
 }
 
 void probe_destroy(struct probe *probe) {
@@ -78,7 +88,17 @@ int64_t probe_vsql(struct probe *probe, const char *format, va_list arguments) {
     return number;
 }
 
+// Redis has ended or begun again since the last question.
+static bool is_cut(const redisContext *redis) {
+    char byte;
+    ssize_t got = recv(redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 static redisContext *connected(struct probe *probe) {
+    if (probe->redis != NULL && is_cut(probe->redis)) {
+        drop_redis(probe);
+    }
     if (probe->redis == NULL) {
         probe->redis = redisConnectWithTimeout("127.0.0.1", probe->redis_port, (struct timeval){.tv_sec = 2});
         if (probe->redis != NULL && probe->redis->err == 0) {

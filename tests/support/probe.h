@@ -13,6 +13,8 @@ struct probe;
 
 struct probe *probe_create(uint16_t redis_port, const char *postgres_url);
 void probe_destroy(struct probe *probe);
+// It looks into the Redis at this port from here on.
+void probe_use_redis(struct probe *probe, uint16_t port);
 
 // The first column of the first row as a number; PROBE_NONE when there is no row, it is NULL, or it can't be asked.
 #define PROBE_NONE INT64_MIN

@@ -47,12 +47,13 @@ struct pair {
     struct connection *first;
 };
 
-enum order_kind { ORDER_MODE, ORDER_RESET, ORDER_STOP };
+enum order_kind { ORDER_MODE, ORDER_RESET, ORDER_TURN, ORDER_STOP };
 
 struct order {
     enum order_kind kind;
     struct pair *pair;
     enum proxy_mode mode;
+    uint16_t target_port;
 };
 
 struct proxy {
@@ -269,6 +270,10 @@ static void on_wake(uv_async_t *wake) {
     case ORDER_RESET:
         reset(proxy->order.pair);
         break;
+    case ORDER_TURN:
+        proxy->order.pair->target_port = proxy->order.target_port;
+        reset(proxy->order.pair);
+        break;
     case ORDER_STOP:
         close_all(proxy);
         break;
@@ -292,11 +297,15 @@ static struct pair *find(struct proxy *proxy, const char *name) {
 }
 
 void proxy_set_mode(struct proxy *proxy, const char *pair, enum proxy_mode mode) {
-    give(proxy, (struct order){ORDER_MODE, find(proxy, pair), mode});
+    give(proxy, (struct order){.kind = ORDER_MODE, .pair = find(proxy, pair), .mode = mode});
 }
 
 void proxy_reset(struct proxy *proxy, const char *pair) {
-    give(proxy, (struct order){ORDER_RESET, find(proxy, pair), PROXY_PASS});
+    give(proxy, (struct order){.kind = ORDER_RESET, .pair = find(proxy, pair)});
+}
+
+void proxy_turn(struct proxy *proxy, const char *pair, uint16_t target_port) {
+    give(proxy, (struct order){.kind = ORDER_TURN, .pair = find(proxy, pair), .target_port = target_port});
 }
 
 // ---- Life

@@ -22,6 +22,8 @@ void proxy_start(struct proxy *proxy);
 // These return once it is so.
 void proxy_set_mode(struct proxy *proxy, const char *pair, enum proxy_mode mode);
 void proxy_reset(struct proxy *proxy, const char *pair); // resets each of its connections
+// The same, and its next ones go there.
+void proxy_turn(struct proxy *proxy, const char *pair, uint16_t target_port);
 void proxy_destroy(struct proxy *proxy);
 
 #endif

@@ -38,7 +38,8 @@ int64_t reply_int(const redisReply *reply, size_t index) {
 static const char *packed_names(const char *m) {
     static const char *const kinds[] = {
         "accepted k gen at state", "received k gen at state", "outcome k gen at call n verdict due late",
-        "replayed k gen at state", "receipt k gen at",        "optout k gen at"};
+        "replayed k gen at state", "receipt k gen at",        "optout k gen at",
+        "erase k gen at"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         size_t length = strcspn(kinds[i], " ");
         if (strncmp(kinds[i], m, length) == 0 && m[length] == ' ') {

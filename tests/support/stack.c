@@ -42,6 +42,7 @@ struct stack {
     char *folder;
     const char *const *environment;
     const char *const *redis_environment;
+    char *postgres_url; // NULL: it is the member of that name
     struct member members[MAX_MEMBERS];
     size_t member_count;
     const char *allowed[MAX_ALLOWED + 1];
@@ -67,7 +68,7 @@ static bool starts_with(const char *text, const char *beginning) {
 }
 
 static bool is_server(const char *name) {
-    return strcmp(name, REDIS) == 0 || strcmp(name, POSTGRES) == 0 || strcmp(name, POOLER) == 0;
+    return starts_with(name, REDIS) || strcmp(name, POSTGRES) == 0 || strcmp(name, POOLER) == 0;
 }
 
 static struct member *find(struct stack *stack, const char *name) {
@@ -100,21 +101,43 @@ uint16_t stack_port(struct stack *stack, const char *name) {
     return find_or_add(stack, name)->port;
 }
 
+// The shipped one, as a copy of the stack's own: a Sentinel has Redis write into it (CONFIG REWRITE). Owned by the
+// caller.
+static char *redis_configuration(const char *data) {
+    char *path = xasprintf("%s/redis.conf", data), *shipped = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
+    const char *argv[] = {"cp", shipped, path, NULL};
+    if (access(path, F_OK) != 0) {
+        child_run(&(struct child_options){.name = "cp", .folder = data, .argv = argv, .death_signal = SIGKILL},
+                  START_MS);
+    }
+    free(shipped);
+    return path;
+}
+
+static bool answers_redis(uint16_t port) {
+    redisContext *context = redisConnect("127.0.0.1", port);
+    redisReply *reply = context != NULL && context->err == 0 ? redisCommand(context, "DBSIZE") : NULL;
+    bool answers = reply != NULL && reply->type == REDIS_REPLY_INTEGER;
+    freeReplyObject(reply);
+    redisFree(context);
+    return answers;
+}
+
 static void start_redis(struct stack *stack, struct member *member, const char *const *extra) {
-    char *configuration = xasprintf("%s/redis/redis.conf", getenv("PROJECT_ROOT"));
     char *port = xasprintf("%u", member->port);
-    char *data = xasprintf("%s/redis", stack->folder);
+    char *data = xasprintf("%s/%s", stack->folder, member->name);
     ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
+    char *configuration = redis_configuration(data);
     const char *argv[MAX_VARIABLES] = {"redis-server", configuration, "--port", port, "--dir", data};
     for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
         argv[6 + i] = extra[i];
     }
-    member->child = child_start(&(struct child_options){.name = REDIS,
+    member->child = child_start(&(struct child_options){.name = member->name,
                                                         .folder = stack->folder,
                                                         .argv = argv,
                                                         .environment = stack->redis_environment,
                                                         .death_signal = SIGKILL});
-    WAIT_FOR(START_MS, !child_is_running(member->child) || stack_redis_int(stack, "DBSIZE") >= 0);
+    WAIT_FOR(START_MS, !child_is_running(member->child) || answers_redis(member->port));
     free(data);
     free(port);
     free(configuration);
@@ -168,7 +191,8 @@ static size_t log_length(const struct stack *stack, const char *name) {
 static void start_program(struct stack *stack, struct member *member, const char *const *extra) {
     const char *variables[MAX_VARIABLES + 1] = {0};
     size_t count = 0;
-    char *postgres = postgres_url(stack_port(stack, POSTGRES));
+    char *postgres =
+        stack->postgres_url != NULL ? xstrdup(stack->postgres_url) : postgres_url(stack_port(stack, POSTGRES));
     char *own[] = {xasprintf("INSTANCE_ID=%s", member->name),
                    xasprintf("REDIS_URL=redis://127.0.0.1:%u", stack_port(stack, REDIS)),
                    xasprintf("DATABASE_URL=%s", postgres), xasprintf("MOCK_PROVIDER_PORT=%u", stack_port(stack, MOCK)),
@@ -229,7 +253,7 @@ static bool serves_or_ended(struct stack *stack, struct member *member) {
 void stack_launch(struct stack *stack, const char *name, const char *const *environment) {
     struct member *member = find_or_add(stack, name);
     ck_assert_msg(member->child == NULL, "%s runs already", name);
-    if (strcmp(name, REDIS) == 0) {
+    if (starts_with(name, REDIS)) {
         start_redis(stack, member, environment);
     } else if (strcmp(name, POSTGRES) == 0) {
         start_postgres(stack, member, environment);
@@ -295,7 +319,9 @@ void stack_start(struct stack *stack, const char *name) {
 
 void stack_start_all(struct stack *stack) {
     stack->whole = true;
-    stack_start(stack, POSTGRES);
+    if (stack->postgres_url == NULL) {
+        stack_start(stack, POSTGRES);
+    }
     stack_start(stack, MOCK);
     stack_start(stack, "dispatcher-1");
     stack_start(stack, "persister-1");
@@ -312,6 +338,12 @@ struct stack *stack_create(const char *suite, const char *const *environment) {
     free(url);
     stack_start(stack, REDIS);
     return stack;
+}
+
+void stack_use_postgres(struct stack *stack, const char *url) {
+    stack->postgres_url = xstrdup(url);
+    probe_destroy(stack->probe);
+    stack->probe = probe_create(stack_port(stack, REDIS), url);
 }
 
 static bool links_are_up(struct stack *stack, const struct member *member) {
@@ -488,6 +520,7 @@ void stack_destroy(struct stack *stack) {
     }
     probe_destroy(stack->probe);
     remove_folder(stack->folder);
+    free(stack->postgres_url);
     free(stack->folder);
     free(stack);
 }
@@ -557,6 +590,10 @@ int64_t stack_redis_int(struct stack *stack, const char *format, ...) {
     int64_t number = reply != NULL && reply->type == REDIS_REPLY_INTEGER ? reply->integer : PROBE_NONE;
     freeReplyObject(reply);
     return number;
+}
+
+void stack_follow_redis(struct stack *stack, uint16_t port) {
+    probe_use_redis(stack->probe, port);
 }
 
 bool stack_is_drained(struct stack *stack) {

@@ -14,8 +14,9 @@
 // All that a suite runs: a folder, a Redis with the shipped redis.conf, a migrated Postgres, and the programs, each
 // started by a name: "mock-provider", or "<program>-<n>" as in "ingest-1". The name is also its INSTANCE_ID and its
 // log's
-// (<folder>/<name>.log). "redis", "postgres" and "pooler" (a PgBouncer in front of that Postgres, which nobody uses
-// unless told to) are names as well. Ports stay the same over a restart.
+// (<folder>/<name>.log). "redis", "redis-2" (another one, which a suite makes a replica), "postgres" and "pooler" (a
+// PgBouncer in front of that Postgres, which nobody uses unless told to) are names as well. Ports stay the same over a
+// restart.
 //
 // The programs run with short times and high limits (stack.c has the list); a suite or a start lays its own over them.
 // Until stack_start_all they run with OPT_OUT=off, for a dispatcher that has no persister beside it would wait.
@@ -31,6 +32,9 @@ void stack_recover(struct stack *stack);
 // One answer of an ingest doesn't show that: each of its threads has its own, and one that is busy notices later that
 // they are lost.
 void stack_settle(struct stack *stack);
+// Before anything is started but Redis: Postgres is what this URL names, several servers maybe, and none of the
+// stack's.
+void stack_use_postgres(struct stack *stack, const char *url);
 // An error line of that event is expected in this suite's logs.
 void stack_allow_error(struct stack *stack, const char *event);
 // The suite's last test: ends all programs by SIGTERM, and fails unless each exits with 0 and logged nothing
@@ -85,6 +89,9 @@ redisReply *stack_redis(struct stack *stack, const char *format, ...);
 redisReply *stack_redis_argv(struct stack *stack, int argc, const char **argv);
 // An integer reply's number, or PROBE_NONE.
 int64_t stack_redis_int(struct stack *stack, const char *format, ...);
+
+// The Redis that stack_redis and all that is built on it ask from here on: after a fail-over it isn't "redis".
+void stack_follow_redis(struct stack *stack, uint16_t port);
 
 // Nothing is left to do in Redis: the streams, `parked` and `held` of partition 0 of both providers are empty.
 bool stack_is_drained(struct stack *stack);

@@ -11,6 +11,7 @@
 #include "shared/redis/counters.h"
 #include "shared/redis/link.h"
 #include "tests/support/private_redis.h"
+#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 Suite *suite_dispatcher_breaker(void);
@@ -49,7 +50,7 @@ static void setup(void) {
     env = (struct dispatch_env){.loop = &loop, .settings = &settings, .me = "test"};
     env.link = redis_link_create(
         &loop, &(struct redis_link_options){
-                   .url = private_redis_url(redis), .name = "test", .timeout_ms = 2000, .on_up = on_up});
+                   .target = target_at(private_redis_url(redis)), .name = "test", .timeout_ms = 2000, .on_up = on_up});
     env.counters = counters_create(&loop, env.link);
     breaker = breaker_create(
         &env, &(struct breaker_options){.provider = PROVIDER_EMAIL, .on_closed = on_closed, .on_open = on_open});

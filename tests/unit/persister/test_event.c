@@ -99,7 +99,7 @@ END_TEST
 
 START_TEST(what_is_packed_and_cut_short_is_poison) {
     pack("v", "2", "id", ID, "m", "", NULL);
-    assert_poison("k is not accepted, received, outcome, replayed, unread, reread, receipt or optout");
+    assert_poison("k is not accepted, received, outcome, replayed, unread, reread, receipt, optout or erase");
     pack("v", "2", "id", ID, "m", "accepted", NULL);
     assert_poison("gen is not an integer of 0 to 2147483647");
     pack("v", "2", "id", ID, "m", "accepted 0 5 queued", NULL);
@@ -283,6 +283,38 @@ START_TEST(what_is_no_opt_out_is_poison_with_its_reason) {
 }
 END_TEST
 
+START_TEST(an_erasure_is_of_a_conversation_and_until_when) {
+    struct event event;
+    const char *reason;
+    pack("v", "2", "id", ID, "m", "erase 0 1730469600000", "p",
+         "{\"channel\":\"email\",\"one\":\"a@b.example\",\"other\":\"c@d.example\"}", NULL);
+    ck_assert_int_eq(decode(&event, &reason), EVENT_OK);
+    ck_assert_int_eq(event.kind, EVENT_ERASE);
+    ck_assert_int_eq(event.at_ms, 1730469600000);
+    ck_assert_int_eq(event.erasure.channel, CHANNEL_EMAIL);
+    ck_assert_str_eq(event.erasure.one, "a@b.example");
+    ck_assert_str_eq(event.erasure.other, "c@d.example");
+    event_free(&event);
+}
+END_TEST
+
+START_TEST(what_is_no_erasure_is_poison_with_its_reason) {
+    static const char *const cases[][2] = {
+        {"[]", "the payload is not an object"},
+        {"{\"one\":\"a\",\"other\":\"b\"}", "channel is not sms or email"},
+        {"{\"channel\":\"fax\",\"one\":\"a\",\"other\":\"b\"}", "channel is not sms or email"},
+        {"{\"channel\":\"sms\",\"one\":\"a\"}", "one or other is not a string of 1 to 1024 bytes"},
+        {"{\"channel\":\"sms\",\"one\":\"\",\"other\":\"b\"}", "one or other is not a string of 1 to 1024 bytes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pack("v", "2", "id", ID, "m", "erase 0 1", "p", cases[i][0], NULL);
+        assert_poison(cases[i][1]);
+    }
+    pack("v", "2", "id", ID, "m", "erase 0 1", NULL);
+    assert_poison("p is missing");
+}
+END_TEST
+
 START_TEST(a_newer_format_is_no_poison) {
     struct event event;
     const char *reason;
@@ -297,7 +329,7 @@ START_TEST(garbage_is_poison_with_its_reason) {
     pack("v", "one", NULL);
     assert_poison("v is not a format's number");
     pack("v", "1", "k", "surprise", NULL);
-    assert_poison("k is not accepted, received, outcome, replayed, unread, reread, receipt or optout");
+    assert_poison("k is not accepted, received, outcome, replayed, unread, reread, receipt, optout or erase");
     pack("v", "1", "k", "poison", "why", "its parked payload is no JSON object", "parked", ID ":0", NULL);
     assert_poison("its parked payload is no JSON object");
     pack("v", "1", "k", "accepted", "id", "x", NULL);
@@ -403,6 +435,8 @@ Suite *suite_persister_event(void) {
     tcase_add_test(tcase, a_newer_format_is_no_poison);
     tcase_add_test(tcase, an_opt_out_is_about_a_pair);
     tcase_add_test(tcase, what_is_no_opt_out_is_poison_with_its_reason);
+    tcase_add_test(tcase, an_erasure_is_of_a_conversation_and_until_when);
+    tcase_add_test(tcase, what_is_no_erasure_is_poison_with_its_reason);
     tcase_add_test(tcase, a_webhook_that_is_no_message_carries_its_body_and_what_is_wrong);
     tcase_add_test(tcase, a_webhook_that_lacks_something_is_poison);
     tcase_add_test(tcase, a_webhook_that_is_read_again_names_its_dead_letter);

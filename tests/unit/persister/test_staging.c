@@ -375,6 +375,26 @@ START_TEST(an_opt_out_by_itself_fills_the_same_column) {
 }
 END_TEST
 
+START_TEST(an_erasure_fills_the_columns_of_its_conversation) {
+    char theirs[] = "+2", ours[] = "+1";
+    struct event event = {.kind = EVENT_ERASE,
+                          .id = "018f3c5e-0000-7000-8000-000000000001",
+                          .at_ms = 1730469600000,
+                          .erasure = {CHANNEL_SMS, theirs, ours}};
+    staging_event(&line, &row, &event);
+    ck_assert_int_eq(split(), COLUMNS);
+    ck_assert_str_eq(columns[2], "erase");
+    ck_assert_str_eq(columns[5], "2024-11-01T14:00:00.000Z");
+    ck_assert_str_eq(columns[8], "sms");
+    ck_assert_str_eq(columns[9], "sms:+1<->+2");
+    ck_assert_str_eq(columns[10], "+1");
+    ck_assert_str_eq(columns[11], "+2");
+    for (int i = 12; i < COLUMNS - 1; i++) {
+        ck_assert_str_eq(columns[i], "\\N");
+    }
+}
+END_TEST
+
 Suite *suite_persister_staging(void) {
     Suite *suite = suite_create("persister_staging");
     TCase *tcase = tcase_create("staging");
@@ -398,6 +418,7 @@ Suite *suite_persister_staging(void) {
     tcase_add_test(tcase, a_message_that_opts_out_says_so_in_a_column_of_its_own);
     tcase_add_test(tcase, no_word_is_believed_to_be_later_than_it_came);
     tcase_add_test(tcase, an_opt_out_by_itself_fills_the_same_column);
+    tcase_add_test(tcase, an_erasure_fills_the_columns_of_its_conversation);
     suite_add_tcase(suite, tcase);
     return suite;
 }

@@ -192,6 +192,72 @@ START_TEST(a_call_that_may_not_begin_any_more_sends_nothing) {
 }
 END_TEST
 
+// ---- A renewal
+
+static char authorizations[3][64], paths[3][80];
+static int requests;
+
+static bool on_request(void *argument, const char *input, size_t length, struct buf *out) {
+    const bool *answers = argument;
+    static const char header[] = "Authorization: Basic ";
+    const char *given = strstr(input, header);
+    (void)length;
+    ck_assert_ptr_nonnull(given);
+    ck_assert_int_lt(requests, 3);
+    given += sizeof header - 1;
+    snprintf(authorizations[requests], sizeof authorizations[0], "%.*s", (int)strcspn(given, "\r"), given);
+    snprintf(paths[requests++], sizeof paths[0], "%.*s", (int)strcspn(input, "\r"), input);
+    if (*answers) {
+        buf_puts(out, "HTTP/1.1 201 Created\r\nContent-Length: 13\r\n\r\n{\"sid\":\"SM1\"}");
+    }
+    return true;
+}
+
+START_TEST(calls_that_begin_after_a_renewal_go_by_the_new_settings) {
+    static const struct call_events events = {may_begin, on_done};
+    char url[64], text[] = "+15550000001", nothing[] = "", first[] = "AC1", second[] = "AC2", token[] = "t";
+    bool permitted = true, answers = false;
+    struct fake_server *server =
+        fake_server_start(&loop, &(struct fake_behaviour){.on_input = on_request, .argument = &answers});
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", fake_server_port(server));
+    struct settings settings = {.provider_sms_url = url,
+                                .provider_sms_account = first,
+                                .provider_sms_token = token,
+                                .provider_sms_key_sid = nothing,
+                                .provider_sms_key_secret = nothing,
+                                .provider_sms_service = nothing,
+                                .webhook_public_url = nothing,
+                                .provider_ca_file = nothing,
+                                .provider_timeout_ms = TIMEOUT_MS,
+                                .provider_connect_timeout_ms = TIMEOUT_MS};
+    struct message message = {.from = text, .to = text, .sender = text, .recipient = text, .body = text};
+    const struct provider_send send = {&settings, "0193-id", 7, &message};
+    struct transport *transport = transport_create(&loop, 1);
+    struct caller *caller = caller_create(transport, &provider_twilio, &settings);
+    requests = 0;
+    (void)call_start(caller, &send, &events, &permitted); // under way at the renewal, and used no more after it
+    RUN_UNTIL(&loop, 20 * TIMEOUT_MS, requests == 1);
+    settings.provider_sms_account = second;
+    caller_renew(caller);
+    RUN_UNTIL(&loop, 20 * TIMEOUT_MS, is_done);
+    ck_assert_int_eq(heard.class, OUTCOME_TIMEOUT);
+    answers = true;
+    for (int i = 1; i <= 2; i++) {
+        is_done = false;
+        outcome_clear(&heard);
+        (void)call_start(caller, &send, &events, &permitted);
+        RUN_UNTIL(&loop, 20 * TIMEOUT_MS, is_done);
+        ck_assert_int_eq(heard.class, OUTCOME_SENT);
+        ck_assert_str_eq(paths[i], "POST /2010-04-01/Accounts/AC2/Messages.json HTTP/1.1");
+        ck_assert_str_eq(authorizations[i], "QUMyOnQ="); // AC2:t
+    }
+    ck_assert_str_eq(authorizations[0], "QUMxOnQ="); // AC1:t
+    caller_destroy(caller);
+    transport_destroy(transport);
+    fake_server_destroy(server);
+}
+END_TEST
+
 Suite *suite_provider_call(void) {
     Suite *suite = suite_create("provider_call");
     TCase *tests = tcase_create("dispatcher_call");
@@ -205,6 +271,7 @@ Suite *suite_provider_call(void) {
     tcase_add_test(tests, an_answer_without_end_is_given_up);
     tcase_add_test(tests, what_a_provider_asks_for_in_retry_after_is_heard);
     tcase_add_test(tests, a_call_that_may_not_begin_any_more_sends_nothing);
+    tcase_add_test(tests, calls_that_begin_after_a_renewal_go_by_the_new_settings);
     suite_add_tcase(suite, tests);
     return suite;
 }

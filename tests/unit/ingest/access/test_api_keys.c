@@ -39,9 +39,9 @@ static void write_file(const char *text) {
 
 static struct api_keys *create(const char *list, const char *file) {
     char *error;
-    struct api_keys *keys = api_keys_create(list, file, &error);
-    ck_assert_msg(keys != NULL, "%s", error);
-    return keys;
+    struct api_key_set *set = api_key_set_read(list, file, &error);
+    ck_assert_msg(set != NULL, "%s", error);
+    return api_keys_create(set);
 }
 
 // What a key is good for; -1: there is no such key.
@@ -111,7 +111,7 @@ START_TEST(a_bad_line_is_named_with_what_is_allowed_and_not_repeated) {
     char *text = xasprintf("# keys\nfirst:send:" BETA "\n%s\n", bad[_i].entry);
     char *place = xasprintf("API_KEYS_FILE: %s, line 3: ", path), *error;
     write_file(text);
-    ck_assert_ptr_null(api_keys_create("", path, &error));
+    ck_assert_ptr_null(api_key_set_read("", path, &error));
     ck_assert_msg(strncmp(error, place, strlen(place)) == 0, "%s", error);
     ck_assert_msg(strstr(error, bad[_i].wrong) != NULL, "%s", error);
     ck_assert_ptr_nonnull(strstr(error, "allowed: name:scope[+scope]:sha256hex"));
@@ -125,7 +125,7 @@ END_TEST
 
 START_TEST(a_bad_entry_of_the_setting_is_named_by_its_number) {
     char *error;
-    ck_assert_ptr_null(api_keys_create("acme:send:" ALPHA ",acme", "", &error));
+    ck_assert_ptr_null(api_key_set_read("acme:send:" ALPHA ",acme", "", &error));
     ck_assert_msg(strstr(error, "API_KEYS: entry 2: it must have three parts") == error, "%s", error);
     free(error);
 }
@@ -134,29 +134,32 @@ END_TEST
 START_TEST(a_file_that_is_missing_or_holds_no_key_lets_nobody_in) {
     char *error;
     write_file("# none yet\n");
-    ck_assert_ptr_null(api_keys_create("", path, &error));
+    ck_assert_ptr_null(api_key_set_read("", path, &error));
     ck_assert_ptr_nonnull(strstr(error, "holds no key"));
     free(error);
-    ck_assert_ptr_null(api_keys_create("acme:send:" ALPHA, "/tmp/there/is/none", &error));
+    ck_assert_ptr_null(api_key_set_read("acme:send:" ALPHA, "/tmp/there/is/none", &error));
     ck_assert_ptr_nonnull(strstr(error, "No such file"));
     free(error);
 }
 END_TEST
 
-START_TEST(a_file_is_read_again_and_a_bad_one_changes_nothing) {
-    write_file("acme:send:" ALPHA "\n");
-    struct api_keys *keys = create("fixed:read:" GAMMA, path);
-    write_file("acme:send+read:" BETA "\n");
-    ck_assert_ptr_null(api_keys_reload(keys));
+START_TEST(other_keys_take_the_place_of_all_that_were) {
+    char *error;
+    struct api_keys *keys = create("acme:send:" ALPHA ",fixed:read:" GAMMA, "");
+    api_keys_take(keys, api_key_set_read("fixed:read:" GAMMA ",acme:send+read:" BETA, "", &error));
     ck_assert_int_eq(scopes_of(keys, "alpha", ""), -1);
     ck_assert_int_eq(scopes_of(keys, "beta", "acme"), SCOPE_SEND | SCOPE_READ);
     ck_assert_int_eq(scopes_of(keys, "gamma", "fixed"), SCOPE_READ);
-    write_file("acme:send:" ALPHA "\nnonsense\n");
-    char *error = api_keys_reload(keys);
-    ck_assert_ptr_nonnull(strstr(error, "line 2"));
-    free(error);
-    ck_assert_int_eq(scopes_of(keys, "alpha", ""), -1);
-    ck_assert_int_eq(scopes_of(keys, "beta", "acme"), SCOPE_SEND | SCOPE_READ);
+    api_keys_free(keys);
+}
+END_TEST
+
+START_TEST(keys_are_asked_for_where_there_are_any) {
+    char *error;
+    struct api_keys *keys = create("", "");
+    ck_assert(!api_keys_are_asked_for(keys));
+    api_keys_take(keys, api_key_set_read("acme:send:" ALPHA, "", &error));
+    ck_assert(api_keys_are_asked_for(keys));
     api_keys_free(keys);
 }
 END_TEST
@@ -171,7 +174,8 @@ Suite *suite_access_api_keys(void) {
     tcase_add_loop_test(tests, a_bad_line_is_named_with_what_is_allowed_and_not_repeated, 0, sizeof bad / sizeof *bad);
     tcase_add_test(tests, a_bad_entry_of_the_setting_is_named_by_its_number);
     tcase_add_test(tests, a_file_that_is_missing_or_holds_no_key_lets_nobody_in);
-    tcase_add_test(tests, a_file_is_read_again_and_a_bad_one_changes_nothing);
+    tcase_add_test(tests, other_keys_take_the_place_of_all_that_were);
+    tcase_add_test(tests, keys_are_asked_for_where_there_are_any);
     suite_add_tcase(suite, tests);
     return suite;
 }

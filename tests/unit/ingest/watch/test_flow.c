@@ -303,8 +303,16 @@ static void wait_fails(struct scene *scene) {
     report(scene, "wait_failing");
 }
 
+static void reads_fallen_back(struct scene *scene) {
+    report(scene, "reads_fallen_back");
+}
+
 static void rekey_due(struct scene *scene) {
     report(scene, "rekey_due");
+}
+
+static void retention_behind(struct scene *scene) {
+    report(scene, "retention_behind");
 }
 
 static void newer_word(struct scene *scene) {
@@ -427,7 +435,9 @@ static const struct {
     {outbound_paced, FLOW_PACED, PROVIDER_SMS_MMS,
      "outbound:{sms-mms:1}: all is sent at the provider's rate; the oldest", 2 * LIMIT_MS},
     {outbound_paced_once, FLOW_OUTBOUND_STUCK, PROVIDER_SMS_MMS, "the oldest message has waited", 2 * LIMIT_MS},
+    {reads_fallen_back, FLOW_READS_FALLEN_BACK, -1, "persister:p-0: ", 90000},
     {rekey_due, FLOW_REKEY_DUE, -1, "persister:p-0: ", 90000},
+    {retention_behind, FLOW_RETENTION_BEHIND, -1, "persister:p-0: ", 90000},
     {opt_outs_unknown, FLOW_OPT_OUTS_UNKNOWN, PROVIDER_SMS_MMS, "optouts:{sms-mms:1}: nothing is called", 1001},
     {newer_word, FLOW_OTHER, -1, "54000", 90000},
 };
@@ -462,6 +472,7 @@ static void (*const fine[])(struct scene *scene) = {
     no_log,
     held_senders,
     outbound_paced,
+    reads_fallen_back,
     rekey_due,
     refused_some,
     refused_just_now,

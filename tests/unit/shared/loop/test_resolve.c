@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <string.h>
 
 #include "tests/support/wait.h"
@@ -52,6 +54,30 @@ START_TEST(each_attempt_gets_an_address_of_localhost) {
 }
 END_TEST
 
+// libuv's getaddrinfo is this one: of one name it knows the address that a test has set.
+#define MOVING "moving.test"
+static const char *moved_to;
+
+int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict out) {
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *found = dlsym(RTLD_NEXT, "getaddrinfo");
+    memcpy(&real, &found, sizeof real);
+    return real(name != NULL && strcmp(name, MOVING) == 0 ? moved_to : name, service, hints, out);
+}
+
+START_TEST(each_look_up_asks_anew) {
+    static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "2001:db8::1"};
+    for (size_t i = 0; i < 3; i++) {
+        struct outcome outcome = {0};
+        moved_to = addresses[i];
+        resolve_start(&loop, MOVING, 0, on_done, &outcome);
+        RUN_UNTIL(&loop, 5000, outcome.calls == 1);
+        ck_assert_str_eq(outcome.address, addresses[i]);
+    }
+}
+END_TEST
+
 START_TEST(an_unknown_name_is_one_line_of_error) {
     struct outcome outcome = {0};
     resolve_start(&loop, "no-such-host.invalid", 0, on_done, &outcome);
@@ -89,6 +115,7 @@ Suite *suite_loop_resolve(void) {
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_numeric_address_comes_back_as_it_is);
     tcase_add_test(tcase, each_attempt_gets_an_address_of_localhost);
+    tcase_add_test(tcase, each_look_up_asks_anew);
     tcase_add_test(tcase, an_unknown_name_is_one_line_of_error);
     tcase_add_test(tcase, a_name_that_is_too_long_is_an_error_from_the_loop);
     tcase_add_test(tcase, a_cancelled_look_up_calls_nobody);

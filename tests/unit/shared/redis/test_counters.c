@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/support/private_redis.h"
+#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 static uv_loop_t loop;
@@ -21,7 +22,7 @@ static void setup(void) {
     redis = private_redis_start(NULL);
     uv_loop_init(&loop);
     const struct redis_link_options options = {
-        .url = private_redis_url(redis), .name = "counters", .timeout_ms = 1000, .on_up = on_up};
+        .target = target_at(private_redis_url(redis)), .name = "counters", .timeout_ms = 1000, .on_up = on_up};
     server_link = redis_link_create(&loop, &options);
     counters = counters_create(&loop, server_link);
 }

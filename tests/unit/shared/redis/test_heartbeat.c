@@ -9,6 +9,7 @@
 #include "shared/base/json.h"
 #include "shared/message/format.h"
 #include "tests/support/private_redis.h"
+#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 #define TROUBLE "trouble:persister:p-0"
@@ -24,7 +25,8 @@ static void setup(void) {
     uv_loop_init(&loop);
     redis = private_redis_start(NULL);
     redis_link = redis_link_create(
-        &loop, &(struct redis_link_options){.url = private_redis_url(redis), .name = "p-0", .timeout_ms = 1000});
+        &loop,
+        &(struct redis_link_options){.target = target_at(private_redis_url(redis)), .name = "p-0", .timeout_ms = 1000});
     heartbeat = heartbeat_create(&loop, redis_link, "persister", "p-0");
 }
 

@@ -31,10 +31,10 @@ START_TEST(no_placeholder_is_left_in_the_text) {
 END_TEST
 
 static const char *const expected[LIBRARY_FUNCTION_COUNT] = {
-    "accept",         "limit",          "keep",         "reread",         "receipts",    "opt_out",     "settle",
-    "admit",          "unpark",         "cancel",       "quarantine",     "claim",       "renew",       "give_back",
-    "done",           "reap",           "replay",       "replay_ask",     "replay_take", "replay_keep", "breaker_probe",
-    "breaker_refund", "breaker_record", "breaker_mode", "breaker_resume", "count",       "look",
+    "accept",        "limit",          "keep",           "reread",       "receipts",       "opt_out",     "settle",
+    "admit",         "unpark",         "cancel",         "erase",        "quarantine",     "claim",       "renew",
+    "give_back",     "done",           "reap",           "replay",       "replay_ask",     "replay_take", "replay_keep",
+    "breaker_probe", "breaker_refund", "breaker_record", "breaker_mode", "breaker_resume", "count",       "look",
 };
 
 START_TEST(each_function_is_called_by_its_name_and_the_version) {

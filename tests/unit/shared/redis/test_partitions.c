@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/support/private_redis.h"
+#include "tests/support/target.h"
 #include "tests/support/wait.h"
 
 enum { MOST_SERVED = 16 };
@@ -33,7 +34,8 @@ static void setup(void) {
     uv_loop_init(&loop);
     redis = private_redis_start(NULL);
     redis_link = redis_link_create(
-        &loop, &(struct redis_link_options){.url = private_redis_url(redis), .name = "d-0", .timeout_ms = 1000});
+        &loop,
+        &(struct redis_link_options){.target = target_at(private_redis_url(redis)), .name = "d-0", .timeout_ms = 1000});
     heartbeat = heartbeat_create(&loop, redis_link, "dispatcher", "d-0");
     served_count = 0;
     partitions = partitions_create(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a PROVIDER_CA_FILE may be, and what is said of one that is none.
 
-#include "dispatcher/provider/authorities.h"
+#include "shared/base/authorities.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-Suite *suite_provider_authorities(void);
+Suite *suite_base_authorities(void);
 
 // Good until 2126; its key is nobody's.
 #define CERTIFICATE                                                                                                    \
@@ -69,9 +69,9 @@ START_TEST(a_file_that_cannot_be_read_is_refused_with_the_reason) {
 }
 END_TEST
 
-Suite *suite_provider_authorities(void) {
-    Suite *suite = suite_create("provider_authorities");
-    TCase *tests = tcase_create("provider_authorities");
+Suite *suite_base_authorities(void) {
+    Suite *suite = suite_create("base_authorities");
+    TCase *tests = tcase_create("base_authorities");
     tcase_add_test(tests, one_certificate_or_more_are_taken_with_words_between_them);
     tcase_add_test(tests, what_holds_none_is_refused);
     tcase_add_test(tests, a_damaged_one_is_named_by_its_number);

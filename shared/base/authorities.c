@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "dispatcher/provider/authorities.h"
+#include "shared/base/authorities.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "shared/base/buf.h"
 
 // How many certificates were read, up to the first that can't be.
 static int count_certificates(FILE *file) {
@@ -20,7 +22,7 @@ static int count_certificates(FILE *file) {
     return count;
 }
 
-static char *authorities_read(FILE *file) {
+static char *authorities_check_file(FILE *file) {
     ERR_clear_error();
     int count = count_certificates(file);
     unsigned long error = ERR_peek_last_error();
@@ -40,7 +42,25 @@ char *authorities_check(const char *path) {
     if (file == NULL) {
         return xasprintf("can't be read: %s", strerror(errno));
     }
-    char *error = authorities_read(file);
+    char *error = authorities_check_file(file);
     fclose(file);
     return error;
+}
+
+char *authorities_read(const char *path) {
+    FILE *file = fopen(path, "re");
+    struct buf text = {0};
+    char piece[4096];
+    size_t length;
+    if (file == NULL) {
+        return NULL;
+    }
+    while ((length = fread(piece, 1, sizeof piece, file)) > 0) {
+        buf_append(&text, piece, length);
+    }
+    if (ferror(file)) {
+        buf_free(&text);
+    }
+    fclose(file);
+    return text.data;
 }
