@@ -68,8 +68,8 @@ static void add_common_headers(struct ingest_request *request) {
 }
 
 void response_content(struct ingest_request *request, unsigned status, const char *content_type, struct buf *body) {
-    if (!http_hold(request->http, body->length)) {
-        response_crowded(request);
+    if (!http_hold_answer(request->http, body->length)) {
+        response_crowded(request); // which is small, and so has room
         return;
     }
     add_common_headers(request);

@@ -238,6 +238,10 @@ bool http_framing_is_in_body(const struct http_framing *framing) {
     return framing->part != HTTP_PART_HEAD;
 }
 
+bool http_framing_is_within(const struct http_framing *framing) {
+    return framing->part != HTTP_PART_HEAD || framing->held.length > 0;
+}
+
 void http_framing_free(struct http_framing *framing) {
     buf_free(&framing->held);
 }

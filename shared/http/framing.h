@@ -38,6 +38,8 @@ struct http_framing {
 void http_framing_take(struct http_framing *framing, const char *bytes, size_t length, struct buf *out);
 // Whether what was refused lies in a body, and not in a head.
 bool http_framing_is_in_body(const struct http_framing *framing);
+// Whether a request has begun that isn't whole.
+bool http_framing_is_within(const struct http_framing *framing);
 void http_framing_free(struct http_framing *framing);
 
 #endif

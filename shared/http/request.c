@@ -109,6 +109,10 @@ bool http_hold(struct http_request *request, size_t bytes) {
     return http_claim_hold(&request->claim, request->body.room + bytes);
 }
 
+bool http_hold_answer(struct http_request *request, size_t bytes) {
+    return http_claim_hold(&request->claim, bytes);
+}
+
 size_t http_room(struct http_request *request) {
     size_t room = http_claim_room(&request->claim);
     return room > request->body.room ? room - request->body.room : 0;

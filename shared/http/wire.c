@@ -111,6 +111,17 @@ static size_t hand_over(struct http_connection *connection, char *bytes, size_t 
     return length;
 }
 
+// The library waits for an edge now. Where the client's end came along with its last bytes, that edge has been already,
+// and what it left unfinished would stay until its time is over. To stop reading from a socket that has ended changes
+// nothing but that epoll(7) tells of it once more.
+static void show_end_again(const struct http_connection *connection) {
+    char byte;
+    if (http_framing_is_within(&connection->framing) &&
+        recvfrom(connection->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0) {
+        (void)shutdown(connection->fd, SHUT_RD);
+    }
+}
+
 // The library believes that a socket is empty once it gets less than it asked for, and waits for an edge: so this goes
 // on until it is, or until the room is full. What is read lies in that room for a moment.
 static ssize_t read_judged(struct http_connection *connection, char *bytes, size_t size) {
@@ -119,12 +130,17 @@ static ssize_t read_judged(struct http_connection *connection, char *bytes, size
     while (filled < size && !is_empty && !connection->is_refused) {
         size_t room = size - filled;
         ssize_t length = recvfrom(connection->fd, bytes + filled, room, 0, NULL, NULL);
-        if (length <= 0) {
-            return filled > 0 ? (ssize_t)filled : length;
+        if (length <= 0 && filled == 0) {
+            return length;
         }
-        is_empty = (size_t)length < room;
-        http_wire_judge(connection, bytes + filled, (size_t)length);
-        filled += hand_over(connection, bytes + filled, room);
+        is_empty = length < (ssize_t)room;
+        if (length > 0) {
+            http_wire_judge(connection, bytes + filled, (size_t)length);
+            filled += hand_over(connection, bytes + filled, room);
+        }
+    }
+    if (is_empty) {
+        show_end_again(connection);
     }
     return filled > 0 ? (ssize_t)filled : nothing_yet();
 }

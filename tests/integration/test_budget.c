@@ -309,25 +309,58 @@ static struct buf list_of_4_mib(void) {
     return bytes;
 }
 
-// By an ingest of its own, for what others have had isn't all given back.
+// What an ingest of its own takes at most: see README.md, "Memory".
+enum { LISTS_MIB = 32 + 2 * 18 + BUDGET_MIB + BUDGET_MIB / 4 };
+
+static void show_uploads(const char *what, const struct upload *uploads, unsigned count, int64_t peak_mib) {
+    printf("  %-34s peak %" PRId64 " MiB; %u x 200, %u x 503, %u x 408\n", what, peak_mib,
+           count_status_of(uploads, count, "200"), count_status_of(uploads, count, "503"),
+           count_status_of(uploads, count, "408"));
+}
+
+// Of an ingest of their own, for what others have had isn't all given back.
+static struct upload *lists_are_said(unsigned count) {
+    struct upload *uploads = xcalloc(count, sizeof *uploads);
+    struct buf bytes = list_of_4_mib();
+    open_uploads_to("ingest-4", uploads, count, ADDRESSES);
+    say_all(uploads, count, &bytes);
+    buf_free(&bytes);
+    return uploads;
+}
+
+static void lists_end(struct upload *uploads, unsigned count) {
+    close_uploads(uploads, count);
+    stack_stop(stack, "ingest-4");
+    free(uploads);
+}
+
 START_TEST(long_lists_are_bounded_too) {
     enum { LISTS = 60 };
-    struct upload *uploads = xcalloc(LISTS, sizeof *uploads);
-    struct buf bytes = list_of_4_mib();
     stack_start(stack, "ingest-4");
-    open_uploads_to("ingest-4", uploads, LISTS, ADDRESSES);
-    say_all(uploads, LISTS, &bytes);
+    struct upload *uploads = lists_are_said(LISTS);
     WAIT_FOR(20000, is_over(uploads, LISTS));
     int64_t peak = memory_of("ingest-4", "VmHWM:");
-    printf("  %-34s peak %" PRId64 " MiB; %u x 200, %u x 503, %u x 408\n", "60 lists of 4 MiB", peak,
-           count_status_of(uploads, LISTS, "200"), count_status_of(uploads, LISTS, "503"),
-           count_status_of(uploads, LISTS, "408"));
+    show_uploads("60 lists of 4 MiB", uploads, LISTS, peak);
     ck_assert_uint_gt(count_status_of(uploads, LISTS, "200"), 0);
-    assert_memory(peak, 32 + 2 * 18 + BUDGET_MIB + BUDGET_MIB / 4); // README.md, "Memory"
-    close_uploads(uploads, LISTS);
-    stack_stop(stack, "ingest-4");
-    buf_free(&bytes);
-    free(uploads);
+    assert_memory(peak, LISTS_MIB);
+    lists_end(uploads, LISTS);
+}
+END_TEST
+
+// Those that have come whole fill the budget, so that nothing is left for an answer but what they give up for it.
+START_TEST(long_lists_that_wait_for_redis_are_bounded_and_answered) {
+    enum { LISTS = 60 };
+    stack_start(stack, "ingest-4");
+    stack_signal(stack, "redis", SIGSTOP);
+    struct upload *uploads = lists_are_said(LISTS);
+    WAIT_FOR(20000, is_over(uploads, LISTS));
+    int64_t peak = memory_of("ingest-4", "VmHWM:");
+    show_uploads("60 lists while Redis stands still", uploads, LISTS, peak);
+    stack_signal(stack, "redis", SIGCONT);
+    ck_assert_uint_gt(count_status_of(uploads, LISTS, "503"), 0);
+    assert_memory(peak, LISTS_MIB);
+    stack_settle(stack);
+    lists_end(uploads, LISTS);
 }
 END_TEST
 
@@ -576,6 +609,7 @@ Suite *suite_budget(void) {
     tcase_add_test(tests, thousands_of_unfinished_bodies_of_one_address_get_a_quarter);
     tcase_add_test(tests, clients_behind_a_trusted_proxy_have_a_quarter_each);
     tcase_add_test(tests, long_lists_are_bounded_too);
+    tcase_add_test(tests, long_lists_that_wait_for_redis_are_bounded_and_answered);
     tcase_add_test(tests, bodies_that_wait_for_redis_are_bounded_too);
     tcase_add_test(tests, readers_by_cursor_who_do_not_read_get_shorter_pages_and_hinder_nobody);
     tcase_add_test(tests, a_page_by_its_number_is_whole_or_503);

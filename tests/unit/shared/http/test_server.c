@@ -433,6 +433,36 @@ START_TEST(a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget) {
 }
 END_TEST
 
+// Its body has taken what there is, so that nothing can be held besides; the body goes when the answer comes.
+START_TEST(an_answer_has_the_room_of_the_body_and_a_small_one_always_has_some) {
+    enum { ALL = 4 * MAX_BODY, LARGE = ALL / 4 };
+    struct http_budget *budget = http_budget_create(ALL);
+    struct client client;
+    http_server_destroy(server);
+    of_next_server = budget;
+    start_on("127.0.0.1");
+    client_open(&client);
+    say_length(&client, "/later", MAX_BODY - 1);
+    client_say_bytes(&client, MAX_BODY - 1);
+    RUN_UNTIL(&loop, 5000, (client_turn(&client), seen.waiting_count == 1));
+    struct http_request *request = seen.waiting[0];
+    ck_assert(!http_hold(request, 1));
+    ck_assert(!http_hold_answer(request, LARGE + 1));
+    ck_assert_uint_eq(http_budget_used(budget), MAX_BODY);
+    ck_assert(http_hold_answer(request, LARGE));
+    ck_assert(http_hold_answer(request, HTTP_FREE_BYTES));
+    ck_assert_uint_eq(http_budget_used(budget), 0);
+    http_reply(request, 200, "text/plain", "later", 5);
+    RUN_UNTIL(&loop, 5000, client_got(&client, "later"));
+    client_close(&client);
+    http_server_destroy(server);
+    server = NULL;
+    wait_closed(&loop);
+    uv_loop_init(&loop);
+    http_budget_destroy(budget);
+}
+END_TEST
+
 START_TEST(a_request_may_have_a_longer_body_than_others_have) {
     struct client client;
     client_open(&client);
@@ -699,6 +729,28 @@ START_TEST(a_client_that_goes_within_its_body_is_done_without_an_answer) {
     RUN_UNTIL(&loop, 5000, seen.dones == 1);
     ck_assert_int_eq(seen.dones_unanswered, 1);
     ck_assert_int_eq(seen.requests, 0);
+}
+END_TEST
+
+// The last bytes and the end of a client, both there before the server looks again: of that the system tells it once.
+START_TEST(a_client_that_says_more_and_goes_in_one_moment_is_noticed) {
+    static const char *const begins[] = {"GET /a HTTP/1.1\r\nHo",
+                                         "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc",
+                                         "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na"};
+    struct client client, other;
+    start_patient_on("127.0.0.1");
+    client_open(&client);
+    client_say(&client, begins[_i]);
+    client_turn(&client);
+    client_open(&other); // once it is answered, what came before it has been read
+    client_say(&other, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    RUN_UNTIL(&loop, 5000, client_got(&other, "now"));
+    ck_assert_int_eq(send(client.fd, "bc", 2, 0), 2);
+    ck_assert_int_eq(shutdown(client.fd, SHUT_WR), 0);
+    RUN_UNTIL(&loop, 5000, client_closed(&client));
+    ck_assert_uint_eq(client.got.length, 0);
+    client_close(&client);
+    client_close(&other);
 }
 END_TEST
 
@@ -1090,6 +1142,7 @@ Suite *suite_http_server(void) {
     tcase_add_test(tcase, an_escaped_nul_stays_escaped);
     tcase_add_test(tcase, what_a_filter_leaves_is_the_body);
     tcase_add_test(tcase, a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget);
+    tcase_add_test(tcase, an_answer_has_the_room_of_the_body_and_a_small_one_always_has_some);
     tcase_add_test(tcase, a_request_may_have_a_longer_body_than_others_have);
     tcase_add_test(tcase, a_filters_client_that_goes_away_takes_it_along);
     tcase_add_test(tcase, each_stretch_of_a_long_body_has_the_time_of_a_short_one);
@@ -1110,6 +1163,7 @@ Suite *suite_http_server(void) {
     tcase_add_test(tcase, a_framing_with_two_meanings_is_malformed);
     tcase_add_test(tcase, an_answer_to_a_client_that_has_gone_ends_quietly);
     tcase_add_test(tcase, a_client_that_goes_within_its_body_is_done_without_an_answer);
+    tcase_add_loop_test(tcase, a_client_that_says_more_and_goes_in_one_moment_is_noticed, 0, 3);
     tcase_add_test(tcase, an_idle_connection_is_closed_but_not_one_that_waits_for_its_answer);
     tcase_add_test(tcase, a_trickled_head_is_cut_off);
     tcase_add_test(tcase, a_trickled_body_is_answered_as_late_and_cut_off);
