@@ -3,6 +3,7 @@
 // ingest: takes sends and webhooks into Redis, and answers reads from Postgres.
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,10 @@
 #include "shared/settings/settings.h"
 
 #define PROGRAM "ingest"
+
+// Memory of this size goes back to the system when it is freed. By itself the C library would raise the bound to the
+// largest that it has seen, and keep what large bodies have had, in pieces too small for the next.
+enum { LARGE_BYTES = 128 * 1024 };
 
 // The main thread: signals, and the workers' life.
 struct ingest {
@@ -262,6 +267,7 @@ int main(int argc, char **argv) {
     if (checks) {
         return check_flow(&ingest.settings);
     }
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     take_settings(&ingest);
     process_start(&ingest.settings, PROGRAM);
     doors_tell(&ingest.settings, api_keys_count(ingest.keys));

@@ -25,9 +25,10 @@
 enum {
     MIB = 1024 * 1024,
     BUDGET_MIB = 32,
-    BASE_MIB = 16,                      // the programs, their threads, what malloc keeps
+    // What ingest takes at most: see README.md, "Memory". Nobody holds a head here.
+    BASE_MIB = 32 + 2 * 18 + BUDGET_MIB + BUDGET_MIB / 4,
     CONNECTIONS_MIB = 4000 * 14 / 1024, // the library's 8 KiB for each, 4 that aren't counted, and our own
-    MOST_MIB = BASE_MIB + CONNECTIONS_MIB + BUDGET_MIB + BUDGET_MIB / 4,
+    MOST_MIB = BASE_MIB + CONNECTIONS_MIB,
     BODY_BYTES = 262144,
     SENT_BYTES = BODY_BYTES - 100,
     MANY = 4000,
@@ -309,9 +310,6 @@ static struct buf list_of_4_mib(void) {
     return bytes;
 }
 
-// What an ingest of its own takes at most: see README.md, "Memory".
-enum { LISTS_MIB = 32 + 2 * 18 + BUDGET_MIB + BUDGET_MIB / 4 };
-
 static void show_uploads(const char *what, const struct upload *uploads, unsigned count, int64_t peak_mib) {
     printf("  %-34s peak %" PRId64 " MiB; %u x 200, %u x 503, %u x 408\n", what, peak_mib,
            count_status_of(uploads, count, "200"), count_status_of(uploads, count, "503"),
@@ -342,7 +340,7 @@ START_TEST(long_lists_are_bounded_too) {
     int64_t peak = memory_of("ingest-4", "VmHWM:");
     show_uploads("60 lists of 4 MiB", uploads, LISTS, peak);
     ck_assert_uint_gt(count_status_of(uploads, LISTS, "200"), 0);
-    assert_memory(peak, LISTS_MIB);
+    assert_memory(peak, BASE_MIB);
     lists_end(uploads, LISTS);
 }
 END_TEST
@@ -358,7 +356,7 @@ START_TEST(long_lists_that_wait_for_redis_are_bounded_and_answered) {
     show_uploads("60 lists while Redis stands still", uploads, LISTS, peak);
     stack_signal(stack, "redis", SIGCONT);
     ck_assert_uint_gt(count_status_of(uploads, LISTS, "503"), 0);
-    assert_memory(peak, LISTS_MIB);
+    assert_memory(peak, BASE_MIB);
     stack_settle(stack);
     lists_end(uploads, LISTS);
 }
