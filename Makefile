@@ -305,7 +305,7 @@ run-bench: build bench-programs
 .PHONY: analyze docs
 PRODUCT     = $(call below,shared ingest dispatcher persister,*.c)
 C_FILES     = $(call below,shared ingest dispatcher persister tests,*.[ch])
-BASH_FILES  = $(wildcard bin/*.sh bin/lib/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
+BASH_FILES  = $(wildcard bin/*.sh bin/lib/*.sh redis/*.sh tests/*.sh tests/*/*.sh tests/*/*.bash tests/compose/stand-ins/*.sh) .ci/run
 
 format: ## Format the C sources
 	clang-format -i $(C_FILES)

@@ -59,6 +59,7 @@ start_redis() {
     options=(--appendonly no)
   fi
   mkdir -p -- "$folder"
+  sh "$root/redis/mend.sh" "$folder"
   cap_log "$run_dir/redis.log"
   say "starting Redis on port $LOCAL_REDIS_PORT, data in $folder"
   spawn redis "$LOCAL_REDIS_PORT" "$run_dir/redis.log" \

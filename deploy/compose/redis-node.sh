@@ -28,4 +28,4 @@ fi
   printf '%s\n' 'bind 0.0.0.0' 'protected-mode no' 'dir /data' "$follows"
 } >"$configuration.new"
 mv "$configuration.new" "$configuration"
-exec redis-server "$configuration"
+exec sh /etc/redis/mend.sh /data redis-server "$configuration"

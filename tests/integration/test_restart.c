@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "shared/base/mem.h"
 #include "tests/support/arrival.h"
 #include "tests/support/load.h"
+#include "tests/support/payload.h"
 #include "tests/support/stack.h"
 
 static struct stack *stack;
@@ -97,6 +100,63 @@ START_TEST(ingests_that_are_killed_in_turn_under_load_lose_no_202) {
 }
 END_TEST
 
+// What a Redis leaves behind that is killed while it writes: its append-only log ends within the step that was to be
+// written last, here one that accepts a send.
+static void tear_log(void) {
+    char *path = xasprintf("%s/redis/appendonlydir/appendonly.aof.1.incr.aof", stack_folder(stack));
+    FILE *file = fopen(path, "rb");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
+    size_t length = (size_t)ftell(file);
+    char *bytes = xmalloc(length);
+    rewind(file);
+    ck_assert_uint_eq(fread(bytes, 1, length, file), length);
+    (void)fclose(file);
+    static const char remembers[] = "idem:{"; // the last but one thing of an accept
+    size_t at = length - strlen(remembers);
+    while (at > 0 && memcmp(bytes + at, remembers, strlen(remembers)) != 0) {
+        at--;
+    }
+    ck_assert_uint_gt(at, 0);
+    ck_assert_int_eq(truncate(path, (off_t)at), 0);
+    free(bytes);
+    free(path);
+}
+
+static char *send_once(const char *from) {
+    struct answer *answer =
+        send_under_key(stack, "ingest-1", PATH_SMS, "torn", payload_sms(from, "+16660000001", "hi"));
+    ck_assert_msg(answer->status == 202, "%ld: %s", answer->status, answer->body);
+    char *id = xstrdup(answer_text(answer, "id"));
+    answer_free(answer);
+    return id;
+}
+
+START_TEST(a_send_of_which_redis_wrote_a_part_when_it_was_killed_never_was) {
+    char from[24];
+    snprintf(from, sizeof from, "+1555%07u", next_sender);
+    stack_stop(stack, "dispatcher-1"); // nobody is given anything of it
+    stack_stop(stack, "persister-1");
+    char *first = send_once(from);
+    stack_kill(stack, "redis");
+    tear_log();
+    stack_start(stack, "redis");
+    stack_settle(stack);
+    char *second = send_once(from);
+    ck_assert_str_ne(first, second);
+    stack_kill(stack, "redis");
+    stack_start(stack, "redis");
+    stack_start(stack, "dispatcher-1");
+    stack_start(stack, "persister-1");
+    WAIT_FOR(30000, arrival_sent(stack, next_sender) >= 1);
+    WAIT_FOR(30000, stack_is_drained(stack));
+    ck_assert_int_eq(arrival_stored(stack, next_sender), 1);
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages WHERE id = '%s'", second), 1);
+    free(first);
+    free(second);
+}
+END_TEST
+
 START_TEST(programs_that_start_before_their_servers_wait_for_them) {
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         stack_stop(stack, programs[i]);
@@ -130,6 +190,7 @@ Suite *suite_restart(void) {
     tcase_add_test(tests, redis_is_restarted_in_order_under_load_and_no_202_is_lost);
     tcase_add_test(tests, everything_is_killed_at_once_under_load_and_no_202_is_lost);
     tcase_add_test(tests, ingests_that_are_killed_in_turn_under_load_lose_no_202);
+    tcase_add_test(tests, a_send_of_which_redis_wrote_a_part_when_it_was_killed_never_was);
     tcase_add_test(tests, programs_that_start_before_their_servers_wait_for_them);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);

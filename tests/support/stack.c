@@ -128,9 +128,10 @@ static void start_redis(struct stack *stack, struct member *member, const char *
     char *data = xasprintf("%s/%s", stack->folder, member->name);
     ck_assert_msg(mkdir(data, 0755) == 0 || errno == EEXIST, "%s: %s", data, strerror(errno));
     char *configuration = redis_configuration(data);
-    const char *argv[MAX_VARIABLES] = {"redis-server", configuration, "--port", port, "--dir", data};
+    char *mend = xasprintf("%s/redis/mend.sh", getenv("PROJECT_ROOT"));
+    const char *argv[MAX_VARIABLES] = {"sh", mend, data, "redis-server", configuration, "--port", port, "--dir", data};
     for (size_t i = 0; extra != NULL && extra[i] != NULL; i++) {
-        argv[6 + i] = extra[i];
+        argv[9 + i] = extra[i];
     }
     member->child = child_start(&(struct child_options){.name = member->name,
                                                         .folder = stack->folder,
@@ -138,6 +139,7 @@ static void start_redis(struct stack *stack, struct member *member, const char *
                                                         .environment = stack->redis_environment,
                                                         .death_signal = SIGKILL});
     WAIT_FOR(START_MS, !child_is_running(member->child) || answers_redis(member->port));
+    free(mend);
     free(data);
     free(port);
     free(configuration);

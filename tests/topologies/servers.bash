@@ -69,7 +69,8 @@ make_redis() {
   { cat redis/redis.conf && printf '%s\n' "port $2" "dir $data" 'repl-diskless-sync-delay 0' "${@:3}"; } >"$data/redis.conf"
   serve_redis "$1" "$2"
 }
-serve_redis() { serve "$1" "$2" redis-server "$(data_of "$1")/redis.conf"; } # NAME PORT: as it ended
+# NAME PORT: as it ended
+serve_redis() { serve "$1" "$2" sh redis/mend.sh "$(data_of "$1")" redis-server "$(data_of "$1")/redis.conf"; }
 has_replicas() { [ "$(redis_of "$1" INFO replication | grep -c state=online)" -ge "$2" ]; } # PORT COUNT
 
 # make_sentinel NAME PORT MASTER-ADDRESS MASTER-PORT LINE…: one that calls it `messages`, and takes it for dead after 2 s.
