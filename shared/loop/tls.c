@@ -2,19 +2,24 @@
 //
 // libssl, with a BIO of our own in place of a socket: it reads where the bytes arrived and writes into the buffer that
 // is written from. Rejected: OpenSSL's memory BIOs, which copy everything once more each way.
+//
+// What went wrong is told from what the protocol fixes: the header of the server's first record, the numbers of alerts.
+// OpenSSL's reasons and its words for them are other ones in each of its releases.
 #include "shared/loop/tls.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 enum {
-    RECORD_BYTES = 16 * 1024, // the most that one record holds
+    RECORD_BYTES = 16 * 1024,           // the most that one record holds
+    SEALED_BYTES = RECORD_BYTES + 2048, // the most that it takes (RFC 5246, 6.2.3)
+    HEADER_BYTES = 5,
     MOST_DETAIL = 200,
-    ALERT_OF_REASON = 1000, // SSL_AD_REASON_OFFSET: an alert's number less its reason
 };
 
 struct tls {
@@ -24,8 +29,11 @@ struct tls {
     struct tls_memory *memory;
     const char *input; // what was fed and isn't read yet
     size_t input_length;
+    unsigned char header[HEADER_BYTES]; // what the server sent first
+    size_t header_length;
     struct buf output;
-    bool asked; // for a certificate, and we have none
+    bool asked;     // for a certificate, and we have none
+    int alert_sent; // its number; 0: none
     enum tls_trouble trouble;
     struct buf detail;
     char plain[RECORD_BYTES];
@@ -193,6 +201,21 @@ static int tls_on_certificate_asked(SSL *ssl, X509 **certificate, EVP_PKEY **key
     return 0; // none
 }
 
+static void tls_on_information(const SSL *ssl, int where, int number) {
+    struct tls *tls = SSL_get_app_data(ssl);
+    if (where == SSL_CB_WRITE_ALERT) {
+        tls->alert_sent = number & 0xff; // above it is the level
+    }
+}
+
+// What OpenSSL makes of other bytes depends on its release.
+static bool tls_began_with_a_record(const struct tls *tls) {
+    const unsigned char *header = tls->header;
+    return tls->header_length < HEADER_BYTES ||
+           (header[0] >= SSL3_RT_CHANGE_CIPHER_SPEC && header[0] <= SSL3_RT_APPLICATION_DATA &&
+            header[1] == SSL3_VERSION_MAJOR && (header[3] << 8 | header[4]) <= SEALED_BYTES);
+}
+
 static bool tls_has_certificate(const struct tls *tls) {
     return SSL_get_certificate(tls->ssl) != NULL;
 }
@@ -222,28 +245,56 @@ static enum tls_trouble trouble_of_alert(const struct tls *tls, int alert) {
     }
 }
 
-static enum tls_trouble trouble_of_reason(const struct tls *tls, int reason) {
-    if (reason > ALERT_OF_REASON) {
-        return trouble_of_alert(tls, reason - ALERT_OF_REASON);
+// RFC 8446, 6, and RFC 5246, 7.2
+static const struct {
+    int number;
+    const char *words;
+} alerts[] = {
+    {SSL_AD_UNEXPECTED_MESSAGE, "unexpected message"},
+    {SSL_AD_BAD_RECORD_MAC, "bad record MAC"},
+    {SSL_AD_RECORD_OVERFLOW, "record overflow"},
+    {SSL_AD_HANDSHAKE_FAILURE, "handshake failure"},
+    {SSL_AD_BAD_CERTIFICATE, "bad certificate"},
+    {SSL_AD_UNSUPPORTED_CERTIFICATE, "unsupported certificate"},
+    {SSL_AD_CERTIFICATE_REVOKED, "certificate revoked"},
+    {SSL_AD_CERTIFICATE_EXPIRED, "certificate expired"},
+    {SSL_AD_CERTIFICATE_UNKNOWN, "certificate unknown"},
+    {SSL_AD_ILLEGAL_PARAMETER, "illegal parameter"},
+    {SSL_AD_UNKNOWN_CA, "unknown CA"},
+    {SSL_AD_ACCESS_DENIED, "access denied"},
+    {SSL_AD_DECODE_ERROR, "decode error"},
+    {SSL_AD_DECRYPT_ERROR, "decrypt error"},
+    {SSL_AD_PROTOCOL_VERSION, "protocol version"},
+    {SSL_AD_INSUFFICIENT_SECURITY, "insufficient security"},
+    {SSL_AD_INTERNAL_ERROR, "internal error"},
+    {TLS13_AD_MISSING_EXTENSION, "missing extension"},
+    {SSL_AD_UNSUPPORTED_EXTENSION, "unsupported extension"},
+    {SSL_AD_UNRECOGNIZED_NAME, "unrecognized name"},
+    {TLS13_AD_CERTIFICATE_REQUIRED, "certificate required"},
+};
+
+static void tls_describe_alert(struct tls *tls, int alert) {
+    char text[64];
+    const char *words = "of no known kind";
+    for (size_t i = 0; i < sizeof alerts / sizeof *alerts; i++) {
+        if (alerts[i].number == alert) {
+            words = alerts[i].words;
+        }
     }
-    switch (reason) {
-    case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST:
-    case SSL_R_PACKET_LENGTH_TOO_LONG:
-        return TLS_NO_TLS;
-    case SSL_R_UNSUPPORTED_PROTOCOL:
-    case SSL_R_NO_PROTOCOLS_AVAILABLE:
-    case SSL_R_VERSION_TOO_LOW:
-        return TLS_NOTHING_IN_COMMON;
-    default:
-        return TLS_OTHER_TROUBLE;
-    }
+    tls_put_detail(tls, text, (size_t)snprintf(text, sizeof text, "alert %d, %s", alert, words));
 }
 
-// OpenSSL's last error, which is forgotten.
+// What was found here and not by the server.
+static enum tls_trouble trouble_of_its_own(const struct tls *tls) {
+    return !tls_began_with_a_record(tls)                ? TLS_NO_TLS
+           : tls->alert_sent == SSL_AD_PROTOCOL_VERSION ? TLS_NOTHING_IN_COMMON
+                                                        : TLS_OTHER_TROUBLE;
+}
+
+// OpenSSL's first error; all are forgotten.
 static void tls_take_error(struct tls *tls) {
     unsigned long error = ERR_peek_error();
+    int alert = ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET; // one that came
     ERR_clear_error();
     if (tls->trouble != TLS_NO_TROUBLE) {
         return; // the certificate's
@@ -251,9 +302,14 @@ static void tls_take_error(struct tls *tls) {
     if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE) {
         mem_exhausted();
     }
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && alert > 0) {
+        tls_fail(tls, trouble_of_alert(tls, alert));
+        tls_describe_alert(tls, alert);
+        return;
+    }
     const char *why = ERR_reason_error_string(error);
     why = why != NULL ? why : "it broke off";
-    tls_fail(tls, trouble_of_reason(tls, ERR_GET_REASON(error)));
+    tls_fail(tls, trouble_of_its_own(tls));
     tls_put_detail(tls, why, strlen(why));
 }
 
@@ -296,6 +352,7 @@ SSL_CTX *tls_context_create(void) {
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_on_verified);
     SSL_CTX_set_client_cert_cb(context, tls_on_certificate_asked);
+    SSL_CTX_set_info_callback(context, tls_on_information);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, tls_on_session);
@@ -347,6 +404,9 @@ void tls_destroy(struct tls *tls) {
 }
 
 void tls_feed(struct tls *tls, const char *data, size_t length) {
+    for (size_t i = 0; i < length && tls->header_length < HEADER_BYTES; i++) {
+        tls->header[tls->header_length++] = (unsigned char)data[i];
+    }
     tls->input = data;
     tls->input_length = length;
 }

@@ -27,8 +27,8 @@ enum tls_trouble {
     TLS_BAD_CERTIFICATE,     // detail: why
     TLS_WANTS_CERTIFICATE,   // of ours, and there is none
     TLS_REFUSES_CERTIFICATE, // ours; detail: why
-    TLS_NOTHING_IN_COMMON,   // detail: what the server says, or OpenSSL
-    TLS_OTHER_TROUBLE,       // detail: what OpenSSL says
+    TLS_NOTHING_IN_COMMON,   // detail: the server's alert, or what OpenSSL says
+    TLS_OTHER_TROUBLE,       // the same
 };
 
 // The session of a client's last connection, which the next one offers, so that it needs no full handshake: to the same

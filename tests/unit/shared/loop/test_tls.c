@@ -179,6 +179,57 @@ START_TEST(a_record_that_was_changed_on_its_way_ends_it) {
 }
 END_TEST
 
+#define ALERT(number) "\x15\x03\x03\x00\x02\x02" number
+
+static const struct {
+    const char *bytes; // of which the handshake's end comes
+    size_t length;
+    enum tls_trouble trouble;
+    const char *detail; // NULL: OpenSSL's
+} answers[] = {
+    {ALERT("\x28"), 7, TLS_NOTHING_IN_COMMON, "alert 40, handshake failure"},
+    {ALERT("\x30"), 7, TLS_OTHER_TROUBLE, "alert 48, unknown CA"}, // there was nothing to refuse
+    {ALERT("\x46"), 7, TLS_NOTHING_IN_COMMON, "alert 70, protocol version"},
+    {ALERT("\x74"), 7, TLS_WANTS_CERTIFICATE, "alert 116, certificate required"},
+    {ALERT("\xee"), 7, TLS_OTHER_TROUBLE, "alert 238, of no known kind"},
+    {"+PONG\r\n", 7, TLS_NO_TLS, NULL},
+    {"\x18\x03\x03\x00\x02\x02\x28", 7, TLS_NO_TLS, NULL}, // a record of no kind
+    {"\x16\x02\x00\x00\x02\x02\x28", 7, TLS_NO_TLS, NULL}, // of no version
+    {"\x16\x03\x03\x48\x01\x02\x28", 7, TLS_NO_TLS, NULL}, // longer than one may be
+    {"\x17\x03\x03\x00\x02\x02\x28", 7, TLS_OTHER_TROUBLE, NULL},
+};
+
+START_TEST(what_the_server_answers_is_told_by_its_bytes) {
+    struct pair pair = pair_create("127.0.0.1", TLS1_3_VERSION, ALL_AT_ONCE);
+    ck_assert_int_eq(tls_shake(pair.client), 0);
+    tls_feed(pair.client, answers[_i].bytes, answers[_i].length);
+    ck_assert_int_eq(tls_shake(pair.client), -1);
+    ck_assert_int_eq(tls_trouble(pair.client), answers[_i].trouble);
+    if (answers[_i].detail != NULL) {
+        ck_assert_str_eq(tls_detail(pair.client), answers[_i].detail);
+    }
+    pair_free(&pair);
+}
+END_TEST
+
+START_TEST(a_server_that_speaks_an_older_version_only_has_nothing_in_common) {
+    // A ServerHello of TLS 1.1: its random bytes, no session, a cipher, no compression
+    static const char hello[] = "\x16\x03\x02\x00\x2a"
+                                "\x02\x00\x00\x26"
+                                "\x03\x02"
+                                "0123456789abcdef0123456789abcdef"
+                                "\x00"
+                                "\xc0\x13"
+                                "\x00";
+    struct pair pair = pair_create("127.0.0.1", TLS1_3_VERSION, ALL_AT_ONCE);
+    ck_assert_int_eq(tls_shake(pair.client), 0);
+    tls_feed(pair.client, hello, sizeof hello - 1);
+    ck_assert_int_eq(tls_shake(pair.client), -1);
+    ck_assert_int_eq(tls_trouble(pair.client), TLS_NOTHING_IN_COMMON);
+    pair_free(&pair);
+}
+END_TEST
+
 static const struct {
     const char *host;
     enum tls_trouble trouble;
@@ -220,6 +271,8 @@ Suite *suite_loop_tls(void) {
     tcase_add_loop_test(tests, it_works_whatever_pieces_the_bytes_come_in, 0, EACH_WAY);
     tcase_add_loop_test(tests, the_server_s_end_is_no_trouble, 0, EACH_WAY);
     tcase_add_loop_test(tests, a_record_that_was_changed_on_its_way_ends_it, 0, EACH_WAY);
+    tcase_add_loop_test(tests, what_the_server_answers_is_told_by_its_bytes, 0, sizeof answers / sizeof *answers);
+    tcase_add_test(tests, a_server_that_speaks_an_older_version_only_has_nothing_in_common);
     tcase_add_loop_test(tests, the_certificate_must_be_for_the_host, 0, sizeof hosts / sizeof *hosts);
     tcase_add_test(tests, a_name_is_told_to_the_server_and_an_address_is_not);
     suite_add_tcase(suite, tests);

@@ -220,9 +220,9 @@ static const struct {
     {"good", "yes", "authority.pem", NULL, NULL,
      "Redis asks for a client's certificate: set REDIS_CERT_FILE and REDIS_KEY_FILE"},
     {"good", "yes", "authority.pem", "visitor.pem", "visitor.key",
-     "Redis refuses the certificate in REDIS_CERT_FILE (tlsv1 alert unknown ca)"},
+     "Redis refuses the certificate in REDIS_CERT_FILE (alert 48, unknown CA)"},
     {"good", "yes", "authority.pem", "expired.pem", "expired.key",
-     "Redis refuses the certificate in REDIS_CERT_FILE (sslv3 alert certificate expired)"},
+     "Redis refuses the certificate in REDIS_CERT_FILE (alert 45, certificate expired)"},
 };
 
 START_TEST(each_refusal_has_its_sentence) {
@@ -270,6 +270,7 @@ static const struct {
     {"HTTP/1.1 400 Bad Request\r\n\r\n", false, "what answers there speaks no TLS"},
     {"-ERR Protocol error: unbalanced quotes in request\r\n", true, "what answers there speaks no TLS"},
     {"\x16\x03\x03\xff\xff rubbish that looks like the beginning of a record", false, "write redis://"},
+    {"\x16\x0a\x03\x01\x01" HUNDRED HUNDRED HUNDRED, false, "write redis://"},
     {"\x17\x03\x03\x01\x01" HUNDRED HUNDRED HUNDRED, false, "TLS with Redis failed: "},
     {"\x16\x03", false, "TLS's handshake did not end in time"},
 };
