@@ -156,6 +156,34 @@ uint16_t private_sentinels_master(const struct private_sentinels *sentinels) {
     return agreed;
 }
 
+void private_sentinels_take_for_down_after(struct private_sentinels *sentinels, unsigned ms) {
+    for (unsigned i = 0; i < sentinels->options.count; i++) {
+        if (sentinels->all[i].child != NULL) {
+            redisReply *reply =
+                private_sentinels_command(sentinels, i, "SENTINEL SET " NAME " down-after-milliseconds %u", ms);
+            ck_assert(reply != NULL && reply->type == REDIS_REPLY_STATUS);
+            freeReplyObject(reply);
+        }
+    }
+}
+
+// No flag of a master that is down, or is failed over.
+static bool sees_rest(const struct private_sentinels *sentinels, unsigned number) {
+    redisReply *reply = private_sentinels_command(sentinels, number, "SENTINEL MASTER " NAME);
+    bool sees = reply != NULL && strcmp(reply_field(reply, "flags"), "master") == 0;
+    freeReplyObject(reply);
+    return sees;
+}
+
+bool private_sentinels_are_at_rest(const struct private_sentinels *sentinels) {
+    for (unsigned i = 0; i < sentinels->options.count; i++) {
+        if (sentinels->all[i].child != NULL && !sees_rest(sentinels, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool knows_replica(const struct private_sentinels *sentinels, unsigned number, int port) {
     redisReply *reply = private_sentinels_command(sentinels, number, "SENTINEL REPLICAS " NAME);
     bool knows = false;

@@ -33,6 +33,10 @@ redisReply *private_sentinels_command(const struct private_sentinels *sentinels,
                                       ...);
 // The port of the master that all living ones name; 0 where they don't agree.
 uint16_t private_sentinels_master(const struct private_sentinels *sentinels);
+// How long a Redis must be silent from now on to be taken for down by the living ones.
+void private_sentinels_take_for_down_after(struct private_sentinels *sentinels, unsigned ms);
+// Whether the master is up for all living ones, and none has a fail-over under way.
+bool private_sentinels_are_at_rest(const struct private_sentinels *sentinels);
 // Whether all living ones know the Redis at this port as a replica that follows, and so may promote it.
 bool private_sentinels_know_replica(const struct private_sentinels *sentinels, uint16_t port);
 // Orders a fail-over, again and again until it is taken on, and waits until all living ones name another master.
