@@ -25,6 +25,7 @@ returns_as_replica() { # NAME PORT PORT OF THE MASTER
   serve_redis "$1" "$2"
   wait_for 40 has_replicas "$3" 1
 }
+# Refused while that Sentinel doesn't see yet that the replica is up again, or another fail-over isn't over.
 plans_switch() { [ "$(redis_of "${sentinel_port[$SENTINEL_ASKED]}" SENTINEL FAILOVER messages)" = OK ]; }
 
 # Without WAIT: what of the promised ones Postgres doesn't have, and whether all that it has is sent.
@@ -75,7 +76,7 @@ part_sentinel() {
   fact "kill -9: longest time without a 202: $(longest_gap main "$at") ms; $(answers main "$at")"
 
   at=$(now_ms)
-  must 'planned fail-over: the Sentinels name the other one' switches_by "$one_port" plans_switch
+  must 'planned fail-over: the Sentinels name the other one' switches_by "$one_port" wait_for 30 plans_switch
   must 'planned fail-over: sends are accepted again' go_on main
   fact "planned fail-over: longest time without a 202: $(longest_gap main "$at") ms; $(answers main "$at")"
   clients_end
