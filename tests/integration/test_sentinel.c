@@ -3,7 +3,8 @@
 // planned, a Sentinel dies, the old master comes back and takes itself for the master. No 202 is lost, nothing is
 // stored twice, the service goes on by itself.
 //
-// One replica a master at each fail-over: then the one that is promoted is the one that has answered WAIT.
+// One replica a master at each fail-over: then the one that is promoted is the one that has answered WAIT. Of two, the
+// other one may have, and what was accepted is lost (docs/scaling.md).
 //
 // A Redis is taken for down only while one was killed. On a busy machine one that lives may be silent for longer than
 // the test would wait for, and the Sentinels then promote another than the test means.
@@ -113,16 +114,21 @@ START_TEST(the_master_is_killed_under_load_and_no_202_is_lost) {
 }
 END_TEST
 
+// Once the fail-over is over: before, it would be a replica as well, and WAIT might be met by its answer without that
+// of the one which is promoted.
+static void start_old_master(void) {
+    stack_follow_redis(stack, stack_port(stack, "redis")); // so that it is waited for
+    stack_start_with(stack, "redis", (const char *const[]){"--replica-priority", "0", NULL}); // it is never promoted
+}
+
 START_TEST(a_planned_fail_over_with_a_sentinel_less_and_the_old_master_back) {
     WAIT_FOR(SETTLE_MS, private_sentinels_know_replica(sentinels, private_redis_port(second)));
     struct load *load = begin_load(2000, 600);
-    stack_follow_redis(stack, stack_port(stack, "redis")); // so that it is waited for
-    stack_start_with(stack, "redis", (const char *const[]){"--replica-priority", "0", NULL}); // it is never promoted
-    stack_follow_redis(stack, private_redis_port(first));
     private_sentinels_kill(sentinels, 0);
     WAIT_FOR(SETTLE_MS, load_accepted(load) > 200);
     private_sentinels_fail_over(sentinels);
     ck_assert_uint_eq(private_sentinels_master(sentinels), private_redis_port(second));
+    start_old_master();
     stack_follow_redis(stack, private_redis_port(second));
     private_sentinels_restart(sentinels, 0);
     arrival_check(stack, load, 2000, 600);
