@@ -19,7 +19,7 @@ failed=()
 
 # The integration suites, those that take longest first: what begins last must not be what all the others wait for.
 suites() {
-  local long='truth providers order senders clocks dispatcher abuse dead_letters failing sentinel replicas persister net fail_over read_replica'
+  local long='truth delivered rekey providers order senders clocks dispatcher abuse dead_letters failing sentinel replicas persister net fail_over read_replica'
   "$BUILD_DIR/tests/integration" --list | awk -v long="$long" '
     BEGIN { split(long, names, " "); for (i in names) place[names[i]] = i }
     { print ($1 in place ? place[$1] : 99), NR, $1 }' | sort -n -k 1,1 -k 2,2 | cut -d ' ' -f 3
