@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Nobody is believed at first before a majority has answered, for the first to answer may be one that was cut off.
-// Where fewer live, the others get MAJORITY_MS.
+// Where fewer live, the others get MAJORITY_MS from the first answer on: it may have taken long to look up their names.
 //
 // A smaller epoch than was believed before is that of a Sentinel that was cut off, or has lost its file. If all that
 // are listed have a smaller one, nobody has the greater one any more: they were set up anew, and count.
@@ -24,7 +24,7 @@ struct redis_sentinels {
     struct redis_sentinels_options options;
     struct redis_sentinel **all;
     size_t count;
-    uv_timer_t grace; // until fewer than a majority are believed
+    uv_timer_t grace; // until fewer than a majority are believed; runs from an answer on
     bool is_over;     // that time
     char *host;       // of the master that is believed; NULL: none
     uint16_t port;
@@ -116,11 +116,21 @@ static void sentinels_believe(struct redis_sentinels *sentinels, const struct re
     sentinels->options.on_master(sentinels->options.owner);
 }
 
+static void sentinels_on_grace_over(uv_timer_t *timer);
+
+static void sentinels_give_time(struct redis_sentinels *sentinels) {
+    if (!uv_is_active((uv_handle_t *)&sentinels->grace)) {
+        uv_timer_start(&sentinels->grace, sentinels_on_grace_over, MAJORITY_MS, 0);
+    }
+}
+
 static void sentinels_on_change(void *owner) {
     struct redis_sentinels *sentinels = owner;
     const struct redis_sentinel_answer *greatest = sentinels_find_greatest(sentinels);
     if (greatest != NULL && sentinels_may_be_believed(sentinels, greatest->epoch)) {
         sentinels_believe(sentinels, greatest);
+    } else if (greatest != NULL && sentinels->host == NULL) {
+        sentinels_give_time(sentinels);
     } else if (greatest == NULL && sentinels->host == NULL && sentinels_count_silent(sentinels) == 0) {
         sentinels_tell_trouble(sentinels);
     }
@@ -128,7 +138,7 @@ static void sentinels_on_change(void *owner) {
 
 static void sentinels_on_grace_over(uv_timer_t *timer) {
     struct redis_sentinels *sentinels = timer->data;
-    sentinels->is_over = true;
+    sentinels->is_over = sentinels_count_answers(sentinels) > 0; // whoever answered may have gone meanwhile
     sentinels_on_change(sentinels);
 }
 
@@ -150,7 +160,6 @@ struct redis_sentinels *redis_sentinels_create(uv_loop_t *loop, const struct red
     }
     sentinels->grace.data = sentinels;
     uv_timer_init(loop, &sentinels->grace);
-    uv_timer_start(&sentinels->grace, sentinels_on_grace_over, MAJORITY_MS, 0);
     return sentinels;
 }
 

@@ -343,6 +343,32 @@ START_TEST(the_first_to_answer_is_not_believed_before_the_others_had_time) {
 }
 END_TEST
 
+// The same where names are looked up for long, and nobody can have been asked in the first MAJORITY_MS.
+static bool hears_the_first_alone_and_late(struct subject *subject) {
+    fakes[0].subscriptions = 0;
+    fakes[0].way = fakes[1].way = fakes[2].way = WAY_SILENT;
+    ask(subject);
+    run_for(&loop, MAJORITY_MS + SEE_MS);
+    fakes[0].way = WAY_TELLS;
+    uint64_t begun_ns = uv_hrtime();
+    fake_server_hang_up(fakes[0].server); // it is asked anew
+    RUN_UNTIL(&loop, SOON_MS, fakes[0].subscriptions == 1);
+    run_for(&loop, 20);
+    return uv_hrtime() - begun_ns < (uint64_t)MAJORITY_MS * 1000000 / 2;
+}
+
+START_TEST(the_others_time_begins_with_the_first_answer) {
+    struct subject subject = {0};
+    while (!hears_the_first_alone_and_late(&subject)) {
+        end(&subject);
+        subject = (struct subject){0};
+    }
+    ck_assert_int_eq(subject.masters, 0);
+    RUN_UNTIL(&loop, SOON_MS, subject.masters == 1);
+    end(&subject);
+}
+END_TEST
+
 START_TEST(a_switch_is_followed_at_once) {
     struct subject subject = {0};
     ask(&subject);
@@ -766,6 +792,7 @@ Suite *suite_redis_sentinels(void) {
                         (int)(sizeof absences / sizeof *absences));
     tcase_add_test(tcase, one_alone_is_believed);
     tcase_add_test(tcase, the_first_to_answer_is_not_believed_before_the_others_had_time);
+    tcase_add_test(tcase, the_others_time_begins_with_the_first_answer);
     tcase_add_test(tcase, a_switch_is_followed_at_once);
     tcase_add_test(tcase, a_switch_that_nobody_tells_of_is_seen_all_the_same);
     tcase_add_test(tcase, a_smaller_epoch_is_never_believed);
