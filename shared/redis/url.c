@@ -191,13 +191,21 @@ static const char *parse_parts(const char *url, struct redis_url *out) {
     return scheme->sentinels ? parse_master(authority + length, out) : parse_database(authority + length, out);
 }
 
+// Whether a password of which a part is taken for the path may be what is wrong.
+static bool ends_before_its_host(const char *url) {
+    const struct scheme *scheme = scheme_of(url);
+    const char *authority = scheme != NULL ? url + strlen(scheme->begin) : "";
+    return strchr(authority + strcspn(authority, "/?#"), '@') != NULL;
+}
+
 const char *redis_url_parse(const char *url, struct redis_url *out) {
     *out = (struct redis_url){0};
     const char *error = parse_parts(url, out);
     if (error != NULL) {
         redis_url_free(out);
     }
-    return error;
+    return error != NULL && ends_before_its_host(url) ? "in the user and password / is written %2F, ? is %3F, # is %23"
+                                                      : error;
 }
 
 void redis_url_free(struct redis_url *url) {

@@ -69,6 +69,25 @@ START_TEST(what_is_not_there_yet_has_its_own_sentence) {
 }
 END_TEST
 
+// As the keys of Azure and the tokens of ElastiCache are.
+START_TEST(a_password_that_must_be_escaped_has_its_own_sentence) {
+    static const char *const bad[] = {
+        "rediss://:AbC/dEf=@name.redis.cache.windows.net:6380",
+        "redis://user:12/3@host",
+        "redis://:a#b@host:6379/1",
+        "redis://:a@b?c@host",
+        "rediss+sentinel://:a/b@one,two/master",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *error = redis_url_check(bad[i]);
+        ck_assert_ptr_nonnull(error);
+        ck_assert_msg(strstr(error, "%2F") != NULL, "%s: %s", bad[i], error);
+    }
+    ck_assert_ptr_null(redis_url_check("rediss://:AbC%2FdEf=@name.redis.cache.windows.net:6380"));
+    ck_assert_ptr_null(redis_url_check("redis+sentinel://one,two/m@ster"));
+}
+END_TEST
+
 START_TEST(one_host_has_redis_s_port) {
     struct redis_url url;
     ck_assert_ptr_null(redis_url_parse("redis://me:a%40b@[::1]/3", &url));
@@ -123,6 +142,7 @@ Suite *suite_redis_url(void) {
     TCase *tests = tcase_create("redis_url");
     tcase_add_test(tests, a_url_is_checked_part_by_part);
     tcase_add_test(tests, what_is_not_there_yet_has_its_own_sentence);
+    tcase_add_test(tests, a_password_that_must_be_escaped_has_its_own_sentence);
     tcase_add_test(tests, one_host_has_redis_s_port);
     tcase_add_test(tests, sentinels_have_theirs_and_name_the_master);
     tcase_add_test(tests, what_was_read_of_a_bad_one_is_let_go_of);
