@@ -47,11 +47,25 @@ static bool refused_without_password(struct redis_setup *setup, const redisReply
     return true;
 }
 
+// What it says to whoever connects, and hangs up: it comes in the place of the first reply.
+static bool refused_at_the_door(struct redis_setup *setup, const redisReply *reply) {
+    if (redis_setup_is_error(reply, "DENIED")) {
+        setup->on_failed(setup->owner, "Redis lets in no one from another machine (protected-mode) until one gives "
+                                       "Redis a password, or its users theirs");
+        return true;
+    }
+    if (redis_setup_is_error(reply, "ERR max number of clients")) {
+        setup->on_failed(setup->owner, "Redis has as many clients as it may have: raise its maxclients");
+        return true;
+    }
+    return false;
+}
+
 // ---- Whether it is a Redis that takes what we write
 
 static void redis_setup_on_role(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_setup *setup = argument;
-    if (result == REDIS_LINK_LOST || refused_without_password(setup, reply)) {
+    if (result == REDIS_LINK_LOST || refused_at_the_door(setup, reply) || refused_without_password(setup, reply)) {
         return;
     }
     char *trouble = redis_server_judge_role(reply, setup->address->master != NULL);
@@ -82,7 +96,7 @@ static void redis_setup_on_cluster(void *argument, enum redis_result result, con
 
 static void redis_setup_on_auth(void *argument, enum redis_result result, const redisReply *reply) {
     struct redis_setup *setup = argument;
-    if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK) {
+    if (result == REDIS_LINK_LOST || result == REDIS_LINK_OK || refused_at_the_door(setup, reply)) {
         return;
     }
     if (redis_setup_is_error(reply, "WRONGPASS")) {

@@ -528,6 +528,27 @@ START_TEST(a_server_that_is_no_redis_keeps_it_down) {
 }
 END_TEST
 
+// Says it in place of its first answer, and is gone.
+START_TEST(a_redis_that_lets_nobody_in_is_told_by_its_words) {
+    static const struct {
+        const char *greeting, *user, *trouble;
+    } doors[] = {
+        {"-DENIED Redis is running in protected mode because\r\n", "", "gives Redis a password"},
+        {"-ERR max number of clients reached\r\n", "", "maxclients"},
+        {"-ERR max number of clients reached\r\n", ":secret@", "maxclients"},
+    };
+    struct subject subject = {0};
+    const struct fake_behaviour shut = {.greeting = doors[_i].greeting, .hang_up = true};
+    struct fake_server *server = fake_server_start(&loop, &shut);
+    char *url = xasprintf("redis://%s127.0.0.1:%u", doors[_i].user, (unsigned)fake_server_port(server));
+    open_link(&subject, url);
+    expect_trouble(&subject, doors[_i].trouble);
+    close_link(&subject);
+    fake_server_destroy(server);
+    free(url);
+}
+END_TEST
+
 START_TEST(a_server_that_hangs_up_is_tried_again) {
     const struct fake_behaviour hanging_up = {.hang_up = true};
     link_to_fake(&hanging_up);
@@ -605,6 +626,7 @@ Suite *suite_redis_link(void) {
     tcase_add_test(tcase, a_burst_larger_than_the_socket_takes_gets_through);
     tcase_add_test(tcase, a_refused_connection_is_tried_again_until_it_is_taken);
     tcase_add_test(tcase, a_server_that_is_no_redis_keeps_it_down);
+    tcase_add_loop_test(tcase, a_redis_that_lets_nobody_in_is_told_by_its_words, 0, 3);
     tcase_add_test(tcase, a_server_that_hangs_up_is_tried_again);
     tcase_add_test(tcase, a_server_that_never_answers_is_tried_again);
     tcase_add_test(tcase, the_calls_of_one_turn_leave_with_one_write);
