@@ -440,14 +440,14 @@ ssize_t tls_read(struct tls *tls, const char **out) {
     return result == 1 ? (ssize_t)length : tls_judge(tls, result);
 }
 
+// A message that came only in part, e.g. a ticket longer than a record, is waited for before anything is sealed.
 int tls_write(struct tls *tls, const char *data, size_t length) {
     size_t written;
     ERR_clear_error();
     if (SSL_write_ex(tls->ssl, data, length, &written) == 1) {
         return 0;
     }
-    tls_take_error(tls);
-    return -1;
+    return tls_judge(tls, 0) == 0 ? 1 : -1;
 }
 
 void tls_end(struct tls *tls) {

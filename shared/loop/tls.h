@@ -57,7 +57,8 @@ int tls_shake(struct tls *tls) MUST_CHECK;
 // What was fed, in the clear; *out is valid until the next call. Returns how many bytes it is; 0: more must arrive; -1:
 // the server has ended the connection (no trouble) or it has failed. Once the handshake is done.
 ssize_t tls_read(struct tls *tls, const char **out) MUST_CHECK;
-// Seals bytes. Returns 0, or -1: it has failed. Once the handshake is done.
+// Seals bytes. Returns 0; 1: none of them, for more must arrive first; or -1: it has failed. Once the handshake is
+// done.
 int tls_write(struct tls *tls, const char *data, size_t length) MUST_CHECK;
 // Says that nothing more will be written.
 void tls_end(struct tls *tls);

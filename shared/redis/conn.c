@@ -162,14 +162,17 @@ static void redis_conn_write_rest(struct redis_conn *conn, struct buf *wire, siz
     }
 }
 
-// Adds the next piece of `out` to what TLS has to say.
+// Adds the next piece of `out` to what TLS has to say, unless it waits for more to arrive.
 static void redis_conn_seal(struct redis_conn *conn) {
     size_t left = conn->out.length - conn->sealed, piece = left < SEAL_BYTES ? left : SEAL_BYTES;
     if (piece == 0 || !conn->connected) {
         return;
     }
-    if (tls_write(conn->tls, conn->out.data + conn->sealed, piece) != 0) {
-        redis_conn_break_off_tls(conn);
+    int result = tls_write(conn->tls, conn->out.data + conn->sealed, piece);
+    if (result != 0) {
+        if (result < 0) {
+            redis_conn_break_off_tls(conn);
+        }
         return;
     }
     conn->sealed += piece;
@@ -288,7 +291,7 @@ static void redis_conn_open_sealed(struct redis_conn *conn, const char *data, si
     }
     if (got < 0) {
         redis_conn_break_off_tls(conn);
-    } else if (tls_output(conn->tls)->length > 0) { // e.g. new keys
+    } else if (tls_output(conn->tls)->length > 0 || conn->out.length > 0) { // e.g. new keys; what waited for them
         turn_at_end(&conn->end_of_turn, redis_conn_flush);
     }
 }

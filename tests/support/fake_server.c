@@ -41,11 +41,14 @@ static void close_client(struct client *client) {
     uv_close((uv_handle_t *)&client->tcp, free_data);
 }
 
-static void say(struct client *client, char *text, size_t length) {
-    uv_buf_t bytes = uv_buf_init(text, (unsigned)length);
+static void say(struct client *client, const char *text, size_t length) {
+    struct buf copy = {0}; // libuv's bytes aren't constant
+    buf_append(&copy, text, length);
+    uv_buf_t bytes = uv_buf_init(copy.data, (unsigned)length);
     if (length > 0) {
         (void)uv_try_write((uv_stream_t *)&client->tcp, &bytes, 1);
     }
+    buf_free(&copy);
 }
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *out) {
@@ -95,9 +98,7 @@ static void on_connection(uv_stream_t *stream, int status) {
     remember(server, client);
     server->connections++;
     if (server->behaviour.greeting) {
-        char *greeting = xstrdup(server->behaviour.greeting);
-        say(client, greeting, strlen(greeting));
-        free(greeting);
+        say(client, server->behaviour.greeting, strlen(server->behaviour.greeting));
     }
     if (server->behaviour.hang_up) {
         close_client(client);
@@ -133,14 +134,16 @@ unsigned fake_server_reads(const struct fake_server *server) {
     return server->reads;
 }
 
-void fake_server_say(struct fake_server *server, const char *text) {
-    char *copy = xstrdup(text);
+void fake_server_say_bytes(struct fake_server *server, const char *bytes, size_t length) {
     for (size_t i = 0; i < MOST_CLIENTS; i++) {
         if (server->clients[i]) {
-            say(server->clients[i], copy, strlen(copy));
+            say(server->clients[i], bytes, length);
         }
     }
-    free(copy);
+}
+
+void fake_server_say(struct fake_server *server, const char *text) {
+    fake_server_say_bytes(server, text, strlen(text));
 }
 
 void fake_server_hang_up(struct fake_server *server) {

@@ -26,7 +26,8 @@ uint16_t fake_server_port(const struct fake_server *server);
 unsigned fake_server_connections(const struct fake_server *server); // ever accepted
 unsigned fake_server_reads(const struct fake_server *server);       // pieces of input
 void fake_server_say(struct fake_server *server, const char *text); // to everyone
-void fake_server_hang_up(struct fake_server *server);               // on everyone
+void fake_server_say_bytes(struct fake_server *server, const char *bytes, size_t length);
+void fake_server_hang_up(struct fake_server *server); // on everyone
 void fake_server_destroy(struct fake_server *server);
 
 #endif

@@ -44,6 +44,13 @@ static const char *in_folder(const char *name) {
     return path;
 }
 
+static SSL *server_create(SSL_CTX *context) {
+    SSL *server = SSL_new(context);
+    SSL_set_bio(server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(server);
+    return server;
+}
+
 static struct pair pair_create(const char *host, int version, size_t piece) {
     struct pair pair = {.client_context = tls_context_create(), .server_context = SSL_CTX_new(TLS_server_method())};
     ck_assert_int_eq(SSL_CTX_load_verify_locations(pair.client_context, in_folder("authority.pem"), NULL), 1);
@@ -51,9 +58,7 @@ static struct pair pair_create(const char *host, int version, size_t piece) {
     ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(pair.server_context, in_folder("good.key"), SSL_FILETYPE_PEM), 1);
     ck_assert_int_eq(SSL_CTX_set_max_proto_version(pair.server_context, version), 1);
     pair.client = tls_create(pair.client_context, host, NULL);
-    pair.server = SSL_new(pair.server_context);
-    SSL_set_bio(pair.server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_accept_state(pair.server);
+    pair.server = server_create(pair.server_context);
     pair.piece = piece;
     return pair;
 }
@@ -157,6 +162,46 @@ START_TEST(the_server_s_end_is_no_trouble) {
     tls_end(pair.client);
     carry_to_server(&pair);
     ck_assert_int_eq(SSL_shutdown(pair.server), 1); // it was told of our end
+    pair_free(&pair);
+}
+END_TEST
+
+static int put_long_ticket(SSL *ssl, void *argument) {
+    static const char data[3000];
+    (void)argument;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof data);
+}
+
+static SSL_TICKET_RETURN take_long_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t length,
+                                          SSL_TICKET_STATUS status, void *argument) {
+    (void)ssl, (void)session, (void)name, (void)length, (void)status, (void)argument;
+    return SSL_TICKET_RETURN_IGNORE;
+}
+
+// A ticket that is longer than the server's records, as with a client's certificate in it.
+START_TEST(what_is_written_while_half_a_ticket_is_there_waits_for_the_rest) {
+    char bytes[700], got[8];
+    struct pair pair = pair_create("127.0.0.1", TLS1_3_VERSION, ALL_AT_ONCE);
+    SSL_set_max_send_fragment(pair.server, 512);
+    SSL_CTX_set_session_ticket_cb(pair.server_context, put_long_ticket, take_long_ticket, NULL);
+    is_done = false;
+    ck_assert_int_eq(tls_shake(pair.client), 0);
+    carry_to_server(&pair);
+    ck_assert_int_eq(SSL_do_handshake(pair.server), -1);
+    ck_assert_int_eq(carry_to_client(&pair, step_of_handshake), 0);
+    ck_assert(is_done);
+    carry_to_server(&pair);
+    ck_assert_int_eq(SSL_do_handshake(pair.server), 1);
+    ck_assert_int_eq(BIO_read(SSL_get_wbio(pair.server), bytes, sizeof bytes), sizeof bytes);
+    tls_feed(pair.client, bytes, sizeof bytes);
+    ck_assert_int_eq(read_all(&pair), 0);
+    ck_assert_int_eq(tls_write(pair.client, "early", 5), 1);
+    ck_assert_int_eq(tls_trouble(pair.client), TLS_NO_TROUBLE);
+    ck_assert_int_eq(carry_to_client(&pair, step_of_reading), 0);
+    ck_assert_int_eq(tls_write(pair.client, "later on", 8), 0);
+    carry_to_server(&pair);
+    ck_assert_int_eq(SSL_read(pair.server, got, sizeof got), 8);
+    ck_assert_mem_eq(got, "later on", 8);
     pair_free(&pair);
 }
 END_TEST
@@ -270,6 +315,7 @@ Suite *suite_loop_tls(void) {
     tcase_add_unchecked_fixture(tests, make_certificates, remove_certificates);
     tcase_add_loop_test(tests, it_works_whatever_pieces_the_bytes_come_in, 0, EACH_WAY);
     tcase_add_loop_test(tests, the_server_s_end_is_no_trouble, 0, EACH_WAY);
+    tcase_add_test(tests, what_is_written_while_half_a_ticket_is_there_waits_for_the_rest);
     tcase_add_loop_test(tests, a_record_that_was_changed_on_its_way_ends_it, 0, EACH_WAY);
     tcase_add_loop_test(tests, what_the_server_answers_is_told_by_its_bytes, 0, sizeof answers / sizeof *answers);
     tcase_add_test(tests, a_server_that_speaks_an_older_version_only_has_nothing_in_common);

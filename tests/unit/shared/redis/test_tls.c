@@ -322,20 +322,21 @@ static void visit_on_broken(void *owner, const char *why) {
     visit->broken = true;
 }
 
-// Connects and asks one thing.
-static void visit_begin(struct tls_visit *visit, SSL_CTX *context, const char *host, struct tls_memory *memory) {
+static void visit_open(struct tls_visit *visit, uint16_t port, SSL_CTX *context, const char *host,
+                       struct tls_memory *memory) {
     static const struct redis_conn_events events = {
         .on_connected = visit_on_connected, .on_reply = visit_on_reply, .on_broken = visit_on_broken};
-    const struct redis_conn_options options = {.address = "127.0.0.1",
-                                               .port = (uint16_t)atoi(port_of_tls()),
-                                               .timeout_ms = TIMEOUT_MS,
-                                               .tls = context,
-                                               .host = host,
-                                               .memory = memory};
+    const struct redis_conn_options options = {
+        .address = "127.0.0.1", .port = port, .timeout_ms = TIMEOUT_MS, .tls = context, .host = host, .memory = memory};
     const char *error = NULL;
     *visit = (struct tls_visit){0};
     visit->conn = redis_conn_open(&loop, &options, &events, visit, &error);
     ck_assert_ptr_nonnull(visit->conn);
+}
+
+// Connects and asks one thing.
+static void visit_begin(struct tls_visit *visit, SSL_CTX *context, const char *host, struct tls_memory *memory) {
+    visit_open(visit, (uint16_t)atoi(port_of_tls()), context, host, memory);
     RUN_UNTIL(&loop, 5000, visit->replies == 1);
     ck_assert(!visit->broken);
 }
@@ -424,6 +425,95 @@ START_TEST(tls_may_come_while_a_link_is_up_and_go) {
 }
 END_TEST
 
+// ---- A message that comes in two halves
+
+// A server whose ticket is long and its records short, of which the first is all that it says by itself.
+struct halting {
+    SSL *ssl;
+    unsigned heard;  // pieces of what was sealed
+    struct buf held; // what else it has to say
+};
+
+static int put_long_ticket(SSL *ssl, void *argument) {
+    static const char data[3000];
+    (void)argument;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof data);
+}
+
+static SSL_TICKET_RETURN take_no_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t length,
+                                        SSL_TICKET_STATUS status, void *argument) {
+    (void)ssl, (void)session, (void)name, (void)length, (void)status, (void)argument;
+    return SSL_TICKET_RETURN_IGNORE;
+}
+
+static SSL *halting_create(SSL_CTX *context) {
+    char path[96];
+    SSL *ssl;
+    snprintf(path, sizeof path, "%s/good.pem", folder);
+    ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(context, path), 1);
+    snprintf(path, sizeof path, "%s/good.key", folder);
+    ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM), 1);
+    SSL_CTX_set_max_send_fragment(context, 512);
+    SSL_CTX_set_session_ticket_cb(context, put_long_ticket, take_no_ticket, NULL);
+    ssl = SSL_new(context);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+static void take_output(struct halting *halting, struct buf *out) {
+    char bytes[4096];
+    for (int length; (length = BIO_read(SSL_get_wbio(halting->ssl), bytes, sizeof bytes)) > 0;) {
+        buf_append(out, bytes, (size_t)length);
+    }
+}
+
+static bool halting_on_input(void *argument, const char *input, size_t length, struct buf *answer) {
+    struct halting *halting = argument;
+    enum { FIRST_HALF = 700 };
+    char text[256];
+    BIO_write(SSL_get_rbio(halting->ssl), input, (int)length);
+    if (!SSL_is_init_finished(halting->ssl) && SSL_do_handshake(halting->ssl) != 1) {
+        take_output(halting, answer);
+        return true;
+    }
+    halting->heard += SSL_read(halting->ssl, text, sizeof text) > 0;
+    SSL_write(halting->ssl, "+PONG\r\n", 7);
+    take_output(halting, halting->heard == 1 ? &halting->held : answer);
+    if (halting->heard == 1) {
+        buf_append(answer, halting->held.data, FIRST_HALF);
+        memmove(halting->held.data, halting->held.data + FIRST_HALF, halting->held.length -= FIRST_HALF);
+    }
+    return true;
+}
+
+START_TEST(what_is_said_while_half_a_message_is_there_leaves_once_the_rest_has_come) {
+    const char *ping[] = {"PING"};
+    struct tls_visit visit;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    struct halting halting = {.ssl = halting_create(context)};
+    const struct fake_behaviour behaviour = {.on_input = halting_on_input, .argument = &halting};
+    struct fake_server *server = fake_server_start(&loop, &behaviour);
+    const struct redis_endpoint *endpoint =
+        redis_target_take(target_with("rediss://127.0.0.1", folder, "authority.pem", NULL, NULL));
+    visit_open(&visit, fake_server_port(server), endpoint->tls, "127.0.0.1", NULL);
+    RUN_UNTIL(&loop, 5000, halting.heard == 1);
+    run_for(&loop, 50); // what it has said arrives
+    redis_conn_send(visit.conn, 0, NULL, NULL, 1, ping, NULL);
+    run_for(&loop, 50);
+    ck_assert(!visit.broken);
+    fake_server_say_bytes(server, halting.held.data, halting.held.length);
+    RUN_UNTIL(&loop, 5000, visit.replies == 2);
+    redis_conn_drop(visit.conn);
+    fake_server_destroy(server);
+    run_for(&loop, 1);
+    redis_endpoint_release(endpoint);
+    SSL_free(halting.ssl);
+    SSL_CTX_free(context);
+    buf_free(&halting.held);
+}
+END_TEST
+
 // ---- Its end
 
 START_TEST(it_may_be_let_go_of_at_any_moment_of_the_handshake) {
@@ -500,6 +590,7 @@ Suite *suite_redis_tls(void) {
     tcase_add_loop_test(tests, a_session_outlives_a_connection_that_redis_ends, 0, EACH_PROTOCOL);
     tcase_add_test(tests, a_changed_certificate_is_for_the_next_connection);
     tcase_add_test(tests, tls_may_come_while_a_link_is_up_and_go);
+    tcase_add_test(tests, what_is_said_while_half_a_message_is_there_leaves_once_the_rest_has_come);
     tcase_add_test(tests, it_may_be_let_go_of_at_any_moment_of_the_handshake);
     tcase_add_test(tests, sentinels_and_the_master_that_they_name_are_both_come_to_over_tls);
     tcase_add_test(tests, a_sentinel_with_the_certificate_of_another_host_is_not_believed);
