@@ -27,7 +27,8 @@ struct tls {
     SSL_CTX *context;
     char *host;
     struct tls_memory *memory;
-    const char *input; // what was fed and isn't read yet
+    SSL_SESSION *offered; // what was remembered, from the handshake's begin on; NULL: none
+    const char *input;    // what was fed and isn't read yet
     size_t input_length;
     unsigned char header[HEADER_BYTES]; // what the server sent first
     size_t header_length;
@@ -322,24 +323,40 @@ void tls_memory_clear(struct tls_memory *memory) {
     *memory = (struct tls_memory){0};
 }
 
+// Takes ownership of session.
+static void tls_remember(struct tls *tls, SSL_SESSION *session) {
+    tls_memory_clear(tls->memory);
+    SSL_CTX_up_ref(tls->context);
+    *tls->memory = (struct tls_memory){.session = session, .context = tls->context, .host = xstrdup(tls->host)};
+}
+
 // Of TLS 1.3 there are several, after the handshake.
 static int tls_on_session(SSL *ssl, SSL_SESSION *session) {
     struct tls *tls = SSL_get_app_data(ssl);
     if (tls->memory == NULL) {
         return 0;
     }
-    tls_memory_clear(tls->memory);
-    SSL_CTX_up_ref(tls->context);
-    *tls->memory = (struct tls_memory){.session = session, .context = tls->context, .host = xstrdup(tls->host)};
+    tls_remember(tls, session);
     return 1; // it is ours now
 }
 
 // A server that resumes a session shows no certificate; so it must have shown it for this host.
 static void tls_offer_session(struct tls *tls) {
-    const struct tls_memory *memory = tls->memory;
+    struct tls_memory *memory = tls->memory;
     if (memory != NULL && memory->session != NULL && memory->context == tls->context &&
         strcmp(memory->host, tls->host) == 0) {
         SSL_set_session(tls->ssl, memory->session);
+        tls->offered = memory->session;
+        memory->session = NULL;
+        tls_memory_clear(memory);
+    }
+}
+
+// The server goes on with it, and has given no newer one yet.
+static void tls_remember_offered(struct tls *tls) {
+    if (tls->offered != NULL && tls->memory->session == NULL && tls_was_resumed(tls)) {
+        tls_remember(tls, tls->offered);
+        tls->offered = NULL;
     }
 }
 
@@ -385,7 +402,6 @@ struct tls *tls_create(SSL_CTX *context, const char *host, struct tls_memory *me
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
     SSL_set_connect_state(tls->ssl);
-    tls_offer_session(tls);
     ERR_clear_error();
     return tls;
 }
@@ -396,6 +412,7 @@ void tls_destroy(struct tls *tls) {
         SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
     SSL_free(tls->ssl);
+    SSL_SESSION_free(tls->offered);
     SSL_CTX_free(tls->context);
     buf_free(&tls->output);
     buf_free(&tls->detail);
@@ -425,8 +442,15 @@ static int tls_judge(struct tls *tls, int result) {
 
 int tls_shake(struct tls *tls) {
     ERR_clear_error();
+    if (SSL_in_before(tls->ssl)) {
+        tls_offer_session(tls);
+    }
     int result = SSL_do_handshake(tls->ssl);
-    return result == 1 ? 1 : tls_judge(tls, result);
+    if (result != 1) {
+        return tls_judge(tls, result);
+    }
+    tls_remember_offered(tls);
+    return 1;
 }
 
 ssize_t tls_read(struct tls *tls, const char **out) {

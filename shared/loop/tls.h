@@ -32,7 +32,7 @@ enum tls_trouble {
 };
 
 // The session of a client's last connection, which the next one offers, so that it needs no full handshake: to the same
-// host and by the same context only. Zero-initialised is empty.
+// host and by the same context only. One whose offer came to no end is forgotten. Zero-initialised is empty.
 struct tls_memory {
     SSL_SESSION *session;
     SSL_CTX *context;

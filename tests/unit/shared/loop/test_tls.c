@@ -206,6 +206,36 @@ START_TEST(what_is_written_while_half_a_ticket_is_there_waits_for_the_rest) {
 }
 END_TEST
 
+static void connect_anew(struct pair *pair, struct tls_memory *memory) {
+    tls_destroy(pair->client);
+    SSL_free(pair->server);
+    pair->client = tls_create(pair->client_context, "127.0.0.1", memory);
+    pair->server = server_create(pair->server_context);
+}
+
+// It may be what the server, or what stands before it, hangs up on.
+START_TEST(a_session_whose_handshake_has_not_ended_is_offered_no_more) {
+    struct tls_memory memory = {0};
+    struct pair pair = pair_create("127.0.0.1", ways[_i].version, ways[_i].piece);
+    connect_anew(&pair, &memory);
+    ck_assert_int_eq(shake_hands(&pair), 0);
+    for (int time = 0; time < 2; time++) { // as often as it is taken
+        connect_anew(&pair, &memory);
+        ck_assert_int_eq(shake_hands(&pair), 0);
+        ck_assert(tls_was_resumed(pair.client));
+    }
+    connect_anew(&pair, &memory); // never got through
+    ck_assert_ptr_nonnull(memory.session);
+    connect_anew(&pair, &memory);
+    ck_assert_int_eq(tls_shake(pair.client), 0);
+    connect_anew(&pair, &memory);
+    ck_assert_int_eq(shake_hands(&pair), 0);
+    ck_assert(!tls_was_resumed(pair.client));
+    pair_free(&pair);
+    tls_memory_clear(&memory);
+}
+END_TEST
+
 START_TEST(a_record_that_was_changed_on_its_way_ends_it) {
     static char bytes[ALL_AT_ONCE];
     struct pair pair = pair_create("127.0.0.1", ways[_i].version, ways[_i].piece);
@@ -316,6 +346,7 @@ Suite *suite_loop_tls(void) {
     tcase_add_loop_test(tests, it_works_whatever_pieces_the_bytes_come_in, 0, EACH_WAY);
     tcase_add_loop_test(tests, the_server_s_end_is_no_trouble, 0, EACH_WAY);
     tcase_add_test(tests, what_is_written_while_half_a_ticket_is_there_waits_for_the_rest);
+    tcase_add_loop_test(tests, a_session_whose_handshake_has_not_ended_is_offered_no_more, 0, EACH_WAY);
     tcase_add_loop_test(tests, a_record_that_was_changed_on_its_way_ends_it, 0, EACH_WAY);
     tcase_add_loop_test(tests, what_the_server_answers_is_told_by_its_bytes, 0, sizeof answers / sizeof *answers);
     tcase_add_test(tests, a_server_that_speaks_an_older_version_only_has_nothing_in_common);
