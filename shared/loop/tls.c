@@ -127,12 +127,24 @@ static void tls_put_alternative(struct tls *tls, const GENERAL_NAME *alternative
     }
 }
 
-static void tls_describe_hosts(struct tls *tls, X509 *certificate) {
+// What counts as a name where there is no other (RFC 6125, 6.4.4).
+static void tls_put_common_names(struct tls *tls, X509 *certificate) {
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    for (int i = -1; (i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0;) {
+        const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i));
+        tls_put_name(tls, (const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+    }
+}
+
+static void tls_describe_hosts(struct tls *tls, X509 *certificate, bool is_name) {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         tls_put_alternative(tls, sk_GENERAL_NAME_value(names, i));
     }
     GENERAL_NAMES_free(names);
+    if (tls->detail.length == 0 && is_name) {
+        tls_put_common_names(tls, certificate);
+    }
     if (tls->detail.length == 0) {
         tls_put_detail(tls, "no host at all", 14);
     }
@@ -167,7 +179,7 @@ static void tls_describe_certificate(struct tls *tls, int error, X509 *certifica
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         tls_fail(tls, TLS_OTHER_HOST);
-        tls_describe_hosts(tls, certificate);
+        tls_describe_hosts(tls, certificate, error == X509_V_ERR_HOSTNAME_MISMATCH);
         break;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:

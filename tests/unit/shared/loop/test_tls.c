@@ -325,6 +325,27 @@ START_TEST(the_certificate_must_be_for_the_host) {
 }
 END_TEST
 
+static const struct {
+    const char *host;
+    enum tls_trouble trouble;
+    const char *detail;
+} hosts_of_plain[] = {
+    {"plain", TLS_NO_TROUBLE, ""},
+    {"localhost", TLS_OTHER_HOST, "plain"},
+    {"127.0.0.1", TLS_OTHER_HOST, "no host at all"}, // a common name is no address
+};
+
+START_TEST(a_certificate_without_alternative_names_is_for_its_common_name) {
+    struct pair pair = pair_create(hosts_of_plain[_i].host, TLS1_3_VERSION, ALL_AT_ONCE);
+    ck_assert_int_eq(SSL_use_certificate_file(pair.server, in_folder("plain.pem"), SSL_FILETYPE_PEM), 1);
+    ck_assert_int_eq(SSL_use_PrivateKey_file(pair.server, in_folder("plain.key"), SSL_FILETYPE_PEM), 1);
+    ck_assert_int_eq(shake_hands(&pair), hosts_of_plain[_i].trouble == TLS_NO_TROUBLE ? 0 : -1);
+    ck_assert_int_eq(tls_trouble(pair.client), hosts_of_plain[_i].trouble);
+    ck_assert_str_eq(tls_detail(pair.client), hosts_of_plain[_i].detail);
+    pair_free(&pair);
+}
+END_TEST
+
 // Only names are told: RFC 6066, 3.
 START_TEST(a_name_is_told_to_the_server_and_an_address_is_not) {
     struct pair named = pair_create("localhost", TLS1_3_VERSION, ALL_AT_ONCE);
@@ -351,6 +372,8 @@ Suite *suite_loop_tls(void) {
     tcase_add_loop_test(tests, what_the_server_answers_is_told_by_its_bytes, 0, sizeof answers / sizeof *answers);
     tcase_add_test(tests, a_server_that_speaks_an_older_version_only_has_nothing_in_common);
     tcase_add_loop_test(tests, the_certificate_must_be_for_the_host, 0, sizeof hosts / sizeof *hosts);
+    tcase_add_loop_test(tests, a_certificate_without_alternative_names_is_for_its_common_name, 0,
+                        sizeof hosts_of_plain / sizeof *hosts_of_plain);
     tcase_add_test(tests, a_name_is_told_to_the_server_and_an_address_is_not);
     suite_add_tcase(suite, tests);
     return suite;
