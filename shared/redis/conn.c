@@ -51,6 +51,7 @@ struct redis_conn {
     int64_t last_arrival_ms; // while connecting: when that began
     struct tls *tls;         // NULL: plain
     char *host;              // that its certificate must be for
+    bool announced;          // by Sentinels
     char *tls_said;          // redis_conn_tls
     bool reached;            // TCP is connected
     bool connected;          // and TLS's handshake done
@@ -92,7 +93,7 @@ static void redis_conn_break_off(struct redis_conn *conn, const char *why) {
 }
 
 static void redis_conn_break_off_tls(struct redis_conn *conn) {
-    char *why = redis_tls_sentence(conn->tls, conn->host);
+    char *why = redis_tls_sentence(conn->tls, conn->host, conn->announced);
     redis_conn_break_off(conn, why);
     free(why);
 }
@@ -386,6 +387,7 @@ struct redis_conn *redis_conn_open(uv_loop_t *loop, const struct redis_conn_opti
     conn->last_arrival_ms = deadline_now_ms();
     if (options->tls != NULL) {
         conn->host = xstrdup(options->host);
+        conn->announced = options->announced;
         conn->tls = tls_create(options->tls, options->host, options->memory);
     }
     status = uv_tcp_connect(&conn->connect, &conn->tcp, (const struct sockaddr *)&peer, redis_conn_on_connect);

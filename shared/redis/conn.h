@@ -33,6 +33,7 @@ struct redis_conn_options {
     int64_t timeout_ms;        // of the connect, TLS's handshake included, and of replies: see shared/redis/link.h
     SSL_CTX *tls;              // NULL: plain. It takes a reference
     const char *host;          // with tls: the name or address that the certificate must have
+    bool announced;            // Sentinels have given it, not REDIS_URL
     struct tls_memory *memory; // with tls: of the connections before; outlives redis_conn_drop. May be NULL
 };
 

@@ -240,6 +240,7 @@ static void redis_link_connect_to(struct redis_link *link, const char *address) 
                                                .timeout_ms = link->options.timeout_ms,
                                                .tls = link->endpoint->tls,
                                                .host = redis_link_host(link)->host,
+                                               .announced = link->sentinels != NULL,
                                                .memory = &link->memory};
     const char *error = NULL;
     redis_link_change_state(link, REDIS_LINK_CONNECTING);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-char *redis_tls_sentence(const struct tls *tls, const char *host) {
+char *redis_tls_sentence(const struct tls *tls, const char *host, bool announced) {
     const char *detail = tls_detail(tls);
     switch (tls_trouble(tls)) {
     case TLS_NO_TROUBLE:
@@ -19,10 +19,15 @@ char *redis_tls_sentence(const struct tls *tls, const char *host) {
             "give Redis another one",
             detail);
     case TLS_OTHER_HOST:
-        return xasprintf(
-            "Redis's certificate is not for %s, but for %s: write one of its names into REDIS_URL, or give "
-            "Redis one for this name",
-            host, detail);
+        return announced
+                   ? xasprintf(
+                         "Redis's certificate is not for %s, as the Sentinels name it, but for %s: have them announce "
+                         "one of its names (resolve-hostnames yes, announce-hostnames yes), or give Redis one for this",
+                         host, detail)
+                   : xasprintf(
+                         "Redis's certificate is not for %s, but for %s: write one of its names into REDIS_URL, or "
+                         "give Redis one for this name",
+                         host, detail);
     case TLS_UNKNOWN_AUTHORITY:
         return xasprintf(
             "Redis's certificate is signed by %s, whom nobody here knows: put that authority's certificate "

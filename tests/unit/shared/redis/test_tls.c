@@ -559,6 +559,15 @@ START_TEST(sentinels_and_the_master_that_they_name_are_both_come_to_over_tls) {
 }
 END_TEST
 
+START_TEST(a_master_with_a_certificate_for_other_names_than_the_sentinels_give_it_says_what_to_change_there) {
+    start_redis("other", "no", NULL);
+    struct private_sentinels *sentinels = start_sentinel("good");
+    assert_says(target_with(url, folder, "authority.pem", NULL, NULL), TIMEOUT_MS,
+                "not for 127.0.0.1, as the Sentinels name it, but for other.example: have them announce");
+    private_sentinels_destroy(sentinels);
+}
+END_TEST
+
 START_TEST(a_sentinel_with_the_certificate_of_another_host_is_not_believed) {
     start_redis("good", "no", NULL);
     struct private_sentinels *sentinels = start_sentinel("other");
@@ -593,6 +602,8 @@ Suite *suite_redis_tls(void) {
     tcase_add_test(tests, what_is_said_while_half_a_message_is_there_leaves_once_the_rest_has_come);
     tcase_add_test(tests, it_may_be_let_go_of_at_any_moment_of_the_handshake);
     tcase_add_test(tests, sentinels_and_the_master_that_they_name_are_both_come_to_over_tls);
+    tcase_add_test(tests,
+                   a_master_with_a_certificate_for_other_names_than_the_sentinels_give_it_says_what_to_change_there);
     tcase_add_test(tests, a_sentinel_with_the_certificate_of_another_host_is_not_believed);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
