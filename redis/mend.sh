@@ -32,6 +32,9 @@ whole_bytes() {
   "$(checker)" "$1" 2>&1 </dev/null | sed -n 's/^AOF analyzed: .* ok_up_to=\([0-9]*\), .*diff=[1-9].*/\1/p'
 }
 
+# FILE OFFSET: whether a step begins there. A lone command that is torn Redis cuts off itself.
+begins_step() { [ "$(tail -c "+$(($2 + 1))" -- "$1" | head -c 15 | tr -d '\r\n')" = "*1\$5MULTI" ]; }
+
 # FILE OFFSET: whether no whole EXEC lies behind it; false where that can't be told. Of an unfinished one the line doesn't
 # end. BusyBox's tr knows no [:print:].
 is_unfinished() {
@@ -45,8 +48,8 @@ if [ -n "$file" ] && [ -z "$(checker)" ]; then
 elif [ -n "$file" ]; then
   file=$folder/appendonlydir/$file
   whole=$(whole_bytes "$file")
-  if [ -z "$whole" ]; then
-    : # all of it
+  if [ -z "$whole" ] || ! begins_step "$file" "$whole"; then
+    : # all of it, or Redis's own task
   elif is_unfinished "$file" "$whole"; then
     say "$file ends within a step: cut off at byte $whole"
     truncate -s "$whole" -- "$file"

@@ -12,6 +12,7 @@ command_of() { # WORD…: as Redis writes it
   printf '*%d\r\n' $#
   for word in "$@"; do printf '$%d\r\n%s\r\n' ${#word} "$word"; done
 }
+begun=13 # bytes, from when on a step may have begun; what is torn before that Redis cuts off itself
 step() { command_of MULTI && command_of XADD events '1-0' body "$1" && command_of SET key "$1" && command_of EXEC; }
 step first >"$folder/first"
 step second >"$folder/second"
@@ -26,10 +27,16 @@ lists_as_redis_8() { lists 'file appendonly.aof.2.incr.aof seq 2 type i startoff
 
 mend() { sh redis/mend.sh "$folder" "$@"; }
 cuts_at_every_byte() {
-  for ((end = 1; end < second; end++)); do
+  for ((end = begun; end < second; end++)); do
     { cat -- "$folder/first" && head -c "$end" -- "$folder/second"; } >"$log"
     mend 2>/dev/null
     cmp -- "$log" "$folder/first" || { echo "of $end bytes" && return 1; }
+  done
+}
+leaves_it_before() {
+  for ((end = 1; end < begun; end++)); do
+    head -c "$end" -- "$folder/second" >"$folder/torn"
+    leaves "$folder/first" "$folder/torn" || return 1
   done
 }
 leaves() { # FILE…: a log of these
@@ -44,6 +51,9 @@ starts_a_new_folder() { [ "$(sh redis/mend.sh "$folder/none" echo started)" = st
 
 lists_as_redis_7
 it 'cuts off a step that is not whole, wherever it ends' cuts_at_every_byte
+it 'leaves to Redis what is torn before a step has begun' leaves_it_before
+{ printf 'rubbish' && command_of SET other 'is whole'; } >"$folder/damaged"
+it 'leaves a log that is damaged where no step begins' leaves "$folder/first" "$folder/damaged"
 it 'leaves a whole log' leaves "$folder/first" "$folder/second"
 it 'leaves an empty one' leaves /dev/null
 begin >"$folder/begun"
