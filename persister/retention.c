@@ -184,10 +184,12 @@ static void retention_take_count(struct retention *retention, const PGresult *re
     retention_rest(retention, 0);
 }
 
-// result: NULL: the session is lost, and with it the turn. What others had locked is asked for again.
+// result: NULL: the session is lost, and with it the turn. What others had locked, or a rekey has moved meanwhile, is
+// asked for again.
 static void retention_on_failed(struct retention *retention, const PGresult *result) {
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-    bool may_repeat = state != NULL && (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0);
+    bool may_repeat =
+        state != NULL && (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0 || strcmp(state, "MS001") == 0);
     if (state != NULL && !may_repeat) {
         log_warn("retention_failed", "%s: %s", state, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
         retention_become(retention, retention->state == RETENTION_ENDING ? RETENTION_RESTING : RETENTION_ENDING);
@@ -195,6 +197,15 @@ static void retention_on_failed(struct retention *retention, const PGresult *res
         retention_become(retention, RETENTION_RESTING);
     }
     retention_wait(retention, retention->state == RETENTION_RESTING ? SOON_MS : LOCKED_MS);
+}
+
+// The turn was the session's.
+static void retention_on_down(void *argument) {
+    struct retention *retention = argument;
+    if (retention->state != RETENTION_RESTING) {
+        retention_become(retention, RETENTION_RESTING);
+        retention_wait(retention, SOON_MS);
+    }
 }
 
 static void retention_on_answer(void *argument, enum pg_outcome outcome, const PGresult *result) {
@@ -281,7 +292,9 @@ struct retention *retention_create(uv_loop_t *loop, const struct retention_optio
     retention->database = pg_link_create(loop, &(struct pg_link_options){.url = settings->database_url,
                                                                          .name = name,
                                                                          .timeout_ms = settings->database_timeout_ms,
-                                                                         .setup = setup});
+                                                                         .setup = setup,
+                                                                         .on_down = retention_on_down,
+                                                                         .argument = retention});
     retention->timer.data = retention;
     uv_timer_init(loop, &retention->timer);
     uv_timer_start(&retention->timer, retention_on_timer, START_MS, 0);

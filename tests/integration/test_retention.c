@@ -452,6 +452,40 @@ START_TEST(what_is_locked_holds_nobody_up_and_goes_later) {
 }
 END_TEST
 
+// Whether the session that deletes is idle, and this is what it was asked last.
+static bool session_rests_after(const char *asked) {
+    return stack_sql(stack,
+                     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'persister-1-retention' AND "
+                     "state = 'idle' AND position('%s' IN query) > 0",
+                     asked) == 1;
+}
+
+START_TEST(whose_session_has_ended_waits_for_its_turn_again) {
+    aged(0, 1000, 10, "29 days", "8 days");
+    int64_t all = stack_sql(stack, "SELECT count(*) FROM messages");
+    char *url = postgres_url(stack_port(stack, "postgres"));
+    PGconn *other = PQconnectdb(url);
+    PQclear(PQexec(other, "BEGIN"));
+    PGresult *result = PQexec(other, "LOCK TABLE attachments IN SHARE MODE");
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQerrorMessage(other));
+    PQclear(result);
+    stack_start_with(stack, "persister-1", a_week);
+    WAIT_FOR(20000, session_rests_after("FROM pg_temp.expire_messages"));
+    stack_sql(stack, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = "
+                     "'persister-1-retention'");
+    result = PQexec(other, "SELECT pg_advisory_lock(hashtext('retention'))"); // as another persister that goes on
+    ck_assert_msg(PQntuples(result) == 1, "%s", PQerrorMessage(other));
+    PQclear(result);
+    PQclear(PQexec(other, "COMMIT"));
+    WAIT_FOR(20000, session_rests_after("pg_try_advisory_lock"));
+    ck_assert_int_eq(stack_sql(stack, "SELECT count(*) FROM messages"), all);
+    PQfinish(other);
+    WAIT_FOR(20000, older_than_a_week() == 0);
+    assert_exact();
+    free(url);
+}
+END_TEST
+
 START_TEST(a_cursor_that_points_at_a_deleted_message_goes_on) {
     aged(0, 400, 2, "29 days", "1 hour");
     struct answer *page = stack_call(stack, "ingest-1", "GET", "/api/conversations/1/messages?pageSize=10", NULL, NULL);
@@ -523,6 +557,7 @@ Suite *suite_retention(void) {
     tcase_add_test(tests, while_it_is_behind_by_more_than_a_day_it_says_so);
     tcase_add_test(tests, persisters_that_are_killed_and_share_the_work_end_the_same);
     tcase_add_test(tests, what_is_locked_holds_nobody_up_and_goes_later);
+    tcase_add_test(tests, whose_session_has_ended_waits_for_its_turn_again);
     tcase_add_test(tests, a_cursor_that_points_at_a_deleted_message_goes_on);
     tcase_add_test(tests, a_retention_below_what_keys_are_remembered_for_is_refused_in_one_line);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
