@@ -111,19 +111,22 @@ BEGIN
   INTO shortened, losses, channels, messages
   FROM (SELECT conversation_id, count(*) FROM gone GROUP BY conversation_id) g JOIN conversations c ON c.id = g.conversation_id;
 
-  -- Where the latest message stays, nothing changes that an index holds.
-  UPDATE conversations c
-  SET message_count = c.message_count - s.count, last_activity_at = l.occurred_at
-  FROM unnest(shortened, losses) AS s (id, count)
-  CROSS JOIN LATERAL (
-    SELECT m.occurred_at FROM messages m WHERE m.conversation_id = s.id
-    ORDER BY m.occurred_at DESC, m.accepted_at DESC, m.id DESC LIMIT 1
-  ) l
-  WHERE c.id = s.id;
-
+  -- Where the latest message stays, nothing changes that an index holds. It is looked for from the latest on: the oldest are
+  -- those that have gone, and as long as somebody's snapshot has them still, each would be looked at in vain.
+  WITH kept AS (
+    UPDATE conversations c
+    SET message_count = c.message_count - s.count, last_activity_at = l.occurred_at
+    FROM unnest(shortened, losses) AS s (id, count)
+    CROSS JOIN LATERAL (
+      SELECT m.occurred_at FROM messages m WHERE m.conversation_id = s.id
+      ORDER BY m.occurred_at DESC, m.accepted_at DESC, m.id DESC LIMIT 1
+    ) l
+    WHERE c.id = s.id
+    RETURNING c.id
+  )
   SELECT coalesce(array_agg(s.id), '{}') INTO emptied
   FROM unnest(shortened) AS s (id)
-  WHERE NOT EXISTS (SELECT FROM messages m WHERE m.conversation_id = s.id);
+  WHERE NOT EXISTS (SELECT FROM kept k WHERE k.id = s.id);
   conversations := cardinality(emptied);
   IF conversations > 0 THEN
     INSERT INTO participant_totals AS p (participant, channel, conversations)

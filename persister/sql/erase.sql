@@ -34,7 +34,8 @@ BEGIN
 END
 $erasure_page$;
 
--- Deletes these messages of a conversation, whose tokens have ended. finished: there was no other.
+-- Deletes these messages of a conversation, whose tokens have ended. finished: there was no other. Behind a full page that
+-- isn't looked for: all others wait meanwhile, and whoever looks passes all that has gone.
 CREATE FUNCTION pg_temp.erase_page(of_key text, ids uuid[], slot smallint,
   OUT messages bigint, OUT conversations bigint, OUT finished boolean)
 LANGUAGE plpgsql AS $erase_page$
@@ -43,7 +44,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtext('messaging erasure'));
   SELECT e.messages, e.conversations INTO messages, conversations FROM erase_messages(ids, slot, now()) e;
   UPDATE erased_conversations e SET finished_at = now()
-  WHERE e.key = of_key COLLATE "C" AND e.finished_at IS NULL AND NOT EXISTS (
+  WHERE e.key = of_key COLLATE "C" AND e.finished_at IS NULL AND cardinality(ids) < 200 AND NOT EXISTS (
     SELECT FROM conversations c JOIN messages m ON m.conversation_id = c.id
     WHERE c.key = e.key AND m.accepted_at < e.erased_at + interval '1 millisecond'
   );

@@ -169,6 +169,49 @@ START_TEST(a_conversation_goes_with_its_last_message_and_with_its_older_ids) {
 }
 END_TEST
 
+// How many pages it takes to delete the oldest five of a conversation's.
+static int64_t pages_looked_at(PGconn *connection, int conversation) {
+    char *ids = stack_sql_text(stack,
+                               "SELECT array_agg(id) FROM (SELECT id FROM messages WHERE conversation_id = %d ORDER BY "
+                               "accepted_at LIMIT 5) AS oldest",
+                               conversation);
+    char *sql = xasprintf("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF) SELECT count(erase_messages('%s', "
+                          "0::smallint, now()))",
+                          ids);
+    PGresult *result = PQexec(connection, sql);
+    int64_t pages = -1;
+    for (int i = 0; i < PQntuples(result) && pages < 0; i++) {
+        const char *at = strstr(PQgetvalue(result, i, 0), "shared hit=");
+        pages = at != NULL ? strtoll(at + strlen("shared hit="), NULL, 10) : -1;
+    }
+    ck_assert_msg(pages >= 0, "%s", PQerrorMessage(connection));
+    PQclear(result);
+    free(sql);
+    free(ids);
+    return pages;
+}
+
+// While a dump runs, nothing of what is deleted can be swept up.
+START_TEST(what_has_gone_of_a_long_conversation_is_not_looked_at_by_each_step) {
+    aged(0, 20000, 20, "29 days", "8 days"); // each page of the table has some of each conversation
+    stack_sql(stack, "ANALYZE messages");
+    char *url = postgres_url(stack_port(stack, "postgres"));
+    PGconn *dump = PQconnectdb(url), *connection = PQconnectdb(url);
+    PQclear(PQexec(dump, "BEGIN ISOLATION LEVEL REPEATABLE READ"));
+    PQclear(PQexec(dump, "SELECT count(*) FROM conversations"));
+    PQclear(PQexec(connection, "SET random_page_cost = 0.1; SET enable_bitmapscan = off")); // as retention_session.sql
+    pages_looked_at(connection, 1); // which fills the session's caches
+    int64_t first = pages_looked_at(connection, 1);
+    stack_sql(stack, "SELECT count(erase_messages(ARRAY(SELECT id FROM messages WHERE conversation_id = 2 ORDER BY "
+                     "accepted_at LIMIT 800), 0::smallint, now()))");
+    ck_assert_int_lt(pages_looked_at(connection, 2), first + 200);
+    PQfinish(connection);
+    PQfinish(dump);
+    free(url);
+    assert_exact();
+}
+END_TEST
+
 // ---- What comes of a message that was deleted
 
 static char *store_one(const char *id) {
@@ -546,6 +589,7 @@ Suite *suite_retention(void) {
     tcase_add_test(tests, random_messages_go_and_every_count_is_that_of_the_rows);
     tcase_add_test(tests, persisters_store_beside_it_and_nobody_deadlocks);
     tcase_add_test(tests, a_conversation_goes_with_its_last_message_and_with_its_older_ids);
+    tcase_add_test(tests, what_has_gone_of_a_long_conversation_is_not_looked_at_by_each_step);
     tcase_add_test(tests, what_comes_of_a_deleted_message_is_not_recorded);
     tcase_add_test(tests, others_of_the_same_batch_are_recorded);
     tcase_add_test(tests, who_opts_out_in_a_message_that_is_deleted_on_its_way_has_done_so);
