@@ -93,3 +93,11 @@ int read_pool_execute(struct read_pool *pool, const char *statement, int count, 
     }
     return best != NULL ? pg_link_execute(best, statement, count, values, done, argument) : -1;
 }
+
+size_t read_pool_execute_each(struct read_pool *pool, const char *statement, pg_link_done done, void *argument) {
+    size_t asked = 0;
+    for (size_t i = 0; i < pool->count; i++) {
+        asked += pg_link_execute(pool->links[i], statement, 0, NULL, done, argument) == 0;
+    }
+    return asked;
+}

@@ -39,5 +39,7 @@ const char *read_pool_error(const struct read_pool *pool);
 // As pg_link_execute, over the connection with the shortest queue.
 int read_pool_execute(struct read_pool *pool, const char *statement, int count, const char *const *values,
                       pg_link_done done, void *argument) MUST_CHECK;
+// The same over each connection that there is, for they may be to several servers. Returns over how many.
+size_t read_pool_execute_each(struct read_pool *pool, const char *statement, pg_link_done done, void *argument);
 
 #endif

@@ -4,7 +4,8 @@
 // all, and what the primary said first and this one has not reached yet is how old what it shows is at most (lag.h).
 // Not by pg_last_xact_replay_timestamp(), which grows while nothing is written, nor by positions in the write-ahead
 // log, which some services don't tell. A server that follows none, a primary by now or a logical copy, counts as near:
-// its numbers are its own.
+// its numbers are its own. Its connections may be to several servers: each is asked, and the one that is furthest
+// behind counts.
 #include "ingest/read/read_server.h"
 
 #include <inttypes.h>
@@ -31,9 +32,13 @@ struct read_server {
     struct read_pool *pool; // NULL once it is destroyed
     uv_timer_t look;
     struct lag lag;
-    bool asks_primary, asks_own; // an answer is to come
-    bool has_closed;             // its timer
-    int64_t asked_ms;            // when the primary was asked
+    bool asks_primary; // an answer is to come
+    size_t asks_own;   // so many are
+    bool follows;      // of those that have come, one was of a server that follows another
+    int64_t least;     // up to where the furthest behind of these has come
+    bool are_lost;     // one of them at least
+    bool has_closed;   // its timer
+    int64_t asked_ms;  // when the primary was asked
     bool in_use;
     char why[WHY_SIZE];
 };
@@ -67,14 +72,29 @@ static void read_server_on_primary(void *argument, enum pg_outcome outcome, cons
     }
 }
 
+static void read_server_take_position(struct read_server *server, const PGresult *result) {
+    int64_t position = position_in(result);
+    if (strcmp(PQgetvalue(result, 0, FOLLOWS), "true") == 0) {
+        server->least = server->follows && server->least < position ? server->least : position;
+        server->follows = true;
+    }
+}
+
 static void read_server_on_own(void *argument, enum pg_outcome outcome, const PGresult *result) {
     struct read_server *server = argument;
-    server->asks_own = false;
-    if (server->pool == NULL || outcome != PG_LINK_OK) {
+    server->asks_own--;
+    server->are_lost = server->are_lost || outcome != PG_LINK_OK;
+    if (server->pool == NULL) {
         return;
     }
-    if (strcmp(PQgetvalue(result, 0, FOLLOWS), "true") == 0) {
-        lag_reach(&server->lag, position_in(result));
+    if (outcome == PG_LINK_OK) {
+        read_server_take_position(server, result);
+    }
+    if (server->asks_own > 0 || server->are_lost) {
+        return;
+    }
+    if (server->follows) {
+        lag_reach(&server->lag, server->least);
     } else {
         lag_forget(&server->lag);
     }
@@ -89,8 +109,9 @@ static void read_server_on_look(uv_timer_t *timer) {
         server->asks_primary =
             read_pool_execute(server->options.primary, position, 0, NULL, read_server_on_primary, server) == 0;
     }
-    if (!server->asks_own) {
-        server->asks_own = read_pool_execute(server->pool, position, 0, NULL, read_server_on_own, server) == 0;
+    if (server->asks_own == 0) {
+        server->follows = server->are_lost = false;
+        server->asks_own = read_pool_execute_each(server->pool, position, read_server_on_own, server);
     }
     read_server_judge(server);
 }

@@ -142,6 +142,45 @@ START_TEST(a_replica_that_is_far_behind_is_left_until_it_has_caught_up) {
 }
 END_TEST
 
+// The process of that connection of ingest's for reads at that server; 0: it has none there.
+static pid_t backend_of(uint16_t port, int number) {
+    return (pid_t)postgres_pair_sql(port,
+                                    "SELECT max(pid) FROM pg_stat_activity WHERE application_name = "
+                                    "'ingest-0-read-%d'",
+                                    number);
+}
+
+// Of two connections the first one's server doesn't answer for a while: then it is to the next of the list.
+START_TEST(of_several_servers_the_one_that_is_furthest_behind_counts) {
+    uint16_t primary = postgres_pair_primary(pair), standby = postgres_pair_standby(pair);
+    char *url = xasprintf("DATABASE_READ_URL=postgres://postgres@127.0.0.1:%u,127.0.0.1:%u/messaging_service?"
+                          "target_session_attrs=any",
+                          standby, primary);
+    postgres_pair_join(pair);
+    stack_stop(stack, "ingest-1");
+    stack_start_with(
+        stack, "ingest-1",
+        (const char *const[]){url, "INGEST_THREADS=1", "INGEST_DB_CONNECTIONS=2", "DATABASE_TIMEOUT_MS=8000", NULL});
+    WAIT_FOR(SETTLE_MS, backend_of(standby, 0) > 0 && backend_of(standby, 1) > 0);
+    wait_for_replica();
+    pid_t first = backend_of(standby, 0);
+    ck_assert_int_eq(kill(first, SIGSTOP), 0);
+    WAIT_FOR(SETTLE_MS, backend_of(primary, 0) > 0);
+    ck_assert_int_eq(kill(first, SIGCONT), 0);
+    wait_for_replica();
+    ck_assert_int_gt(backend_of(standby, 1), 0);
+    postgres_pair_cut(pair);
+    free(add_message("+15551000010"));
+    WAIT_FOR(FAR_MS, readiness_says("\"reads\":\"primary\""));
+    postgres_pair_join(pair);
+    wait_for_replica();
+    stack_stop(stack, "ingest-1");
+    start_ingest("ingest-1");
+    wait_for_replica();
+    free(url);
+}
+END_TEST
+
 // One read, in the background, by `curl`, which writes the status.
 static struct child *begin_read(const char *name, const char *id) {
     char *url = xasprintf("http://127.0.0.1:%u/api/messages/%s", stack_port(stack, "ingest-1"), id);
@@ -333,6 +372,7 @@ Suite *suite_read_replica(void) {
     tcase_add_test(tests, what_is_shown_the_replica_answers_and_what_it_lacks_the_primary);
     tcase_add_test(tests, what_a_write_is_decided_by_the_primary_is_asked);
     tcase_add_test(tests, a_replica_that_is_far_behind_is_left_until_it_has_caught_up);
+    tcase_add_test(tests, of_several_servers_the_one_that_is_furthest_behind_counts);
     tcase_add_test(tests, a_read_that_the_replica_cancels_is_asked_of_the_primary);
     tcase_add_test(tests, reads_go_on_while_the_replica_s_sessions_end);
     tcase_add_test(tests, a_replica_that_lacks_the_tables_is_not_read_from);
