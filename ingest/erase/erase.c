@@ -200,7 +200,8 @@ static void erase_tell(struct erasing *erasing, const struct partition_keys *key
     }
 }
 
-// This process's own are among them: nothing is accepted before they are.
+// This process's own are among them: nothing is accepted before they are. A Redis that has lost everything knows none
+// until the programs have told it again.
 static void erase_on_partitions(void *argument, enum redis_result result, const redisReply *reply) {
     struct erasing *erasing = argument;
     if (result != REDIS_LINK_OK || reply->type != REDIS_REPLY_ARRAY) {
@@ -216,7 +217,8 @@ static void erase_on_partitions(void *argument, enum redis_result result, const 
             erase_tell(erasing, &keys);
         }
     }
-    erase_call_ended(erasing, NULL);
+    bool none = erasing->calls == 1 && erasing->failure == NULL;
+    erase_call_ended(erasing, none ? "Redis doesn't know yet which partitions there are" : NULL);
 }
 
 static void erase_on_time(void *argument, enum redis_result result, const redisReply *reply) {

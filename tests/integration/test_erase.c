@@ -516,6 +516,28 @@ START_TEST(without_redis_or_postgres_it_is_503_and_nothing_is_erased) {
 }
 END_TEST
 
+// As after a loss of all that Redis had, until the programs tell it again; they may just then, so one of some must meet
+// it.
+START_TEST(while_redis_knows_of_no_partition_it_is_503) {
+    enum { TRIES = 5 };
+    int refused = 0;
+    for (int i = 0; i < TRIES && refused == 0; i++) {
+        char *from = new_sender(), *id = send_from(from);
+        WAIT_FOR(20000, shows(id, "sent"));
+        int64_t conversation = conversation_of(from);
+        (void)stack_redis_int(stack, "DEL partitions");
+        long status = erase_status_at("ingest-1", conversation);
+        ck_assert_msg(status == 202 || status == 503, "%ld", status);
+        refused += status == 503;
+        ck_assert(status == 202 || is_recorded(id));
+        free(id);
+        free(from);
+    }
+    ck_assert_int_eq(refused, 1);
+    WAIT_FOR(10000, stack_redis_int(stack, "SCARD partitions") > 1);
+}
+END_TEST
+
 #define SECRET_KEY "85dbe15d75ef9308c7ae0f33c7a324cc6f4bf519a2ed2f3027bd33c140a4f9aa"
 
 static long status_with_key(const char *ingest, int64_t conversation, const char *header) {
@@ -572,6 +594,7 @@ Suite *suite_erase(void) {
     tcase_add_test(tests, a_persister_that_dies_in_the_middle_leaves_it_to_the_next);
     tcase_add_test(tests, an_unknown_conversation_is_404_whatever_its_id_looks_like);
     tcase_add_test(tests, a_key_must_be_an_administrators);
+    tcase_add_test(tests, while_redis_knows_of_no_partition_it_is_503);
     tcase_add_test(tests, without_redis_or_postgres_it_is_503_and_nothing_is_erased);
     tcase_add_test(tests, the_programs_end_with_status_0_and_logged_nothing_unexpected);
     suite_add_tcase(suite, tests);
