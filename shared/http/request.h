@@ -38,8 +38,8 @@ void http_set_client(struct http_request *request, const char *address);
 // aren't as many, and nothing has changed. An answer is counted by its length, whether there is room or not, until the
 // client has it; the body no longer, then.
 bool http_hold(struct http_request *request, size_t bytes) MUST_CHECK;
-// Takes so many for the answer, in place of all that is held: it is to be answered at once. False: there aren't as many,
-// and nothing has changed; up to HTTP_FREE_BYTES (http/budget.h) are always granted.
+// Takes so many for the answer, in place of all that is held: it is to be answered at once. False: there aren't as
+// many, and nothing has changed; up to HTTP_FREE_BYTES (http/budget.h) are always granted.
 bool http_hold_answer(struct http_request *request, size_t bytes) MUST_CHECK;
 // How many there are now.
 size_t http_room(struct http_request *request);
