@@ -265,10 +265,10 @@ declare -A masters=()
 # find_master URL HOSTS NAME: sets `host` and `port` to the master's. All Sentinels are asked side by side, and the greatest
 # epoch counts, as for the programs.
 find_master() {
-  local hosts one said
+  local hosts sentinel said
   if [ -z "${masters[$1]:-}" ]; then
     IFS=, read -ra hosts <<<"$2"
-    said=$(for one in "${hosts[@]}"; do ask_sentinel "$one" "$3" & done && wait)
+    said=$(for sentinel in "${hosts[@]}"; do ask_sentinel "$sentinel" "$3" & done && wait)
     masters[$1]=$(sort -n <<<"$said" | tail -n 1)
   fi
   read -r _ host port <<<"${masters[$1]}"
