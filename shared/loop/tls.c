@@ -360,7 +360,6 @@ static void tls_offer_session(struct tls *tls) {
         SSL_set_session(tls->ssl, memory->session);
         tls->offered = memory->session;
         memory->session = NULL;
-        tls_memory_clear(memory);
     }
 }
 

@@ -615,7 +615,7 @@ Suite *suite_retention(void) {
     TCase *tests = tcase_create("retention");
     tcase_add_unchecked_fixture(tests, start, end);
     tcase_add_checked_fixture(tests, recover, NULL);
-    tcase_set_timeout(tests, 120);
+    tcase_set_timeout(tests, 400);
     tcase_add_test(tests, random_messages_go_and_every_count_is_that_of_the_rows);
     tcase_add_test(tests, persisters_store_beside_it_and_nobody_deadlocks);
     tcase_add_test(tests, a_conversation_goes_with_its_last_message_and_with_its_older_ids);
