@@ -318,7 +318,7 @@ START_TEST(while_the_primary_is_away_what_the_replica_has_is_read) {
     WAIT_FOR(SETTLE_MS, readiness_says("\"postgres\":\"down\""));
     ck_assert_int_eq(status_of(id), 200);
     ck_assert_int_eq(status_of("01a22dff-0000-7000-8000-000000000000"), 503); // nobody knows
-    ck_assert(readiness_says("DATABASE_READ_URL's server answers what it knows"));
+    WAIT_FOR(SETTLE_MS, readiness_says("DATABASE_READ_URL's server answers what it knows"));
     // It is the primary next, and both URLs name it.
     postgres_pair_promote(pair);
     WAIT_FOR(SETTLE_MS, readiness_says("\"postgres\":\"up\""));

@@ -18,12 +18,12 @@ wrong() { # TEXT ARGUMENT…
 send() {
   jq -nc --arg at "${1:-}" '{from: "+12016661234", to: "+18045551234", type: "sms", body: "text", attachments: null,
       timestamp: "2024-11-01T14:00:00Z"} + if $at == "" then {} else {send_at: $at} end' |
-    curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' -d @- |
+    curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' -d @- |
     jq -r .id
 }
 in_an_hour() { date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ; }
 shows() { # ID STATUS
-  [ "$(curl -sS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/$1" | jq -r .status)" = "$2" ]
+  [ "$(curl -sS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/$1" | jq -r .status)" = "$2" ]
 }
 
 # At once: what isn't recorded yet is asked for again.

@@ -12,7 +12,7 @@ counts() { [ "$(count "${@:2}")" = "$1" ]; }
 send_refused() { # NUMBER OF MESSAGES
   local i
   for ((i = 0; i < $1; i++)); do
-    curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
+    curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
       -d "{\"from\":\"+12016661234\",\"to\":\"+15005550001\",\"type\":\"sms\",\"body\":\"number $i\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}"
   done
   wait_for 20 counts "$1"

@@ -14,7 +14,7 @@ wrong() { # TEXT ARGUMENT…
   [ "$status" = 2 ]
 }
 
-get() { curl -sS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT$1" "${@:2}"; }
+get() { curl -sS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT$1" "${@:2}"; }
 
 # send TO: prints the message's id.
 send() {

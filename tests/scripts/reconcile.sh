@@ -8,7 +8,7 @@ claim_ports
 export API_WORKER_BACKOFF_BASE_MS=3600000 API_WORKER_BACKOFF_CAP_MS=3600000
 
 redis() { redis-cli -p "$LOCAL_REDIS_PORT" "$@"; }
-post() { curl -fsS --noproxy '*' --max-time 5 -X "$1" "http://127.0.0.1:$PORT$2" -H 'Content-Type: application/json' -d "$3"; }
+post() { curl -fsS --noproxy '*' --max-time 15 -X "$1" "http://127.0.0.1:$PORT$2" -H 'Content-Type: application/json' -d "$3"; }
 # mock_errors PERCENT: returns once the mock goes by it, which looks every 50 ms.
 mock_changes() { grep -c '"mock_config_changed"' "$run_dir/mock-provider.log" || true; }
 mock_changed_since() { [ "$(mock_changes)" -gt "$1" ]; }
@@ -214,7 +214,7 @@ is_readable() { get "/api/messages/$(id_of "$1")"; }
 is_unknown() { [ "$(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' "http://127.0.0.1:$PORT/api/messages/$(id_of "$1")")" = 404 ]; }
 # accept_under KEY FILE: sends under an Idempotency-Key.
 accept_under() {
-  curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
+  curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
     -H "Idempotency-Key: $1" -d "{\"from\":\"+12016661235\",\"to\":\"+18045551234\",\"type\":\"sms\",\"body\":\"$1\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
     sed 's/.*"id":"\([^"]*\)".*/\1/' >"$folder/$2"
 }
@@ -226,7 +226,7 @@ url=postgres://messaging_user:messaging_password@127.0.0.1:$LOCAL_POSTGRES_PORT/
 dump_time() { cat -- "$folder/dump_time"; }
 # A list's key is bound to what the list is, and stands for no message.
 accept_list() {
-  curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/batch" -H 'Content-Type: application/json' \
+  curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/batch" -H 'Content-Type: application/json' \
     -H 'Idempotency-Key: a-list' -d '{"messages":[{"from":"+12016661235","to":"+18045551234","type":"sms","body":"listed","attachments":null,"timestamp":"2024-11-01T14:00:00Z"}]}' |
     jq -r '.items[0].id' >"$folder/listed"
 }

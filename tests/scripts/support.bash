@@ -112,12 +112,12 @@ nothing_runs() {
   done
 }
 
-get() { curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT$1"; }
+get() { curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT$1"; }
 
 # send_sms BODY: sends a message and waits until it is stored and sent, or even delivered.
 send_sms() {
   local id
-  id=$(curl -fsS --noproxy '*' --max-time 5 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
+  id=$(curl -fsS --noproxy '*' --max-time 15 "http://127.0.0.1:$PORT/api/messages/sms" -H 'Content-Type: application/json' \
     -d "{\"from\":\"+12016661234\",\"to\":\"+18045551234\",\"type\":\"sms\",\"body\":\"$1\",\"attachments\":null,\"timestamp\":\"2024-11-01T14:00:00Z\"}" |
     sed 's/.*"id":"\([^"]*\)".*/\1/')
   wait_for 20 is_sent "$id"
