@@ -31,14 +31,15 @@ connect() {
   fi
 }
 
-# connect_tls HOST PORT: the same by openssl, which the system's certificates came with.
+# connect_tls HOST PORT: the same by openssl, which the system's certificates came with. To its s_client a piece that
+# begins with one of some letters is a command (from 3.2 on C: to connect anew), unless it is told that there are none.
 connect_tls() {
   local options=(-noservername -verify_ip "$1") address=$1
   [[ $1 =~ ^[0-9.]+$|: ]] || options=(-servername "$1" -verify_hostname "$1")
   [[ $1 != *:* ]] || address=[$1]
   if [ -n "${REDIS_CA_FILE:-}" ]; then options+=(-CAfile "$REDIS_CA_FILE"); fi
   if [ -n "${REDIS_CERT_FILE:-}" ]; then options+=(-cert "$REDIS_CERT_FILE" -key "$REDIS_KEY_FILE"); fi
-  coproc openssl s_client -quiet -no_ign_eof -verify_return_error "${options[@]}" -connect "$address:$2" 2>/dev/null
+  coproc openssl s_client -quiet -no_ign_eof -nocommands -verify_return_error "${options[@]}" -connect "$address:$2" 2>/dev/null
   exec 3<&"${COPROC[0]}" 4>&"${COPROC[1]}"
 }
 

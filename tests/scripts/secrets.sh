@@ -109,7 +109,10 @@ answers_over_tls() {
 }
 sick_over_tls() { ! healthy_over_tls "$@"; }
 it 'a health check speaks TLS' wait_for 10 healthy_over_tls 127.0.0.1 own own dispatcher
-it 'a health check speaks TLS by name' healthy_over_tls localhost own own dispatcher
+healthy_each_time() { # HOST: it depends on the pieces in which a command is written
+  for ((i = 0; i < 20; i++)); do healthy_over_tls "$1" own own dispatcher || return 1; done
+}
+it 'a health check speaks TLS by name, each time' healthy_each_time localhost
 it 'a health check over TLS fails of what is not connected' sick_over_tls 127.0.0.1 own own persister
 it 'a health check trusts no other authority' sick_over_tls 127.0.0.1 other own dispatcher
 it 'a health check with a certificate that Redis refuses fails' sick_over_tls 127.0.0.1 own other dispatcher
