@@ -399,6 +399,23 @@ START_TEST(what_a_filter_leaves_is_the_body) {
 }
 END_TEST
 
+static struct http_budget *start_with_budget(size_t bytes) {
+    struct http_budget *budget = http_budget_create(bytes);
+    http_server_destroy(server);
+    of_next_server = budget;
+    start_on("127.0.0.1");
+    return budget;
+}
+
+static void end_with_budget(struct http_budget *budget) {
+    http_server_destroy(server);
+    server = NULL;
+    wait_closed(&loop);
+    uv_loop_init(&loop);
+    of_next_server = NULL;
+    http_budget_destroy(budget);
+}
+
 static void say_length(struct client *client, const char *path, size_t length) {
     char head[128];
     snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", path, length);
@@ -407,11 +424,8 @@ static void say_length(struct client *client, const char *path, size_t length) {
 
 START_TEST(a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget) {
     enum { LENGTH = 30 * 1024 * 1024, PIECE = 256 * 1024 };
-    struct http_budget *budget = http_budget_create(1 << 20);
+    struct http_budget *budget = start_with_budget(1 << 20);
     struct client client;
-    http_server_destroy(server);
-    of_next_server = budget;
-    start_on("127.0.0.1");
     client_open(&client);
     say_length(&client, "/filtered", LENGTH + 1);
     for (size_t said = 0; said < LENGTH; said += PIECE) {
@@ -425,22 +439,15 @@ START_TEST(a_long_body_that_a_filter_shortens_takes_nothing_of_the_budget) {
     ck_assert_str_eq(seen.body_start, "a.");
     ck_assert_uint_eq(seen.filtered, LENGTH + 1);
     client_close(&client);
-    http_server_destroy(server);
-    server = NULL;
-    wait_closed(&loop);
-    uv_loop_init(&loop);
-    http_budget_destroy(budget);
+    end_with_budget(budget);
 }
 END_TEST
 
 // Its body has taken what there is, so that nothing can be held besides; the body goes when the answer comes.
 START_TEST(an_answer_has_the_room_of_the_body_and_a_small_one_always_has_some) {
     enum { ALL = 4 * MAX_BODY, LARGE = ALL / 4 };
-    struct http_budget *budget = http_budget_create(ALL);
+    struct http_budget *budget = start_with_budget(ALL);
     struct client client;
-    http_server_destroy(server);
-    of_next_server = budget;
-    start_on("127.0.0.1");
     client_open(&client);
     say_length(&client, "/later", MAX_BODY - 1);
     client_say_bytes(&client, MAX_BODY - 1);
@@ -455,11 +462,7 @@ START_TEST(an_answer_has_the_room_of_the_body_and_a_small_one_always_has_some) {
     http_reply(request, 200, "text/plain", "later", 5);
     RUN_UNTIL(&loop, 5000, client_got(&client, "later"));
     client_close(&client);
-    http_server_destroy(server);
-    server = NULL;
-    wait_closed(&loop);
-    uv_loop_init(&loop);
-    http_budget_destroy(budget);
+    end_with_budget(budget);
 }
 END_TEST
 
