@@ -71,6 +71,16 @@ int64_t site_length(struct site *site, const char *stream) {
     return stack_redis_int(site->stack, "XLEN %s", stream);
 }
 
+int64_t site_sends(struct site *site) {
+    return site_length(site, SITE_OUTBOUND) + stack_redis_int(site->stack, "ZCARD held-order:{sms-mms:0}");
+}
+
+void site_drop_sends(struct site *site) {
+    site_drop(site, SITE_OUTBOUND);
+    freeReplyObject(stack_redis(site->stack, "DEL turn:{sms-mms:0} held:{sms-mms:0} held-order:{sms-mms:0} "
+                                             "held-due:{sms-mms:0}"));
+}
+
 double site_drain(struct site *site, const char *stream, int within_secs) {
     int64_t began_us = clock_monotonic_us();
     WAIT_FOR(within_secs * 1000, site_length(site, stream) == 0);

@@ -33,6 +33,10 @@ void site_schedule(struct site *site, size_t count, int64_t due_ms);
 // Drops what is in a stream.
 void site_drop(struct site *site, const char *stream);
 int64_t site_length(struct site *site, const char *stream);
+// How many sends wait to be called: those in SITE_OUTBOUND, and those behind an earlier one of their conversation.
+int64_t site_sends(struct site *site);
+// Drops them, and what has the turns of their conversations.
+void site_drop_sends(struct site *site);
 // Waits until a stream is empty and returns the seconds that took; fails after `within_secs`.
 double site_drain(struct site *site, const char *stream, int within_secs);
 // Empties the database and writes it to disk, so that each round begins the same.

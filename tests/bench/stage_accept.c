@@ -39,16 +39,16 @@ static struct run run_wrk(struct site *site, uint16_t port, unsigned number_of_r
     return run;
 }
 
-// Every 202 is in both streams; what wrk had sent and not seen the answer of may be there besides.
+// Every 202 is in events, and waits to be called; what wrk had sent and not seen the answer of may be there besides.
 static void measure(struct site *site, unsigned number, struct samples *rates) {
     struct run run = run_wrk(site, stack_port(site->stack, "ingest-1"), number);
     WAIT_FOR(10000, site_length(site, SITE_EVENTS) >= (int64_t)run.requests);
     // Two looks: what wrk had sent may come in between them.
-    WAIT_FOR(10000, site_length(site, SITE_EVENTS) == site_length(site, SITE_OUTBOUND));
+    WAIT_FOR(10000, site_length(site, SITE_EVENTS) == site_sends(site));
     ck_assert_int_le(site_length(site, SITE_EVENTS), (int64_t)run.requests + CONNECTIONS);
     samples_add(rates, run.rate);
     site_drop(site, SITE_EVENTS);
-    site_drop(site, SITE_OUTBOUND);
+    site_drop_sends(site);
 }
 
 void stage_accept(struct site *site) {
@@ -82,7 +82,7 @@ void stage_accept_latency(struct site *site) {
     }
     ck_assert_int_eq(site_length(site, SITE_EVENTS), LATENCY_ROUNDS * strtol(LATENCY_SENDS, NULL, 10));
     site_drop(site, SITE_EVENTS);
-    site_drop(site, SITE_OUTBOUND);
+    site_drop_sends(site);
     site_stop(site, "ingest-1");
     report_add(site->report, "accept-latency", "p50 at 2,000/s", samples_median(&p50), 0);
     report_add(site->report, "accept-latency", "p99 at 2,000/s", samples_median(&p99), 0);

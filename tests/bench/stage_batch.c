@@ -82,10 +82,9 @@ static void stage_batch_go(struct site *site, struct way *way) {
     samples_add(&way->ingest_us, (cost_cpu_us(ingest) - ingest_us) / SENDS);
     samples_add(&way->redis_us, (cost_cpu_us(redis) - redis_us) / SENDS);
     ck_assert_int_eq(site_length(site, SITE_EVENTS), SENDS);
-    ck_assert_int_eq(site_length(site, SITE_OUTBOUND), SENDS);
+    ck_assert_int_eq(site_sends(site), SENDS);
     site_drop(site, SITE_EVENTS);
-    site_drop(site, SITE_OUTBOUND);
-    freeReplyObject(stack_redis(site->stack, "DEL turn:{sms-mms:0}"));
+    site_drop_sends(site);
 }
 
 static void stage_batch_add(struct site *site, struct way *way, const char *what, struct samples *samples) {

@@ -146,7 +146,7 @@ static void turn(struct site *site, const char *retention, struct side *side) {
     child_destroy(sends);
     take_batches(site, begin, side);
     site_stop(site, "persister-1");
-    site_drop(site, SITE_OUTBOUND);
+    site_drop_sends(site);
     free(log);
     free(rate);
     free(count);
