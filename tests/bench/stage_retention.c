@@ -135,7 +135,8 @@ static void take_batches(struct site *site, size_t log_begin, struct side *side)
 
 static void turn(struct site *site, const char *retention, struct side *side) {
     stack_start_with(site->stack, "persister-1", (const char *const[]){retention, "LOG_LEVEL=debug", NULL});
-    WAIT_FOR(60000, site_length(site, SITE_EVENTS) == 0);
+    // What the one before may have left when it was stopped is taken over after API_WORKER_CLAIM_TIMEOUT_SECS.
+    WAIT_FOR(180000, site_length(site, SITE_EVENTS) == 0);
     char *port = xasprintf("%u", stack_port(site->stack, "ingest-1"));
     char *count = xasprintf("%d", TURN_SECS * SENDS_A_SECOND), *rate = xasprintf("%d", SENDS_A_SECOND);
     char *log = persister_log(site);
