@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # mend.sh FOLDER [COMMAND…]: before each start of a Redis whose --dir is FOLDER. Cuts off a step that is half in its
-# append-only log, then becomes COMMAND. For any sh: the containers of Redis have no other.
+# append-only log, then becomes COMMAND. Never beside a Redis that runs there: what it is writing isn't whole either. For
+# any sh: the containers of Redis have no other.
 #
 # A Redis that is killed, or whose machine fails, while it writes leaves a log that ends within a step: MULTI, some
 # commands, no EXEC. Nobody was answered, so it never was. With aof-load-truncated Redis starts all the same, but of such
