@@ -331,15 +331,20 @@ static bool hears_the_first_alone(struct subject *subject) {
     return uv_hrtime() - begun_ns < (uint64_t)MAJORITY_MS * 1000000 / 2;
 }
 
-START_TEST(the_first_to_answer_is_not_believed_before_the_others_had_time) {
+// hears: whether it heard one of them alone, soon enough for the others to have time left.
+static void assert_the_others_have_time(bool (*hears)(struct subject *)) {
     struct subject subject = {0};
-    while (!hears_the_first_alone(&subject)) {
+    while (!hears(&subject)) {
         end(&subject);
         subject = (struct subject){0};
     }
     ck_assert_int_eq(subject.masters, 0);
     RUN_UNTIL(&loop, SOON_MS, subject.masters == 1);
     end(&subject);
+}
+
+START_TEST(the_first_to_answer_is_not_believed_before_the_others_had_time) {
+    assert_the_others_have_time(hears_the_first_alone);
 }
 END_TEST
 
@@ -358,14 +363,7 @@ static bool hears_the_first_alone_and_late(struct subject *subject) {
 }
 
 START_TEST(the_others_time_begins_with_the_first_answer) {
-    struct subject subject = {0};
-    while (!hears_the_first_alone_and_late(&subject)) {
-        end(&subject);
-        subject = (struct subject){0};
-    }
-    ck_assert_int_eq(subject.masters, 0);
-    RUN_UNTIL(&loop, SOON_MS, subject.masters == 1);
-    end(&subject);
+    assert_the_others_have_time(hears_the_first_alone_and_late);
 }
 END_TEST
 
